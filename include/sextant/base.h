@@ -26,7 +26,8 @@
 #define SX_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The structure that holds `member`, from a pointer to it: for intrusive lists and timers. */
-#define SX_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define SX_CONTAINER_OF(ptr, type, member)                                                         \
+    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 SX_BEGIN_DECLS
 

@@ -42,7 +42,7 @@ static inline int64_t sx_clock_mono_ms(const sx_clock *c)
 /* A clock that stands still until told: for tests. Readings may be taken from any thread. */
 typedef struct sx_fake_clock {
     sx_clock clock; /* pass &fake.clock */
-    int64_t wall; /* atomic: read with acquire, written by the test */
+    int64_t wall;   /* atomic: read with acquire, written by the test */
     int64_t mono;
 } sx_fake_clock;
 

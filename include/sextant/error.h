@@ -13,11 +13,11 @@ SX_BEGIN_DECLS
 /* One list for the enum and for sx_status_name(): name, value, words. */
 #define SX_STATUS_LIST(X)                                                                          \
     X(SX_OK, 0, "ok")                                                                              \
-    X(SX_END, 1, "end")                 /* a reader has nothing more to give: not a fault */       \
-    X(SX_AGAIN, 2, "again")             /* more input or room is needed before going on */         \
-    X(SX_REFUSED, 3, "refused")         /* a breaker, limit or full queue said no */               \
-    X(SX_EFORMAT, 16, "bad format")     /* input breaks its grammar */                             \
-    X(SX_ELIMIT, 17, "over a limit")    /* a size, depth, count or time from outside is too big */ \
+    X(SX_END, 1, "end")              /* a reader has nothing more to give: not a fault */          \
+    X(SX_AGAIN, 2, "again")          /* more input or room is needed before going on */            \
+    X(SX_REFUSED, 3, "refused")      /* a breaker, limit or full queue said no */                  \
+    X(SX_EFORMAT, 16, "bad format")  /* input breaks its grammar */                                \
+    X(SX_ELIMIT, 17, "over a limit") /* a size, depth, count or time from outside is too big */    \
     X(SX_ENOMEM, 18, "out of memory")                                                              \
     X(SX_EIO, 19, "input/output error") /* the operating system refused; os_errno says why */      \
     X(SX_ENOTFOUND, 20, "not found")                                                               \
@@ -41,7 +41,7 @@ enum { SX_ERROR_MESSAGE_BYTES = 480 };
 
 typedef struct sx_error {
     sx_status status;
-    int os_errno; /* errno of the system call that failed; 0 if none did */
+    int os_errno;                         /* errno of the system call that failed; 0 if none did */
     char message[SX_ERROR_MESSAGE_BYTES]; /* NUL-terminated UTF-8; cut with "..." if too long */
 } sx_error;
 
