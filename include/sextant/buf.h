@@ -18,6 +18,7 @@ typedef struct sx_buf {
     size_t cap;     /* bytes there is room for */
     size_t len_max; /* 0: no limit. An append that would pass it fails the buffer */
     bool failed;    /* sticky; sx_buf_clear() resets it */
+    bool hit_limit; /* why it failed: len_max, not memory */
 } sx_buf;
 
 /* An empty buffer that may grow to `len_max` bytes (0: any). Allocates nothing yet. */

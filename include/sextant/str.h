@@ -50,7 +50,8 @@ static inline bool sx_str_eq(sx_str a, sx_str b)
 /* `s` without its first `n` bytes; n beyond the end gives an empty view at the end. */
 static inline sx_str sx_str_from(sx_str s, size_t n)
 {
-    return n >= s.len ? sx_str_of(s.data + s.len, 0) : sx_str_of(s.data + n, s.len - n);
+    size_t cut = n < s.len ? n : s.len;
+    return sx_str_of(cut ? s.data + cut : s.data, s.len - cut); /* NULL + 0 is undefined in C */
 }
 
 /* The first `n` bytes of `s`, or all of it. */

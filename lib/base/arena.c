@@ -79,7 +79,10 @@ void *sx_arena_alloc_slow(sx_arena *a, size_t bytes)
         a->chunks->next = own;
         return own->data;
     }
-    sx_arena_chunk *c = new_chunk(a, bytes > a->chunk_bytes ? bytes : a->chunk_bytes);
+    size_t usual = a->chunk_bytes;
+    if (a->max_bytes && usual > a->max_bytes - a->used_bytes)
+        usual = a->max_bytes - a->used_bytes; /* the last chunk is what the limit still allows */
+    sx_arena_chunk *c = new_chunk(a, bytes > usual ? bytes : usual);
     if (!c)
         return NULL;
     c->next = a->chunks;

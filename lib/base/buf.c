@@ -20,6 +20,7 @@ void sx_buf_clear(sx_buf *b)
 {
     b->len = 0;
     b->failed = false;
+    b->hit_limit = false;
 }
 
 char *sx_buf_reserve(sx_buf *b, size_t more)
@@ -32,6 +33,7 @@ char *sx_buf_reserve(sx_buf *b, size_t more)
     size_t need;
     if (__builtin_add_overflow(b->len, more, &need) || (b->len_max && need > b->len_max)) {
         b->failed = true;
+        b->hit_limit = b->len_max != 0;
         return NULL;
     }
     size_t cap = b->cap < 64 ? 64 : b->cap;
@@ -109,7 +111,7 @@ sx_status sx_buf_status(const sx_buf *b, const char *what, sx_error *err)
 {
     if (!b->failed)
         return SX_OK;
-    if (b->len_max && b->cap >= b->len_max / 2)
+    if (b->hit_limit)
         return sx_fail(err, SX_ELIMIT, "%s is larger than the limit of %zu bytes", what,
                        b->len_max);
     return sx_fail_memory(err, what);
