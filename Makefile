@@ -1,0 +1,69 @@
+# The front door: each target is one script or one call of meson; `make help` lists them.
+# A fresh Debian 12 needs make and a shell; scripts/setup.sh installs the rest on the way.
+
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+.DEFAULT_GOAL := build
+.PHONY: build up test test-all bench fuzz lint format asan tsan coverage peers install uninstall \
+	clean help
+
+build: ## build/sextant and build/examples/hello
+	@scripts/setup.sh build
+	@scripts/build.sh build sextant examples/hello
+
+up: build ## build, then serve everything on real data (ARGS="--dir DIR")
+	@exec build/sextant up $(ARGS)
+
+test: ## unit tests, also under ASan+UBSan, and end-to-end tests; last line: N passed, N failed
+	@scripts/setup.sh build test
+	@scripts/test.py unit asan e2e
+
+test-all: ## make test, and TSan, e2e under sanitizers, kill loops, long fuzzing, peers
+	@scripts/setup.sh build test fuzz peers
+	@scripts/peers.sh
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} scripts/test.py unit asan tsan e2e e2e-asan e2e-tsan kill peers fuzz
+
+asan: ## unit and end-to-end tests under ASan+UBSan
+	@scripts/setup.sh build test
+	@scripts/test.py asan e2e-asan
+
+tsan: ## unit and end-to-end tests under TSan
+	@scripts/setup.sh build test
+	@scripts/test.py tsan e2e-tsan
+
+bench: ## measure us and our peers in one run
+	@scripts/setup.sh build bench
+	@scripts/bench.sh
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (60); ONLY=NAME for one
+	@scripts/setup.sh build fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.py $(ONLY)
+
+lint: ## floors, comments, banned functions, clang-format, clang-tidy (LINT=fast skips that one)
+	@scripts/setup.sh build lint
+	@scripts/lint.py
+
+format: ## apply clang-format to every C and C++ file
+	@scripts/setup.sh lint
+	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' '*.cc' | xargs -0 clang-format-19 -i
+
+coverage: ## what the unit tests reach: a table, and build-coverage/coverage/index.html
+	@scripts/setup.sh build coverage
+	@scripts/coverage.sh
+
+peers: ## build the peers written in Go into .cache/peers/bin
+	@scripts/setup.sh peers
+	@scripts/peers.sh
+
+install: build ## install below PREFIX (/usr/local), inside DESTDIR if it is set
+	@scripts/build.sh -p "$(PREFIX)" build
+	@meson install -C build --no-rebuild --strip --quiet
+
+uninstall: ## remove what make install put there (same PREFIX and DESTDIR)
+	@scripts/uninstall.py "$(PREFIX)" "$(DESTDIR)"
+
+clean: ## remove every build folder; .cache with the downloaded peers stays
+	@rm -rf build build-*
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

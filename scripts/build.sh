@@ -1,0 +1,68 @@
+#!/bin/sh
+# build.sh - configures a build folder once and builds targets in it.
+#
+#   scripts/build.sh [-p PREFIX] DIR [TARGET...]      no target: everything
+#
+# The folder's name chooses its kind, so that every script means the same thing by it:
+#   build            what is shipped: -O2 with debug information
+#   build-asan       AddressSanitizer and UBSan, structures checked after each change
+#   build-tsan       ThreadSanitizer
+#   build-coverage   gcov counters
+#   build-fuzz       libFuzzer with ASan and UBSan; needs clang
+set -eu
+cd "$(dirname "$0")/.."
+
+prefix=
+if [ "$1" = -p ]; then
+    prefix=$2
+    shift 2
+fi
+dir=$1
+shift
+
+# gcc guesses at uninitialised variables once a sanitizer has rewritten the code; the plain build,
+# where its guesses are good, keeps the warning as an error.
+quiet=-Wno-maybe-uninitialized
+case $dir in
+build) set -- "$@" -- ;;
+build-asan)
+    set -- "$@" -- -Db_sanitize=address,undefined -Db_lundef=false -Ddebug_checks=true \
+        -Dbuildtype=debug -Doptimization=1 -Dc_args=$quiet -Dcpp_args=$quiet
+    ;;
+build-tsan)
+    set -- "$@" -- -Db_sanitize=thread -Db_lundef=false -Ddebug_checks=true \
+        -Dbuildtype=debug -Doptimization=1 -Dc_args=$quiet -Dcpp_args=$quiet
+    ;;
+build-coverage) set -- "$@" -- -Db_coverage=true -Dbuildtype=debug ;;
+build-fuzz)
+    CC=clang-19 CXX=clang++-19
+    export CC CXX
+    set -- "$@" -- -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
+        -Ddebug_checks=true
+    ;;
+*)
+    printf "build.sh: unknown kind of build folder '%s'; the kinds are listed in %s\n" "$dir" "$0" >&2
+    exit 1
+    ;;
+esac
+
+targets=
+while [ "$1" != -- ]; do
+    targets="$targets $1"
+    shift
+done
+shift
+
+# build.ninja is written last, so a setup that was interrupted is done again.
+if [ ! -f "$dir/build.ninja" ]; then
+    rm -rf "$dir/meson-private"
+    mkdir -p "$dir"
+    meson setup "$dir" ${prefix:+"-Dprefix=$prefix"} "$@" >"$dir/setup.log" 2>&1 || {
+        tail -n 15 "$dir/setup.log" >&2
+        printf 'build.sh: meson setup failed; the whole log is in %s/setup.log\n' "$dir" >&2
+        exit 1
+    }
+elif [ -n "$prefix" ]; then
+    meson configure "$dir" "-Dprefix=$prefix"
+fi
+exec ninja -C "$dir" --quiet $targets

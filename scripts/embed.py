@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Turns files into a C table of assets, plain and gzipped, so that the binary carries its pages.
+
+    embed.py OUT.c NAME PATH=FILE:TYPE [PATH=FILE:TYPE ...]
+
+The output depends on the files' bytes alone: two builds of one commit are equal.
+"""
+import gzip
+import hashlib
+import sys
+
+
+def array(name, data):
+    rows = (data[i:i + 20] for i in range(0, len(data), 20))
+    body = ",\n    ".join(",".join(str(b) for b in row) for row in rows)
+    return f"static const unsigned char {name}[] = {{\n    {body}}};\n"
+
+
+def main():
+    out, table, *items = sys.argv[1:]
+    parts, rows = [], []
+    for n, item in enumerate(items):
+        path, _, rest = item.partition("=")
+        file, _, kind = rest.rpartition(":")
+        with open(file, "rb") as f:
+            data = f.read()
+        packed = gzip.compress(data, 9, mtime=0)
+        etag = hashlib.sha256(data).hexdigest()[:20]
+        parts += [array(f"plain_{n}", data), array(f"gzip_{n}", packed)]
+        rows.append(f'    {{SX_STR_INIT("{path}"), SX_STR_INIT("{kind}"), SX_STR_INIT("\\"{etag}\\""),\n'
+                    f"     {{(const char *)plain_{n}, sizeof(plain_{n})}},\n"
+                    f"     {{(const char *)gzip_{n}, sizeof(gzip_{n})}}}},")
+    with open(out, "w", encoding="utf-8") as f:
+        f.write("/* Made by scripts/embed.py. */\n#include <sextant/static.h>\n\n")
+        f.write("".join(parts))
+        f.write(f"const sx_asset {table}[] = {{\n" + "\n".join(rows) + "\n    {{0}, {0}, {0}, {0}, {0}},\n};\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+#!/bin/sh
+# peers.sh - builds the peers that Debian does not have, or has too old, into .cache/peers/bin:
+#
+#   h2spec     checks an HTTP/2 server against RFC 9113 and RFC 7541
+#   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
+#
+# Debian's Go is too old for both, so it only fetches a current one as a module. Everything lies
+# below .cache/peers and is built once; removing a binary builds it again.
+set -eu
+cd "$(dirname "$0")/.."
+
+GO_VERSION=1.26.0
+H2SPEC=github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+PROMETHEUS=github.com/prometheus/prometheus@v0.315.0
+
+top=$PWD/.cache/peers
+bin=$top/bin
+mkdir -p "$bin" "$top/work"
+export GOPATH="$top/gopath" GOTOOLCHAIN=local GOBIN="$bin" CGO_ENABLED=0 GOFLAGS=-modcacherw GOWORK=off
+
+# The folder in which `go mod download` left a module.
+module_dir() {
+    (cd "$top/work" && "$1" mod download -json "$2") | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'
+}
+
+current_go() {
+    go=$top/go/bin/go
+    [ -x "$go" ] && return
+    printf 'peers: fetching Go %s\n' "$GO_VERSION"
+    dir=$(GOFLAGS=-mod=mod module_dir go "golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$(dpkg --print-architecture)")
+    [ -n "$dir" ] || { echo 'peers: the Go toolchain could not be fetched; is proxy.golang.org reachable?' >&2; exit 1; }
+    rm -rf "$top/go.new"
+    cp -r "$dir" "$top/go.new"
+    chmod -R u+w "$top/go.new"
+    chmod +x "$top/go.new"/bin/* "$top/go.new"/pkg/tool/*/*
+    rm -rf "$top/go"
+    mv "$top/go.new" "$top/go"
+}
+
+if [ ! -x "$bin/h2spec" ]; then
+    current_go
+    echo 'peers: building h2spec'
+    (cd "$top/work" && "$go" install "$H2SPEC")
+fi
+if [ ! -x "$bin/promtool" ]; then
+    current_go
+    echo 'peers: building promtool (some minutes)'
+    dir=$(module_dir "$go" "$PROMETHEUS")
+    rm -rf "$top/prometheus"
+    cp -r "$dir" "$top/prometheus"
+    chmod -R u+w "$top/prometheus"
+    # Its go.mod has replace directives, which `go install MODULE@VERSION` refuses.
+    (cd "$top/prometheus" && "$go" build -o "$bin/promtool" ./cmd/promtool)
+    rm -rf "$top/prometheus"
+fi
+echo "peers: ready in $bin"
