@@ -98,7 +98,8 @@ def main():
         json.dump(results, f, indent=1)
     broken = [r["name"] for r in results if r["crashes"]]
     if broken:
-        sys.exit(f"fuzz.py: broken: {', '.join(broken)}; run build-fuzz/…/fuzz_NAME FILE to see why")
+        sys.exit("fuzz.py: the stacks are in "
+                 + ", ".join(f"{FOLDER}/fuzz-{name}.log" for name in broken))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ FLOORS = [["base"], ["codec"], ["net"], ["telemetry"], ["resilience"], ["service
           ["observe", "gateway", "geocode", "events"], ["cmd"]]
 FLOOR = {room: i for i, row in enumerate(FLOORS) for room in row}
 
-# A public header belongs to the lowest room with a .c file that opens with it. These have no such
-# file: they hold only types, macros or inline functions.
+# A public header belongs to the room with a .c file that opens with it (own_headers). These have no
+# such file: they hold only types, macros or inline functions.
 ROOM_OF_HEADER = {"base.h": "base", "list.h": "base"}
 
 OURS = ("lib/", "observe/", "gateway/", "geocode/", "events/", "cmd/", "examples/", "include/")
@@ -57,7 +57,7 @@ CALL = re.compile(r"(?<![\w.>])(" + "|".join(sorted(BANNED_BY_NAME)) + r")\s*\("
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 NOT_PROSE = re.compile(r"^(data/|fuzz/corpus/|fuzz/found/|tests/data/|LICENSE$|web/dist/)")
 
-INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include\s*([<"])([^>"]+)[>"]', re.M)
 
 findings = []
 warnings = []
@@ -103,26 +103,18 @@ def room_of_file(path):
 
 
 def own_headers(sources):
-    """{"http.h": "net"}: the room of each public header."""
-    rooms = dict(ROOM_OF_HEADER)
-    claims, users = {}, {}
+    """{"http.h": "net"}: the room of each public header. A .c file that opens with the header and
+    shares its name (http_server.c, http.h) says most; another that opens with it is second best."""
+    claims = {}
     for path, text in sources.items():
-        room = room_of_file(path)
-        if room not in FLOOR:
-            continue
-        for i, (_, name) in enumerate(INCLUDE.findall(text)):
-            if name.startswith("sextant/"):
-                name = name[len("sextant/"):]
-                users.setdefault(name, []).append(room)
-                if i == 0 and path.endswith((".c", ".cc")):
-                    claims.setdefault(name, []).append(room)
-    for path in sources:
-        name = path[len("include/sextant/"):]
-        if path.startswith("include/sextant/") and name not in rooms:
-            from_rooms = claims.get(name) or users.get(name)
-            if from_rooms:
-                rooms[name] = min(from_rooms, key=FLOOR.get)
-    return rooms
+        first = INCLUDE.search(text)
+        if room_of_file(path) in FLOOR and path.endswith((".c", ".cc")) and first:
+            if first.group(2).startswith("sextant/"):
+                header = first.group(2)[len("sextant/"):]
+                namesake = os.path.basename(path).startswith(header[:-2])
+                claims.setdefault(header, []).append((not namesake, FLOOR[room_of_file(path)],
+                                                      room_of_file(path)))
+    return {**{header: min(found)[2] for header, found in claims.items()}, **ROOM_OF_HEADER}
 
 
 def target_of(path, quote, name, sources):
@@ -144,8 +136,8 @@ def check_floors(sources):
     for path, text in sources.items():
         here = room_of(path)
         if path.startswith("include/sextant/") and here is None:
-            warnings.append(f"{path}:1: no room opens a .c file with this header, so its floor is "
-                            "not checked (write the .c, or add it to ROOM_OF_HEADER in lint.py)")
+            report(path, 1, "no room opens a .c file with this header, so its floor is unknown",
+                   "open its .c with it, or add it to ROOM_OF_HEADER in scripts/lint.py")
         code = blank(text, comments_only=True)
         for match in INCLUDE.finditer(code):
             quote, name = match.groups()
@@ -278,8 +270,22 @@ def check_format(files):
         report(".clang-format", 1, done.stderr.strip()[:200] or "clang-format failed", "run it by hand")
 
 
+def configure():
+    """Configures build/ and makes the sources that are generated; False if that cannot be done."""
+    done = subprocess.run(["scripts/build.sh", "build", "build.ninja"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        print(done.stdout[-2000:])
+        return False
+    targets = json.loads(subprocess.check_output(["meson", "introspect", "build", "--targets"]))
+    made = [os.path.relpath(f, "build") for t in targets if t["type"] == "custom"
+            for f in t["filename"] if f.endswith((".h", ".c", ".inc"))]
+    return not made or subprocess.run(["scripts/build.sh", "build", *made]).returncode == 0
+
+
 def check_tidy(sources):
-    subprocess.run(["scripts/build.sh", "build", "build.ninja"], check=True)
+    if not configure():
+        return report("meson.build", 1, "build/ cannot be configured", "see what meson says above")
     with open("build/compile_commands.json", encoding="utf-8") as f:
         commands = {}
         for entry in json.load(f):
@@ -308,7 +314,7 @@ def check_tidy(sources):
         done = subprocess.run(["clang-tidy-19", "-p", "build", "--quiet", path], text=True,
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if done.returncode not in (0, 1):
-            return f"{ROOT}/{path}:1:1: error: clang-tidy died: {done.stderr[-200:]!r} [clang-tidy]\n"
+            return f"../{path}:1:1: error: clang-tidy died: {done.stderr[-200:]!r} [clang-tidy]\n"
         with open(kept, "w", encoding="utf-8") as out:
             out.write(done.stdout)
         return done.stdout
@@ -317,8 +323,9 @@ def check_tidy(sources):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for text in pool.map(run, sorted(commands)):
             for path, line, what, check in re.findall(
-                    r"^(/[^:\n]+):(\d+):\d+: (?:warning|error): (.*) \[([\w.,-]+)\]$", text, re.M):
-                row = (os.path.relpath(path, ROOT), int(line), what, check)
+                    r"^([^:\s][^:\n]*):(\d+):\d+: (?:warning|error): (.*) \[([\w.,-]+)\]$", text, re.M):
+                # Paths are as the compiler was given them: from the build folder.
+                row = (os.path.relpath(os.path.join("build", path)), int(line), what, check)
                 if row not in seen:
                     seen.add(row)
                     report(row[0], row[1], what, check)

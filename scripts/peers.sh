@@ -16,7 +16,8 @@ PROMETHEUS=github.com/prometheus/prometheus@v0.315.0
 top=$PWD/.cache/peers
 bin=$top/bin
 mkdir -p "$bin" "$top/work"
-export GOPATH="$top/gopath" GOTOOLCHAIN=local GOBIN="$bin" CGO_ENABLED=0 GOFLAGS=-modcacherw GOWORK=off
+export GOPATH="$top/gopath" GOCACHE="$top/gocache" GOBIN="$bin" CGO_ENABLED=0
+export GOTOOLCHAIN=local GOWORK=off GOFLAGS='-modcacherw -trimpath -buildvcs=false'
 
 # The folder in which `go mod download` left a module.
 module_dir() {
@@ -27,7 +28,7 @@ current_go() {
     go=$top/go/bin/go
     [ -x "$go" ] && return
     printf 'peers: fetching Go %s\n' "$GO_VERSION"
-    dir=$(GOFLAGS=-mod=mod module_dir go "golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$(dpkg --print-architecture)")
+    dir=$(GOFLAGS='-mod=mod -modcacherw' module_dir go "golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$(dpkg --print-architecture)")
     [ -n "$dir" ] || { echo 'peers: the Go toolchain could not be fetched; is proxy.golang.org reachable?' >&2; exit 1; }
     rm -rf "$top/go.new"
     cp -r "$dir" "$top/go.new"
@@ -50,7 +51,9 @@ if [ ! -x "$bin/promtool" ]; then
     cp -r "$dir" "$top/prometheus"
     chmod -R u+w "$top/prometheus"
     # Its go.mod has replace directives, which `go install MODULE@VERSION` refuses.
-    (cd "$top/prometheus" && "$go" build -o "$bin/promtool" ./cmd/promtool)
+    (cd "$top/prometheus" && "$go" build -ldflags='-s -w' -o "$bin/promtool" ./cmd/promtool)
     rm -rf "$top/prometheus"
 fi
+# Two gigabytes of sources and objects that nobody reads again.
+rm -rf "$top/gopath" "$top/gocache"
 echo "peers: ready in $bin"

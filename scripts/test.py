@@ -86,7 +86,8 @@ def run_meson(result, folder, _marker):
             else:
                 # A crash, a leak or a timeout counts even where each case had passed.
                 result.failed += 0 if count["failed"] else 1
-                result.notes.append(f"{test['name']}: {test['result'].lower()}")
+                result.notes.append(f"{test['name']}: {test['result'].lower()}, "
+                                    f"status {test.get('returncode')}")
 
 
 def run_pytest(result, folder, marker):
