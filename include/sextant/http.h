@@ -194,7 +194,7 @@ typedef struct sx_http_limits {
     uint32_t write_ms_max;      /* 30000: longest time without progress of output; reset */
     uint32_t connections_max;   /* 20000 a loop; above it the newest is answered 503 */
     uint32_t requests_max;      /* 0 = any: requests on one connection before it is closed */
-    uint32_t pipeline_max;      /* 64: requests waiting on one HTTP/1.1 connection */
+    uint32_t pipeline_max;      /* 64: pipelined requests served before others get their turn */
     uint32_t streams_max;       /* 128: concurrent HTTP/2 streams a connection */
     uint32_t stream_resets_max; /* 200 a 10 s: rapid resets; above it GOAWAY */
     uint32_t output_high_bytes; /* 262144: sx_reply_write says SX_AGAIN above it */
@@ -230,7 +230,7 @@ typedef struct sx_listen_options {
     sx_str address;      /* "127.0.0.1:8080", "[::1]:0", ":8080" (all), "unix:/path"; port 0: any */
     sx_tls *tls;         /* NULL: cleartext, HTTP/2 recognised by its preface */
     bool proxy_protocol; /* expect a PROXY v1 or v2 header on each connection */
-    int inherited_fd;    /* a listening socket handed over (socket activation); -1: none */
+    int inherited_fd;    /* a listening socket handed over (socket activation); 0 or -1: none */
     int backlog;         /* 0: 1024 */
 } sx_listen_options;
 

@@ -56,6 +56,7 @@ struct sx_exchange {
     bool done_told;
     bool wants_drained; /* the last write said SX_AGAIN */
     bool upgraded;
+    bool has_date, has_server; /* reply_fields has one: the server adds none */
     bool head_only;      /* HEAD, 204, 304: pieces of the reply's body are counted, not sent */
     sx_buf reply_fields; /* "name: value\r\n" each, as HTTP/1.1 sends them; sx_fields_next reads */
     sx_buf trailers;     /* the same */

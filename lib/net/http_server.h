@@ -48,6 +48,7 @@ struct sx_http_server {
     void (*drained)(sx_http_server *server, void *ctx);
     void *drained_ctx;
     bool drain_told;
+    bool freed; /* but requests are still held: the last one frees the memory */
 
     /* "server: NAME\r\ndate: ...\r\n", renewed when the second changes. */
     int64_t fixed_second;
@@ -56,9 +57,12 @@ struct sx_http_server {
     char fixed_fields[192];
 };
 
-/* Puts a connection on the list and takes it off; the last one off ends a drain. */
+/* Puts a connection on the list and takes it off; the last one off ends a drain (in a later turn). */
 void sx_http_server_add(sx_http_server *server, sx_http_conn *conn, const sx_http_conn_ops *ops);
 void sx_http_server_remove(sx_http_server *server, sx_http_conn *conn);
+
+/* Frees the memory of a server that was freed, once no request holds it. */
+void sx_http_server_let_go(sx_http_server *server);
 
 /* Counts and reports a connection or request refused before it reached the handler. */
 void sx_http_server_reject(sx_http_server *server, const sx_peer *peer, int status,
@@ -75,5 +79,9 @@ void sx_http_server_take(sx_http_server *server, sx_stream *s);
 
 /* sx_http_server_take for an open stream in HTTP/1.x, with what was read of it so far. */
 void sx_http1_server_take(sx_http_server *server, sx_stream *s, sx_str already_read);
+
+/* listener.c: stops taking connections once the queue is empty; closes a listener. */
+void sx_listener_drain(sx_listener *l);
+void sx_listener_close(sx_listener *l);
 
 #endif

@@ -38,7 +38,8 @@ struct sx_loop {
     int64_t now_ms; /* of this turn */
     int64_t wall_ns;
     int64_t alarm_due_ms; /* what `alarm` is set to; INT64_MAX: not set */
-    int base_handles;     /* the four above */
+    bool hooks_due;       /* a timer ran since the hooks did */
+    bool is_fresh;        /* the clock was read since the loop last waited */
 
     loop_hook hooks[LOOP_HOOKS_MAX];
     unsigned hook_count;
@@ -55,7 +56,7 @@ struct sx_loop {
     size_t scratch_len, cipher_len;
     struct sx_stream *scratch_owner, *cipher_owner;
     sx_list streams; /* all that live on this loop */
-    sx_list dying;   /* whose `closed` is due at the start of the next turn */
+    sx_list pending;               /* streams that owe an event which no socket will bring */
     bool freeing;
 };
 
@@ -65,6 +66,21 @@ static inline uv_loop_t *sx_loop_uv(sx_loop *loop)
 {
     return &loop->uv;
 }
+
+/* Reads the clock once a turn: every callback that libuv makes from its poll phase calls the second
+ * first. (There is no hook between waiting and the first callback.) */
+void sx_loop_refresh(sx_loop *loop);
+
+static inline void sx_loop_touch(sx_loop *loop)
+{
+    if (sx_unlikely(!loop->is_fresh))
+        sx_loop_refresh(loop);
+}
+
+/* sx_loop_post in two halves, so that a job that must report back has its memory beforehand. The
+ * loop frees the post after the call; to unsend one that was not sent, sx_free it. */
+loop_post *sx_loop_post_new(sx_loop_fn *fn, void *arg);
+void sx_loop_post_send(sx_loop *loop, loop_post *post);
 
 /* Makes the next turn come at once, on the loop's own thread: something is due without a socket. */
 void sx_loop_nudge(sx_loop *loop);

@@ -63,7 +63,7 @@ typedef struct sx_stream_options { /* 0 takes the default */
 
 /* Takes over `fd`, connected and non-blocking, as the server's side. With `tls` the handshake starts
  * and `opened` comes when it is done. `peer` (may be NULL) is copied, else asked of the socket.
- * `options` must outlive the stream (a field of server or client). On an error `fd` is still the
+ * `options` are copied. On an error `fd` is still the
  * caller's. Errors: SX_ENOMEM, SX_EIO. */
 sx_status sx_stream_accept(sx_loop *loop, int fd, sx_tls *tls, const sx_peer *peer,
                            const sx_stream_options *options, const sx_stream_events *events,
@@ -110,6 +110,9 @@ sx_status sx_stream_commit(sx_stream *s, size_t bytes);
  * (so the owner must expect that what `sent` frees is gone). */
 void sx_stream_cork(sx_stream *s);
 void sx_stream_uncork(sx_stream *s);
+
+/* Sends what a cork holds back so far; no event comes from within this call. The cork stays. */
+void sx_stream_flush(sx_stream *s);
 
 /* Flushes, then sends close_notify and FIN; reading goes on. */
 void sx_stream_shutdown(sx_stream *s);

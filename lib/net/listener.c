@@ -1,0 +1,592 @@
+/* listener.c - listening sockets: opening them safely, accepting, the PROXY header, drain.
+ *
+ * Each loop opens a socket of its own on the same address (SO_REUSEPORT) and the kernel spreads
+ * connections over them. That option would also let a second program of the same user share the port in
+ * silence, so the first listener of this process on an address first binds without it. */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <sextant/mem.h>
+
+#include "net/address.h"
+#include "net/peer.h"
+#include "net/port_owner.h"
+#include "net/proxy_protocol.h"
+
+enum { BACKLOG_DEFAULT = 1024, ACCEPTS_A_TURN = 64, REST_MS = 100 };
+
+/* ---- what this process listens on ---- */
+
+/* Whether a busy address is busy because of us only this process can know, over all its loops: the
+ * one reason for a global. A Unix socket cannot be bound twice, so its descriptor is kept to be
+ * shared. */
+typedef struct own_address {
+    struct own_address *next;
+    sx_listen_address address;
+    uint32_t users;
+    int unix_fd; /* -1 for TCP */
+} own_address;
+
+static pthread_mutex_t own_lock = PTHREAD_MUTEX_INITIALIZER; /* guards own_first */
+static own_address *own_first;
+
+static own_address *own_find(const sx_listen_address *a)
+{
+    for (own_address *o = own_first; o; o = o->next) {
+        if (o->address.bytes == a->bytes && memcmp(&o->address.storage, &a->storage, a->bytes) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+static void own_forget(const sx_listen_address *a)
+{
+    pthread_mutex_lock(&own_lock);
+    for (own_address **at = &own_first; *at; at = &(*at)->next) {
+        own_address *o = *at;
+        if (o->address.bytes != a->bytes || memcmp(&o->address.storage, &a->storage, a->bytes) != 0)
+            continue;
+        if (--o->users == 0) {
+            *at = o->next;
+            if (o->unix_fd >= 0) {
+                close(o->unix_fd);
+                unlink(((const struct sockaddr_un *)(const void *)&a->storage)->sun_path);
+            }
+            sx_free(o);
+        }
+        break;
+    }
+    pthread_mutex_unlock(&own_lock);
+}
+
+/* ---- opening ---- */
+
+static sx_status fail_busy(const sx_listen_address *a, sx_error *err)
+{
+    char text[SX_ADDRESS_TEXT_BYTES];
+    sx_listen_address_print(a, text);
+    sx_str port = sx_str_z(text);
+    while (sx_str_find_byte(port, ':') < port.len)
+        port = sx_str_from(port, sx_str_find_byte(port, ':') + 1);
+    if (a->storage.ss_family == AF_UNIX)
+        return sx_fail(err, SX_EEXIST,
+                       "another program is listening on %s: stop it or choose "
+                       "another path",
+                       text);
+    uint64_t number;
+    sx_port_owner owner;
+    if (sx_str_to_u64(port, &number) && sx_port_owner_find((uint16_t)number, &owner))
+        return sx_fail(err, SX_EEXIST,
+                       "%s is in use by %s (pid %d): stop it or choose another port", text,
+                       owner.name, owner.pid);
+    return sx_fail(err, SX_EEXIST,
+                   "%s is in use by another program (`ss -ltnp 'sport = :%.*s'` shows which): stop "
+                   "it or choose another port",
+                   text, SX_ARG(port));
+}
+
+static sx_status fail_bind(const sx_listen_address *a, int os_errno, sx_error *err)
+{
+    char text[SX_ADDRESS_TEXT_BYTES];
+    sx_listen_address_print(a, text);
+    if (os_errno == EADDRINUSE)
+        return fail_busy(a, err);
+    if (os_errno == EACCES)
+        return sx_fail(err, SX_EACCESS,
+                       "not allowed to listen on %s: choose a port from 1024 up, or grant "
+                       "CAP_NET_BIND_SERVICE",
+                       text);
+    if (os_errno == EADDRNOTAVAIL)
+        return sx_fail(err, SX_EINVAL, "%s is not an address of this machine", text);
+    return sx_fail_os(err, os_errno, "cannot listen on %s", text);
+}
+
+static int open_socket(sx_listen_address *a)
+{
+    int fd = socket(a->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 && errno == EAFNOSUPPORT && a->any) {
+        /* A machine without IPv6: all its addresses are IPv4's. */
+        in_port_t port = ((struct sockaddr_in6 *)(void *)&a->storage)->sin6_port;
+        memset(&a->storage, 0, sizeof(a->storage));
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)&a->storage;
+        in->sin_family = AF_INET;
+        in->sin_port = port;
+        a->bytes = sizeof(*in);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
+    if (fd < 0 || a->storage.ss_family == AF_UNIX)
+        return fd;
+    int on = 1, v6only = !a->any;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (a->storage.ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
+    return fd;
+}
+
+/* Binds without SO_REUSEPORT and lets go again: fails if anybody has the address. */
+static sx_status probe(sx_listen_address *a, sx_error *err)
+{
+    int fd = open_socket(a);
+    if (fd < 0)
+        return sx_fail_os(err, errno, "cannot open a socket");
+    int rc = bind(fd, (const struct sockaddr *)&a->storage, a->bytes);
+    sx_status status = rc == 0 ? SX_OK : fail_bind(a, errno, err);
+    close(fd);
+    return status;
+}
+
+static bool has_port_zero(const sx_listen_address *a)
+{
+    return a->storage.ss_family == AF_INET
+               ? ((const struct sockaddr_in *)(const void *)&a->storage)->sin_port == 0
+               : ((const struct sockaddr_in6 *)(const void *)&a->storage)->sin6_port == 0;
+}
+
+static sx_status open_tcp(sx_listen_address *a, bool is_ours, int *out, sx_error *err)
+{
+    if (!is_ours && !has_port_zero(a)) {
+        sx_status rc = probe(a, err);
+        if (rc != SX_OK)
+            return rc;
+    }
+    int fd = open_socket(a), on = 1;
+    if (fd < 0)
+        return sx_fail_os(err, errno, "cannot open a socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&a->storage, a->bytes) != 0) {
+        sx_status rc = fail_bind(a, errno, err);
+        close(fd);
+        return rc;
+    }
+    a->bytes = sizeof(a->storage);
+    getsockname(fd, (struct sockaddr *)&a->storage, &a->bytes); /* the port that 0 became */
+    *out = fd;
+    return SX_OK;
+}
+
+/* A socket file outlives a program that was killed: if nobody answers on it, it goes. */
+static sx_status clear_stale(const sx_listen_address *a, sx_error *err)
+{
+    const char *path = ((const struct sockaddr_un *)(const void *)&a->storage)->sun_path;
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? SX_OK : sx_fail_os(err, errno, "cannot look at '%s'", path);
+    if (!S_ISSOCK(st.st_mode))
+        return sx_fail(err, SX_EEXIST, "'%s' exists and is not a socket: choose another path",
+                       path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return sx_fail_os(err, errno, "cannot open a socket");
+    int rc = connect(fd, (const struct sockaddr *)&a->storage, a->bytes);
+    bool is_stale = rc != 0 && errno == ECONNREFUSED;
+    close(fd);
+    if (!is_stale)
+        return fail_busy(a, err);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return sx_fail_os(err, errno, "cannot remove the stale socket '%s'", path);
+    return SX_OK;
+}
+
+static sx_status open_unix(sx_listen_address *a, int *out, sx_error *err)
+{
+    sx_status rc = clear_stale(a, err);
+    if (rc != SX_OK)
+        return rc;
+    int fd = open_socket(a);
+    if (fd < 0)
+        return sx_fail_os(err, errno, "cannot open a socket");
+    if (bind(fd, (const struct sockaddr *)&a->storage, a->bytes) != 0) {
+        rc = fail_bind(a, errno, err);
+        close(fd);
+        return rc;
+    }
+    *out = fd;
+    return SX_OK;
+}
+
+/* A descriptor that listens on *a, which gets its real port. */
+static sx_status open_listening(sx_listen_address *a, int backlog, int *out, sx_error *err)
+{
+    pthread_mutex_lock(&own_lock);
+    own_address *own = own_find(a), *fresh = NULL;
+    bool is_unix = a->storage.ss_family == AF_UNIX;
+    int fd = -1;
+    sx_status rc;
+    if (own && is_unix) {
+        fd = fcntl(own->unix_fd, F_DUPFD_CLOEXEC, 0);
+        rc = fd >= 0 ? SX_OK : sx_fail_os(err, errno, "cannot share a Unix socket");
+    } else {
+        rc = is_unix ? open_unix(a, &fd, err) : open_tcp(a, own != NULL, &fd, err);
+    }
+    if (rc == SX_OK && !(own && is_unix) && listen(fd, backlog) != 0)
+        rc = fail_bind(a, errno, err);
+    if (rc == SX_OK && !own) {
+        fresh = sx_calloc(1, sizeof(*fresh));
+        if (fresh) {
+            fresh->address = *a;
+            fresh->unix_fd = is_unix ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+            fresh->next = own_first;
+            own_first = own = fresh;
+        } else {
+            rc = sx_fail_memory(err, "a listener");
+        }
+    }
+    if (rc == SX_OK) {
+        own->users++;
+        *out = fd;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    pthread_mutex_unlock(&own_lock);
+    return rc;
+}
+
+static sx_status take_inherited(int fd, sx_listen_address *a, sx_error *err)
+{
+    int is_listening = 0;
+    socklen_t bytes = sizeof(is_listening);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &bytes) != 0 || !is_listening)
+        return sx_fail(err, SX_EINVAL, "inherited descriptor %d is not a listening socket", fd);
+    a->bytes = sizeof(a->storage);
+    if (getsockname(fd, (struct sockaddr *)&a->storage, &a->bytes) != 0)
+        return sx_fail_os(err, errno, "inherited descriptor %d", fd);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return SX_OK;
+}
+
+/* ---- connections ---- */
+
+static const char BUSY[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
+                           "Content-Length: 41\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+                           "the server has too many connections open\n";
+
+static void drop_data(sx_stream *s, void *ctx, sx_str piece)
+{
+    (void)s, (void)ctx, (void)piece;
+}
+
+static const sx_stream_events NO_EVENTS = {.data = drop_data};
+
+/* One too many: told so, unless TLS stands between. */
+static void refuse_busy(sx_http_server *server, int fd, bool is_tls)
+{
+    sx_peer peer = {0};
+    sx_stream *s;
+    server->counts.connections_refused++;
+    if (is_tls || sx_stream_accept(server->loop, fd, NULL, NULL, &server->stream_options,
+                                   &NO_EVENTS, NULL, &s, NULL) != SX_OK) {
+        close(fd);
+        sx_http_server_reject(server, &peer, 0, "too many connections");
+        return;
+    }
+    sx_http_server_reject(server, sx_stream_peer(s), 503, "too many connections");
+    sx_stream_write(s, sx_str_of(BUSY, sizeof(BUSY) - 1));
+    sx_stream_close_lingering(s);
+}
+
+/* A connection between accept and its protocol: its PROXY header is being read. */
+typedef struct arriving {
+    sx_http_conn base;
+    sx_http_server *server;
+    sx_tls *tls; /* shared: the listener may go first */
+    sx_stream *stream;
+    sx_timer timer;
+    sx_buf seen;
+} arriving;
+
+static void arriving_free(arriving *a)
+{
+    sx_timer_stop(sx_loop_timers(a->server->loop), &a->timer);
+    sx_http_server_remove(a->server, &a->base);
+    sx_tls_unref(a->tls);
+    sx_buf_done(&a->seen);
+    sx_free(a);
+}
+
+static void arriving_refuse(arriving *a, const char *why)
+{
+    sx_http_server_reject(a->server, sx_stream_peer(a->stream), 0, why);
+    sx_stream_reset(a->stream);
+    arriving_free(a);
+}
+
+static void arriving_data(sx_stream *s, void *ctx, sx_str piece)
+{
+    arriving *a = ctx;
+    size_t bytes = 0;
+    sx_buf_str(&a->seen, piece);
+    if (a->seen.failed) {
+        arriving_refuse(a, "out of memory");
+        return;
+    }
+    sx_status rc = sx_proxy_parse(sx_buf_view(&a->seen), sx_stream_peer(s), &bytes, NULL);
+    if (rc == SX_AGAIN)
+        return;
+    if (rc != SX_OK) {
+        arriving_refuse(a, "no valid PROXY header");
+        return;
+    }
+    sx_http_server *server = a->server;
+    sx_tls *tls = sx_tls_ref(a->tls);
+    char *room = sx_buf_reserve(&a->seen, SX_STREAM_SLACK); /* what parsers may look at behind it */
+    sx_buf seen = a->seen;
+    sx_buf_init(&a->seen, 0);
+    arriving_free(a);
+    sx_str rest = sx_str_from(sx_buf_view(&seen), bytes);
+    if (!room || (tls && sx_stream_start_tls(s, tls, SX_TLS_SERVER, sx_str_of(NULL, 0), rest,
+                                             NULL) != SX_OK))
+        sx_stream_reset(s);
+    else if (tls)
+        sx_http_server_take(server, s);
+    else
+        sx_http1_server_take(server, s, rest);
+    sx_tls_unref(tls);
+    sx_buf_done(&seen);
+}
+
+static void arriving_ended(sx_stream *s, void *ctx)
+{
+    (void)s;
+    arriving_refuse(ctx, "closed before its PROXY header");
+}
+
+static void arriving_closed(sx_stream *s, void *ctx, sx_status why, const sx_error *err)
+{
+    (void)s, (void)why, (void)err;
+    arriving_free(ctx);
+}
+
+static void arriving_late(sx_timer *timer, void *arg)
+{
+    (void)timer;
+    arriving_refuse(arg, "the PROXY header took too long");
+}
+
+static void arriving_kill(sx_http_conn *base)
+{
+    arriving *a = SX_CONTAINER_OF(base, arriving, base);
+    sx_stream_reset(a->stream);
+    arriving_free(a);
+}
+
+static void arriving_drain(sx_http_conn *base)
+{
+    (void)base; /* its request is under way already */
+}
+
+static const sx_stream_events ARRIVING_EVENTS = {
+    .data = arriving_data, .ended = arriving_ended, .closed = arriving_closed};
+static const sx_http_conn_ops ARRIVING_OPS = {.drain = arriving_drain, .kill = arriving_kill};
+
+static void expect_proxy_header(sx_listener *l, sx_stream *s)
+{
+    sx_http_server *server = l->server;
+    arriving *a = sx_calloc(1, sizeof(*a));
+    if (!a) {
+        sx_stream_reset(s);
+        return;
+    }
+    a->server = server;
+    a->tls = sx_tls_ref(l->tls);
+    a->stream = s;
+    a->timer.fn = arriving_late;
+    a->timer.arg = a;
+    sx_buf_init(&a->seen, 0);
+    sx_stream_events_set(s, &ARRIVING_EVENTS, a);
+    sx_http_server_add(server, &a->base, &ARRIVING_OPS);
+    sx_timer_start(sx_loop_timers(server->loop), &a->timer, server->options.limits.header_ms_max);
+}
+
+static void take_connection(sx_listener *l, int fd, const struct sockaddr *from)
+{
+    sx_http_server *server = l->server;
+    const sx_http_limits *limits = &server->options.limits;
+    server->counts.connections_accepted++;
+    if (server->counts.connections_open >= limits->connections_max) {
+        refuse_busy(server, fd, l->tls != NULL);
+        return;
+    }
+    int on = 1;
+    if (from->sa_family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    sx_peer peer = {0};
+    sx_peer_set(&peer, from);
+    sx_stream *s;
+    if (sx_stream_accept(server->loop, fd, l->proxy_protocol ? NULL : l->tls, &peer,
+                         &server->stream_options, &NO_EVENTS, NULL, &s, NULL) != SX_OK) {
+        close(fd);
+        server->counts.connections_refused++;
+        sx_http_server_reject(server, &peer, 0, "no memory for a connection");
+        return;
+    }
+    if (l->proxy_protocol)
+        expect_proxy_header(l, s);
+    else
+        sx_http_server_take(server, s);
+}
+
+/* ---- accepting ---- */
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void on_rested(sx_timer *timer, void *arg)
+{
+    (void)timer;
+    sx_listener *l = arg;
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+}
+
+/* The process has no descriptor left. The connection would stay in the queue and wake the loop without
+ * end, and its client wait: so a spare descriptor is given up to accept and close it. */
+static void accept_none(sx_listener *l)
+{
+    if (l->spare_fd >= 0)
+        close(l->spare_fd);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        sx_peer peer = {0};
+        l->server->counts.connections_refused++;
+        sx_http_server_reject(l->server, &peer, 0, "the process has too many files open");
+    }
+    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* False when the queue is empty. */
+static bool accept_one(sx_listener *l)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage storage;
+    } from;
+    socklen_t bytes = sizeof(from);
+    from.any.sa_family = AF_UNIX;
+    int fd = accept4(l->fd, &from.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        take_connection(l, fd, &from.any);
+        return true;
+    }
+    switch (errno) {
+    case EAGAIN:
+        return false;
+    case EMFILE:
+    case ENFILE:
+        accept_none(l);
+        return true;
+    case ENOBUFS:
+    case ENOMEM: /* the system is short: try again in a moment */
+        if (!l->closed) {
+            uv_poll_stop(&l->poll);
+            sx_timer_start(sx_loop_timers(l->server->loop), &l->rest, REST_MS);
+        }
+        return false;
+    default: /* the connection's own trouble: it is gone (accept(2), "Error handling") */
+        return true;
+    }
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    (void)status, (void)events;
+    sx_listener *l = SX_CONTAINER_OF(poll, sx_listener, poll);
+    sx_loop_touch(l->server->loop);
+    for (int i = 0; i < ACCEPTS_A_TURN && !l->closed; i++) {
+        if (!accept_one(l))
+            return;
+    }
+}
+
+/* ---- life ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    sx_free(SX_CONTAINER_OF(handle, sx_listener, poll));
+}
+
+void sx_listener_close(sx_listener *l)
+{
+    sx_list_remove(&l->link);
+    l->closed = true;
+    sx_timer_stop(sx_loop_timers(l->server->loop), &l->rest);
+    uv_close((uv_handle_t *)&l->poll, on_handle_closed);
+    close(l->fd);
+    if (l->spare_fd >= 0)
+        close(l->spare_fd);
+    if (!l->inherited)
+        own_forget(&l->address);
+    sx_tls_unref(l->tls);
+}
+
+/* Whoever is in the queue was accepted by the kernel in our name: they are served. */
+void sx_listener_drain(sx_listener *l)
+{
+    while (accept_one(l)) {
+    }
+    sx_listener_close(l);
+}
+
+static sx_status watch(sx_http_server *server, sx_listener *l, sx_error *err)
+{
+    int rc = uv_poll_init(sx_loop_uv(server->loop), &l->poll, l->fd);
+    if (rc != 0)
+        return sx_fail_os(err, -rc, "cannot watch a listening socket");
+    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->rest.fn = on_rested;
+    l->rest.arg = l;
+    sx_list_push_back(&server->listeners, &l->link);
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    return SX_OK;
+}
+
+sx_status sx_http_server_listen(sx_http_server *server, const sx_listen_options *options,
+                                sx_bound *bound, sx_error *err)
+{
+    if (server->draining)
+        return sx_fail(err, SX_ECLOSED, "the server is draining and takes no listener");
+    sx_listener *l = sx_calloc(1, sizeof(*l));
+    if (!l)
+        return sx_fail_memory(err, "a listener");
+    l->server = server;
+    l->proxy_protocol = options->proxy_protocol;
+    l->inherited = options->inherited_fd > 0;
+    l->fd = options->inherited_fd;
+    sx_status rc;
+    if (l->inherited) {
+        rc = take_inherited(l->fd, &l->address, err);
+    } else {
+        rc = sx_listen_address_parse(options->address, &l->address, err);
+        if (rc == SX_OK)
+            rc = open_listening(&l->address, options->backlog ? options->backlog : BACKLOG_DEFAULT,
+                                &l->fd, err);
+    }
+    if (rc != SX_OK) {
+        sx_free(l);
+        return rc;
+    }
+    rc = watch(server, l, err);
+    if (rc != SX_OK) {
+        if (!l->inherited) {
+            close(l->fd);
+            own_forget(&l->address);
+        }
+        sx_free(l);
+        return rc;
+    }
+    l->tls = sx_tls_ref(options->tls);
+    if (bound) {
+        char text[SX_ADDRESS_TEXT_BYTES];
+        sx_listen_address_print(&l->address, text);
+        snprintf(bound->text, sizeof(bound->text), "%s", text);
+    }
+    return SX_OK;
+}
