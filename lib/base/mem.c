@@ -55,7 +55,8 @@ void *sx_alloc(size_t bytes)
 
 void *sx_calloc(size_t count, size_t size)
 {
-    if (sx_unlikely(fault.on) && must_fail())
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || (sx_unlikely(fault.on) && must_fail()))
         return NULL;
     return counted(calloc(count ? count : 1, size ? size : 1));
 }

@@ -77,9 +77,11 @@ static const char *read_exponent(decimal *d, const char *at, const char *end)
 
 size_t sx_double_scan(sx_str s, double *out)
 {
-    const char *at = s.data, *end = s.len ? s.data + s.len : s.data;
+    if (s.len == 0)
+        return 0;
+    const char *at = s.data, *end = s.data + s.len;
     decimal d = {0};
-    bool negative = at < end && *at == '-';
+    bool negative = *at == '-';
     at += negative;
     if (at == end || !is_digit(*at))
         return 0;
