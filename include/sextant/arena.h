@@ -30,6 +30,7 @@ void sx_arena_done(sx_arena *a);
 /* Forgets everything but keeps one usual chunk for the next round. */
 void sx_arena_reset(sx_arena *a);
 
+/* The rare half of sx_arena_alloc: takes a new chunk. `bytes` is a multiple of 8. */
 void *sx_arena_alloc_slow(sx_arena *a, size_t bytes);
 
 /* `bytes`, aligned to 8, not zeroed; NULL when memory or max_bytes ran out. */

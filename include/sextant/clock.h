@@ -19,21 +19,25 @@ typedef struct sx_clock {
 /* The system's clock. Static, any thread. */
 const sx_clock *sx_clock_system(void);
 
+/* The wall reading in nanoseconds since 1970 UTC. Any thread. */
 static inline int64_t sx_clock_ns(const sx_clock *c)
 {
     return c->wall_ns(c);
 }
 
+/* The wall reading in milliseconds since 1970 UTC. */
 static inline int64_t sx_clock_ms(const sx_clock *c)
 {
     return c->wall_ns(c) / 1000000;
 }
 
+/* The monotonic reading in nanoseconds since some fixed moment. */
 static inline int64_t sx_clock_mono_ns(const sx_clock *c)
 {
     return c->mono_ns(c);
 }
 
+/* The monotonic reading in milliseconds. */
 static inline int64_t sx_clock_mono_ms(const sx_clock *c)
 {
     return c->mono_ns(c) / 1000000;

@@ -221,6 +221,8 @@ typedef struct sx_http_counts {
     uint64_t requests_open, requests, rejected, received_bytes, sent_bytes;
 } sx_http_counts;
 
+/* A server on `loop` that listens nowhere yet. `options` is copied; what it points to is borrowed.
+ * Errors: SX_ENOMEM; SX_EINVAL without a handler. */
 sx_status sx_http_server_new(sx_loop *loop, const sx_http_server_options *options,
                              sx_http_server **out, sx_error *err);
 
@@ -252,6 +254,7 @@ void sx_http_server_drain(sx_http_server *server, uint32_t deadline_ms,
 /* Closes everything at once and frees the server. */
 void sx_http_server_free(sx_http_server *server);
 
+/* Its numbers so far; they change as the loop goes on. */
 const sx_http_counts *sx_http_server_counts(const sx_http_server *server);
 
 SX_END_DECLS

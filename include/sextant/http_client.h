@@ -27,6 +27,8 @@ typedef struct sx_http_client_options { /* 0 takes the default */
     const char *user_agent;     /* NULL: "sextant/VERSION" */
 } sx_http_client_options;
 
+/* A client on `loop`. `options` (NULL: all defaults) is copied. Errors: SX_ENOMEM; SX_EINVAL (the
+ * proxy). */
 sx_status sx_http_client_new(sx_loop *loop, const sx_http_client_options *options,
                              sx_http_client **out, sx_error *err);
 
@@ -76,6 +78,7 @@ void sx_call_resume(sx_call *call);
 /* Gives it up: `done` comes with SX_ECANCELED before this returns. */
 void sx_call_cancel(sx_call *call);
 
+/* The value of the first header of that name (any case); data NULL if there is none. */
 sx_str sx_response_header(const sx_response *response, sx_str name);
 
 /* Numbers for metrics: connections opened, reused, open now; calls waiting. */
