@@ -1,0 +1,84 @@
+/* command.h - the command line as data.
+ *
+ * Every subcommand is one row of COMMANDS (commands.c) with its flags. The parser, `sextant help`,
+ * the man page and the shell completions are all made from these rows, so they cannot disagree.
+ * A row's function gets its parsed arguments and returns the process's exit status:
+ * 0 done, 1 it failed (one line on stderr says why and what to do), 2 the command line was wrong. */
+#ifndef SEXTANT_CMD_COMMAND_H
+#define SEXTANT_CMD_COMMAND_H
+
+#include <sextant/error.h>
+#include <sextant/str.h>
+
+enum { CMD_FLAGS_MAX = 32 };
+
+typedef enum cmd_flag_kind {
+    CMD_TEXT,   /* --flag VALUE or --flag=VALUE */
+    CMD_SWITCH, /* --flag alone; --no-flag turns it off */
+} cmd_flag_kind;
+
+typedef struct cmd_flag {
+    const char *name; /* without dashes, "index" */
+    char letter;      /* short form, 'o' for -o; 0: none */
+    cmd_flag_kind kind;
+    const char *value;    /* what help calls the value, "FILE"; completion knows FILE and DIR */
+    const char *fallback; /* the value when absent, shown by help; NULL: none */
+    const char *help;
+} cmd_flag;
+
+struct cmd_command;
+
+/* A parsed command line. All views and pointers live as long as argv. */
+typedef struct cmd_args {
+    const struct cmd_command *command;
+    const char
+        *values[CMD_FLAGS_MAX]; /* by the flag's place in the row; NULL: absent, no fallback */
+    bool given[CMD_FLAGS_MAX];  /* it stood on the command line */
+    char **rest;                /* what is no flag, and after "--"; argv's own memory */
+    int rest_count;
+    char **service; /* dotted flags (--http.idle_ms_max=…) for the service's own table */
+    int service_count;
+} cmd_args;
+
+typedef int cmd_run(const cmd_args *args);
+
+typedef struct cmd_command {
+    const char *name;       /* "geocode import" */
+    const char *operands;   /* "FILE..."; "" for none */
+    int rest_min, rest_max; /* operands; -1: any number */
+    const char *summary;    /* one line, no full stop */
+    const char *details;    /* paragraphs for help and the man page; NULL: none */
+    const char *example;
+    const cmd_flag *flags; /* ends with a row whose name is NULL */
+    bool service_flags;    /* takes the dotted flags of a service too */
+    cmd_run *run;
+} cmd_command;
+
+/* All rows, in the order of the help page; ends with a row whose name is NULL. */
+extern const cmd_command COMMANDS[];
+
+/* The command that argv[1], or argv[1] and argv[2], name. *words: how many they were. NULL: none. */
+const cmd_command *cmd_find(int argc, char **argv, int *words);
+
+/* Reads the arguments after the command's name. Errors: SX_EINVAL, with what to type instead. */
+sx_status cmd_parse(const cmd_command *command, int argc, char **argv, cmd_args *out,
+                    sx_error *err);
+
+/* The value of a flag of this command by name; NULL if absent without a fallback. */
+const char *cmd_value(const cmd_args *args, const char *flag);
+bool cmd_switch(const cmd_args *args, const char *flag);
+
+/* The nearest command name to what was typed, for "did you mean"; NULL if none is near. */
+const char *cmd_nearest(const char *typed);
+
+/* "sextant: MESSAGE" to stderr; returns 1 (failed) or 2 (SX_EINVAL from the command line). */
+int cmd_failed(const sx_error *err);
+
+/* Prints the keys that every service takes, for the help of commands with service_flags. */
+void cmd_print_service_keys(void);
+
+cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
+cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
+cmd_run cmd_up;
+
+#endif

@@ -1,0 +1,77 @@
+/* commands.c - the table of subcommands. A new command is a row here and a file beside it. */
+#include "cmd/command.h"
+
+static const cmd_flag NO_FLAGS[] = {{0}};
+
+static const cmd_flag UP_FLAGS[] = {
+    {"dir", 'd', CMD_TEXT, "DIR", "~/.local/share/sextant",
+     "where indexes, logs and state are kept"},
+    {"data", 0, CMD_TEXT, "DIR", NULL,
+     "folder with the address files to import; the default is the data that ships with sextant"},
+    {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878", "address of the geocoder"},
+    {0},
+};
+
+static const cmd_flag IMPORT_FLAGS[] = {
+    {"output", 'o', CMD_TEXT, "INDEX", NULL, "the index file to write; replaced only once whole"},
+    {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no progress"},
+    {0},
+};
+
+static const cmd_flag SERVE_FLAGS[] = {
+    {"index", 'i', CMD_TEXT, "INDEX", NULL, "the index file that `geocode import` wrote"},
+    {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878",
+     "HOST:PORT to serve on; port 0 takes any free one"},
+    {"config", 'c', CMD_TEXT, "FILE", NULL, "YAML file with the keys listed below"},
+    {0},
+};
+
+static const cmd_flag BENCH_FLAGS[] = {
+    {"index", 'i', CMD_TEXT, "INDEX", NULL, "the index file to search"},
+    {"autocomplete", 'a', CMD_SWITCH, NULL, NULL,
+     "take the last word of a query for the beginning of one"},
+    {"limit", 'n', CMD_TEXT, "N", "5", "answers per query"},
+    {0},
+};
+
+static const cmd_flag VERIFY_FLAGS[] = {
+    {"index", 'i', CMD_TEXT, "INDEX", NULL, "the index file to check"},
+    {0},
+};
+
+const cmd_command COMMANDS[] = {
+    {"up", "", 0, 0, "run everything on this machine, on real data",
+     "Imports the address data that ships with sextant if that was not done before, serves it, "
+     "and prints the addresses to open. Stays in the foreground; Ctrl-C stops it cleanly. "
+     "If it is running already, it prints the addresses and exits.",
+     "sextant up --dir /var/lib/sextant", UP_FLAGS, false, cmd_up},
+    {"geocode import", "FILE...", 1, -1, "build a geocoder's index from address files",
+     "Reads Addok's NDJSON, plain or compressed (gzip, zstd, bzip2), told apart by content. The "
+     "index is written beside its final place and renamed when it is whole and on the disk, so "
+     "that an import that fails or is killed leaves the old index as it was.",
+     "sextant geocode import -o france.idx data/france.ndjson.gz", IMPORT_FLAGS, false,
+     cmd_geocode_import},
+    {"geocode serve", "", 0, 0, "serve an index over HTTP with Addok's API",
+     "Answers /search/ and /reverse/ as GeoJSON, and a search page at /. Metrics are at /metrics, "
+     "health at /health/live and /health/ready. SIGTERM drains and stops, SIGUSR1 reopens the "
+     "logs, SIGHUP reads the configuration again.",
+     "sextant geocode serve --index france.idx --listen 127.0.0.1:7878", SERVE_FLAGS, true,
+     cmd_geocode_serve},
+    {"geocode bench", "QUERIES", 1, 1, "measure searches without HTTP",
+     "Reads one query a line and searches each on one thread, without cache. Prints latencies and, "
+     "as its last line, the queries per second.",
+     "sextant geocode bench --index france.idx queries.txt", BENCH_FLAGS, false, cmd_geocode_bench},
+    {"geocode verify", "", 0, 0, "check every byte of an index",
+     "Reads the whole file and checks each section's CRC32C and structure.",
+     "sextant geocode verify --index france.idx", VERIFY_FLAGS, false, cmd_geocode_verify},
+    {"version", "", 0, 0, "print version, commit, compiler and libraries", NULL, NULL, NO_FLAGS,
+     false, cmd_version},
+    {"help", "[COMMAND]", 0, 2, "explain a command, or list them all", NULL,
+     "sextant help geocode import", NO_FLAGS, false, cmd_help},
+    {"man", "", 0, 0, "print the manual page in roff",
+     "The installed sextant(1) is made by this command.", "sextant man | man -l -", NO_FLAGS, false,
+     cmd_man},
+    {"completion", "bash|zsh|fish", 1, 1, "print a completion script for a shell", NULL,
+     "source <(sextant completion bash)", NO_FLAGS, false, cmd_completion},
+    {0},
+};

@@ -1,0 +1,213 @@
+/* geocode.c - `sextant geocode import`, `bench` and `verify`; `serve` is in geocode_serve.c. */
+#include "cmd/geocode.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sextant/clock.h>
+#include <sextant/file.h>
+#include <sextant/mem.h>
+
+#include "cmd/command.h"
+#include "geocode/import/import.h"
+#include "geocode/search/search.h"
+
+enum { INPUTS_MAX = 64, BAR_CELLS = 30, QUERIES_BYTES_MAX = 1 << 30 };
+
+/* One line, rewritten in place. Reading is most of the work; writing counts as its last part. */
+static bool draw_progress(void *context, const geo_import_progress *p)
+{
+    (void)context;
+    double share = p->bytes_total ? (double)p->bytes_done / (double)p->bytes_total : 0;
+    if (p->stage == GEO_IMPORT_WRITING)
+        share = p->steps ? (double)p->step / p->steps : 1;
+    int cells = (int)(share * BAR_CELLS);
+    char bar[BAR_CELLS * 3 + 1];
+    size_t at = 0;
+    for (int i = 0; i < BAR_CELLS; i++)
+        at += (size_t)snprintf(bar + at, sizeof(bar) - at, "%s", i < cells ? "█" : "░");
+    fprintf(stderr, "\r%s %s %3.0f %%  %u documents, %llu numbers ",
+            p->stage == GEO_IMPORT_READING ? "reading" : "writing", bar, share * 100, p->documents,
+            (unsigned long long)p->numbers);
+    if (p->stage == GEO_IMPORT_DONE)
+        fputc('\r', stderr);
+    fflush(stderr);
+    return true;
+}
+
+sx_status cmd_import(char *const *files, size_t file_count, const char *index, bool quiet,
+                     sx_error *err)
+{
+    geo_import_input inputs[INPUTS_MAX];
+    if (file_count > INPUTS_MAX)
+        return sx_fail(err, SX_ELIMIT, "%zu files; at most %d at a time", file_count, INPUTS_MAX);
+    for (size_t i = 0; i < file_count; i++)
+        inputs[i] = (geo_import_input){.path = files[i]};
+    bool draw = !quiet && isatty(STDERR_FILENO);
+    geo_import_progress summary = {0};
+    geo_import_options options = {.inputs = inputs,
+                                  .input_count = file_count,
+                                  .output = index,
+                                  .report = draw ? draw_progress : NULL};
+    sx_status status = geo_import(&options, &summary, err);
+    if (draw)
+        fputs("\r\033[K", stderr);
+    if (status == SX_OK && !quiet)
+        fprintf(stderr, "imported %u documents with %llu house numbers into %s in %.1f s\n",
+                summary.documents, (unsigned long long)summary.numbers, index,
+                (double)summary.elapsed_ms / 1000);
+    return status;
+}
+
+bool cmd_index_usable(const char *index)
+{
+    geo_index *ix;
+    sx_error ignored;
+    if (geo_index_open(index, &ix, &ignored) != SX_OK)
+        return false;
+    geo_index_close(ix);
+    return true;
+}
+
+/* A flag that cannot be done without. */
+static const char *required(const cmd_args *args, const char *flag, int *status)
+{
+    const char *value = cmd_value(args, flag);
+    if (!value) {
+        fprintf(stderr, "sextant: %s needs --%s; 'sextant help %s' explains\n", args->command->name,
+                flag, args->command->name);
+        *status = 2;
+    }
+    return value;
+}
+
+int cmd_geocode_import(const cmd_args *args)
+{
+    int status = 0;
+    sx_error err = {0};
+    const char *output = required(args, "output", &status);
+    if (status)
+        return status;
+    if (cmd_import(args->rest, (size_t)args->rest_count, output, cmd_switch(args, "quiet"), &err) !=
+        SX_OK)
+        return cmd_failed(&err);
+    return 0;
+}
+
+int cmd_geocode_verify(const cmd_args *args)
+{
+    int status = 0;
+    sx_error err = {0};
+    geo_index *index = NULL;
+    geo_stat stat;
+    const char *path = required(args, "index", &status);
+    if (status)
+        return status;
+    if (geo_index_open(path, &index, &err) != SX_OK)
+        return cmd_failed(&err);
+    if (geo_index_verify(index, &err) != SX_OK) {
+        sx_error_prefix(&err, SX_ECORRUPT, "%s", path);
+        geo_index_close(index);
+        return cmd_failed(&err);
+    }
+    geo_index_stat(index, &stat);
+    printf("%s is whole: %u documents, %llu house numbers, %u words, %.1f MB\n", path,
+           stat.documents, (unsigned long long)stat.numbers, stat.terms,
+           (double)stat.file_bytes / 1e6);
+    geo_index_close(index);
+    return 0;
+}
+
+/* What one run over the queries measures. */
+typedef struct bench {
+    const geo_index *index;
+    geo_searcher *searcher;
+    geo_results results;
+    geo_query query;
+    uint32_t *nanoseconds; /* of each query */
+    size_t count, cap, empty;
+} bench;
+
+static sx_status bench_one(bench *b, sx_str text, sx_error *err)
+{
+    if (!sx_grow(&b->nanoseconds, &b->cap, b->count + 1, sizeof(*b->nanoseconds)))
+        return sx_fail_memory(err, "the timings");
+    b->query.text = text;
+    int64_t before = sx_clock_mono_ns(sx_clock_system());
+    sx_status status = geo_search(b->index, b->searcher, &b->query, &b->results, err);
+    int64_t took = sx_clock_mono_ns(sx_clock_system()) - before;
+    if (status == SX_ECORRUPT)
+        return status;
+    b->empty += status != SX_OK || b->results.count == 0;
+    b->nanoseconds[b->count++] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
+    return SX_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void bench_report(bench *b)
+{
+    double total = 0;
+    for (size_t i = 0; i < b->count; i++)
+        total += b->nanoseconds[i];
+    qsort(b->nanoseconds, b->count, sizeof(*b->nanoseconds), by_value);
+    static const struct {
+        const char *name;
+        double share;
+    } ROWS[] = {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"max", 1}};
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS) && b->count; i++)
+        printf("%s %.1f us\n", ROWS[i].name,
+               b->nanoseconds[(size_t)((double)(b->count - 1) * ROWS[i].share)] / 1000.0);
+    printf("%zu of %zu queries found nothing\n", b->empty, b->count);
+    printf("%.0f queries/s\n", total > 0 ? (double)b->count * 1e9 / total : 0);
+}
+
+static sx_status run_bench(bench *b, const char *file, sx_error *err)
+{
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    sx_status status = sx_file_read(file, QUERIES_BYTES_MAX, &text, err);
+    for (sx_str rest = sx_buf_view(&text), line; status == SX_OK && rest.len;) {
+        sx_str_cut(rest, '\n', &line, &rest);
+        if (line.len)
+            status = bench_one(b, line, err);
+    }
+    sx_buf_done(&text);
+    return status;
+}
+
+int cmd_geocode_bench(const cmd_args *args)
+{
+    int status = 0;
+    uint64_t limit;
+    sx_error err = {0};
+    geo_index *index = NULL;
+    const char *path = required(args, "index", &status);
+    if (status)
+        return status;
+    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "limit")), &limit) || limit < 1 ||
+        limit > GEO_RESULTS_MAX) {
+        fprintf(stderr, "sextant: --limit is 1 to %d, not %s\n", GEO_RESULTS_MAX,
+                cmd_value(args, "limit"));
+        return 2;
+    }
+    if (geo_index_open(path, &index, &err) != SX_OK)
+        return cmd_failed(&err);
+    bench b = {
+        .index = index,
+        .searcher = geo_searcher_new(&err),
+        .query = {.limit = (uint32_t)limit, .autocomplete = cmd_switch(args, "autocomplete")}};
+    if (!b.searcher || run_bench(&b, args->rest[0], &err) != SX_OK)
+        status = cmd_failed(&err);
+    else
+        bench_report(&b);
+    sx_free(b.nanoseconds);
+    geo_searcher_free(b.searcher);
+    geo_index_close(index);
+    return status;
+}

@@ -1,0 +1,254 @@
+/* up.c - `sextant up`: everything on one machine, on real data.
+ *
+ * DIR holds what it makes: geocode/france.idx, log/, and while it runs a lock and the addresses it
+ * serves on, so that a second `sextant up` can print them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sextant/file.h>
+
+#include "cmd/command.h"
+#include "cmd/geocode.h"
+#include "net/port_owner.h"
+#include "service/supervisor.h"
+
+enum { PATH_BYTES = 1024, ADDRESSES_BYTES_MAX = 65536 };
+
+typedef struct up {
+    char dir[PATH_BYTES], data[PATH_BYTES], index[PATH_BYTES], log[PATH_BYTES];
+    char addresses[PATH_BYTES]; /* file in which a running `up` keeps what it serves on */
+    const char *listen;
+    sx_file_lock lock;
+} up;
+
+static sx_status join(char out[PATH_BYTES], const char *folder, const char *name, sx_error *err)
+{
+    int len = snprintf(out, PATH_BYTES, "%s/%s", folder, name);
+    if (len < 0 || len >= PATH_BYTES)
+        return sx_fail(err, SX_ELIMIT, "path too long: %s/%s", folder, name);
+    return SX_OK;
+}
+
+/* "~" alone or before a slash is the home folder; the shell leaves it in --dir=~/x. */
+static sx_status expand_home(const char *typed, char out[PATH_BYTES], sx_error *err)
+{
+    if (typed[0] != '~' || (typed[1] != '/' && typed[1] != '\0')) {
+        snprintf(out, PATH_BYTES, "%s", typed);
+        return SX_OK;
+    }
+    const char *home = getenv("HOME");
+    if (!home || !home[0])
+        return sx_fail(err, SX_EINVAL, "HOME is not set; name a folder with --dir DIR");
+    return join(out, home, typed[1] ? typed + 2 : "", err);
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The data lies beside the binary in a source tree (build/sextant, data/), or where it was installed
+ * (bin/sextant, share/sextant/data). */
+static sx_status find_data(const char *self, const char *typed, char out[PATH_BYTES], sx_error *err)
+{
+    static const char *const PLACES[] = {"../data", "../share/sextant/data", "data"};
+    if (typed)
+        return expand_home(typed, out, err);
+    char folder[PATH_BYTES], file[PATH_BYTES];
+    snprintf(folder, sizeof(folder), "%s", self);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; i < SX_COUNT_OF(PLACES); i++) {
+        if (join(out, folder, PLACES[i], err) == SX_OK &&
+            join(file, out, "france.ndjson.gz", err) == SX_OK && is_file(file))
+            return SX_OK;
+    }
+    return sx_fail(
+        err, SX_ENOTFOUND,
+        "the address data that ships with sextant is not beside %s; name its folder with "
+        "--data DIR",
+        self);
+}
+
+static void print_addresses(const char *headline, const char *text)
+{
+    printf("%s\n%s", headline, text);
+    fflush(stdout);
+}
+
+/* Somebody holds DIR's lock: if it serves, say where. */
+static int already_up(const up *u, const sx_error *busy)
+{
+    sx_buf text;
+    sx_buf_init(&text, ADDRESSES_BYTES_MAX);
+    sx_error err = {0};
+    int status = 1;
+    if (sx_file_read(u->addresses, ADDRESSES_BYTES_MAX, &text, &err) == SX_OK && text.len) {
+        sx_buf_byte(&text, '\0');
+        print_addresses("Sextant is up already:", text.data);
+        status = 0;
+    } else {
+        fprintf(stderr,
+                "sextant: another 'sextant up' is starting in %s: %s; wait for it, or name another "
+                "folder with --dir\n",
+                u->dir, busy->message);
+    }
+    sx_buf_done(&text);
+    return status;
+}
+
+/* The index is made if it is missing or older than its data. */
+static sx_status import_if_needed(const up *u, sx_error *err)
+{
+    char source[PATH_BYTES];
+    char *files[] = {source};
+    sx_status status = join(source, u->data, "france.ndjson.gz", err);
+    if (status != SX_OK)
+        return status;
+    struct stat made, from;
+    if (stat(source, &from) != 0)
+        return sx_fail(err, SX_ENOTFOUND, "no address data at %s; name its folder with --data DIR",
+                       source);
+    if (stat(u->index, &made) == 0 && made.st_mtime >= from.st_mtime && cmd_index_usable(u->index))
+        return SX_OK;
+    printf("Importing %s (once)\n", source);
+    fflush(stdout);
+    return cmd_import(files, 1, u->index, false, err);
+}
+
+static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
+{
+    const up *u = ctx;
+    (void)child;
+    sx_str proto, where;
+    sx_str_cut(addresses, ' ', &addresses, &where);
+    sx_str_cut(addresses, '=', &proto, &where);
+    sx_buf text;
+    sx_buf_init(&text, ADDRESSES_BYTES_MAX);
+    static const struct {
+        const char *path, *what;
+    } PAGES[] = {{"/", "search page"},
+                 {"/search/?q=34+avenue+de+l+opera", "Addok's API"},
+                 {"/metrics", "for Prometheus"},
+                 {"/health/ready", "for a load balancer"}};
+    for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++)
+        sx_buf_printf(&text, "  http://%.*s%-33s  %s\n", SX_ARG(where), PAGES[i].path,
+                      PAGES[i].what);
+    sx_buf_printf(&text, "Logs are in %s\n%c", u->log, '\0');
+    if (text.failed) {
+        sx_buf_done(&text);
+        return;
+    }
+    print_addresses("\nSextant is up. Open:", text.data);
+    puts("\nCtrl-C stops it.");
+    fflush(stdout);
+    sx_error err = {0};
+    if (sx_file_replace(u->addresses, sx_str_z(text.data), &err) != SX_OK)
+        fprintf(stderr, "sextant: %s\n", err.message);
+    sx_buf_done(&text);
+}
+
+static void on_line(void *ctx, const sx_child_def *child, sx_str line)
+{
+    (void)ctx;
+    fprintf(stderr, "%s: %.*s\n", child->name, SX_ARG(line));
+}
+
+static void on_restart(void *ctx, const sx_child_def *child, const char *why, int64_t wait_ms)
+{
+    (void)ctx;
+    fprintf(stderr, "sextant: %s ended (%s); starting it again in %lld ms\n", child->name, why,
+            (long long)wait_ms);
+}
+
+static sx_status serve(up *u, const char *self, sx_error *err)
+{
+    char log_flag[PATH_BYTES + 64], access_flag[PATH_BYTES + 64];
+    snprintf(log_flag, sizeof(log_flag), "--log.file=%s/geocode.log", u->log);
+    snprintf(access_flag, sizeof(access_flag), "--log.access_file=%s/geocode-access.log", u->log);
+    const char *argv[] = {self,       "geocode", "serve",  "--index",   u->index,
+                          "--listen", u->listen, log_flag, access_flag, NULL};
+    sx_child_def child = {"geocode", (char *const *)argv};
+    sx_supervisor_options options = {.children = &child,
+                                     .child_count = 1,
+                                     .line = on_line,
+                                     .ready = on_ready,
+                                     .restarting = on_restart,
+                                     .ctx = u};
+    return sx_supervise(&options, err);
+}
+
+/* A port that a stranger holds would only show as a child that cannot start; say it at once. */
+static sx_status check_port(const up *u, sx_error *err)
+{
+    sx_str host, port;
+    uint64_t number = 0;
+    sx_str listen = sx_str_z(u->listen);
+    size_t colon = listen.len;
+    while (colon && listen.data[colon - 1] != ':')
+        colon--;
+    host = sx_str_first(listen, colon ? colon - 1 : 0);
+    port = sx_str_from(listen, colon);
+    sx_port_owner owner;
+    if (!sx_str_to_u64(port, &number) || number == 0 || number > 65535 ||
+        !sx_port_owner_find((uint16_t)number, &owner))
+        return SX_OK;
+    return sx_fail(
+        err, SX_EEXIST,
+        "port %llu is taken by %s (process %d); stop it, or choose another with --listen "
+        "%.*s:PORT",
+        (unsigned long long)number, owner.name, owner.pid, SX_ARG(host));
+}
+
+static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error *err)
+{
+    u->listen = cmd_value(args, "listen");
+    char folder[PATH_BYTES];
+    sx_status status = expand_home(cmd_value(args, "dir"), u->dir, err);
+    if (status == SX_OK)
+        status = find_data(self, cmd_value(args, "data"), u->data, err);
+    if (status == SX_OK)
+        status = join(folder, u->dir, "geocode", err);
+    if (status == SX_OK)
+        status = sx_folder_make(folder, err);
+    if (status == SX_OK)
+        status = join(u->index, folder, "france.idx", err);
+    if (status == SX_OK)
+        status = join(u->log, u->dir, "log", err);
+    if (status == SX_OK)
+        status = sx_folder_make(u->log, err);
+    if (status == SX_OK)
+        status = join(u->addresses, u->dir, "addresses", err);
+    return status;
+}
+
+int cmd_up(const cmd_args *args)
+{
+    up u = {.lock = {-1}};
+    sx_error err = {0};
+    char self[PATH_BYTES], lock_path[PATH_BYTES];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    self[len > 0 ? len : 0] = '\0';
+    if (prepare(&u, args, self, &err) != SX_OK || join(lock_path, u.dir, "lock", &err) != SX_OK)
+        return cmd_failed(&err);
+    if (sx_file_lock_open(&u.lock, lock_path, &err) != SX_OK)
+        return err.status == SX_REFUSED ? already_up(&u, &err) : cmd_failed(&err);
+    sx_error ignored;
+    sx_file_remove(u.addresses, &ignored); /* a killed `up` may have left it */
+    sx_status status = check_port(&u, &err);
+    if (status == SX_OK)
+        status = import_if_needed(&u, &err);
+    if (status == SX_OK)
+        status = serve(&u, self, &err);
+    sx_file_remove(u.addresses, &ignored);
+    sx_file_lock_close(&u.lock);
+    if (status != SX_OK)
+        return cmd_failed(&err);
+    puts("Sextant has stopped.");
+    return 0;
+}

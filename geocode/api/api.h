@@ -1,0 +1,36 @@
+/* api.h - the geocoder over HTTP: Addok's endpoints, its errors, and the page with its map.
+ *
+ *   GET /search/?q=…[&limit=][&autocomplete=][&lat=&lon=][&type=][&postcode=][&citycode=]
+ *   GET /reverse/?lat=&lon=[&limit=][&type=]…
+ *   GET /health        {"status": "HEALTHY"}
+ *   GET /map?bbox=W,S,E,N   what the page draws: streets with their numbers, places
+ *   GET /              the page, where Accept names text/html
+ *
+ * Paths come with or without their last slash, as in Addok. Every handler here may run on every loop
+ * at once: what a search scribbles on belongs to the loop. */
+#ifndef SEXTANT_GEOCODE_API_API_H
+#define SEXTANT_GEOCODE_API_API_H
+
+#include <sextant/http.h>
+
+#include "geocode/index/index.h"
+
+typedef struct geo_api geo_api;
+
+/* `index` is borrowed and must stay open as long as the api. `loops`: how many loops will serve; each
+ * takes about 300 KB. Errors: SX_ENOMEM. */
+sx_status geo_api_new(const geo_index *index, unsigned loops, geo_api **out, sx_error *err);
+void geo_api_free(geo_api *api);
+
+/* The handlers, `ctx` being the geo_api. Each answers every method itself, as Addok does: GET, 200 to
+ * OPTIONS, else 405. */
+void geo_api_search(sx_request *r, void *ctx);
+void geo_api_reverse(sx_request *r, void *ctx);
+void geo_api_health(sx_request *r, void *ctx);
+void geo_api_map(sx_request *r, void *ctx);
+void geo_api_page(sx_request *r, void *ctx);
+
+/* For every other path: Addok's 404. */
+void geo_api_not_found(sx_request *r, void *ctx);
+
+#endif

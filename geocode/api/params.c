@@ -1,0 +1,317 @@
+/* params.c - reading Addok's parameters: one walk over the query string, then one check each. */
+#include "geocode/api/params.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include <sextant/http.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Length of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7); 0 if there is none. */
+static size_t sequence_len(const unsigned char *at, size_t left)
+{
+    unsigned char first = at[0];
+    if (first < 0x80)
+        return 1;
+    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || len > left)
+        return 0;
+    unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (at[1] < least || at[1] > most)
+        return 0;
+    for (size_t i = 2; i < len; i++) {
+        if (at[i] < 0x80 || at[i] > 0xbf)
+            return 0;
+    }
+    return len;
+}
+
+/* Replaces each byte outside well-formed sequences by U+FFFD. `out` has room for 3 bytes each. */
+static size_t mend_utf8(const char *in, size_t len, char *out)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < len;) {
+        size_t n = sequence_len((const unsigned char *)in + i, len - i);
+        memcpy(out + written, n ? in + i : "\xef\xbf\xbd", n ? n : 3);
+        written += n ? n : 3;
+        i += n ? n : 1;
+    }
+    return written;
+}
+
+sx_str geo_decode_lenient(sx_arena *arena, sx_str in)
+{
+    char *bytes = sx_arena_alloc(arena, in.len + 1);
+    char *out = in.len < SIZE_MAX / 4 ? sx_arena_alloc(arena, in.len * 3 + 1) : NULL;
+    if (!bytes || !out)
+        return sx_str_of(NULL, 0);
+    size_t len = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        char c = in.data[i] == '+' ? ' ' : in.data[i];
+        if (c == '%' && i + 2 < in.len) {
+            int high = hex_digit(in.data[i + 1]), low = hex_digit(in.data[i + 2]);
+            if (high >= 0 && low >= 0) {
+                c = (char)(high << 4 | low);
+                i += 2;
+            }
+        }
+        bytes[len++] = c;
+    }
+    return sx_str_of(out, mend_utf8(bytes, len, out));
+}
+
+static sx_status refuse(geo_refusal *refusal, const char *title, sx_str description)
+{
+    if (!description.data)
+        return SX_ENOMEM;
+    *refusal = (geo_refusal){400, sx_str_z(title), description};
+    return SX_EINVAL;
+}
+
+static sx_status missing(sx_arena *arena, const char *name, geo_refusal *refusal)
+{
+    return refuse(refusal, "Missing parameter",
+                  sx_arena_printf(arena, "The \"%s\" parameter is required.", name));
+}
+
+static sx_status invalid(sx_arena *arena, const char *name, const char *why, geo_refusal *refusal)
+{
+    return refuse(refusal, "Invalid parameter",
+                  sx_arena_printf(arena, "The \"%s\" parameter is invalid. %s", name, why));
+}
+
+/* Takes digits with single underscores between them, as Python's numbers may have; appends the bare
+ * digits to *out. Returns false if there is none or an underscore stands elsewhere. */
+static bool take_digits(sx_str *in, char **out)
+{
+    bool digit_before = false;
+    while (in->len) {
+        char c = in->data[0];
+        if (c >= '0' && c <= '9') {
+            *(*out)++ = c;
+            digit_before = true;
+        } else if (c == '_' && digit_before && in->len > 1 && in->data[1] >= '0' &&
+                   in->data[1] <= '9') {
+            digit_before = false;
+        } else {
+            break;
+        }
+        *in = sx_str_from(*in, 1);
+    }
+    return digit_before;
+}
+
+static void take_sign(sx_str *in, char **out)
+{
+    if (in->len && (in->data[0] == '+' || in->data[0] == '-')) {
+        *(*out)++ = in->data[0];
+        *in = sx_str_from(*in, 1);
+    }
+}
+
+enum { NUMBER_BYTES_MAX = 64 };
+
+/* Python's int(text): blanks around, one sign, digits with underscores. Too big: the nearest bound,
+ * which every range check refuses just as well. */
+static bool python_int(sx_str text, int64_t *out)
+{
+    char digits[NUMBER_BYTES_MAX + 1], *at = digits;
+    text = sx_str_trim_all(text);
+    if (text.len > NUMBER_BYTES_MAX)
+        return false;
+    take_sign(&text, &at);
+    if (!take_digits(&text, &at) || text.len)
+        return false;
+    *at = '\0';
+    *out = strtoll(digits, NULL, 10);
+    return true;
+}
+
+/* Python's float(text), "inf" and "nan" included. */
+static bool python_float(sx_str text, double *out)
+{
+    char digits[NUMBER_BYTES_MAX + 1], *at = digits;
+    text = sx_str_trim_all(text);
+    if (text.len > NUMBER_BYTES_MAX)
+        return false;
+    take_sign(&text, &at);
+    if (sx_str_ieq(text, SX_STR("nan"))) {
+        *out = NAN;
+        return true;
+    }
+    if (sx_str_ieq(text, SX_STR("inf")) || sx_str_ieq(text, SX_STR("infinity"))) {
+        *out = INFINITY;
+        return true;
+    }
+    bool whole = take_digits(&text, &at), fraction = false;
+    if (text.len && text.data[0] == '.') {
+        *at++ = '.';
+        text = sx_str_from(text, 1);
+        fraction = take_digits(&text, &at);
+    }
+    if (!whole && !fraction)
+        return false;
+    if (text.len && (text.data[0] | 0x20) == 'e') {
+        *at++ = 'e';
+        text = sx_str_from(text, 1);
+        take_sign(&text, &at);
+        if (!take_digits(&text, &at))
+            return false;
+    }
+    if (text.len)
+        return false;
+    *at = '\0';
+    *out = strtod(digits, NULL);
+    return true;
+}
+
+/* Falcon's words for true and false; an empty value is true. */
+static bool read_bool(sx_str text, bool *out)
+{
+    static const char *const TRUE_WORDS[] = {"true", "True", "t", "yes", "y", "1", "on", ""};
+    static const char *const FALSE_WORDS[] = {"false", "False", "f", "no", "n", "0", "off"};
+    for (size_t i = 0; i < SX_COUNT_OF(TRUE_WORDS); i++) {
+        if (sx_str_eq(text, sx_str_z(TRUE_WORDS[i]))) {
+            *out = true;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < SX_COUNT_OF(FALSE_WORDS); i++) {
+        if (sx_str_eq(text, sx_str_z(FALSE_WORDS[i]))) {
+            *out = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names under which a coordinate may come; an earlier one wins over a later. */
+static const char *const LAT_NAMES[] = {"lat", "latitude"};
+static const char *const LON_NAMES[] = {"lon", "lng", "long", "longitude"};
+
+/* What the walk over the query found, still unchecked. data NULL: not given. */
+typedef struct raw {
+    sx_str q, limit, autocomplete;
+    sx_str lat[SX_COUNT_OF(LAT_NAMES)], lon[SX_COUNT_OF(LON_NAMES)];
+} raw;
+
+static bool store_named(sx_str name, sx_str value, const char *const *names, size_t count,
+                        sx_str *slots)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (sx_str_eq(name, sx_str_z(names[i]))) {
+            slots[i] = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Filters take several values: repeated, or separated by blanks in one. "" alone is one value. */
+static sx_status add_filter(sx_arena *arena, geo_param_filter *filter, sx_str value,
+                            geo_refusal *refusal, const char *name)
+{
+    filter->given = true;
+    bool all = value.len == 0;
+    for (sx_str rest = value; rest.len || all; all = false) {
+        sx_str piece;
+        sx_str_cut(rest, ' ', &piece, &rest);
+        if (piece.len == 0 && !all)
+            continue;
+        if (filter->count == GEO_FILTER_VALUES_MAX)
+            return invalid(arena, name, "more than 64 values", refusal);
+        filter->values[filter->count++] = piece;
+        if (all)
+            break;
+    }
+    return SX_OK;
+}
+
+static sx_status sort_out(sx_arena *arena, sx_str name, sx_str value, const char *const *filters,
+                          raw *found, geo_params *out, geo_refusal *refusal)
+{
+    static const char *const SINGLE[] = {"q", "limit", "autocomplete"};
+    sx_str single[SX_COUNT_OF(SINGLE)] = {found->q, found->limit, found->autocomplete};
+    if (store_named(name, value, SINGLE, SX_COUNT_OF(SINGLE), single)) {
+        found->q = single[0];
+        found->limit = single[1];
+        found->autocomplete = single[2];
+        return SX_OK;
+    }
+    if (store_named(name, value, LAT_NAMES, SX_COUNT_OF(LAT_NAMES), found->lat) ||
+        store_named(name, value, LON_NAMES, SX_COUNT_OF(LON_NAMES), found->lon))
+        return SX_OK;
+    for (size_t i = 0; filters[i] && i < GEO_FILTERS_MAX; i++) {
+        if (sx_str_eq(name, sx_str_z(filters[i])))
+            return add_filter(arena, &out->filters[i], value, refusal, filters[i]);
+    }
+    return SX_OK; /* Addok ignores what it does not know */
+}
+
+static sx_status read_coordinate(sx_arena *arena, const sx_str *slots, const char *const *names,
+                                 size_t count, double most, bool required, bool *has, double *out,
+                                 geo_refusal *refusal)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!slots[i].data)
+            continue;
+        if (!python_float(slots[i], out))
+            return invalid(arena, names[0], "invalid value", refusal);
+        if (!(fabs(*out) <= most)) /* also refuses NaN */
+            return invalid(arena, names[0], "out of range", refusal);
+        *has = true;
+        return SX_OK;
+    }
+    return required ? missing(arena, names[0], refusal) : SX_OK;
+}
+
+static sx_status check(sx_arena *arena, const raw *found, const geo_params_rules *rules,
+                       geo_params *out, geo_refusal *refusal)
+{
+    out->q = found->q;
+    out->has_q = found->q.len > 0;
+    if (!rules->point_required && !out->has_q)
+        return missing(arena, "q", refusal);
+    if (found->limit.data && !python_int(found->limit, &out->limit))
+        return invalid(arena, "limit", "The value must be an integer.", refusal);
+    if (rules->limit_most && (out->limit < 0 || out->limit > rules->limit_most)) {
+        sx_str why = sx_arena_printf(arena, "out of range (1..%lld)", (long long)rules->limit_most);
+        return why.data ? invalid(arena, "limit", why.data, refusal) : SX_ENOMEM;
+    }
+    out->autocomplete = true;
+    if (found->autocomplete.data && !read_bool(found->autocomplete, &out->autocomplete))
+        return invalid(arena, "autocomplete",
+                       "The value of the parameter must be \"true\" or \"false\".", refusal);
+    sx_status status = read_coordinate(arena, found->lon, LON_NAMES, SX_COUNT_OF(LON_NAMES), 180,
+                                       rules->point_required, &out->has_lon, &out->lon, refusal);
+    if (status == SX_OK)
+        status = read_coordinate(arena, found->lat, LAT_NAMES, SX_COUNT_OF(LAT_NAMES), 90,
+                                 rules->point_required, &out->has_lat, &out->lat, refusal);
+    return status;
+}
+
+sx_status geo_params_read(sx_arena *arena, sx_str query, const geo_params_rules *rules,
+                          geo_params *out, geo_refusal *refusal)
+{
+    raw found = {0};
+    memset(out, 0, sizeof(*out));
+    sx_str name, value;
+    while (sx_query_next(&query, &name, &value)) {
+        name = geo_decode_lenient(arena, name);
+        value = geo_decode_lenient(arena, value);
+        if (!name.data || !value.data)
+            return SX_ENOMEM;
+        sx_status status = sort_out(arena, name, value, rules->filters, &found, out, refusal);
+        if (status != SX_OK)
+            return status;
+    }
+    return check(arena, &found, rules, out, refusal);
+}
