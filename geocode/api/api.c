@@ -2,6 +2,7 @@
 #include "geocode/api/api.h"
 
 #include <sextant/mem.h>
+#include <sextant/service.h>
 
 #include "geocode/api/refusal.h"
 #include "geocode/api/scratch.h"
@@ -30,47 +31,50 @@ static void list_filters(geo_api *api)
     api->filters[count] = NULL;
 }
 
-sx_status geo_api_new(const geo_index *index, unsigned loops, geo_api **out, sx_error *err)
+sx_status geo_api_new(const geo_index *index, geo_api **out, sx_error *err)
 {
     geo_api *api = sx_calloc(1, sizeof(*api));
-    geo_scratch *scratch = sx_calloc(loops, sizeof(*scratch));
-    if (!api || !scratch) {
-        sx_free(api);
-        sx_free(scratch);
-        return sx_fail_memory(err, "the geocoder's loops");
-    }
+    if (!api)
+        return sx_fail_memory(err, "the geocoder's API");
     api->index = index;
-    api->loops = scratch;
-    api->loop_count = loops;
     list_filters(api);
-    for (unsigned i = 0; i < loops; i++) {
-        scratch[i].searcher = geo_searcher_new(err);
-        if (!scratch[i].searcher) {
-            geo_api_free(api);
-            return SX_ENOMEM;
-        }
-    }
     *out = api;
     return SX_OK;
 }
 
 void geo_api_free(geo_api *api)
 {
-    for (unsigned i = 0; api && i < api->loop_count; i++) {
-        geo_searcher_free(api->loops[i].searcher);
-        sx_buf_done(&api->loops[i].body);
-    }
-    if (api)
-        sx_free(api->loops);
     sx_free(api);
 }
 
-geo_scratch *geo_api_scratch(geo_api *api, const sx_request *r)
+sx_status geo_scratch_new(geo_scratch **out, sx_error *err)
 {
-    unsigned i = sx_loop_index(r->loop);
-    sx_assert(i < api->loop_count);
-    sx_buf_clear(&api->loops[i].body);
-    return &api->loops[i];
+    geo_scratch *s = sx_calloc(1, sizeof(*s));
+    if (!s)
+        return sx_fail_memory(err, "a geocoder's loop");
+    s->searcher = geo_searcher_new(err);
+    if (!s->searcher) {
+        sx_free(s);
+        return SX_ENOMEM;
+    }
+    *out = s;
+    return SX_OK;
+}
+
+void geo_scratch_free(geo_scratch *s)
+{
+    if (!s)
+        return;
+    geo_searcher_free(s->searcher);
+    sx_buf_done(&s->body);
+    sx_free(s);
+}
+
+geo_scratch *geo_api_scratch(const sx_request *r)
+{
+    geo_scratch *s = sx_request_loop_context(r);
+    sx_buf_clear(&s->body);
+    return s;
 }
 
 bool geo_api_other_method(sx_request *r)

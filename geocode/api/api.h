@@ -17,10 +17,19 @@
 
 typedef struct geo_api geo_api;
 
-/* `index` is borrowed and must stay open as long as the api. `loops`: how many loops will serve; each
- * takes about 300 KB. Errors: SX_ENOMEM. */
-sx_status geo_api_new(const geo_index *index, unsigned loops, geo_api **out, sx_error *err);
+/* `index` is borrowed and must stay open as long as the api. Errors: SX_ENOMEM. */
+sx_status geo_api_new(const geo_index *index, geo_api **out, sx_error *err);
+
+/* Frees it; no request may be under way. NULL is allowed. */
 void geo_api_free(geo_api *api);
+
+/* What one loop's requests scribble on, about 300 KB: the loop's context of the service
+ * (sx_service_def.loop_setup), where the handlers look for it. Errors: SX_ENOMEM. */
+typedef struct geo_scratch geo_scratch;
+sx_status geo_scratch_new(geo_scratch **out, sx_error *err);
+
+/* Frees it; NULL is allowed. */
+void geo_scratch_free(geo_scratch *s);
 
 /* The handlers, `ctx` being the geo_api. Each answers every method itself, as Addok does: GET, 200 to
  * OPTIONS, else 405. */

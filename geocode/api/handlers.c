@@ -67,7 +67,7 @@ void geo_api_search(sx_request *r, void *ctx)
     if (geo_api_other_method(r) || !read_params(r, &rules, &params))
         return;
     int64_t limit = params.limit ? params.limit : SEARCH_LIMIT_DEFAULT;
-    geo_scratch *s = geo_api_scratch(api, r);
+    geo_scratch *s = geo_api_scratch(r);
     geo_query query = {.text = params.q,
                        .limit = (uint32_t)limit,
                        .autocomplete = params.autocomplete,
@@ -95,7 +95,7 @@ void geo_api_reverse(sx_request *r, void *ctx)
     int64_t limit = params.limit ? params.limit : REVERSE_LIMIT_DEFAULT;
     /* Addok takes any number here; a negative one is "all but the last". */
     uint32_t most = limit < 0 || limit > GEO_RESULTS_MAX ? GEO_RESULTS_MAX : (uint32_t)limit;
-    geo_scratch *s = geo_api_scratch(api, r);
+    geo_scratch *s = geo_api_scratch(r);
     geo_reverse_query query = {.lat = params.lat,
                                .lon = params.lon,
                                .limit = most,

@@ -173,7 +173,7 @@ void geo_api_map(sx_request *r, void *ctx)
         geo_refuse_status(r, 500);
         return;
     }
-    geo_scratch *s = geo_api_scratch(api, r);
+    geo_scratch *s = geo_api_scratch(r);
     sx_json_writer w;
     bool small = points.count <= POINTS_MAX;
     sx_json_writer_init(&w, &s->body, NULL);

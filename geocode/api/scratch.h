@@ -5,21 +5,19 @@
 #include "geocode/api/api.h"
 #include "geocode/search/search.h"
 
-typedef struct geo_scratch {
+struct geo_scratch {
     geo_searcher *searcher;
     geo_results results;
     sx_buf body;
-} geo_scratch;
+};
 
 struct geo_api {
     const geo_index *index;
     const char *filters[9]; /* names of the index's filters in Addok's order, NULL after the last */
-    unsigned loop_count;
-    geo_scratch *loops; /* by sx_loop_index(); each touched by its loop alone */
 };
 
 /* The scratch of the loop that `r` runs on, its body emptied. */
-geo_scratch *geo_api_scratch(geo_api *api, const sx_request *r);
+geo_scratch *geo_api_scratch(const sx_request *r);
 
 /* Answers all but GET: 200 with Allow to OPTIONS, 405 to the others. True if it did. */
 bool geo_api_other_method(sx_request *r);

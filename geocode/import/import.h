@@ -1,0 +1,72 @@
+/* import.h - files of addresses into one index.
+ *
+ * Inputs are told apart by their content: gzip, zstd and bzip2 are unpacked on the fly, and what is
+ * inside must be NDJSON as Addok reads it (one document a line). Everything streams; the index
+ * appears at `output` whole or not at all. Called by cmd/ (sextant geocode import, sextant up). */
+#ifndef GEOCODE_IMPORT_IMPORT_H
+#define GEOCODE_IMPORT_IMPORT_H
+
+#include <sextant/clock.h>
+#include <sextant/error.h>
+#include <sextant/str.h>
+
+#include "geocode/text/rules.h"
+
+/* One file and what its answers say of it. All views are borrowed for the call. */
+typedef struct geo_import_input {
+    const char *path;            /* NUL-terminated */
+    sx_str name;                 /* empty: the path */
+    sx_str attribution, licence; /* empty: "BAN" and "ETALAB-2.0" for French, nothing otherwise */
+    geo_language language;       /* GEO_LANGUAGE_NONE: French, as Addok's data is */
+} geo_import_input;
+
+typedef enum geo_import_stage {
+    GEO_IMPORT_READING,
+    GEO_IMPORT_WRITING,
+    GEO_IMPORT_DONE,
+} geo_import_stage;
+
+typedef struct geo_import_progress {
+    geo_import_stage stage;
+    uint64_t bytes_done,
+        bytes_total; /* of the files as they are on disk; total 0: unknown (pipes) */
+    uint32_t documents;
+    uint64_t numbers;     /* house numbers */
+    uint32_t step, steps; /* while writing */
+    int64_t elapsed_ms;
+} geo_import_progress;
+
+/* Called from the importing thread, at most ten times a second and at each change of stage. False
+ * stops the import with SX_ECANCELED. */
+typedef bool (*geo_import_report)(void *context, const geo_import_progress *p);
+
+/* 0 in a field is the default. */
+typedef struct geo_import_limits {
+    size_t line_bytes_max;          /* 16 MiB */
+    uint32_t names_max;             /* alternatives of one property: 64, never more than 255 */
+    uint32_t properties_max;        /* of one document: 128 */
+    uint32_t numbers_max;           /* house numbers of one document: 100,000 */
+    uint32_t number_properties_max; /* of one house number: 14 */
+} geo_import_limits;
+
+typedef struct geo_import_options {
+    const geo_import_input *inputs;
+    size_t input_count;    /* at least 1 */
+    const char *output;    /* NUL-terminated */
+    const sx_str *filters; /* properties to filter by; NULL: type, postcode, citycode */
+    uint32_t filter_count;
+    geo_import_limits limits;
+    geo_import_report report; /* may be NULL */
+    void *context;            /* its first argument */
+    const sx_clock *clock;    /* NULL: the system's */
+} geo_import_options;
+
+/* Imports. `summary` (may be NULL) gets the last progress.
+ *   errors  SX_EFORMAT, SX_ELIMIT, SX_EINVAL name file, line and byte; SX_EUNSUPPORTED for a file
+ *           that is no NDJSON; SX_ENOTFOUND, SX_EIO, SX_ENOMEM, SX_ECANCELED, SX_REFUSED (another
+ *           import writes the same output). After any of them an index that was at `output` before
+ *           is still there, untouched. */
+sx_status geo_import(const geo_import_options *options, geo_import_progress *summary,
+                     sx_error *err);
+
+#endif

@@ -1,0 +1,360 @@
+/* build.c - adding documents to an index being built. See build.h. */
+#include "geocode/index/build.h"
+
+#include <math.h>
+
+#include <sextant/mem.h>
+
+#include "geocode/index/build_impl.h"
+#include "geocode/text/fold.h"
+
+/* Which properties are searched, and how much one token of them weighs: boost / tokens of the field,
+ * as Addok weighs them. `part` says which of a label's parts the field is. */
+typedef struct field {
+    sx_str key;
+    double boost, municipality_boost;
+    geo_role role;
+} field;
+
+static const field FIELDS[] = {
+    {SX_STR_INIT("name"), 4, 4, GEO_ROLE_NAME},
+    {SX_STR_INIT("postcode"), 1, 1.2, GEO_ROLE_POSTCODE},
+    {SX_STR_INIT("city"), 1, 1, GEO_ROLE_CITY},
+    {SX_STR_INIT("context"), 1, 1, GEO_ROLE_OTHER},
+};
+
+static const struct {
+    sx_str name;
+    geo_type type;
+} TYPES[] = {
+    {SX_STR_INIT("housenumber"), GEO_TYPE_HOUSENUMBER},
+    {SX_STR_INIT("street"), GEO_TYPE_STREET},
+    {SX_STR_INIT("locality"), GEO_TYPE_LOCALITY},
+    {SX_STR_INIT("municipality"), GEO_TYPE_MUNICIPALITY},
+};
+
+static sx_status take_filters(geo_builder *b, const geo_build_options *options, sx_error *err)
+{
+    static const sx_str DEFAULTS[] = {SX_STR_INIT("type"), SX_STR_INIT("postcode"),
+                                      SX_STR_INIT("citycode")};
+    const sx_str *filters = DEFAULTS;
+    b->filter_count = SX_COUNT_OF(DEFAULTS);
+    if (options && options->filter_count) {
+        filters = options->filters;
+        b->filter_count = options->filter_count;
+    }
+    if (b->filter_count > GEO_BUILD_FILTERS_MAX)
+        return sx_fail(err, SX_ELIMIT, "%u filters; at most %d are possible", b->filter_count,
+                       GEO_BUILD_FILTERS_MAX);
+    for (uint32_t i = 0; i < b->filter_count; i++)
+        sx_buf_str(&b->filter_text, filters[i]);
+    if (b->filter_text.failed)
+        return sx_fail_memory(err, "the filters' names");
+    size_t at = 0;
+    for (uint32_t i = 0; i < b->filter_count; i++) {
+        b->filters[i] = sx_str_of(b->filter_text.data + at, filters[i].len);
+        at += filters[i].len;
+    }
+    return SX_OK;
+}
+
+geo_builder *geo_builder_new(const geo_build_options *options, sx_error *err)
+{
+    geo_builder *b = sx_calloc(1, sizeof(*b));
+    if (!b) {
+        sx_fail_memory(err, "an index builder");
+        return NULL;
+    }
+    geo_pool_init(&b->strings);
+    geo_pool_init(&b->keys);
+    geo_pool_init(&b->terms);
+    sx_buf_init(&b->filter_text, 0);
+    sx_buf_init(&b->properties, 0);
+    sx_buf_init(&b->labels, 0);
+    sx_buf_init(&b->numbers, 0);
+    b->weight_count = 1; /* code 0 is weight 0: filter terms */
+    b->rules = geo_rules_of(GEO_LANGUAGE_NONE);
+    uint32_t ref;
+    /* The empty string comes first, so reference 0 is always empty. */
+    if (take_filters(b, options, err) != SX_OK ||
+        geo_pool_ref(&b->strings, sx_str_of("", 0), &ref, err) != SX_OK) {
+        geo_builder_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void geo_builder_free(geo_builder *b)
+{
+    if (!b)
+        return;
+    geo_pool_done(&b->strings);
+    geo_pool_done(&b->keys);
+    geo_pool_done(&b->terms);
+    sx_buf_done(&b->filter_text);
+    sx_buf_done(&b->properties);
+    sx_buf_done(&b->labels);
+    sx_buf_done(&b->numbers);
+    void *blocks[] = {b->sources,    b->docs,      b->term_ids,    b->term_weights,
+                      b->term_first, b->name_term, b->points,      b->rank,
+                      b->by_rank,    b->term_rank, b->by_term_rank};
+    for (size_t i = 0; i < SX_COUNT_OF(blocks); i++)
+        sx_free(blocks[i]);
+    sx_free(b);
+}
+
+sx_status geo_builder_source(geo_builder *b, const geo_source *source, sx_error *err)
+{
+    if (b->source_count == GEO_BUILD_SOURCES_MAX)
+        return sx_fail(err, SX_ELIMIT, "more than %d sources in one index", GEO_BUILD_SOURCES_MAX);
+    if (!sx_grow(&b->sources, &b->source_cap, b->source_count + 1, sizeof(*b->sources)))
+        return sx_fail_memory(err, "the index's sources");
+    geo_disk_source *out = &b->sources[b->source_count];
+    *out = (geo_disk_source){.language = source->language};
+    const sx_str texts[] = {source->name, source->attribution, source->licence, source->path};
+    uint32_t *refs[] = {&out->name, &out->attribution, &out->licence, &out->path};
+    for (size_t i = 0; i < SX_COUNT_OF(texts); i++) {
+        sx_status status = geo_pool_ref(&b->strings, texts[i], refs[i], err);
+        if (status != SX_OK)
+            return status;
+    }
+    b->source_count++;
+    b->rules = geo_rules_of(source->language);
+    return SX_OK;
+}
+
+/* The code of a weight: exact while there are at most 255 different ones, then the nearest. */
+static uint8_t weight_code(geo_builder *b, double weight)
+{
+    uint32_t nearest = 0;
+    for (uint32_t i = 0; i < b->weight_count; i++) {
+        if (fabs(b->weights[i] - weight) < fabs(b->weights[nearest] - weight))
+            nearest = i;
+    }
+    if (b->weights[nearest] != weight && b->weight_count < 256) {
+        nearest = b->weight_count++;
+        b->weights[nearest] = weight;
+    }
+    return (uint8_t)nearest;
+}
+
+/* Adds a term to the document, or raises its weight if it has it already. */
+static sx_status add_term(geo_builder *b, sx_str term, double weight, uint32_t *id, sx_error *err)
+{
+    sx_status status = geo_pool_put(&b->terms, term, id, err);
+    if (status != SX_OK)
+        return status;
+    uint8_t code = weight_code(b, weight);
+    for (uint32_t i = 0; i < b->own_count; i++) {
+        if (b->own_terms[i] != *id)
+            continue;
+        if (b->weights[b->own_weights[i]] < weight)
+            b->own_weights[i] = code;
+        return SX_OK;
+    }
+    if (b->own_count == GEO_DOC_TERMS_MAX)
+        return sx_fail(err, SX_ELIMIT, "the document has more than %d different words",
+                       GEO_DOC_TERMS_MAX);
+    b->own_terms[b->own_count] = *id;
+    b->own_weights[b->own_count++] = code;
+    return SX_OK;
+}
+
+/* One text of a field: its terms, and its folded form for labels. */
+static sx_status add_text(geo_builder *b, const field *f, double boost, sx_str text,
+                          uint32_t *label_count, sx_buf *label, sx_error *err)
+{
+    if (text.len > GEO_BUILD_FIELD_BYTES_MAX)
+        return sx_fail(err, SX_ELIMIT, "its %.*s has %zu bytes; at most %d are allowed",
+                       SX_ARG(f->key), text.len, GEO_BUILD_FIELD_BYTES_MAX);
+    sx_str folded = geo_fold(text, b->folded, sizeof(b->folded));
+    size_t count = geo_tokens(b->rules, folded, b->tokens, GEO_BUILD_TOKENS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t id;
+        sx_status status = add_term(b, b->tokens[i].text, boost / (double)count, &id, err);
+        if (status != SX_OK)
+            return status;
+        if (f->role == GEO_ROLE_NAME && b->own_name == GEO_NO_TERM)
+            b->own_name = id;
+    }
+    if (f->role == GEO_ROLE_OTHER || folded.len == 0 || *label_count >= GEO_LABEL_PARTS_MAX)
+        return SX_OK;
+    uint32_t ref, id;
+    char whole[GEO_NAME_BYTES_MAX];
+    sx_status status = geo_pool_ref(&b->strings, folded, &ref, err);
+    if (status != SX_OK)
+        return status;
+    geo_put_varint(label, ref);
+    ++*label_count;
+    sx_str name = f->role == GEO_ROLE_NAME ? geo_name_text(folded, whole) : sx_str_of("", 0);
+    return name.len ? add_term(b, name, 0, &id, err) : SX_OK;
+}
+
+/* Text of a scalar that can be searched or filtered by. */
+static bool has_text(const geo_in_value *v)
+{
+    return (v->kind == GEO_STRING || v->kind == GEO_NUMBER) && v->text.len;
+}
+
+/* All texts of a field. Returns through *label_count how many references were appended to `label`. */
+static sx_status add_field(geo_builder *b, const geo_in_doc *doc, const field *f,
+                           uint32_t *label_count, sx_buf *label, sx_error *err)
+{
+    *label_count = 0;
+    const geo_in_property *p = geo_in_find(doc->properties, doc->property_count, f->key);
+    if (!p)
+        return SX_OK;
+    bool municipality = sx_str_eq(doc->type, SX_STR("municipality"));
+    const geo_in_value *items = p->value.kind == GEO_ARRAY ? p->value.items : &p->value;
+    uint32_t count = p->value.kind == GEO_ARRAY ? p->value.count : 1;
+    /* Alternatives share the field's weight: Paris has twenty postcodes and is no better answer to
+     * one of them than the arrondissement is. */
+    double boost = (municipality ? f->municipality_boost : f->boost) / (count ? count : 1);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!has_text(&items[i]))
+            continue;
+        sx_status status = add_text(b, f, boost, items[i].text, label_count, label, err);
+        if (status != SX_OK)
+            return status;
+    }
+    return SX_OK;
+}
+
+static sx_status add_fields(geo_builder *b, const geo_in_doc *doc, uint64_t *labels, sx_error *err)
+{
+    uint32_t counts[GEO_ROLE_CITY + 1] = {0}, count;
+    sx_buf parts[GEO_ROLE_CITY + 1];
+    for (size_t i = 0; i < SX_COUNT_OF(parts); i++)
+        sx_buf_init(&parts[i], 0);
+    sx_status status = SX_OK;
+    for (size_t i = 0; status == SX_OK && i < SX_COUNT_OF(FIELDS); i++) {
+        status = add_field(b, doc, &FIELDS[i], &count, &parts[FIELDS[i].role], err);
+        counts[FIELDS[i].role] = count;
+    }
+    *labels = b->labels.len;
+    static const geo_role ORDER[] = {GEO_ROLE_NAME, GEO_ROLE_CITY, GEO_ROLE_POSTCODE};
+    for (size_t i = 0; i < SX_COUNT_OF(ORDER); i++)
+        sx_buf_byte(&b->labels, (char)counts[ORDER[i]]);
+    for (size_t i = 0; i < SX_COUNT_OF(ORDER); i++) {
+        sx_buf_str(&b->labels, sx_buf_view(&parts[ORDER[i]]));
+        if (status == SX_OK)
+            status = sx_buf_status(&parts[ORDER[i]], "a document's labels", err);
+    }
+    for (size_t i = 0; i < SX_COUNT_OF(parts); i++)
+        sx_buf_done(&parts[i]);
+    return status == SX_OK ? sx_buf_status(&b->labels, "the index's labels", err) : status;
+}
+
+static sx_status add_filter(geo_builder *b, sx_str key, sx_str value, sx_error *err)
+{
+    char text[GEO_FILTER_BYTES_MAX];
+    uint32_t id;
+    sx_str term = geo_filter_text(key, value, text);
+    if (term.len == 0)
+        return SX_OK; /* nobody could ask for it */
+    return add_term(b, term, 0, &id, err);
+}
+
+/* A term for every value of every filtered property; a street that has house numbers also passes the
+ * filter type=housenumber. */
+static sx_status add_filters(geo_builder *b, const geo_in_doc *doc, sx_error *err)
+{
+    sx_status status = SX_OK;
+    for (uint32_t f = 0; f < b->filter_count; f++) {
+        if (doc->number_count && sx_str_eq(b->filters[f], SX_STR("type")))
+            status = add_filter(b, b->filters[f], SX_STR("housenumber"), err);
+        const geo_in_property *p = geo_in_find(doc->properties, doc->property_count, b->filters[f]);
+        if (!p || status != SX_OK)
+            continue;
+        const geo_in_value *items = p->value.kind == GEO_ARRAY ? p->value.items : &p->value;
+        uint32_t count = p->value.kind == GEO_ARRAY ? p->value.count : 1;
+        for (uint32_t i = 0; status == SX_OK && i < count; i++) {
+            if (has_text(&items[i]))
+                status = add_filter(b, b->filters[f], items[i].text, err);
+        }
+    }
+    return status;
+}
+
+/* Moves the document's terms into the run of tuples. */
+static sx_status keep_terms(geo_builder *b, sx_error *err)
+{
+    size_t need = b->tuple_count + b->own_count;
+    if (!sx_grow(&b->term_ids, &b->id_cap, need, sizeof(*b->term_ids)) ||
+        !sx_grow(&b->term_weights, &b->weight_cap, need, sizeof(*b->term_weights)) ||
+        !sx_grow(&b->term_first, &b->first_cap, b->doc_count + 2, sizeof(*b->term_first)) ||
+        !sx_grow(&b->name_term, &b->name_cap, b->doc_count + 1, sizeof(*b->name_term)))
+        return sx_fail_memory(err, "the index's postings");
+    memcpy(b->term_ids + b->tuple_count, b->own_terms, b->own_count * sizeof(*b->term_ids));
+    memcpy(b->term_weights + b->tuple_count, b->own_weights, b->own_count);
+    b->term_first[b->doc_count] = b->tuple_count;
+    b->tuple_count = need;
+    b->term_first[b->doc_count + 1] = need;
+    b->name_term[b->doc_count] = b->own_name;
+    return SX_OK;
+}
+
+static uint8_t type_of(sx_str name)
+{
+    for (size_t i = 0; i < SX_COUNT_OF(TYPES); i++) {
+        if (sx_str_eq(TYPES[i].name, name))
+            return (uint8_t)TYPES[i].type;
+    }
+    return GEO_TYPE_OTHER;
+}
+
+static sx_status add_parts(geo_builder *b, const geo_in_doc *doc, geo_disk_doc *out, sx_error *err)
+{
+    b->own_count = 0;
+    b->own_name = GEO_NO_TERM;
+    sx_status status = geo_pool_ref(&b->strings, doc->id, &out->id, err);
+    if (status == SX_OK)
+        status = geo_build_properties(b, doc, &out->properties, err);
+    if (status == SX_OK)
+        status = add_fields(b, doc, &out->labels, err);
+    if (status == SX_OK)
+        status = add_filters(b, doc, err);
+    if (status == SX_OK)
+        status = geo_build_numbers(b, doc, out, err);
+    if (status == SX_OK)
+        status = geo_build_point_add(b, out->lon_e7, out->lat_e7, GEO_NO_NUMBER, err);
+    return status == SX_OK ? keep_terms(b, err) : status;
+}
+
+sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
+{
+    if (!(fabs(doc->lon) <= 180) || !(fabs(doc->lat) <= 90))
+        return sx_fail(err, SX_EINVAL, "it lies at lon %g, lat %g: not on Earth", doc->lon,
+                       doc->lat);
+    if (!isfinite(doc->importance))
+        return sx_fail(err, SX_EINVAL, "its importance is no number");
+    if (b->doc_count >= UINT32_MAX - 1)
+        return sx_fail(err, SX_ELIMIT, "more documents than 32 bits can number");
+    if (!sx_grow(&b->docs, &b->doc_cap, b->doc_count + 1, sizeof(*b->docs)))
+        return sx_fail_memory(err, "the index's documents");
+    geo_disk_doc *out = &b->docs[b->doc_count];
+    *out = (geo_disk_doc){
+        .order = (uint32_t)b->doc_count + 1,
+        .lon_e7 = geo_e7(doc->lon),
+        .lat_e7 = geo_e7(doc->lat),
+        .importance = doc->importance,
+        .type = type_of(doc->type),
+        .source = b->source_count ? (uint8_t)(b->source_count - 1) : 0,
+    };
+    size_t points = b->point_count;
+    sx_status status = add_parts(b, doc, out, err);
+    if (status != SX_OK) {
+        b->point_count = points; /* a refused document leaves no point behind */
+        return status;
+    }
+    b->doc_count++;
+    if (b->source_count)
+        b->sources[b->source_count - 1].documents++;
+    return SX_OK;
+}
+
+void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers)
+{
+    *documents = (uint32_t)b->doc_count;
+    *numbers = b->number_count;
+}
