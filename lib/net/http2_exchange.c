@@ -80,11 +80,35 @@ static void consume(http2_stream *s, size_t n)
     http2_output(c);
 }
 
+/* The reply is out, the client still sends what nobody will read. It may end its request by itself
+ * for a while; then, or when it goes on and on, it is told to stop. RFC 9113, section 8.1. */
+void http2_stream_give_up_body(http2_stream *s)
+{
+    nghttp2_session_consume_connection(s->conn->session, s->held.len);
+    sx_buf_clear(&s->held);
+    sx_timer_start(timers_of(s), &s->body_timer, limits_of(s)->body_ms_max);
+}
+
+static void stop_sending(http2_stream *s)
+{
+    nghttp2_submit_rst_stream(s->conn->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+    http2_output(s->conn);
+}
+
+/* The connection's window must not shrink by what nobody reads; the stream's may. */
+static void drop_piece(http2_stream *s, size_t n)
+{
+    bool was_below = s->unread <= HTTP2_UNREAD_BYTES_MAX;
+    nghttp2_session_consume_connection(s->conn->session, n);
+    s->unread += (uint32_t)n; /* the window bounds it */
+    if (s->end_written && was_below && s->unread > HTTP2_UNREAD_BYTES_MAX)
+        stop_sending(s);
+}
+
 void http2_stream_body(http2_stream *s, sx_str piece)
 {
     if (s->dropped || (s->reply_ended && !http2_is_read(s))) {
-        /* Nobody will read it: the connection's window must not shrink, the stream's may. */
-        nghttp2_session_consume_connection(s->conn->session, piece.len);
+        drop_piece(s, piece.len);
     } else if (may_deliver(s) && s->held.len == 0) {
         consume(s, piece.len);
         watch_body(s);
@@ -223,7 +247,9 @@ static void on_body_timeout(sx_timer *timer, void *arg)
     http2_conn *c = s->conn;
     (void)timer;
     http2_enter(c);
-    if (s->x.state == SX_EXCHANGE_HEAD)
+    if (s->reply_ended)
+        stop_sending(s);
+    else if (s->x.state == SX_EXCHANGE_HEAD)
         http2_stream_answer(s, 408);
     else
         http2_stream_reset(s, NGHTTP2_CANCEL);

@@ -290,9 +290,8 @@ void http2_stream_end_written(http2_stream *s)
     sx_timer_stop(timers_of(s), &s->write_timer);
     s->end_at = sx_stream_written_total(c->stream);
     sx_list_push_back(&c->finishing, &s->finish_link);
-    /* The client still sends what nobody will read: ask it to stop. RFC 9113, section 8.1. */
     if (!s->body_ended && !http2_is_read(s))
-        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+        http2_stream_give_up_body(s);
 }
 
 void http2_stream_end_sent(http2_stream *s)

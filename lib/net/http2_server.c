@@ -175,6 +175,15 @@ static http2_stream *stream_of(nghttp2_session *session, int32_t id)
     return id ? nghttp2_session_get_stream_user_data(session, id) : NULL;
 }
 
+/* A request with a number below one that was used: RFC 9113, section 5.1.1. nghttp2 knows its open
+ * and closed streams and would ignore it. */
+static bool goes_back(http2_conn *c, const nghttp2_frame_hd *head)
+{
+    return head->type == NGHTTP2_HEADERS && head->stream_id % 2 == 1 &&
+           head->stream_id < nghttp2_session_get_last_proc_stream_id(c->session) &&
+           !nghttp2_session_find_stream(c->session, head->stream_id);
+}
+
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *ctx)
 {
     http2_conn *c = ctx;
@@ -184,6 +193,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     if (head->type != NGHTTP2_HEADERS && head->type != NGHTTP2_CONTINUATION &&
         head->type != NGHTTP2_WINDOW_UPDATE && head->type != NGHTTP2_RST_STREAM && !bears_data)
         count_control(c);
+    if (goes_back(c, head))
+        http2_conn_terminate(c, NGHTTP2_PROTOCOL_ERROR, "a stream number that went back");
     return c->dead ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -443,7 +454,6 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
 static void set_options(nghttp2_option *option)
 {
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, HTTP2_OUTBOUND_ACKS_MAX);
     nghttp2_option_set_max_continuations(option, HTTP2_CONTINUATIONS_MAX);
 }
@@ -472,7 +482,6 @@ static int submit_settings(http2_conn *c)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams_max},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->header_bytes_max},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     int rv = nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, entries, SX_COUNT_OF(entries));
     if (rv == 0)

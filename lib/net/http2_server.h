@@ -12,7 +12,11 @@
  *
  * Windows are opened only for what the application has taken: no_auto_window_update is set and bytes
  * are consumed when they are delivered, so a paused reader stops its client, while the others go on
- * within the connection's window. Output is made only while the socket takes it. */
+ * within the connection's window. Output is made only while the socket takes it.
+ *
+ * Priorities (RFC 9113, section 5.3, deprecates them) are left to nghttp2. It keeps its closed
+ * streams (at most streams_max, some 250 bytes each), because without them a DATA frame on a stream
+ * that the client has closed cannot be told from one that crossed our RST_STREAM. */
 #ifndef SEXTANT_NET_HTTP2_SERVER_H
 #define SEXTANT_NET_HTTP2_SERVER_H
 
@@ -30,6 +34,7 @@ enum {
     HTTP2_CONTROL_FRAMES_MAX = 10000,      /* PING, SETTINGS, PRIORITY, empty DATA in that time */
     HTTP2_OUTBOUND_ACKS_MAX = 256, /* answers to PING and SETTINGS that wait for the socket */
     HTTP2_CONTINUATIONS_MAX = 8,
+    HTTP2_UNREAD_BYTES_MAX = HTTP2_STREAM_WINDOW / 2, /* of a body after its reply: then RST */
     HTTP2_SPARE_STREAMS_MAX = 4 /* kept by a connection for its next requests */
 };
 
@@ -80,6 +85,7 @@ typedef struct http2_stream {
 
     /* The request's body. */
     bool body_ended; /* END_STREAM has come */
+    uint32_t unread; /* bytes that came after the reply and were dropped */
     sx_buf held;     /* arrived while nobody asked for it, or paused; not consumed */
     sx_timer later;  /* delivers `held` outside of the application's own call */
     sx_timer body_timer;
@@ -156,6 +162,7 @@ void http2_stream_cut(http2_stream *s);
 /* Body bytes have arrived; the request's end has come. */
 void http2_stream_body(http2_stream *s, sx_str piece);
 void http2_stream_body_end(http2_stream *s);
+void http2_stream_give_up_body(http2_stream *s);
 
 /* nghttp2 is done with it. */
 void http2_stream_closed(http2_stream *s, uint32_t code);
