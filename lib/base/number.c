@@ -40,21 +40,34 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* The digits of a number, as they were met. */
+/* A number as it was met. */
 typedef struct decimal {
-    uint64_t mantissa; /* of all digits, while they are at most DIGITS_MAX */
-    size_t digits;     /* from the first that is not 0 */
-    int64_t exp10;     /* of the mantissa's last digit */
+    uint64_t mantissa;  /* of all digits; has wrapped if more than DIGITS_MAX are significant */
+    int64_t exp10;      /* of the mantissa's last digit */
+    const char *digits; /* where they begin */
+    size_t count;       /* how many there are, leading zeros too */
 } decimal;
 
 static const char *read_digits(decimal *d, const char *at, const char *end)
 {
-    for (; at < end && is_digit(*at); at++) {
-        d->digits += d->digits != 0 || *at != '0';
-        if (d->digits <= DIGITS_MAX)
-            d->mantissa = d->mantissa * 10 + (uint64_t)(*at - '0');
-    }
+    const char *from = at;
+    uint64_t mantissa = d->mantissa;
+    for (; at < end && is_digit(*at); at++)
+        mantissa = mantissa * 10 + (uint64_t)(*at - '0');
+    d->mantissa = mantissa;
+    d->count += (size_t)(at - from);
     return at;
+}
+
+/* Whether the mantissa is whole: at most DIGITS_MAX digits behind the leading zeros. */
+static bool fits_mantissa(const decimal *d)
+{
+    if (sx_likely(d->count <= DIGITS_MAX))
+        return true;
+    size_t zeros = 0;
+    for (const char *at = d->digits; zeros < d->count && (*at == '0' || *at == '.'); at++)
+        zeros += *at == '0';
+    return d->count - zeros <= DIGITS_MAX;
 }
 
 /* Reads e[+-]digits if it is all there; else returns `at`: the number ended before the e. */
@@ -80,12 +93,12 @@ size_t sx_double_scan(sx_str s, double *out)
     if (s.len == 0)
         return 0;
     const char *at = s.data, *end = s.data + s.len;
-    decimal d = {0};
     bool negative = *at == '-';
     at += negative;
     if (at == end || !is_digit(*at))
         return 0;
-    at = *at == '0' ? at + 1 : read_digits(&d, at, end);
+    decimal d = {.digits = at};
+    at = *at == '0' ? read_digits(&d, at, at + 1) : read_digits(&d, at, end);
     if (end - at >= 2 && *at == '.' && is_digit(at[1])) {
         const char *fraction = at + 1;
         at = read_digits(&d, fraction, end);
@@ -94,11 +107,14 @@ size_t sx_double_scan(sx_str s, double *out)
     if (at < end && (*at == 'e' || *at == 'E'))
         at = read_exponent(&d, at, end);
     size_t used = (size_t)(at - s.data);
-    bool short_enough =
-        d.digits <= DIGITS_MAX && d.exp10 >= -EXACT_POWER_MAX - 1 && d.exp10 <= EXACT_POWER_MAX + 1;
-    if (sx_unlikely(!short_enough ||
-                    !sx_double_of_decimal(d.mantissa, (int)d.exp10, negative, out)))
-        *out = d.digits == 0 ? (negative ? -0.0 : 0.0) : sx_shim_double_of_text(s.data, used);
+    bool is_whole = fits_mantissa(&d);
+    if (is_whole && d.exp10 >= -EXACT_POWER_MAX && d.exp10 <= EXACT_POWER_MAX &&
+        sx_likely(sx_double_of_decimal(d.mantissa, (int)d.exp10, negative, out)))
+        return used;
+    if (is_whole && d.mantissa == 0)
+        *out = negative ? -0.0 : 0.0;
+    else
+        *out = sx_shim_double_of_text(s.data, used);
     return used;
 }
 
@@ -109,14 +125,27 @@ typedef struct shortest {
     int point;
 } shortest;
 
+/* All pairs of digits: halves the divisions. */
+static const char PAIRS[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
 static char *put_u64(char *at, uint64_t value)
 {
     char text[20];
     size_t i = sizeof(text);
-    do {
-        text[--i] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
+    while (value >= 100) {
+        i -= 2;
+        memcpy(text + i, PAIRS + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        i -= 2;
+        memcpy(text + i, PAIRS + value * 2, 2);
+    } else {
+        text[--i] = (char)('0' + value);
+    }
     memcpy(at, text + i, sizeof(text) - i);
     return at + (sizeof(text) - i);
 }
