@@ -50,6 +50,7 @@ sx_status sx_reader_read(sx_reader *r, void *out, size_t cap, size_t *got, sx_er
 /* Reads exactly `len` bytes at `offset`; SX_ECORRUPT if the file ends before. Any thread. */
 sx_status sx_reader_at(const sx_reader *r, uint64_t offset, void *out, size_t len, sx_error *err);
 
+/* Closes it (the standard input stays open); of a closed one: does nothing. */
 void sx_reader_close(sx_reader *r);
 
 /* What a writer does with a file that is there. */
