@@ -109,6 +109,7 @@ static SX_COLD sx_status refuse(http1_head *head, int status, const char *why)
 {
     head->status = status;
     head->why = why;
+    head->is_foreign = false;
     return SX_EFORMAT;
 }
 
@@ -151,8 +152,11 @@ static sx_status read_version(const char *at, const char *end, http1_head *head)
     for (size_t i = 0; i < 5; i++) {
         if (i == len)
             return SX_AGAIN;
-        if (at[i] != PREFIX[i])
-            return refuse(head, 400, "the request line does not end in an HTTP version");
+        if (at[i] != PREFIX[i]) {
+            refuse(head, 400, "the request line does not end in an HTTP version");
+            head->is_foreign = true;
+            return SX_EFORMAT;
+        }
     }
     if (len < 8) { /* digits may still be missing: look at what there is */
         if (len > 5 && (at[5] < '0' || at[5] > '9'))

@@ -461,6 +461,13 @@ static bool read_head(http1_conn *c, sx_str *in)
             return true;
         }
         http1_ops.free(&e->x);
+        if (rc == SX_EFORMAT && head.is_foreign && c->requests == 0) {
+            /* A broken HTTP/2 preface, most likely: RFC 9113, section 3.4, wants the connection closed,
+             * and text would be taken for frames. */
+            sx_http_server_reject(c->server, sx_stream_peer(c->stream), 0, head.why);
+            http1_close(c, true);
+            return true;
+        }
         if (rc == SX_EFORMAT) {
             http1_answer_error(c, head.status, head.why);
             return true;
@@ -559,6 +566,10 @@ static void process(http1_conn *c, sx_str in)
         switch ((http1_state)c->state) {
         case HTTP1_IDLE:
         case HTTP1_HEAD:
+            if (c->output_full) { /* or a client that never reads could have us hold all it asked for */
+                park(c, in, true);
+                return;
+            }
             if (started == limits_of(c)->pipeline_max) { /* let others have their turn */
                 park(c, in, false);
                 return;
@@ -637,8 +648,11 @@ static void on_drained(sx_stream *s, void *ctx)
     (void)s;
     http1_conn *c = ctx;
     http1_enter(c);
+    c->output_full = false;
     if (c->current)
         sx_exchange_writable(&c->current->x);
+    if (c->state == HTTP1_IDLE || c->state == HTTP1_HEAD)
+        sx_stream_resume(c->stream);
     http1_leave(c);
 }
 
