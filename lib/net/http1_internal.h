@@ -49,9 +49,10 @@ typedef struct http1_conn {
     uint32_t requests;
     uint32_t depth; /* of http1_enter */
     uint8_t state;
-    bool peer_ended; /* the client has sent FIN */
-    bool closes;     /* after the reply under way */
-    bool lingers;    /* and with input unread: RFC 9112, section 9.6 */
+    bool output_full; /* replies wait for the client to take them: no further request is read */
+    bool peer_ended;  /* the client has sent FIN */
+    bool closes;      /* after the reply under way */
+    bool lingers;     /* and with input unread: RFC 9112, section 9.6 */
     bool dead;
 } http1_conn;
 

@@ -134,6 +134,7 @@ static sx_status op_begin(sx_exchange *x, int64_t body_bytes, sx_str body, bool 
     sx_status rc = write_head(e, body_bytes, body);
     if (sx_unlikely(rc == SX_END))
         rc = fixed ? sx_stream_write_fixed(c->stream, body) : sx_stream_write(c->stream, body);
+    c->output_full |= rc == SX_AGAIN;
     if (sx_unlikely(rc == SX_ENOMEM))
         http1_kill(c);
     else if (last)
@@ -164,6 +165,7 @@ static sx_status op_write(sx_exchange *x, sx_str piece)
     } else {
         rc = sx_stream_write(c->stream, piece);
     }
+    c->output_full |= rc == SX_AGAIN;
     http1_leave(c);
     return rc;
 }

@@ -77,6 +77,16 @@ void stream_set_interest(sx_stream *s)
 
 /* ---- timer ---- */
 
+/* The timer is not moved with every send: it looks here how long ago the last one was. */
+static void check_progress(sx_stream *s)
+{
+    int64_t left_ms = s->progress_ms + s->options.write_ms_max - s->loop->now_ms;
+    if (left_ms > 0)
+        stream_wait(s, (uint32_t)left_ms);
+    else
+        stream_die(s, SX_ETIMEOUT, 0, "the peer takes no more bytes");
+}
+
 static void on_timer(sx_timer *timer, void *arg)
 {
     (void)timer;
@@ -89,12 +99,8 @@ static void on_timer(sx_timer *timer, void *arg)
         stream_die(s, SX_ETIMEOUT, 0, "no TLS handshake within the time allowed");
         break;
     case STREAM_OPEN:
-        if (s->queued && s->progressed) {
-            s->progressed = false;
-            stream_wait(s, s->options.write_ms_max);
-        } else if (s->queued) {
-            stream_die(s, SX_ETIMEOUT, 0, "the peer takes no more bytes");
-        }
+        if (s->queued)
+            check_progress(s);
         break;
     case STREAM_FLUSHING:
     case STREAM_LINGERING:

@@ -53,9 +53,9 @@ struct sx_stream {
     bool fin_sent;
     bool lingers; /* FLUSHING turns to LINGERING, not to GONE */
     bool wants_drained;
-    bool sent_due;   /* bytes went out since `sent` was called */
-    bool progressed; /* bytes went out since the write timer was set */
-    sx_timer timer;  /* connect, handshake, write or linger: the phase says which */
+    bool sent_due;       /* bytes went out since `sent` was called */
+    int64_t progress_ms; /* when bytes last went out */
+    sx_timer timer;      /* connect, handshake, write or linger: the phase says which */
     stream_segment *first, *last;
     size_t queued;
     uint64_t written_total, sent_total, received_total;

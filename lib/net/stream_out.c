@@ -80,9 +80,10 @@ static void enqueue(sx_stream *s, sx_str bytes, bool is_fixed)
 
 static void start_write_timer(sx_stream *s)
 {
-    s->progressed = false;
-    if (s->phase == STREAM_OPEN && !sx_timer_running(&s->timer))
-        stream_wait(s, s->options.write_ms_max);
+    if (s->phase != STREAM_OPEN || sx_timer_running(&s->timer))
+        return;
+    s->progress_ms = s->loop->now_ms;
+    stream_wait(s, s->options.write_ms_max);
 }
 
 /* sent_total counts cleartext. Behind TLS the two do not map, so it follows when all is out. */
@@ -101,7 +102,8 @@ static ssize_t send_parts(sx_stream *s, const struct iovec *parts, int count)
     ssize_t n = count == 1 ? sx_sock_write(s->fd, parts->iov_base, parts->iov_len)
                            : sx_sock_writev(s->fd, parts, count);
     if (sx_likely(n >= 0)) {
-        s->progressed = true;
+        if (n > 0)
+            s->progress_ms = s->loop->now_ms;
         return n;
     }
     if (errno == EAGAIN || errno == ENOBUFS)
