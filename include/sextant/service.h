@@ -1,0 +1,199 @@
+/* service.h - a service in a few lines: routes, settings, metrics, health, logs, a graceful end.
+ *
+ *     static void hello(sx_request *r, void *ctx) { … sx_reply(r, 200, …); }
+ *     static const sx_route ROUTES[] = {{SX_GET, "/", hello}};
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         return sx_service_main(argc, argv, &(sx_service_def){.name = "hello", .version = "1.0",
+ *             .routes = ROUTES, .route_count = 1});
+ *     }
+ *
+ * What comes with it: one event loop a core, each with its own listener, connections and metric
+ * shards; the routes of the table, with 404, 405 and Allow, HEAD and OPTIONS answered; X-Request-ID
+ * (taken if sane, else a UUID of version 7; sent back and logged); /metrics with
+ * http_requests_total{method,route,code}, http_request_duration_seconds{method,route} and more;
+ * /health/live and /health/ready; an access log; every setting by file, environment and flag
+ * (config.h; `--help` lists them); SIGTERM drains, SIGHUP reloads, SIGUSR1 reopens logs.
+ *
+ * Life. sx_service_new reads the settings and calls `setup`; sx_service_start opens the listeners on
+ * every loop, calls `loop_setup` for each, and starts the threads; handlers run on the loops;
+ * sx_service_stop drains, stops and joins them; sx_service_free calls `loop_teardown` and `teardown`
+ * and frees. sx_service_run does all between new and free, with signals. */
+#ifndef SEXTANT_SERVICE_H
+#define SEXTANT_SERVICE_H
+
+#include <sextant/config.h>
+#include <sextant/http.h>
+#include <sextant/log.h>
+#include <sextant/metrics.h>
+#include <sextant/tls.h>
+
+SX_BEGIN_DECLS
+
+typedef struct sx_service sx_service;
+
+/* ---- routes ---- */
+
+typedef enum sx_route_flags {
+    SX_ROUTE_STREAM = 1 /* the handler is called at the head and reads the body by events itself */
+} sx_route_flags;
+
+enum { SX_ANY_METHOD = SX_METHODS, SX_ROUTE_PARAMS_MAX = 8 };
+
+/* One row. In a pattern a whole segment may be `:name` or `{name}` (any text but not empty, up to the
+ * next slash) and the last one `*` or `*name` (all the rest, may be empty). Where several patterns
+ * fit, text beats parameters and these beat the rest, segment by segment. Patterns are written
+ * decoded; a path is matched decoded too, but an encoded slash (%2F) never separates segments. */
+typedef struct sx_route {
+    int method; /* an sx_method, or SX_ANY_METHOD. GET answers HEAD too unless HEAD has its own row */
+    const char *path;
+    sx_handler *handler; /* unless SX_ROUTE_STREAM, called when r->body is whole */
+    void *ctx;
+    unsigned flags;          /* of sx_route_flags */
+    uint32_t body_bytes_max; /* a longer body is answered 413; 0: the setting http.body_bytes_max */
+} sx_route;
+
+typedef enum sx_slash {
+    SX_SLASH_STRICT,  /* /a and /a/ are different paths */
+    SX_SLASH_IGNORE,  /* either answers for the other, unless it has a row of its own */
+    SX_SLASH_REDIRECT /* 308 to the one that exists */
+} sx_slash;
+
+/* The value of `:name` in the path, decoded, or of "*" for the rest; data NULL if the route has none
+ * of that name. It lives as long as the request, as do all views given here. */
+sx_str sx_request_param(sx_request *r, const char *name);
+
+/* The first value of `name` in the query, decoded ('+' is a space); data NULL if there is none. A
+ * broken escape stays as it is. */
+sx_str sx_request_query(sx_request *r, const char *name);
+
+/* What a record about this request should carry. */
+sx_log_context sx_request_log_context(const sx_request *r);
+
+/* Whose request it is, and what loop_setup gave for this loop. */
+sx_service *sx_request_service(const sx_request *r);
+void *sx_request_loop_context(const sx_request *r);
+
+/* Replies {"error":"…"} with the reason phrase or, if given, `message`. */
+void sx_reply_error(sx_request *r, int status, const char *message);
+
+/* ---- definition ---- */
+
+/* Asked at every GET /health/ready, on a loop: answers from what it knows, without waiting. SX_OK, or
+ * why not in `err`. */
+typedef struct sx_check {
+    const char *name;
+    sx_status (*ask)(void *ctx, sx_error *err);
+    void *ctx;
+} sx_check;
+
+/* Everything may be zero but the name. What it points to outlives the service. */
+typedef struct sx_service_def {
+    const char *name; /* of logs, metrics, the ready line; its capitals begin environment names */
+    const char *version;
+    const char *summary; /* one line for --help */
+
+    /* The main listener: its address is the setting `listen`. */
+    const char *listen; /* default of that setting; NULL: 127.0.0.1:8080 */
+    const sx_route *routes;
+    size_t route_count;
+    sx_slash slash;
+    sx_handler *fallback; /* what no route fits; NULL: 404. It may set r->route */
+
+    const char *admin_listen; /* default of `admin.listen`, where /metrics and /health/… answer */
+                              /* instead of on the main listener; NULL: on the main listener */
+
+    /* Settings of the service's own. `config` is filled before setup. */
+    const sx_key *keys;
+    size_t key_count;
+    void *config;
+    size_t config_bytes;
+    const sx_str *trees; /* top-level keys of the file that setup reads by sx_config_tree() */
+    size_t tree_count;
+
+    const sx_check *checks;
+    size_t check_count;
+
+    void *ctx; /* of the functions below and of fallback */
+    sx_status (*setup)(sx_service *s, void *ctx, sx_error *err);
+    void (*teardown)(sx_service *s, void *ctx); /* also after a failed start, if setup succeeded */
+    /* For each loop, before its thread runs and after it has ended, in the thread of sx_service_start
+     * and sx_service_free. */
+    sx_status (*loop_setup)(sx_service *s, sx_loop *loop, void *ctx, void **loop_ctx,
+                            sx_error *err);
+    void (*loop_teardown)(sx_service *s, sx_loop *loop, void *ctx, void *loop_ctx);
+    /* On SIGHUP, in the main thread, if the new settings are right: `fresh` is a second structure of
+     * config_bytes that lives until sx_service_free. An error refuses the reload. */
+    sx_status (*reload)(sx_service *s, void *ctx, const void *fresh, sx_error *err);
+} sx_service_def;
+
+/* Runs the service as a program: --help and --version, settings, start, signals, end. Returns the
+ * exit status: 0 after a clean stop, 1 if it could not start, 2 for a wrong flag. What is wrong is
+ * written to stderr, a line each. */
+int sx_service_main(int argc, char **argv, const sx_service_def *def);
+
+/* ---- the pieces, for products and tests ---- */
+
+typedef struct sx_service_options {
+    char *const *flags; /* as argv + 1 */
+    size_t flag_count;
+    char *const *environment; /* NULL: none */
+    const sx_clock *clock;    /* NULL: the system's */
+} sx_service_options;
+
+/* Reads the settings, opens logs and registry, calls setup. On an error `problems` (may be NULL) has
+ * a line for each thing wrong with the settings. Errors: as sx_config_load, sx_log_new, setup. */
+sx_status sx_service_new(const sx_service_def *def, const sx_service_options *options,
+                         sx_service **out, sx_buf *problems, sx_error *err);
+
+/* One more listener, from setup: its own routes, on every loop. */
+typedef struct sx_endpoint {
+    const char *proto; /* its name in the ready line: "zipkin" */
+    sx_str address;    /* empty: not opened. Copied */
+    const sx_route *routes;
+    size_t route_count;
+    sx_slash slash;
+    sx_handler *fallback; /* with the ctx of the definition */
+    sx_tls *tls;          /* referenced */
+    bool proxy_protocol;
+    bool admin; /* /metrics and /health/… answer here (too) */
+} sx_endpoint;
+sx_status sx_service_listen(sx_service *s, const sx_endpoint *endpoint, sx_error *err);
+
+/* Opens all listeners and starts the loops. Errors: SX_EEXIST (port in use, with a remedy),
+ * SX_EINVAL (a route), SX_EACCESS, SX_ENOMEM, SX_EIO, loop_setup's; nothing runs then. */
+sx_status sx_service_start(sx_service *s, sx_error *err);
+
+/* Not ready any more, drains within the setting shutdown_ms_max, stops and joins the loops. */
+void sx_service_stop(sx_service *s);
+
+/* Starts, prints `ready NAME proto=address …` to stderr, waits for SIGTERM or SIGINT, stops. A second
+ * signal ends the process at once with 128 + its number. From the main thread, before any other
+ * thread is started. Errors: as sx_service_start. */
+sx_status sx_service_run(sx_service *s, sx_error *err);
+
+/* Stops if need be, calls the teardowns, writes out the logs, frees. NULL is allowed. */
+void sx_service_free(sx_service *s);
+
+/* The address that an endpoint got ("http" is the main one, "admin"), with its real port; NULL if
+ * there is none. */
+const char *sx_service_address(const sx_service *s, const char *proto);
+
+const sx_service_def *sx_service_def_of(const sx_service *s);
+sx_metrics *sx_service_metrics(const sx_service *s);
+sx_log *sx_service_log(const sx_service *s);
+sx_logger *sx_service_logger(const sx_service *s); /* the root one */
+const sx_config *sx_service_config(const sx_service *s);
+const sx_clock *sx_service_clock(const sx_service *s);
+
+/* The loops, once started: 0 to count - 1. For posting work. */
+size_t sx_service_loop_count(const sx_service *s);
+sx_loop *sx_service_loop(const sx_service *s, size_t index);
+
+/* Appends docs/config.md's table for this service. */
+void sx_service_docs(const sx_service_def *def, sx_buf *out);
+
+SX_END_DECLS
+
+#endif

@@ -1,0 +1,341 @@
+/* service_life.c - a service starts, drains and stops.
+ *
+ * All loops, servers and listeners are made in the caller's thread, one after the other, so that a
+ * port in use is an error that start returns; each loop is then given to a thread of its own and
+ * nobody else touches it until that thread has ended.
+ *
+ *     start: loops and servers made -> loop_setup -> threads
+ *     stop:  draining set (not ready) -> delay -> each server drains on its loop -> the last of them
+ *            writes drained_fd -> loops stop -> threads joined -> loop_teardown -> servers freed */
+#include "service/service_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <sextant/mem.h>
+
+/* ---- start ---- */
+
+static int64_t loop_wall(const sx_clock *clock)
+{
+    const sx_loop_state *on = SX_CONTAINER_OF(clock, const sx_loop_state, clock);
+    return sx_loop_wall_ns(on->loop);
+}
+
+static int64_t loop_mono(const sx_clock *clock)
+{
+    const sx_loop_state *on = SX_CONTAINER_OF(clock, const sx_loop_state, clock);
+    return sx_loop_now_ms(on->loop) * 1000000;
+}
+
+static sx_status open_server(sx_loop_state *on, sx_endpoint_state *e, sx_error *err)
+{
+    sx_server_state *at = &on->servers[on->server_count];
+    *at = (sx_server_state){.endpoint = e, .on = on};
+    sx_map64_init(&at->named, NULL);
+    at->cells =
+        (sx_route_cells **)sx_calloc((e->route_count + 1) * SX_METHODS, sizeof(sx_route_cells *));
+    if (!at->cells)
+        return sx_fail_memory(err, "a server");
+    on->server_count++; /* from here on close_loop cleans up after it */
+    sx_http_server_options options = {.limits = e->service->settings.limits,
+                                      .handler = sx_chain_handler,
+                                      .done = sx_chain_done,
+                                      .rejected = sx_chain_rejected,
+                                      .ctx = at};
+    sx_status status = sx_http_server_new(on->loop, &options, &at->server, err);
+    if (status)
+        return status;
+    /* The first loop finds out the port, the others open the same one. */
+    sx_listen_options listen = {.address = sx_str_z(e->bound.text[0] ? e->bound.text : e->address),
+                                .tls = e->tls,
+                                .proxy_protocol = e->proxy_protocol,
+                                .inherited_fd = -1};
+    sx_bound bound = {0};
+    status = sx_http_server_listen(at->server, &listen, &bound, err);
+    if (status == SX_OK && !e->bound.text[0])
+        e->bound = bound;
+    return status;
+}
+
+static sx_status open_loop(sx_service *s, unsigned index, sx_error *err)
+{
+    sx_loop_state *on = &s->loops[index];
+    on->service = s;
+    on->clock = (sx_clock){.wall_ns = loop_wall, .mono_ns = loop_mono};
+    sx_buf_init(&on->text, 0);
+    s->loop_count = index + 1;
+    sx_status status = sx_loop_new(s->clock, index, &on->loop, err);
+    if (status)
+        return status;
+    sx_uuid_source_init(&on->uuids, &on->clock);
+    on->servers = (sx_server_state *)sx_calloc(s->endpoint_count + 1, sizeof(sx_server_state));
+    if (!on->servers)
+        return sx_fail_memory(err, "a loop's servers");
+    for (size_t i = 0; i < s->endpoint_count && status == SX_OK; i++)
+        if (s->endpoints[i].address[0])
+            status = open_server(on, &s->endpoints[i], err);
+    if (status == SX_OK)
+        status = sx_loop_on_turn_end(on->loop, sx_chain_turn_end, on, err);
+    if (status == SX_OK && s->def->loop_setup)
+        status = s->def->loop_setup(s, on->loop, s->def->ctx, &on->context, err);
+    on->context_made = status == SX_OK;
+    return status;
+}
+
+/* The loop's thread has ended or never began. */
+static void close_loop(sx_loop_state *on)
+{
+    sx_service *s = on->service;
+    for (size_t i = 0; i < on->server_count; i++) {
+        if (on->servers[i].server)
+            sx_http_server_free(on->servers[i].server);
+        on->servers[i].server = NULL;
+    }
+    if (on->context_made && s->def->loop_teardown)
+        s->def->loop_teardown(s, on->loop, s->def->ctx, on->context);
+    on->context_made = false;
+    if (on->loop)
+        sx_loop_free(on->loop);
+    for (size_t i = 0; i < on->server_count; i++)
+        sx_chain_cells_free(&on->servers[i]);
+    sx_free(on->servers);
+    sx_buf_done(&on->text);
+}
+
+static void close_loops(sx_service *s)
+{
+    for (size_t i = 0; i < s->loop_count; i++)
+        close_loop(&s->loops[i]);
+    sx_free(s->loops);
+    s->loops = NULL;
+    s->loop_count = 0;
+}
+
+static void *run_loop(void *arg)
+{
+    sx_loop_state *on = (sx_loop_state *)arg;
+    sx_telemetry_thread_join();
+    sx_loop_run(on->loop);
+    sx_telemetry_thread_leave();
+    return NULL;
+}
+
+/* Loops take no signals: they are the main thread's. */
+static sx_status start_threads(sx_service *s, sx_error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = 0;
+    for (size_t i = 0; i < s->loop_count && !failed; i++) {
+        failed = pthread_create(&s->loops[i].thread, NULL, run_loop, &s->loops[i]);
+        s->loops[i].running = !failed;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? sx_fail_os(err, failed, "no thread for a loop") : SX_OK;
+}
+
+sx_status sx_service_start(sx_service *s, sx_error *err)
+{
+    sx_assert(!s->started);
+    unsigned count = s->settings.loops ? s->settings.loops : sx_cores();
+    s->loops = (sx_loop_state *)sx_calloc(count, sizeof(*s->loops));
+    if (!s->loops)
+        return sx_fail_memory(err, "the loops");
+    sx_status status = SX_OK;
+    for (unsigned i = 0; i < count && status == SX_OK; i++)
+        status = open_loop(s, i, err);
+    if (status == SX_OK)
+        status = start_threads(s, err);
+    s->started = true;
+    if (status) {
+        sx_service_halt(s);
+        return status;
+    }
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        if (s->endpoints[i].bound.text[0])
+            SX_LOG_INFO(sx_service_logger(s), NULL, "listening",
+                        sx_field_z("proto", s->endpoints[i].proto),
+                        sx_field_z("address", s->endpoints[i].bound.text),
+                        sx_field_u64("loops", s->loop_count));
+    return SX_OK;
+}
+
+/* ---- stop ---- */
+
+static void server_drained(sx_http_server *server, void *ctx)
+{
+    (void)server;
+    sx_loop_state *on = (sx_loop_state *)ctx;
+    if (--on->draining > 0)
+        return;
+    if (__atomic_sub_fetch(&on->service->loops_left, 1, __ATOMIC_ACQ_REL) == 0) {
+        uint64_t one = 1;
+        ssize_t done = write(on->service->drained_fd, &one, sizeof(one));
+        (void)done; /* an eventfd that was 0 takes it */
+    }
+}
+
+/* On the loop: drains its servers. One more than there are counts, so that servers which are done at
+ * once do not end it early. */
+static void drain_loop(sx_loop *loop, void *arg)
+{
+    (void)loop;
+    sx_loop_state *on = (sx_loop_state *)arg;
+    on->draining = on->server_count + 1;
+    for (size_t i = 0; i < on->server_count; i++)
+        sx_http_server_drain(on->servers[i].server, on->service->settings.shutdown_ms_max,
+                             server_drained, on);
+    server_drained(NULL, on);
+}
+
+void sx_service_drain(sx_service *s)
+{
+    __atomic_store_n(&s->loops_left, (int)s->loop_count, __ATOMIC_RELEASE);
+    for (size_t i = 0; i < s->loop_count; i++) {
+        sx_loop_state *on = &s->loops[i];
+        /* Without memory for the message the loop is stopped without a drain. */
+        if (sx_loop_post(on->loop, drain_loop, on, NULL)) {
+            on->draining = 1;
+            server_drained(NULL, on);
+        }
+    }
+}
+
+void sx_service_halt(sx_service *s)
+{
+    for (size_t i = 0; i < s->loop_count; i++)
+        if (s->loops[i].running)
+            sx_loop_stop(s->loops[i].loop);
+    for (size_t i = 0; i < s->loop_count; i++)
+        if (s->loops[i].running)
+            pthread_join(s->loops[i].thread, NULL);
+    close_loops(s);
+    s->started = false;
+}
+
+/* Waits until `fd` is readable or `ms` pass; a signal on `signals` (-1: none) that ends the process
+ * does so here. */
+static void wait_for(int fd, int signals, int64_t ms)
+{
+    const sx_clock *clock = sx_clock_system(); /* poll(2) waits by it */
+    int64_t until = sx_clock_mono_ms(clock) + ms;
+    for (int64_t left = ms; left >= 0; left = until - sx_clock_mono_ms(clock)) {
+        struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+        int got = poll(p, 2, left > 60000 ? 60000 : (int)left);
+        if (got > 0 && p[0].revents)
+            return;
+        struct signalfd_siginfo info;
+        if (got > 0 && p[1].revents && read(signals, &info, sizeof(info)) == sizeof(info) &&
+            (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
+            _exit(128 + (int)info.ssi_signo); /* asked twice: at once */
+    }
+}
+
+/* Grace beyond the servers' own deadline, for the loops to come round to it. */
+enum { HALT_GRACE_MS = 2000 };
+
+static void stop(sx_service *s, int signals)
+{
+    SX_LOG_INFO(sx_service_logger(s), NULL, "stopping",
+                sx_field_u64("shutdown_ms_max", s->settings.shutdown_ms_max));
+    __atomic_store_n(&s->draining, 1, __ATOMIC_RELEASE);
+    if (s->settings.shutdown_delay_ms)
+        wait_for(-1, signals, s->settings.shutdown_delay_ms);
+    sx_service_drain(s);
+    wait_for(s->drained_fd, signals, (int64_t)s->settings.shutdown_ms_max + HALT_GRACE_MS);
+    sx_service_halt(s);
+    SX_LOG_INFO(sx_service_logger(s), NULL, "stopped");
+}
+
+void sx_service_stop(sx_service *s)
+{
+    if (s->started)
+        stop(s, -1);
+}
+
+/* ---- run ---- */
+
+static void print_ready(const sx_service *s)
+{
+    char line[SX_ENDPOINTS_MAX * 180];
+    size_t len = (size_t)snprintf(line, sizeof(line), "ready %s", s->def->name);
+    for (size_t i = 0; i < s->endpoint_count && len < sizeof(line); i++)
+        if (s->endpoints[i].bound.text[0])
+            len += (size_t)snprintf(line + len, sizeof(line) - len, " %s=%s", s->endpoints[i].proto,
+                                    s->endpoints[i].bound.text);
+    fprintf(stderr, "%s\n", line);
+}
+
+/* Connections are descriptors: take as many as we are allowed. */
+static void raise_fd_limit(const sx_service *s)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit))
+        SX_LOG_WARN(sx_service_logger(s), NULL, "the limit of open files could not be raised",
+                    sx_field_i64("errno", errno));
+}
+
+static int take_signals(sigset_t *before, sx_error *err)
+{
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &ours, before);
+    signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write(2), not our end */
+    int fd = signalfd(-1, &ours, SFD_CLOEXEC);
+    if (fd < 0)
+        sx_fail_os(err, errno, "no signalfd");
+    return fd;
+}
+
+static void serve_until_signal(sx_service *s, int signals)
+{
+    for (;;) {
+        struct signalfd_siginfo info;
+        ssize_t got = read(signals, &info, sizeof(info));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got != sizeof(info) || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            return;
+        if (info.ssi_signo == SIGHUP)
+            sx_service_reload(s);
+        if (info.ssi_signo == SIGUSR1) {
+            sx_log_reopen(s->log);
+            if (s->access_log)
+                sx_log_reopen(s->access_log);
+        }
+    }
+}
+
+sx_status sx_service_run(sx_service *s, sx_error *err)
+{
+    sigset_t before;
+    sx_error local = {0};
+    err = err ? err : &local;
+    int signals = take_signals(&before, err);
+    if (signals < 0)
+        return err->status;
+    raise_fd_limit(s);
+    sx_status status = sx_service_start(s, err);
+    if (status == SX_OK) {
+        print_ready(s);
+        serve_until_signal(s, signals);
+        stop(s, signals);
+    }
+    close(signals);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
