@@ -98,7 +98,6 @@ static void fail(client_connect *c, sx_status status, const sx_error *err)
     client_enter(client);
     client_connect_cancel(c);
     origin_connect_failed(o, status, &copy);
-    origin_dispatch(o);
     client_leave(client);
 }
 

@@ -397,6 +397,9 @@ static void http1_forget(sx_call *call)
     if (conn->call != call)
         return;
     conn->call = NULL;
+    if (conn->stream)
+        sx_stream_reset(conn->stream); /* so that the server stops working for nobody */
+    conn->stream = NULL;
     conn_die(conn);
     origin_dispatch(o);
 }
