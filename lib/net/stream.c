@@ -605,6 +605,11 @@ bool sx_stream_is_tls(const sx_stream *s)
     return s->tls != NULL;
 }
 
+bool sx_stream_is_resumed(const sx_stream *s)
+{
+    return s->tls && stream_tls_is_resumed(s);
+}
+
 sx_str sx_stream_alpn(const sx_stream *s)
 {
     return s->tls ? stream_tls_alpn(s) : sx_str_of(NULL, 0);

@@ -146,7 +146,8 @@ uint64_t sx_stream_written_total(const sx_stream *s); /* bytes given to sx_strea
 uint64_t sx_stream_sent_total(const sx_stream *s);    /* of them, handed to the system */
 uint64_t sx_stream_received_total(const sx_stream *s);
 bool sx_stream_is_tls(const sx_stream *s);
-sx_str sx_stream_alpn(const sx_stream *s);   /* "h2", "http/1.1" or empty */
+bool sx_stream_is_resumed(const sx_stream *s); /* the TLS handshake took up an earlier session */
+sx_str sx_stream_alpn(const sx_stream *s);     /* "h2", "http/1.1" or empty */
 sx_peer *sx_stream_peer(sx_stream *s);       /* lives as long as the stream; PROXY may rewrite it */
 void *sx_stream_context(const sx_stream *s); /* the owner's ctx */
 int sx_stream_fd(const sx_stream *s);        /* for getsockname and socket options only */

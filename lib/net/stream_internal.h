@@ -101,6 +101,7 @@ sx_status stream_tls_hold(sx_stream *s, sx_str cipher);
 sx_status stream_tls_write(sx_stream *s, sx_str plain);
 void stream_tls_notify(sx_stream *s); /* close_notify */
 sx_str stream_tls_alpn(const sx_stream *s);
+bool stream_tls_is_resumed(const sx_stream *s);
 
 /* For loop.c: events that no socket brings, and the end of all streams. */
 void sx_streams_run_pending(sx_loop *loop);

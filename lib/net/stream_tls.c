@@ -325,3 +325,8 @@ sx_str stream_tls_alpn(const sx_stream *s)
     SSL_get0_alpn_selected(s->tls->ssl, &name, &len);
     return sx_str_of(name, len);
 }
+
+bool stream_tls_is_resumed(const sx_stream *s)
+{
+    return SSL_session_reused(s->tls->ssl) == 1;
+}
