@@ -94,7 +94,7 @@ static sx_status read_flag(const cmd_command *command, int argc, char **argv, in
         off = i < 0 && sx_str_starts(name, SX_STR("no-"));
         if (off)
             i = flag_by_name(command, sx_str_from(name, 3));
-        if (i < 0 && command->service_flags && sx_str_find_byte(name, '.') < name.len) {
+        if (i < 0 && command->service_flags) { /* the service knows its own, and refuses others */
             out->service[out->service_count++] = argv[*at];
             return SX_OK;
         }

@@ -36,7 +36,7 @@ typedef struct cmd_args {
     bool given[CMD_FLAGS_MAX];  /* it stood on the command line */
     char **rest;                /* what is no flag, and after "--"; argv's own memory */
     int rest_count;
-    char **service; /* dotted flags (--http.idle_ms_max=…) for the service's own table */
+    char **service; /* --key=value that the row does not have: for the service's own table */
     int service_count;
 } cmd_args;
 
@@ -50,7 +50,7 @@ typedef struct cmd_command {
     const char *details;    /* paragraphs for help and the man page; NULL: none */
     const char *example;
     const cmd_flag *flags; /* ends with a row whose name is NULL */
-    bool service_flags;    /* takes the dotted flags of a service too */
+    bool service_flags;    /* takes the flags of a service too */
     cmd_run *run;
 } cmd_command;
 

@@ -58,7 +58,7 @@ static void print_command(const cmd_command *c)
     if (c->service_flags) {
         puts(
             "\nKeys, each also as --key=value, in the file named by --config, or as an environment\n"
-            "variable (SEXTANT_ and the key in capitals, dots as underscores):");
+            "variable (GEOCODE_ and the key in capitals, dots as underscores):");
         cmd_print_service_keys();
     }
     if (c->example)

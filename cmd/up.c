@@ -15,7 +15,10 @@
 #include "net/port_owner.h"
 #include "service/supervisor.h"
 
-enum { PATH_BYTES = 1024, ADDRESSES_BYTES_MAX = 65536 };
+enum {
+    PATH_BYTES = 4096, /* PATH_MAX, as realpath(3) wants */
+    ADDRESSES_BYTES_MAX = 65536
+};
 
 typedef struct up {
     char dir[PATH_BYTES], data[PATH_BYTES], index[PATH_BYTES], log[PATH_BYTES];
@@ -64,7 +67,7 @@ static sx_status find_data(const char *self, const char *typed, char out[PATH_BY
     if (slash)
         *slash = '\0';
     for (size_t i = 0; i < SX_COUNT_OF(PLACES); i++) {
-        if (join(out, folder, PLACES[i], err) == SX_OK &&
+        if (join(file, folder, PLACES[i], err) == SX_OK && realpath(file, out) &&
             join(file, out, "france.ndjson.gz", err) == SX_OK && is_file(file))
             return SX_OK;
     }
@@ -93,10 +96,7 @@ static int already_up(const up *u, const sx_error *busy)
         print_addresses("Sextant is up already:", text.data);
         status = 0;
     } else {
-        fprintf(stderr,
-                "sextant: another 'sextant up' is starting in %s: %s; wait for it, or name another "
-                "folder with --dir\n",
-                u->dir, busy->message);
+        fprintf(stderr, "sextant: %s\n", busy->message);
     }
     sx_buf_done(&text);
     return status;
@@ -169,8 +169,8 @@ static void on_restart(void *ctx, const sx_child_def *child, const char *why, in
 static sx_status serve(up *u, const char *self, sx_error *err)
 {
     char log_flag[PATH_BYTES + 64], access_flag[PATH_BYTES + 64];
-    snprintf(log_flag, sizeof(log_flag), "--log.file=%s/geocode.log", u->log);
-    snprintf(access_flag, sizeof(access_flag), "--log.access_file=%s/geocode-access.log", u->log);
+    snprintf(log_flag, sizeof(log_flag), "--log.path=%s/geocode.log", u->log);
+    snprintf(access_flag, sizeof(access_flag), "--access_log=%s/geocode-access.log", u->log);
     const char *argv[] = {self,       "geocode", "serve",  "--index",   u->index,
                           "--listen", u->listen, log_flag, access_flag, NULL};
     sx_child_def child = {"geocode", (char *const *)argv};

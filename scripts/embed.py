@@ -31,7 +31,7 @@ def main():
                     f"     {{(const char *)plain_{n}, sizeof(plain_{n})}},\n"
                     f"     {{(const char *)gzip_{n}, sizeof(gzip_{n})}}}},")
     with open(out, "w", encoding="utf-8") as f:
-        f.write("/* Made by scripts/embed.py. */\n#include <sextant/static.h>\n\n")
+        f.write("/* Made by scripts/embed.py. */\n#include <sextant/asset.h>\n\n")
         f.write("".join(parts))
         f.write(f"const sx_asset {table}[] = {{\n" + "\n".join(rows) + "\n    {{0}, {0}, {0}, {0}, {0}},\n};\n")
 

@@ -1,0 +1,30 @@
+/* page.c - "/": the search page for browsers, Addok's 404 for everybody else. */
+#include "geocode/api/page.h"
+
+#include "geocode/api/api.h"
+#include "geocode/api/refusal.h"
+
+/* A browser names text/html; "any type", which API clients send, does not count. */
+static bool is_browser(const sx_request *r)
+{
+    sx_str accept = sx_request_header(r, SX_STR("accept"));
+    return sx_str_find(accept, SX_STR("text/html")) < accept.len;
+}
+
+void geo_api_page(sx_request *r, void *ctx)
+{
+    (void)ctx;
+    const sx_asset *page = sx_asset_find(GEO_PAGES, SX_STR("/"));
+    if ((r->method != SX_GET && r->method != SX_HEAD) || !is_browser(r) || !page) {
+        geo_refuse_status(r, 404);
+        return;
+    }
+    /* Nothing but the page's own script and style runs, and nobody frames it. */
+    sx_reply_header(r, SX_STR("Content-Security-Policy"),
+                    SX_STR("default-src 'none'; script-src 'unsafe-inline'; style-src "
+                           "'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; "
+                           "form-action 'self'; frame-ancestors 'none'"));
+    sx_reply_header(r, SX_STR("X-Content-Type-Options"), SX_STR("nosniff"));
+    sx_reply_header(r, SX_STR("Referrer-Policy"), SX_STR("no-referrer"));
+    sx_asset_reply(r, page);
+}

@@ -1,0 +1,9 @@
+/* page.h - the pages that the binary carries; the table is made from web/dist by the build. */
+#ifndef SEXTANT_GEOCODE_API_PAGE_H
+#define SEXTANT_GEOCODE_API_PAGE_H
+
+#include <sextant/asset.h>
+
+extern const sx_asset GEO_PAGES[];
+
+#endif
