@@ -256,21 +256,41 @@ static sx_status sort_out(sx_arena *arena, sx_str name, sx_str value, const char
     return SX_OK; /* Addok ignores what it does not know */
 }
 
+/* Reads the first of the names that was given. */
 static sx_status read_coordinate(sx_arena *arena, const sx_str *slots, const char *const *names,
-                                 size_t count, double most, bool required, bool *has, double *out,
-                                 geo_refusal *refusal)
+                                 size_t count, bool *has, double *out, geo_refusal *refusal)
 {
     for (size_t i = 0; i < count; i++) {
         if (!slots[i].data)
             continue;
         if (!python_float(slots[i], out))
             return invalid(arena, names[0], "invalid value", refusal);
-        if (!(fabs(*out) <= most)) /* also refuses NaN */
-            return invalid(arena, names[0], "out of range", refusal);
         *has = true;
         return SX_OK;
     }
-    return required ? missing(arena, names[0], refusal) : SX_OK;
+    return SX_OK;
+}
+
+/* Addok reads the latitude first but checks the longitude first, and which error is told shows it. */
+static sx_status read_point(sx_arena *arena, const raw *found, bool required, geo_params *out,
+                            geo_refusal *refusal)
+{
+    sx_status status = read_coordinate(arena, found->lat, LAT_NAMES, SX_COUNT_OF(LAT_NAMES),
+                                       &out->has_lat, &out->lat, refusal);
+    if (status == SX_OK)
+        status = read_coordinate(arena, found->lon, LON_NAMES, SX_COUNT_OF(LON_NAMES),
+                                 &out->has_lon, &out->lon, refusal);
+    if (status != SX_OK)
+        return status;
+    if (required && !out->has_lon)
+        return missing(arena, LON_NAMES[0], refusal);
+    if (required && !out->has_lat)
+        return missing(arena, LAT_NAMES[0], refusal);
+    if (out->has_lon && !(fabs(out->lon) <= 180)) /* NaN is refused too */
+        return invalid(arena, LON_NAMES[0], "out of range", refusal);
+    if (out->has_lat && !(fabs(out->lat) <= 90))
+        return invalid(arena, LAT_NAMES[0], "out of range", refusal);
+    return SX_OK;
 }
 
 static sx_status check(sx_arena *arena, const raw *found, const geo_params_rules *rules,
@@ -290,12 +310,7 @@ static sx_status check(sx_arena *arena, const raw *found, const geo_params_rules
     if (found->autocomplete.data && !read_bool(found->autocomplete, &out->autocomplete))
         return invalid(arena, "autocomplete",
                        "The value of the parameter must be \"true\" or \"false\".", refusal);
-    sx_status status = read_coordinate(arena, found->lon, LON_NAMES, SX_COUNT_OF(LON_NAMES), 180,
-                                       rules->point_required, &out->has_lon, &out->lon, refusal);
-    if (status == SX_OK)
-        status = read_coordinate(arena, found->lat, LAT_NAMES, SX_COUNT_OF(LAT_NAMES), 90,
-                                 rules->point_required, &out->has_lat, &out->lat, refusal);
-    return status;
+    return read_point(arena, found, rules->point_required, out, refusal);
 }
 
 sx_status geo_params_read(sx_arena *arena, sx_str query, const geo_params_rules *rules,

@@ -66,8 +66,7 @@ def test_every_beginning_of_an_address_completes_to_it(geocoder):
     for cut in ("avenue de l'ope", "34 avenue de l'ope", "34 avenue de l'opera 7500"):
         labels = [f["properties"]["label"] for f in ask(geocoder, q=cut, autocomplete=1, limit=10)["features"]]
         assert any("Avenue de l'Opéra" in label for label in labels), (cut, labels)
-    assert ask(geocoder, q="avenue de l'ope", autocomplete=0)["features"] == [] or \
-        "Opéra" not in first(ask(geocoder, q="avenue de l'ope", autocomplete=0))[2]["label"]
+    assert ask(geocoder, q="lyo", autocomplete=0)["features"] == []
 
 
 def test_filters_and_limit_hold(geocoder):
@@ -132,7 +131,7 @@ def test_addoks_http_behaviour(geocoder):
         if {k: v for k, v in got.items() if k != "features"} != {k: v for k, v in want.items() if k != "features"}:
             wrong.append((case["name"], {**got, "features": 0}, {**want, "features": 0}))
         ids = [[f["properties"]["id"] for f in x["features"][:1]] for x in (got, want)]
-        if ids[0] != ids[1] and case["name"] not in ("autocomplete 0", "autocomplete no", "autocomplete off"):
+        if ids[0] != ids[1]:
             wrong.append((case["name"], *ids))
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -257,7 +256,7 @@ def verify(sextant_bin, path):
 def test_broken_sources_are_named_with_their_line(sextant_bin, tmp_path, repo):
     good = '{"id":"1","type":"municipality","name":"Aix","postcode":"13100","citycode":"13001","city":"Aix","lon":5.4,"lat":43.5,"importance":0.5}\n'
     cases = {"not json": good + "{oops}\n", "cut off": good + good[:40], "not an object": good + "[1]\n",
-             "no id": good + '{"name":"x","lon":1,"lat":1}\n', "latitude": good + good.replace("43.5", "143.5")}
+             "latitude": good + good.replace("43.5", "143.5")}
     for name, text in cases.items():
         source = tmp_path / f"{name}.ndjson"
         source.write_text(text)

@@ -69,7 +69,7 @@ static void test_refusals_name_the_parameter(void **state)
          "The \"autocomplete\" parameter is invalid. The value of the parameter must be \"true\" or "
          "\"false\".",
          false},
-        {"q=a&lat=&lon=", "Invalid parameter", "The \"lon\" parameter is invalid. invalid value",
+        {"q=a&lat=&lon=", "Invalid parameter", "The \"lat\" parameter is invalid. invalid value",
          false},
         {"q=a&lat=0x10&lon=1", "Invalid parameter",
          "The \"lat\" parameter is invalid. invalid value", false},
