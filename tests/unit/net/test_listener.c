@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -371,6 +372,85 @@ static void test_running_out_of_descriptors_is_survived(void **state)
     http_fixture_close(&f);
 }
 
+/* ---- several loops, each with its thread ---- */
+
+typedef struct running {
+    sx_loop *loop;
+    sx_http_server *server;
+    pthread_t thread;
+    uint64_t requests;
+} running;
+
+static void say_hello(sx_request *r, void *ctx)
+{
+    (void)ctx;
+    sx_reply(r, 200, SX_STR("text/plain"), SX_STR("hello"));
+}
+
+static void after_drain(sx_http_server *server, void *ctx)
+{
+    running *run = ctx;
+    run->requests = sx_http_server_counts(server)->requests;
+    sx_loop_stop(run->loop);
+}
+
+static void start_drain(sx_loop *loop, void *arg)
+{
+    (void)loop;
+    running *run = arg;
+    sx_http_server_drain(run->server, 2000, after_drain, run);
+}
+
+static void *run_loop(void *arg)
+{
+    running *run = arg;
+    sx_loop_run(run->loop);
+    sx_http_server_free(run->server);
+    sx_loop_free(run->loop);
+    return NULL;
+}
+
+static void test_loops_serve_on_their_own_threads(void **state)
+{
+    (void)state;
+    enum { LOOPS = 3, CLIENTS = 60 };
+    running runs[LOOPS] = {0};
+    sx_bound bound = {"127.0.0.1:0"};
+    sx_error err;
+    sx_http_server_options options = {.handler = say_hello};
+    for (unsigned i = 0; i < LOOPS; i++) {
+        sx_bound next;
+        assert_int_equal(sx_loop_new(NULL, i, &runs[i].loop, &err), SX_OK);
+        options.ctx = &runs[i];
+        assert_int_equal(sx_http_server_new(runs[i].loop, &options, &runs[i].server, &err), SX_OK);
+        sx_listen_options listen = {.address = sx_str_z(bound.text)};
+        assert_int_equal(sx_http_server_listen(runs[i].server, &listen, &next, &err), SX_OK);
+        bound = next;
+    }
+    for (unsigned i = 0; i < LOOPS; i++)
+        assert_int_equal(pthread_create(&runs[i].thread, NULL, run_loop, &runs[i]), 0);
+    uint64_t port;
+    assert_true(sx_str_to_u64(sx_str_z(strrchr(bound.text, ':') + 1), &port));
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < CLIENTS; i++) {
+        char text[1024];
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+        assert_true(send(fd, GET("/"), sizeof(GET("/")) - 1, 0) > 0);
+        assert_true(recv(fd, text, sizeof(text), 0) > 0); /* blocks until it is there */
+        close(fd);
+    }
+    uint64_t total = 0;
+    for (unsigned i = 0; i < LOOPS; i++)
+        assert_int_equal(sx_loop_post(runs[i].loop, start_drain, &runs[i], &err), SX_OK);
+    for (unsigned i = 0; i < LOOPS; i++) {
+        pthread_join(runs[i].thread, NULL);
+        total += runs[i].requests;
+    }
+    assert_int_equal(total, CLIENTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_proxied_client_is_seen_through_its_header),
         cmocka_unit_test(test_drain_serves_the_whole_queue),
         cmocka_unit_test(test_running_out_of_descriptors_is_survived),
+        cmocka_unit_test(test_loops_serve_on_their_own_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
