@@ -44,7 +44,7 @@ def cpu_seconds(pid):
 def start(index):
     began = time.perf_counter()
     server = subprocess.Popen([f"{BUILD}/sextant", "geocode", "serve", "--index", index, "--listen", "127.0.0.1:0",
-                               f"--log.access_file={os.path.dirname(index)}/access.log"],
+                               f"--access_log={os.path.dirname(index)}/access.log"],
                               stderr=subprocess.PIPE, text=True)
     for line in server.stderr:
         if line.startswith("ready "):
