@@ -364,7 +364,7 @@ static sx_route_result decode(sx_arena *arena, sx_str in, sx_str *out)
 static sx_route_result try_other_slash(const sx_router *router, int method, sx_str path,
                                        sx_str sent, sx_arena *arena, sx_route_match *m)
 {
-    if (path.len < 2)
+    if (path.len < 2 || sx_str_ends(path, SX_STR("//"))) /* a doubled slash is a path of its own */
         return SX_ROUTE_NONE;
     bool longer = sx_str_ends(path, SX_STR("/"));
     sx_str other = sx_str_first(path, path.len - 1);
