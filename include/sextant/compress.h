@@ -175,6 +175,7 @@ typedef struct sx_packed_file_options {
 sx_packed_file *sx_packed_file_open(const char *path, const sx_packed_file_options *options,
                                     sx_error *err) SX_MUST_USE;
 
+/* Closes and frees it; NULL is allowed. */
 void sx_packed_file_close(sx_packed_file *f);
 
 /* The next piece: SX_OK with at least one byte in *chunk, which stays until the next call; SX_END

@@ -53,6 +53,8 @@ typedef struct sx_csv_reader sx_csv_reader;
 /* A reader; `options` may be NULL. NULL on failure: SX_ENOMEM, or SX_EINVAL for a delimiter or quote
  * that cannot be told apart or is a line end. One thread at a time. */
 sx_csv_reader *sx_csv_reader_new(const sx_csv_options *options, sx_error *err) SX_MUST_USE;
+
+/* Frees it; NULL is allowed. */
 void sx_csv_reader_free(sx_csv_reader *r);
 
 /* Makes it ready for another file with the same options. */

@@ -373,8 +373,10 @@ static inline size_t sx_pb_begin(sx_buf *b, uint32_t field)
     return b->len;
 }
 
+/* Its out-of-line half. */
 void sx_pb_end_slow(sx_buf *b, size_t mark);
 
+/* Ends what sx_pb_begin began: writes its length before it. Inner ones end before outer ones. */
 static inline void sx_pb_end(sx_buf *b, size_t mark)
 {
     if (sx_likely(!b->failed && b->len - mark < 0x80))

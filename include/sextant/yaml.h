@@ -81,8 +81,7 @@ sx_yaml_node *sx_yaml_get(const sx_yaml_node *map, sx_str key);
 
 /* ---- What a scalar means ---- */
 
-/* Types of the YAML 1.2 core schema (section 10.3.2) for a plain scalar; any other scalar is a string,
- * unless its tag says what it is. SX_YAML_TYPE_NONE for sequences and mappings. */
+/* The types of the YAML 1.2 core schema (section 10.3.2). */
 typedef enum sx_yaml_type {
     SX_YAML_TYPE_NONE,
     SX_YAML_TYPE_NULL,  /* "", ~, null, Null, NULL */
@@ -92,6 +91,8 @@ typedef enum sx_yaml_type {
     SX_YAML_TYPE_STRING
 } sx_yaml_type;
 
+/* What a plain scalar's text makes it; any other scalar is a string, unless its tag says what it is.
+ * SX_YAML_TYPE_NONE for sequences and mappings, and for NULL. */
 sx_yaml_type sx_yaml_type_of(const sx_yaml_node *node);
 
 /* NULL, or a null of the core schema: what Go's decoders leave unset. */

@@ -49,11 +49,13 @@ typedef struct builder {
     size_t documents_cap;
     anchor **anchors; /* ANCHOR_BUCKETS, made when the first comes */
     uint32_t anchor_count;
-    uint64_t nodes; /* so far, aliases written out */
+    uint64_t nodes;   /* so far, aliases written out */
+    sx_status status; /* of what failed, for functions that return a node or NULL */
 } builder;
 
 static sx_status fail_at(builder *b, yaml_mark_t mark, sx_status status)
 {
+    b->status = status;
     sx_error_prefix(b->err, status, "%.*s:%zu:%zu", SX_ARG(b->file->name), mark.line + 1,
                     mark.column + 1);
     return status;
@@ -93,23 +95,22 @@ static sx_status add_anchor(builder *b, const yaml_char_t *name_z, sx_yaml_node 
     return SX_OK;
 }
 
-static sx_status find_anchor(builder *b, const yaml_event_t *event, sx_yaml_node **node)
+/* The node that an alias names; NULL: failed. */
+static sx_yaml_node *find_anchor(builder *b, const yaml_event_t *event)
 {
     sx_str name = sx_str_z((const char *)event->data.alias.anchor);
     const anchor *a = b->anchors ? *bucket_of(b, name) : NULL;
     while (a && !sx_str_eq(a->name, name))
         a = a->next;
-    if (!a)
-        return fail_at(
-            b, event->start_mark,
-            sx_fail(b->err, SX_EFORMAT, "alias \"*%.*s\" names no anchor before it", SX_ARG(name)));
-    if (a->open)
-        return fail_at(b, event->start_mark,
-                       sx_fail(b->err, SX_EFORMAT,
-                               "alias \"*%.*s\" stands inside what it names (line %u)",
-                               SX_ARG(name), a->node->line));
-    *node = a->node;
-    return SX_OK;
+    if (a && !a->open)
+        return a->node;
+    if (a)
+        sx_fail(b->err, SX_EFORMAT, "alias \"*%.*s\" stands inside what it names (line %u)",
+                SX_ARG(name), a->node->line);
+    else
+        sx_fail(b->err, SX_EFORMAT, "alias \"*%.*s\" names no anchor before it", SX_ARG(name));
+    fail_at(b, event->start_mark, SX_EFORMAT);
+    return NULL;
 }
 
 /* ---- Nodes ---- */
@@ -126,18 +127,20 @@ static sx_status count_nodes(builder *b, uint64_t weight, yaml_mark_t mark)
                            b->o->nodes_max));
 }
 
-static sx_status new_node(builder *b, const yaml_event_t *event, sx_yaml_kind kind,
-                          const yaml_char_t *tag, sx_yaml_node **made)
+/* A node of nothing yet, where `event` begins; NULL: failed. */
+static sx_yaml_node *new_node(builder *b, const yaml_event_t *event, sx_yaml_kind kind,
+                              const yaml_char_t *tag)
 {
-    sx_status status = count_nodes(b, 1, event->start_mark);
-    if (status != SX_OK)
-        return status;
+    if (count_nodes(b, 1, event->start_mark) != SX_OK)
+        return NULL;
     sx_yaml_node *node = sx_arena_calloc(b->arena, 1, sizeof(*node));
     sx_str tag_copy = {0};
     if (tag)
         tag_copy = sx_arena_copy(b->arena, sx_str_z((const char *)tag));
-    if (!node || (tag && !tag_copy.data))
-        return fail_memory(b, event->start_mark);
+    if (!node || (tag && !tag_copy.data)) {
+        fail_memory(b, event->start_mark);
+        return NULL;
+    }
     node->kind = kind;
     node->tag = tag_copy;
     node->line = (uint32_t)event->start_mark.line + 1; /* both fit: the text is under 4 GiB */
@@ -145,15 +148,14 @@ static sx_status new_node(builder *b, const yaml_event_t *event, sx_yaml_kind ki
     node->weight = 1;
     node->file = b->file;
     node->parent = b->depth ? b->levels[b->depth - 1].node : NULL;
-    *made = node;
-    return SX_OK;
+    return node;
 }
 
 /* Appends `node` to the open collection, or makes it a document. */
 static sx_status add_child(builder *b, sx_yaml_node *node, yaml_mark_t mark)
 {
     if (b->depth == 0) {
-        if (!sx_grow(&b->documents, &b->documents_cap, b->file->count + 1, sizeof(node)))
+        if (!sx_grow(&b->documents, &b->documents_cap, b->file->count + 1, sizeof(sx_yaml_node *)))
             return fail_memory(b, mark);
         b->documents[b->file->count++] = node;
         return SX_OK;
@@ -164,7 +166,7 @@ static sx_status add_child(builder *b, sx_yaml_node *node, yaml_mark_t mark)
         return fail_at(b, mark,
                        sx_fail(b->err, SX_EFORMAT, "a key must be a single value, not a %s",
                                node->kind == SX_YAML_SEQUENCE ? "list" : "mapping"));
-    if (!sx_grow(&b->children, &b->children_cap, b->children_count + 1, sizeof(node)))
+    if (!sx_grow(&b->children, &b->children_cap, b->children_count + 1, sizeof(sx_yaml_node *)))
         return fail_memory(b, mark);
     b->children[b->children_count++] = node;
     return SX_OK;
@@ -180,41 +182,41 @@ static sx_status add_scalar(builder *b, const yaml_event_t *event)
         [YAML_LITERAL_SCALAR_STYLE] = SX_YAML_LITERAL,
         [YAML_FOLDED_SCALAR_STYLE] = SX_YAML_FOLDED,
     };
-    sx_yaml_node *node;
     anchor *made;
-    sx_status status = new_node(b, event, SX_YAML_SCALAR, event->data.scalar.tag, &node);
-    if (status != SX_OK)
-        return status;
+    sx_yaml_node *node = new_node(b, event, SX_YAML_SCALAR, event->data.scalar.tag);
+    if (!node)
+        return b->status;
     node->style = STYLES[event->data.scalar.style];
     node->scalar =
         sx_arena_copy(b->arena, sx_str_of(event->data.scalar.value, event->data.scalar.length));
     if (!node->scalar.data)
         return fail_memory(b, event->start_mark);
-    status = add_anchor(b, event->data.scalar.anchor, node, false, event->start_mark, &made);
+    sx_status status =
+        add_anchor(b, event->data.scalar.anchor, node, false, event->start_mark, &made);
     return status == SX_OK ? add_child(b, node, event->start_mark) : status;
 }
 
 static sx_status add_alias(builder *b, const yaml_event_t *event)
 {
-    sx_yaml_node *node = NULL;
-    sx_status status = find_anchor(b, event, &node);
-    if (status == SX_OK)
-        status = count_nodes(b, node->weight, event->start_mark);
+    sx_yaml_node *node = find_anchor(b, event);
+    if (!node)
+        return b->status;
+    sx_status status = count_nodes(b, node->weight, event->start_mark);
     return status == SX_OK ? add_child(b, node, event->start_mark) : status;
 }
 
 static sx_status open_collection(builder *b, const yaml_event_t *event, sx_yaml_kind kind,
                                  const yaml_char_t *tag, const yaml_char_t *anchor_name)
 {
-    sx_yaml_node *node;
+    sx_yaml_node *node = new_node(b, event, kind, tag);
+    if (!node)
+        return b->status;
+    if (b->depth >= b->o->depth_max)
+        return fail_at(b, event->start_mark,
+                       sx_fail(b->err, SX_ELIMIT, "nested deeper than %u levels (depth_max)",
+                               b->o->depth_max));
     anchor *made;
-    sx_status status = new_node(b, event, kind, tag, &node);
-    if (status == SX_OK && b->depth >= b->o->depth_max)
-        status = fail_at(b, event->start_mark,
-                         sx_fail(b->err, SX_ELIMIT, "nested deeper than %u levels (depth_max)",
-                                 b->o->depth_max));
-    if (status == SX_OK)
-        status = add_anchor(b, anchor_name, node, true, event->start_mark, &made);
+    sx_status status = add_anchor(b, anchor_name, node, true, event->start_mark, &made);
     if (status == SX_OK)
         status = add_child(b, node, event->start_mark);
     if (status != SX_OK)
@@ -470,7 +472,7 @@ static sx_status hand_over(builder *b, sx_yaml_file *file)
     sx_yaml_node **documents = sx_arena_calloc(b->arena, count ? count : 1, sizeof(*documents));
     if (!documents)
         return sx_fail_memory(b->err, "a YAML file");
-    if (count)
+    if (b->documents)
         memcpy(documents, b->documents, count * sizeof(*documents));
     b->file->documents = documents;
     *file = *b->file;

@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <sextant/compress.h>
+#include <sextant/file.h>
 
 #include "base/fault.h"
 
@@ -509,10 +509,7 @@ static void test_every_failing_allocation_is_reported(void **state)
 
 static void write_file(const char *path, sx_str bytes)
 {
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes.data, 1, bytes.len, f), bytes.len);
-    assert_int_equal(fclose(f), 0);
+    assert_int_equal(sx_file_replace(path, bytes, NULL), SX_OK);
 }
 
 static void test_a_file_is_read_whatever_it_is_packed_with(void **state)
