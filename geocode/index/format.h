@@ -26,7 +26,7 @@ enum {
     GEO_POSTING_BLOCK = 128, /* postings between two skip entries */
     GEO_NUMBER_GROUP = 16,   /* house numbers between two index entries */
     GEO_POINT_BLOCK = 64,    /* points under a leaf box, and children of every inner box */
-    GEO_RANK_WORDS = 8,      /* bitmap words between two rank entries */
+    GEO_RANK_WORDS = 2,      /* bitmap words between two rank entries */
     GEO_PREFIX_BYTES = 8,    /* longest prefix with precomputed documents */
     GEO_PREFIX_DOCS = 128,   /* documents kept for it */
     GEO_POINT_LEVELS_MAX = 6,

@@ -130,6 +130,8 @@ static bool has_bit(geo_postings *p, uint32_t doc, uint8_t *weight)
     uint32_t word = doc / 64;
     if (word >= p->word_count || !(p->words[word] >> (doc % 64) & 1))
         return false;
+    if (!weight)
+        return true;
     uint32_t rank = p->ranks[word / GEO_RANK_WORDS];
     for (uint32_t i = word / GEO_RANK_WORDS * GEO_RANK_WORDS; i < word; i++)
         rank += (uint32_t)__builtin_popcountll(p->words[i]);
@@ -159,7 +161,8 @@ bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight)
     if (p->kind == GEO_POSTINGS_BITMAP)
         return has_bit(p, doc, weight);
     if (p->kind == GEO_POSTINGS_ONE) {
-        *weight = p->one_weight;
+        if (weight)
+            *weight = p->one_weight;
         return p->count == 1 && p->one_doc == doc;
     }
     uint32_t block = block_for(p, doc);
@@ -175,6 +178,7 @@ bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight)
     }
     if (low >= p->in_block || p->docs[low] != doc)
         return false;
-    *weight = p->block_weights[low];
+    if (weight)
+        *weight = p->block_weights[low];
     return true;
 }

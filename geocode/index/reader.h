@@ -107,7 +107,7 @@ void geo_postings_open(const geo_index *ix, uint32_t term, geo_postings *p);
 /* The next document in rising order, GEO_NO_DOC at the end; *weight its code. */
 uint32_t geo_postings_next(geo_postings *p, uint8_t *weight);
 
-/* Whether `doc` is in the list, and its weight code. Documents asked for must rise for speed, not
+/* Whether `doc` is in the list, and its weight code (NULL: not wanted). Documents asked for must rise for speed, not
  * for correctness. May be mixed with next() only on different geo_postings. */
 bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight);
 

@@ -2,6 +2,7 @@
 #include "geocode/search/search.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include <sextant/mem.h>
 
@@ -129,6 +130,20 @@ static bool passes_as_itself(const geo_index *ix, const geo_searcher *s, const g
     return false;
 }
 
+/* No label of the document at hand can be more like the query than this. Every label holds the name,
+ * so if each name is longer than the query none equals it. */
+static double most_similar(const geo_searcher *s, bool autocomplete)
+{
+    size_t shortest = SIZE_MAX;
+    for (uint32_t n = 0; n < s->parts.name_count; n++) {
+        if (s->parts.names[n].len < shortest)
+            shortest = s->parts.names[n].len;
+    }
+    if (shortest <= s->query.len || s->query.len < 2)
+        return 1;
+    return autocomplete ? 0.9 : (double)(s->query.len - 1) / (double)(shortest - 1);
+}
+
 static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, uint32_t limit,
                       uint32_t id, geo_results *out)
 {
@@ -142,6 +157,12 @@ static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, 
         s->corrupt = true;
         return;
     }
+    double near_most = q->has_point ? NEARNESS_SHARE : 0;
+    double whole = q->has_point ? 1.2 : 1.1; /* 1.1 + 0.1 is another double, and not Addok's */
+    double important = IMPORTANCE_SHARE * doc->importance;
+    if (out->count == limit && (most_similar(s, q->autocomplete) + important + near_most) / whole <
+                                   out->items[limit - 1].score)
+        return;
     double similarity = -1;
     if (!s->type_filtered || s->takes_housenumber)
         similarity = best_number(ix, s, q, &r);
@@ -150,20 +171,27 @@ static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, 
             return;
         similarity = geo_similarity(s, doc, sx_str_of("", 0), q->autocomplete);
     }
-    double sum = similarity + IMPORTANCE_SHARE * doc->importance, whole = 1 + IMPORTANCE_SHARE;
+    double sum = similarity + important;
     if (q->has_point) {
         r.distance_m = geo_distance_m(q->lat, q->lon, r.lat_e7 / 1e7, r.lon_e7 / 1e7);
         sum += NEARNESS_SHARE * nearness(r.distance_m);
-        whole += NEARNESS_SHARE;
     }
     r.score = sum / whole;
     if (r.score >= LEAST_SCORE)
         insert(ix, out, limit, &r);
 }
 
+static int by_doc(const void *left, const void *right)
+{
+    uint32_t a = ((const geo_candidate *)left)->doc, b = ((const geo_candidate *)right)->doc;
+    return (a > b) - (a < b);
+}
+
+/* Most important first, so that the limit is soon full of good results and the rest is cut short. */
 static void score_all(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out)
 {
     uint32_t limit = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
+    qsort(s->candidates, s->candidate_count, sizeof(*s->candidates), by_doc);
     geo_pairs_begin(&s->pairs, s->query);
     for (uint32_t i = 0; i < s->candidate_count; i++)
         score_one(ix, s, q, limit, s->candidates[i].doc, out);

@@ -12,9 +12,10 @@ enum {
     GEO_SEARCH_NUMBERS_MAX = 4,       /* tokens that may be the house number */
     GEO_SEARCH_CANDIDATES_MAX = 64,   /* scored by label; Addok's bucket has 100 */
     GEO_SEARCH_ENOUGH = 10,           /* whole words gave so many: the last one is not completed */
-    GEO_SEARCH_VISITS_MAX = 1500,     /* documents looked at to find them */
-    GEO_SEARCH_RARE_VISITS_MAX = 200, /* of one token when not all match */
-    GEO_SEARCH_RARE_ROUNDS_MAX = 4,   /* tokens that are tried then */
+    GEO_SEARCH_VISITS_MAX = 1500,     /* documents looked at in a pass */
+    GEO_SEARCH_MATCHES_MAX = 1000,    /* of them, those that match */
+    GEO_SEARCH_RARE_VISITS_MAX = 128, /* of one token when not all match */
+    GEO_SEARCH_RARE_ROUNDS_MAX = 3,   /* tokens that are tried then */
     GEO_SEARCH_SEEN_SLOTS = 8192,
     GEO_SEARCH_GROUPS_MAX = 16, /* filter keys */
     GEO_PAIR_CODES = 4096,      /* two characters of 6 bits */
@@ -82,12 +83,14 @@ struct geo_searcher {
 
     /* How words are matched in the present pass. */
     geo_need level;
+    uint32_t lead;    /* the word whose documents are walked: they have it */
+    uint32_t matches; /* documents that the pass has kept or weighed */
     bool whole_words;
-    double bonus; /* a surer pass's candidates stay before a later one's */
+    double best_fit; /* no document's words can weigh more */
+    double bonus;    /* a surer pass's candidates stay before a later one's */
 
     geo_candidate candidates[GEO_SEARCH_CANDIDATES_MAX];
     uint32_t candidate_count;
-    uint32_t kept_before;                 /* of them, those that an earlier pass found */
     uint32_t seen[GEO_SEARCH_SEEN_SLOTS]; /* doc + 1, of the present query */
     uint32_t seen_used[GEO_SEARCH_SEEN_SLOTS];
     uint32_t seen_count;

@@ -1,0 +1,253 @@
+/* test_import.c - good and bad files, limits, interruptions: the old index always survives. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <sextant/compress.h>
+#include <sextant/file.h>
+
+#include "base/fault.h"
+#include "fixture.h"
+
+static int clean(void **state)
+{
+    (void)state;
+    fixture_clean();
+    return 0;
+}
+
+static void check_refused(sx_str text, sx_status status, const char *words)
+{
+    sx_error err = {0};
+    sx_status got = fixture_import("bad.geo", text, &err);
+    if (got != status || !strstr(err.message, words) || !strstr(err.message, "input.ndjson"))
+        fail_msg("'%.*s' gives %s: %s", SX_ARG(sx_str_first(text, 80)), sx_status_name(got),
+                 err.message);
+}
+
+static void test_malformed_lines_are_named(void **state)
+{
+    (void)state;
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":1,\"lat\":1}\n{\"name\":"), SX_EFORMAT, ":2");
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":1}"), SX_EFORMAT, "no lat");
+    check_refused(SX_STR("{\"name\":\"a\",\"lat\":1}"), SX_EFORMAT, "no lon");
+    check_refused(SX_STR("{\"lon\":1,\"lat\":1}"), SX_EFORMAT, "no name");
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":\"x\",\"lat\":1}"), SX_EFORMAT, "lon");
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":181,\"lat\":1}"), SX_EINVAL, "not on Earth");
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":1,\"lat\":1} x"), SX_EFORMAT, ":1");
+    check_refused(SX_STR("{\"name\":\"\xff\",\"lon\":1,\"lat\":1}"), SX_EFORMAT, ":1");
+    check_refused(SX_STR("{}\n"), SX_EFORMAT, ":1");
+    check_refused(
+        SX_STR("{\"name\":\"a\",\"lon\":1,\"lat\":1,\"housenumbers\":{\"1\":{\"lon\":2}}}"),
+        SX_EFORMAT, "house number '1'");
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":1,\"lat\":1,\"housenumbers\":[1]}"), SX_EFORMAT,
+                  ":1");
+    check_refused(SX_STR("{\"name\":\"a\",\"lon\":1,\"lat\":1,\"housenumbers\":{\"1\":{\"lon\":2,"
+                         "\"lat\":91}}}"),
+                  SX_EINVAL, "not on Earth");
+}
+
+static void test_other_formats_are_named(void **state)
+{
+    (void)state;
+    check_refused(SX_STR("id;numero;rep\n1;2;3\n"), SX_EUNSUPPORTED, "no NDJSON");
+    check_refused(SX_STR("<osm>"), SX_EUNSUPPORTED, "no NDJSON");
+}
+
+static void test_every_cut_line_is_refused(void **state)
+{
+    (void)state;
+    sx_str whole = fixture_first_line();
+    sx_error err;
+    for (size_t len = 1; len < whole.len - 1; len++)
+        assert_int_equal(fixture_import("cut.geo", sx_str_first(whole, len), &err), SX_EFORMAT);
+    assert_int_equal(fixture_import("cut.geo", whole, &err), SX_OK);
+}
+
+static void test_a_byte_order_mark_is_allowed(void **state)
+{
+    (void)state;
+    sx_error err;
+    assert_int_equal(
+        fixture_import("bom.geo", SX_STR("\xEF\xBB\xBF{\"name\":\"a\",\"lon\":1,\"lat\":1}"), &err),
+        SX_OK);
+}
+
+static void test_gzip_is_told_by_content_and_its_cuts_are_refused(void **state)
+{
+    (void)state;
+    sx_buf packed;
+    sx_error err = {0};
+    sx_buf_init(&packed, 0);
+    assert_int_equal(sx_compress(SX_CODEC_GZIP, sx_str_z(TINY), 6, &packed, &err), SX_OK);
+    assert_int_equal(fixture_import("gz.geo", sx_buf_view(&packed), &err), SX_OK);
+    for (size_t len = 3; len < packed.len; len += 5)
+        assert_int_not_equal(
+            fixture_import("gz.geo", sx_str_first(sx_buf_view(&packed), len), &err), SX_OK);
+    geo_index *ix = NULL;
+    assert_int_equal(geo_index_open(fixture_path("gz.geo"), &ix, &err), SX_OK);
+    geo_index_close(ix);
+    sx_buf_done(&packed);
+}
+
+static sx_status import_with(const geo_import_limits *limits, sx_str text, sx_error *err)
+{
+    char out[256];
+    (void)snprintf(out, sizeof(out), "%s", fixture_path("limits.geo"));
+    geo_import_input input = {.path = fixture_write("input.ndjson", text)};
+    return geo_import(
+        &(geo_import_options){.inputs = &input, .input_count = 1, .output = out, .limits = *limits},
+        NULL, err);
+}
+
+static void test_limits_hold(void **state)
+{
+    (void)state;
+    static const geo_import_limits LIMITS[] = {
+        {.line_bytes_max = 100},      {.names_max = 1}, {.properties_max = 5}, {.numbers_max = 3},
+        {.number_properties_max = 2},
+    };
+    sx_error err;
+    for (size_t i = 0; i < SX_COUNT_OF(LIMITS); i++)
+        assert_int_equal(import_with(&LIMITS[i], sx_str_z(TINY), &err), SX_ELIMIT);
+    assert_int_equal(import_with(&(geo_import_limits){0}, sx_str_z(TINY), &err), SX_OK);
+}
+
+static bool stop_at_once(void *context, const geo_import_progress *p)
+{
+    geo_import_stage stage = *(geo_import_stage *)context;
+    return p->stage != stage;
+}
+
+static void test_a_stopped_import_leaves_the_old_index(void **state)
+{
+    (void)state;
+    sx_error err;
+    assert_int_equal(fixture_import("old.geo", fixture_first_line(), &err), SX_OK);
+    geo_import_input input = {.path = fixture_write("input.ndjson", sx_str_z(TINY))};
+    for (geo_import_stage stage = GEO_IMPORT_READING; stage <= GEO_IMPORT_WRITING; stage++) {
+        geo_import_options o = {.inputs = &input,
+                                .input_count = 1,
+                                .output = fixture_path("old.geo"),
+                                .report = stop_at_once,
+                                .context = &stage};
+        assert_int_equal(geo_import(&o, NULL, &err), SX_ECANCELED);
+        geo_index *ix;
+        geo_stat stat;
+        assert_int_equal(geo_index_open(fixture_path("old.geo"), &ix, &err), SX_OK);
+        geo_index_stat(ix, &stat);
+        assert_int_equal(stat.documents, 1);
+        geo_index_close(ix);
+    }
+}
+
+static void test_progress_is_reported(void **state)
+{
+    (void)state;
+    geo_import_progress p;
+    sx_error err;
+    geo_import_input input = {.path = fixture_write("input.ndjson", sx_str_z(TINY))};
+    geo_import_options o = {
+        .inputs = &input, .input_count = 1, .output = fixture_path("progress.geo")};
+    assert_int_equal(geo_import(&o, &p, &err), SX_OK);
+    assert_int_equal(p.stage, GEO_IMPORT_DONE);
+    assert_int_equal(p.documents, 6);
+    assert_int_equal(p.numbers, 5);
+    assert_int_equal(p.bytes_done, strlen(TINY));
+    assert_int_equal(p.bytes_total, strlen(TINY));
+}
+
+static void test_two_sources_keep_their_attributions(void **state)
+{
+    (void)state;
+    sx_error err;
+    geo_import_input inputs[] = {
+        {.path = fixture_write("one.ndjson", sx_str_z(TINY))},
+        {.path = fixture_write("two.ndjson", SX_STR("{\"name\":\"Calle Mayor\",\"lon\":-3.7,"
+                                                    "\"lat\":40.4,\"importance\":0.9}")),
+         .attribution = SX_STR("Madrid"),
+         .licence = SX_STR("CC BY 4.0"),
+         .language = GEO_LANGUAGE_SPANISH},
+    };
+    geo_import_options o = {.inputs = inputs, .input_count = 2, .output = fixture_path("two.geo")};
+    assert_int_equal(geo_import(&o, NULL, &err), SX_OK);
+    geo_index *ix;
+    geo_source source;
+    assert_int_equal(geo_index_open(fixture_path("two.geo"), &ix, &err), SX_OK);
+    assert_true(geo_index_source(ix, geo_doc(ix, 0)->source, &source));
+    assert_true(sx_str_eq(source.licence, SX_STR("CC BY 4.0")));
+    assert_int_equal(source.language, GEO_LANGUAGE_SPANISH);
+    geo_index_close(ix);
+}
+
+/* Fails every allocation in turn: each gives SX_ENOMEM and leaks nothing. */
+static void test_every_failing_allocation_is_survived(void **state)
+{
+    (void)state;
+    sx_error err;
+    assert_int_equal(fixture_import("memory.geo", sx_str_z(TINY), &err), SX_OK);
+    for (int64_t nth = 1;; nth++) {
+        sx_fault_alloc_set((sx_fault_alloc){.nth = nth, .and_after = true});
+        sx_status status = fixture_import("memory.geo", sx_str_z(TINY), &err);
+        int64_t held = sx_fault_alloc_held();
+        bool reached = sx_fault_alloc_calls() >= nth;
+        sx_fault_alloc_set((sx_fault_alloc){0});
+        assert_int_equal(held, 0);
+        if (!reached) {
+            assert_int_equal(status, SX_OK);
+            break;
+        }
+        assert_int_equal(status, SX_ENOMEM);
+    }
+    geo_index *ix;
+    assert_int_equal(geo_index_open(fixture_path("memory.geo"), &ix, &err), SX_OK);
+    geo_index_close(ix);
+}
+
+/* A full disk at any write, sync or rename leaves the old index. */
+static void test_a_full_disk_leaves_the_old_index(void **state)
+{
+    (void)state;
+    sx_error err;
+    assert_int_equal(fixture_import("disk.geo", fixture_first_line(), &err), SX_OK);
+    geo_import_input input = {.path = fixture_write("input.ndjson", sx_str_z(TINY))};
+    geo_import_options o = {.inputs = &input, .input_count = 1, .output = fixture_path("disk.geo")};
+    int failed = 0;
+    for (int64_t nth = 1; nth < 100; nth++) {
+        sx_fault_file_set((sx_fault_file){.nth = nth,
+                                          .calls = SX_FAULT_WRITE | SX_FAULT_SYNC | SX_FAULT_RENAME,
+                                          .os_errno = ENOSPC,
+                                          .torn_bytes = 10});
+        sx_status status = geo_import(&o, NULL, &err);
+        sx_fault_file_set((sx_fault_file){0});
+        if (status == SX_OK)
+            break;
+        failed++;
+        geo_index *ix;
+        assert_int_equal(geo_index_open(fixture_path("disk.geo"), &ix, &err), SX_OK);
+        geo_index_close(ix);
+    }
+    assert_true(failed >= 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_malformed_lines_are_named),
+        cmocka_unit_test(test_other_formats_are_named),
+        cmocka_unit_test(test_every_cut_line_is_refused),
+        cmocka_unit_test(test_a_byte_order_mark_is_allowed),
+        cmocka_unit_test(test_gzip_is_told_by_content_and_its_cuts_are_refused),
+        cmocka_unit_test(test_limits_hold),
+        cmocka_unit_test(test_a_stopped_import_leaves_the_old_index),
+        cmocka_unit_test(test_progress_is_reported),
+        cmocka_unit_test(test_two_sources_keep_their_attributions),
+        cmocka_unit_test(test_every_failing_allocation_is_survived),
+        cmocka_unit_test(test_a_full_disk_leaves_the_old_index),
+    };
+    return cmocka_run_group_tests(tests, NULL, clean);
+}
