@@ -112,8 +112,12 @@ static void settle(http2_conn *c)
             break;
         sx_stream_cork(c->stream);
     }
-    if (!c->dead && sx_list_empty(&c->finishing) && !nghttp2_session_want_read(c->session) &&
-        !nghttp2_session_want_write(c->session))
+    if (c->dead || !sx_list_empty(&c->finishing))
+        return;
+    /* With the input at its end, a reply that still waits here waits for a window that cannot open. */
+    bool stuck = c->input_ended && !c->blocked;
+    if (stuck ||
+        (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)))
         http2_conn_die(c, HTTP2_CLOSE);
 }
 
@@ -343,6 +347,7 @@ static void on_ended(sx_stream *stream, void *ctx)
     while (!c->dead && (s = first_unanswered(c)))
         http2_stream_reset(s, NGHTTP2_CANCEL);
     c->draining = true;
+    c->input_ended = true;
     if (!c->dead)
         send_final_goaway(c);
     http2_leave(c);

@@ -57,6 +57,7 @@ typedef struct http2_conn {
     bool blocked;         /* the socket's queue is full: wait for `drained` */
     bool settled;         /* the client's SETTINGS has come */
     bool draining;        /* no new requests after a round trip */
+    bool input_ended;     /* the client sends no more: no window of its will ever open again */
     bool goaway_due;      /* the PING that follows the shutdown notice was not answered yet */
     sx_timer flush_timer; /* http2_output */
     sx_timer idle_timer;
