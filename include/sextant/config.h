@@ -78,10 +78,10 @@ typedef struct sx_config_options {
     /* Top-level keys of the file that the program reads itself, by sx_config_tree(). */
     const sx_str *trees;
     size_t tree_count;
-    const char *file;         /* path; NULL: what --config.file or NAME_CONFIG_FILE says, or none */
-    sx_str text;              /* instead of a file, with `file` as its name, if data is not NULL */
-    char *const *environment; /* as environ; NULL: empty */
-    char *const *flags;       /* argv + 1: `--key=value`, `--key value`, `--key` for a bool */
+    const char *file; /* path; NULL: what --config.file or NAME_CONFIG_FILE says, or none */
+    sx_str text;      /* instead of a file, with `file` as its name, if data is not NULL */
+    const char *const *environment; /* as environ; NULL: empty */
+    const char *const *flags;       /* argv + 1: `--key=value`, `--key value`, `--key` for a bool */
     size_t flag_count;
 } sx_config_options;
 
@@ -105,8 +105,8 @@ const sx_yaml_node *sx_config_tree(const sx_config *c, sx_str key);
 
 /* `text` with ${NAME} replaced from `environment`, in the arena. Errors: SX_EFORMAT (unset, or "${"
  * without its end), SX_ENOMEM. */
-sx_status sx_config_expand(sx_arena *arena, sx_str text, char *const *environment, sx_str *out,
-                           sx_error *err);
+sx_status sx_config_expand(sx_arena *arena, sx_str text, const char *const *environment,
+                           sx_str *out, sx_error *err);
 
 /* Compares two loads of the same rows after a reload: calls `fn` for every key whose value differs. */
 void sx_config_changes(const sx_config *before, const sx_config *after,

@@ -135,11 +135,12 @@ int sx_service_main(int argc, char **argv, const sx_service_def *def);
 
 /* ---- the pieces, for products and tests ---- */
 
+/* What it points to outlives the service: a reload reads it again. */
 typedef struct sx_service_options {
-    char *const *flags; /* as argv + 1 */
+    const char *const *flags; /* as argv + 1 */
     size_t flag_count;
-    char *const *environment; /* NULL: none */
-    const sx_clock *clock;    /* NULL: the system's */
+    const char *const *environment; /* as environ; NULL: none */
+    const sx_clock *clock;          /* NULL: the system's */
 } sx_service_options;
 
 /* Reads the settings, opens logs and registry, calls setup. On an error `problems` (may be NULL) has

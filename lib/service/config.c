@@ -83,7 +83,7 @@ static sx_entry *find(const sx_config *c, sx_str name)
 
 /* ---- the environment ---- */
 
-static bool get_env(char *const *environment, sx_str name, sx_str *value)
+static bool get_env(const char *const *environment, sx_str name, sx_str *value)
 {
     for (size_t i = 0; environment && environment[i]; i++) {
         sx_str line = sx_str_z(environment[i]), left;
@@ -126,8 +126,8 @@ static void read_environment(sx_config *c)
     }
 }
 
-sx_status sx_config_expand(sx_arena *arena, sx_str text, char *const *environment, sx_str *out,
-                           sx_error *err)
+sx_status sx_config_expand(sx_arena *arena, sx_str text, const char *const *environment,
+                           sx_str *out, sx_error *err)
 {
     if (sx_str_find_byte(text, '$') == text.len) {
         *out = text;

@@ -34,8 +34,10 @@ static void print_help(const sx_service_def *def)
 
 static int run(int argc, char **argv, const sx_service_def *def, sx_buf *problems)
 {
-    sx_service_options options = {
-        .flags = argv + 1, .flag_count = (size_t)argc - 1, .environment = environ};
+    /* The casts add const at two levels, which C, unlike C++, does not do by itself. */
+    sx_service_options options = {.flags = (const char *const *)(argv + 1),
+                                  .flag_count = (size_t)argc - 1,
+                                  .environment = (const char *const *)environ};
     sx_service *s = NULL;
     sx_error err = {0};
     sx_status status = sx_service_new(def, &options, &s, problems, &err);
