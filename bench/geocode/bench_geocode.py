@@ -27,7 +27,7 @@ def targets(path):
         for line in f:
             case = json.loads(line)
             if case["path"] == "/search/":
-                out.write(f"/search/?{urllib.parse.urlencode(case['params'])}\n")
+                out.write(f"/search/?{urllib.parse.urlencode([tuple(p) for p in case['params']])}\n")
 
 
 def memory_kb(pid):
