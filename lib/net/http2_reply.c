@@ -177,7 +177,8 @@ sx_status http2_op_begin(sx_exchange *x, int64_t body_bytes, sx_str body, bool l
     size_t n = common_fields(s, status, digits, fields);
     if (x->reply_type.len)
         fields[n++] = sx_http2_field(SX_STR("content-type"), x->reply_type);
-    if (body_bytes >= 0 && status != 204) {
+    /* 304 may tell the length of what it does not send, but not a wrong one: RFC 9110, 8.6. */
+    if (body_bytes >= 0 && status != 204 && (status != 304 || body_bytes > 0)) {
         int len = snprintf(length, sizeof(length), "%lld", (long long)body_bytes);
         fields[n++] = sx_http2_field(SX_STR("content-length"), sx_str_of(length, (size_t)len));
     }

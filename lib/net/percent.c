@@ -4,6 +4,8 @@
  * scan and no memory. */
 #include <sextant/http.h>
 
+#include "net/percent.h"
+
 /* The value of a hexadecimal digit, -1 for any other byte. */
 static int hex_value(char c)
 {
@@ -11,6 +13,14 @@ static int hex_value(char c)
         return c - '0';
     char lower = (char)(c | 0x20);
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+int sx_percent_value(sx_str at)
+{
+    if (at.len < 3 || at.data[0] != '%')
+        return -1;
+    int high = hex_value(at.data[1]), low = hex_value(at.data[2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 /* Offset of the first byte that decoding changes; in.len if it changes none. */
@@ -38,14 +48,13 @@ sx_status sx_percent_decode(sx_arena *arena, sx_str in, sx_percent kind, sx_str 
     while (at < in.len) {
         char c = in.data[at];
         if (c == '%') {
-            int high = in.len - at > 2 ? hex_value(in.data[at + 1]) : -1;
-            int low = in.len - at > 2 ? hex_value(in.data[at + 2]) : -1;
-            if (high < 0 || low < 0)
+            int value = sx_percent_value(sx_str_from(in, at));
+            if (value < 0)
                 return sx_fail(err, SX_EFORMAT,
                                "broken escape at offset %zu; '%%' must be followed by two "
                                "hexadecimal digits (write a percent sign as %%25)",
                                at);
-            text[len++] = (char)(high * 16 + low);
+            text[len++] = (char)value;
             at += 3;
         } else {
             text[len++] = c == '+' && kind == SX_PERCENT_FORM ? ' ' : c;

@@ -9,6 +9,8 @@
 
 #include <sextant/http.h>
 
+#include "net/percent.h"
+
 /* Where a byte may stand. Anything not listed stands nowhere. */
 enum {
     IN_HOST = 1,  /* reg-name; percent signs are not listed: an encoded host is only a disguise */
@@ -56,11 +58,6 @@ static const uint8_t MAY[256] = {
     [0x80 ... 0xff] = IN_HOST,
 };
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 /* Checks that all bytes of `part` may stand in a `name`; `whole` gives the offsets of messages. */
 static sx_status check_part(sx_str whole, sx_str part, int where, const char *name, sx_error *err)
 {
@@ -71,8 +68,7 @@ static sx_status check_part(sx_str whole, sx_str part, int where, const char *na
             return sx_fail(err, SX_EFORMAT,
                            "byte 0x%02x at offset %zu must not stand in the %s of a URL%s", byte,
                            offset, name, where == IN_HOST ? "" : "; write it as %XX");
-        if (byte == '%' &&
-            (part.len - i < 3 || !is_hex(part.data[i + 1]) || !is_hex(part.data[i + 2])))
+        if (byte == '%' && sx_percent_value(sx_str_from(part, i)) < 0)
             return sx_fail(err, SX_EFORMAT,
                            "broken escape at offset %zu in the %s of a URL; write a percent sign "
                            "as %%25",
