@@ -1,6 +1,7 @@
-/* http1_internal.h - one HTTP/1.x connection, shared by its two files.
+/* http1_internal.h - one HTTP/1.x connection, shared by its three files.
  *
- *   http1_server.c  the connection: input, states, timers, drain, end
+ *   http1_server.c  the connection: events, timers, drain, end
+ *   http1_input.c   what arrives: heads, bodies, pipelines
  *   http1_reply.c   the reply: heads, chunks, upgrades (the operations of exchange.h)
  *
  * Requests are served one after the other: what a client sends ahead stays in the socket, or is
@@ -95,6 +96,20 @@ void http1_kill(http1_conn *c);
 
 /* Drops the protocol's hold if both halves are over. */
 void http1_drop_if_over(http1_exchange *e);
+
+/* Copies the bytes that a request's views point to, once, and moves the views. */
+void http1_keep_head(http1_exchange *e);
+
+/* Uses what was read; what cannot be used yet goes back to the stream. */
+void http1_input(http1_conn *c, sx_str in);
+
+/* The connection speaks HTTP/2: gives stream and bytes to http2_server.c. */
+void http1_hand_over(http1_conn *c, sx_str bytes);
+
+static inline const sx_http_limits *http1_limits(const http1_conn *c)
+{
+    return &c->server->options.limits;
+}
 
 /* Sends a reply of ours in place of an application's and closes. */
 void http1_answer_error(http1_conn *c, int status, const char *why);

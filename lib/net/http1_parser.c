@@ -217,7 +217,38 @@ typedef struct known {
     bool says_close, says_keep_alive, says_upgrade, expects_continue;
 } known;
 
-static void read_connection(sx_str value, known *k)
+/* Eight bytes with letters made small. Of the bytes of a token only letters become these letters. */
+static inline uint64_t small8(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word | 0x2020202020202020;
+}
+
+/* Whether `name`, which lies in the head and is `bytes` long, is `small` but for case. Loads overlap
+ * rather than loop; those of a shorter name reach into what follows it, or the slack. */
+static inline bool is_named(sx_str name, const char *small, size_t bytes)
+{
+    if (bytes < 8) {
+        uint64_t want = 0, mask = ~(uint64_t)0 >> (64 - 8 * bytes);
+        memcpy(&want, small, bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        mask = ~(uint64_t)0 << (64 - 8 * bytes);
+#endif
+        return ((small8(name.data) ^ want) & mask) == 0;
+    }
+    uint64_t first, last, middle;
+    memcpy(&first, small, sizeof(first));
+    memcpy(&last, small + bytes - 8, sizeof(last));
+    if (small8(name.data) != first || small8(name.data + bytes - 8) != last)
+        return false;
+    if (bytes <= 16)
+        return true;
+    memcpy(&middle, small + 8, sizeof(middle));
+    return small8(name.data + 8) == middle;
+}
+
+static SX_COLD void read_connection(sx_str value, known *k)
 {
     sx_str token;
     while (value.len) {
@@ -236,33 +267,38 @@ static inline void note_known(sx_str name, sx_str value, known *k)
 {
     switch (name.len) {
     case 4:
-        if (sx_str_ieq(name, SX_STR("host"))) {
+        if (is_named(name, "host", 4)) {
             k->host = value;
             k->hosts++;
         }
         break;
     case 6:
-        if (sx_str_ieq(name, SX_STR("expect"))) {
+        if (is_named(name, "expect", 6)) {
             k->expects++;
             k->expects_continue = sx_str_ieq(value, SX_STR("100-continue"));
         }
         break;
     case 7:
-        if (sx_str_ieq(name, SX_STR("upgrade")))
+        if (is_named(name, "upgrade", 7))
             k->upgrade = value;
         break;
     case 10:
-        if (sx_str_ieq(name, SX_STR("connection")))
-            read_connection(value, k);
+        if (is_named(name, "connection", 10)) {
+            /* The usual value is the default of 1.1, and of 1.0 nothing but a flag. */
+            if (value.len == 10 && is_named(value, "keep-alive", 10))
+                k->says_keep_alive = true;
+            else
+                read_connection(value, k);
+        }
         break;
     case 14:
-        if (sx_str_ieq(name, SX_STR("content-length"))) {
+        if (is_named(name, "content-length", 14)) {
             k->content_length = value;
             k->content_lengths++;
         }
         break;
     case 17:
-        if (sx_str_ieq(name, SX_STR("transfer-encoding"))) {
+        if (is_named(name, "transfer-encoding", 17)) {
             k->transfer_encoding = value;
             k->transfer_encodings++;
         }

@@ -179,14 +179,15 @@ void sx_http_server_drain(sx_http_server *server, uint32_t deadline_ms,
     server->drained_ctx = ctx;
     sx_timer_start(sx_loop_timers(server->loop), &server->drain_timer, deadline_ms);
     sx_list *link, *after;
-    SX_LIST_EACH_SAFE(link, after, &server->listeners)
-    {
-        sx_listener_drain(SX_CONTAINER_OF(link, sx_listener, link));
-    }
     SX_LIST_EACH_SAFE(link, after, &server->conns)
     {
         sx_http_conn *conn = SX_CONTAINER_OF(link, sx_http_conn, link);
         conn->ops->drain(conn);
+    }
+    /* After them: those in the queue have not had the time to ask for anything. */
+    SX_LIST_EACH_SAFE(link, after, &server->listeners)
+    {
+        sx_listener_drain(SX_CONTAINER_OF(link, sx_listener, link));
     }
     end_drain_soon(server);
 }

@@ -157,7 +157,8 @@ static void dequeue(sx_stream *s, size_t n)
     }
 }
 
-void stream_flush_queue(sx_stream *s)
+/* Sends what the socket takes of the queue; no event. */
+static void send_queue(sx_stream *s)
 {
     while (s->first) {
         struct iovec parts[PARTS_MOST];
@@ -175,6 +176,14 @@ void stream_flush_queue(sx_stream *s)
         if ((size_t)n < total)
             break;
     }
+    if (s->queued)
+        start_write_timer(s);
+    stream_set_interest(s);
+}
+
+void stream_flush_queue(sx_stream *s)
+{
+    send_queue(s);
     stream_after_flush(s);
 }
 
@@ -251,9 +260,8 @@ void sx_stream_uncork(sx_stream *s)
             stream_flush_scratch(s, sx_str_of(NULL, 0), false);
         loop->scratch_len = 0;
         loop->scratch_owner = NULL;
-    } else if (s->queued && s->phase == STREAM_OPEN) {
-        stream_flush_queue(s); /* it gathered there: the scratch buffer was another's */
-        return;
+    } else {
+        sx_stream_flush(s);
     }
     /* Also with nothing to send: the owner may wait to hear that its last reply is out. */
     if (s->phase == STREAM_OPEN && (s->sent_due || s->fin_wanted))
@@ -266,7 +274,7 @@ void sx_stream_flush(sx_stream *s)
         return;
     if (s->loop->scratch_owner != s) {
         if (s->queued && !(s->interest & UV_WRITABLE))
-            stream_set_interest(s); /* gathered in the queue: the socket will ask for it */
+            send_queue(s); /* it gathered there: the scratch buffer is another's */
         return;
     }
     if (s->loop->scratch_len)

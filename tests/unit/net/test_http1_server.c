@@ -487,6 +487,21 @@ static void test_drain_lets_requests_finish(void **state)
     close(busy);
 }
 
+static void test_drain_serves_what_has_arrived(void **state)
+{
+    http_fixture *f = *state;
+    int closed, silent = http_fixture_connect(f), late = http_fixture_connect(f);
+    assert_true(send(late, GET("/late"), sizeof(GET("/late")) - 1, 0) > 0); /* not read yet */
+    sx_http_server_drain(f->server, 5000, count_drained, f);
+    http_fixture_settle(f);
+    assert_has(http_fixture_read(f, late, &closed), "Connection: close\r\n\r\n/late");
+    http_fixture_read(f, silent, &closed);
+    assert_int_equal(closed, 1);
+    assert_int_equal(f->drained, 1);
+    close(silent);
+    close(late);
+}
+
 static void test_drain_cuts_at_its_deadline(void **state)
 {
     http_fixture *f = *state;
@@ -618,6 +633,7 @@ int main(void)
         TEST(test_half_closed_client_gets_its_reply),
         TEST(test_held_request_survives_connection_and_server),
         TEST(test_drain_lets_requests_finish),
+        TEST(test_drain_serves_what_has_arrived),
         TEST(test_drain_cuts_at_its_deadline),
         TEST(test_torn_sockets_change_nothing),
         TEST(test_reset_after_any_byte_leaks_nothing),
