@@ -145,7 +145,8 @@ sx_status sx_reply_begin(sx_request *r, int status, sx_str content_type, int64_t
  * SX_ECLOSED: the client has gone, nothing was kept. Over the declared length: SX_EINVAL. */
 sx_status sx_reply_write(sx_request *r, sx_str piece);
 
-/* A trailer field, after begin and before end (gRPC's status). Dropped silently for HTTP/1.0. */
+/* A trailer field, after begin and before end (gRPC's status). Dropped silently where there is no
+ * place for it: HTTP/1.0, and HTTP/1.1 with a declared length. */
 sx_status sx_reply_trailer(sx_request *r, sx_str name, sx_str value);
 
 /* Ends a streamed reply. `r` may be gone when it returns. */
