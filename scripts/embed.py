@@ -19,7 +19,7 @@ def array(name, data):
 def main():
     out, table, *items = sys.argv[1:]
     parts, rows = [], []
-    for n, item in enumerate(items):
+    for n, item in enumerate(sorted(items)):
         path, _, rest = item.partition("=")
         file, _, kind = rest.rpartition(":")
         with open(file, "rb") as f:
@@ -27,13 +27,14 @@ def main():
         packed = gzip.compress(data, 9, mtime=0)
         etag = hashlib.sha256(data).hexdigest()[:20]
         parts += [array(f"plain_{n}", data), array(f"gzip_{n}", packed)]
-        rows.append(f'    {{SX_STR_INIT("{path}"), SX_STR_INIT("{kind}"), SX_STR_INIT("\\"{etag}\\""),\n'
-                    f"     {{(const char *)plain_{n}, sizeof(plain_{n})}},\n"
-                    f"     {{(const char *)gzip_{n}, sizeof(gzip_{n})}}}},")
+        rows.append(f'    {{"{path}", "{kind}", "\\"{etag}\\"", plain_{n}, sizeof(plain_{n}), '
+                    f"gzip_{n}, sizeof(gzip_{n})}},")
     with open(out, "w", encoding="utf-8") as f:
-        f.write("/* Made by scripts/embed.py. */\n#include <sextant/asset.h>\n\n")
+        f.write("/* Made by scripts/embed.py. */\n#include <sextant/static.h>\n\n")
         f.write("".join(parts))
-        f.write(f"const sx_asset {table}[] = {{\n" + "\n".join(rows) + "\n    {{0}, {0}, {0}, {0}, {0}},\n};\n")
+        f.write(f"static const sx_asset items[] = {{\n" + "\n".join(rows) + "\n};\n\n")
+        f.write(f"extern const sx_assets {table};\n")
+        f.write(f"const sx_assets {table} = {{items, {len(items)}, NULL}};\n")
 
 
 if __name__ == "__main__":

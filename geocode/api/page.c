@@ -14,8 +14,7 @@ static bool is_browser(const sx_request *r)
 void geo_api_page(sx_request *r, void *ctx)
 {
     (void)ctx;
-    const sx_asset *page = sx_asset_find(GEO_PAGES, SX_STR("/"));
-    if ((r->method != SX_GET && r->method != SX_HEAD) || !is_browser(r) || !page) {
+    if ((r->method != SX_GET && r->method != SX_HEAD) || !is_browser(r)) {
         geo_refuse_status(r, 404);
         return;
     }
@@ -26,5 +25,7 @@ void geo_api_page(sx_request *r, void *ctx)
                            "form-action 'self'; frame-ancestors 'none'"));
     sx_reply_header(r, SX_STR("X-Content-Type-Options"), SX_STR("nosniff"));
     sx_reply_header(r, SX_STR("Referrer-Policy"), SX_STR("no-referrer"));
-    sx_asset_reply(r, page);
+    sx_reply_header(r, SX_STR("Vary"), SX_STR("Accept"));
+    if (!sx_assets_serve(&GEO_PAGES, r, SX_STR("/")))
+        geo_refuse_status(r, 404);
 }

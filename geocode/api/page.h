@@ -2,8 +2,8 @@
 #ifndef SEXTANT_GEOCODE_API_PAGE_H
 #define SEXTANT_GEOCODE_API_PAGE_H
 
-#include <sextant/asset.h>
+#include <sextant/static.h>
 
-extern const sx_asset GEO_PAGES[];
+extern const sx_assets GEO_PAGES;
 
 #endif
