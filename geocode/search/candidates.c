@@ -374,7 +374,8 @@ static void pass(const geo_index *ix, geo_searcher *s, geo_need level, bool whol
     if (group)
         walk_group(ix, s, group, GEO_SEARCH_VISITS_MAX);
     else
-        walk_word(ix, s, least, GEO_SEARCH_VISITS_MAX, consider);
+        walk_word(ix, s, least,
+                  whole_words ? GEO_SEARCH_VISITS_MAX : GEO_SEARCH_UNFINISHED_VISITS_MAX, consider);
     forget_seen(s);
 }
 

@@ -10,27 +10,27 @@
 #include "geocode/search/searcher.h"
 
 /* Letters as 6 bits: space, 10 digits, 26 letters, and 27 more for everything else. */
-static unsigned char_code(char c)
+void geo_pairs_init(geo_pairs *p)
 {
-    if (c >= 'a' && c <= 'z')
-        return (unsigned)(c - 'a') + 11;
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0') + 1;
-    if (c == ' ')
-        return 0;
-    return 37 + ((unsigned char)c % 27u);
+    for (unsigned c = 0; c < 256; c++)
+        p->codes[c] = (uint8_t)(37 + c % 27);
+    p->codes[' '] = 0;
+    for (unsigned i = 0; i < 10; i++)
+        p->codes['0' + i] = (uint8_t)(1 + i);
+    for (unsigned i = 0; i < 26; i++)
+        p->codes['a' + i] = (uint8_t)(11 + i);
 }
 
-static unsigned pair_code(char a, char b)
+static unsigned pair_code(const geo_pairs *p, const char *at)
 {
-    return char_code(a) << 6 | char_code(b);
+    return (unsigned)p->codes[(unsigned char)at[0]] << 6 | p->codes[(unsigned char)at[1]];
 }
 
 void geo_pairs_begin(geo_pairs *p, sx_str query)
 {
     p->query_count = query.len > 1 ? (uint32_t)query.len - 1 : 0;
     for (size_t i = 1; i < query.len; i++) {
-        uint8_t *left = &p->left[pair_code(query.data[i - 1], query.data[i])];
+        uint8_t *left = &p->left[pair_code(p, query.data + i - 1)];
         if (*left < UINT8_MAX)
             ++*left;
     }
@@ -40,7 +40,7 @@ void geo_pairs_begin(geo_pairs *p, sx_str query)
 void geo_pairs_end(geo_pairs *p, sx_str query)
 {
     for (size_t i = 1; i < query.len; i++)
-        p->left[pair_code(query.data[i - 1], query.data[i])] = 0;
+        p->left[pair_code(p, query.data + i - 1)] = 0;
 }
 
 /* Where a walk stood, to step back to. */
@@ -72,15 +72,18 @@ static void step(geo_pairs *p, sx_str part)
         p->label[p->label_len++] = ' ';
     memcpy(p->label + p->label_len, part.data, part.len);
     p->label_len += (uint32_t)part.len;
-    for (uint32_t i = from ? from : 1; i < p->label_len; i++) {
-        unsigned code = pair_code(p->label[i - 1], p->label[i]);
-        p->label_count++;
-        if (p->left[code]) {
-            p->left[code]--;
-            p->same++;
-            p->log[p->log_count++] = (uint16_t)code;
-        }
+    uint32_t first = from ? from : 1, same = p->same, log = p->log_count;
+    for (uint32_t i = first; i < p->label_len; i++) {
+        unsigned code = pair_code(p, p->label + i - 1);
+        uint8_t met = p->left[code] != 0;
+        p->left[code] -= met;
+        p->log[log] = (uint16_t)code; /* kept only if it was met: no branch to mispredict */
+        log += met;
+        same += met;
     }
+    p->label_count += p->label_len - first;
+    p->same = same;
+    p->log_count = log;
 }
 
 /* The similarity of the label as it stands. */

@@ -2,7 +2,6 @@
 #include "geocode/search/search.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include <sextant/mem.h>
 
@@ -17,6 +16,8 @@ geo_searcher *geo_searcher_new(sx_error *err)
     geo_searcher *s = sx_calloc(1, sizeof(*s));
     if (!s)
         sx_fail_memory(err, "a searcher");
+    else
+        geo_pairs_init(&s->pairs);
     return s;
 }
 
@@ -181,17 +182,24 @@ static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, 
         insert(ix, out, limit, &r);
 }
 
-static int by_doc(const void *left, const void *right)
+/* By document. The walks gave most of them in that order: insertion has little to do, and takes no
+ * memory as qsort() may. */
+static void sort_candidates(geo_candidate *c, uint32_t count)
 {
-    uint32_t a = ((const geo_candidate *)left)->doc, b = ((const geo_candidate *)right)->doc;
-    return (a > b) - (a < b);
+    for (uint32_t i = 1; i < count; i++) {
+        geo_candidate one = c[i];
+        uint32_t at = i;
+        for (; at > 0 && c[at - 1].doc > one.doc; at--)
+            c[at] = c[at - 1];
+        c[at] = one;
+    }
 }
 
 /* Most important first, so that the limit is soon full of good results and the rest is cut short. */
 static void score_all(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out)
 {
     uint32_t limit = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
-    qsort(s->candidates, s->candidate_count, sizeof(*s->candidates), by_doc);
+    sort_candidates(s->candidates, s->candidate_count);
     geo_pairs_begin(&s->pairs, s->query);
     for (uint32_t i = 0; i < s->candidate_count; i++)
         score_one(ix, s, q, limit, s->candidates[i].doc, out);

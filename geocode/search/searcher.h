@@ -7,15 +7,16 @@
 #include "geocode/text/tokens.h"
 
 enum {
-    GEO_SEARCH_TOKENS_MAX = 64,       /* of a query; the rest is not looked at */
-    GEO_SEARCH_TERMS_MAX = 16,        /* that must match */
-    GEO_SEARCH_NUMBERS_MAX = 4,       /* tokens that may be the house number */
-    GEO_SEARCH_CANDIDATES_MAX = 64,   /* scored by label; Addok's bucket has 100 */
-    GEO_SEARCH_ENOUGH = 10,           /* whole words gave so many: the last one is not completed */
-    GEO_SEARCH_VISITS_MAX = 1500,     /* documents looked at in a pass */
-    GEO_SEARCH_MATCHES_MAX = 1000,    /* of them, those that match */
-    GEO_SEARCH_RARE_VISITS_MAX = 128, /* of one token when not all match */
-    GEO_SEARCH_RARE_ROUNDS_MAX = 3,   /* tokens that are tried then */
+    GEO_SEARCH_TOKENS_MAX = 64,     /* of a query; the rest is not looked at */
+    GEO_SEARCH_TERMS_MAX = 16,      /* that must match */
+    GEO_SEARCH_NUMBERS_MAX = 4,     /* tokens that may be the house number */
+    GEO_SEARCH_CANDIDATES_MAX = 64, /* scored by label; Addok's bucket has 100 */
+    GEO_SEARCH_ENOUGH = 10,         /* whole words gave so many: the last one is not completed */
+    GEO_SEARCH_VISITS_MAX = 1500,   /* documents looked at in a pass */
+    GEO_SEARCH_UNFINISHED_VISITS_MAX = 800, /* where the last word is unfinished: costs more each */
+    GEO_SEARCH_MATCHES_MAX = 1000,          /* of them, those that match */
+    GEO_SEARCH_RARE_VISITS_MAX = 128,       /* of one token when not all match */
+    GEO_SEARCH_RARE_ROUNDS_MAX = 3,         /* tokens that are tried then */
     GEO_SEARCH_SEEN_SLOTS = 8192,
     GEO_SEARCH_GROUPS_MAX = 16, /* filter keys */
     GEO_PAIR_CODES = 4096,      /* two characters of 6 bits */
@@ -53,11 +54,12 @@ typedef struct geo_candidate {
 
 /* The pairs of the query's letters, and the walk over a label that uses them up. */
 typedef struct geo_pairs {
+    uint8_t codes[256];           /* 6 bits for each byte */
     uint8_t left[GEO_PAIR_CODES]; /* of the query, not yet met in the label */
     uint32_t query_count;
     uint32_t same, label_count; /* pairs met; pairs of the label so far */
     uint32_t log_count;
-    uint16_t log[GEO_LABEL_BYTES_MAX]; /* codes taken from `left`, to put them back */
+    uint16_t log[GEO_LABEL_BYTES_MAX + 1]; /* codes taken from `left`, to put them back */
     char label[GEO_LABEL_BYTES_MAX];
     uint32_t label_len;
 } geo_pairs;
@@ -107,6 +109,9 @@ void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q);
  * candidates. */
 void geo_search_all_words(const geo_index *ix, geo_searcher *s);
 void geo_search_rare_words(const geo_index *ix, geo_searcher *s);
+
+/* score.c: once for each searcher. */
+void geo_pairs_init(geo_pairs *p);
 
 /* score.c: starts with a query, then compares one label after another with it. */
 void geo_pairs_begin(geo_pairs *p, sx_str query);
