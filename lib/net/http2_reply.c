@@ -273,8 +273,6 @@ void http2_stream_answer(http2_stream *s, int status)
     size_t n = common_fields(s, status, digits, fields);
     fields[n++] = sx_http2_field(SX_STR("content-length"), SX_STR("0"));
     nghttp2_submit_response(c->session, s->id, fields, n, NULL);
-    if (!s->body_ended)
-        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     http2_output(c);
     nghttp2_session_set_stream_user_data(c->session, s->id, NULL);
     s->closed = true; /* to the exchange it is: nghttp2 goes on alone */

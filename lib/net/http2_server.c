@@ -279,9 +279,16 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     http2_stream *s = stream_of(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
         count_reset(c);
-    if (s && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
-        (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
+    bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
+                   (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
+    if (s && is_last)
         http2_stream_end_written(s);
+    else if (is_last && nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
+        /* Answered in place of the application: whatever body there is, nobody will read it. */
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                  NGHTTP2_NO_ERROR);
+    if (frame->hd.type == NGHTTP2_GOAWAY && c->goaway_due) /* not before: nghttp2 prefers PINGs */
+        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL);
     return c->dead ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -425,7 +432,6 @@ static void conn_drain(sx_http_conn *base)
     } else {
         c->goaway_due = true;
         nghttp2_submit_shutdown_notice(c->session);
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
     }
     c->output_due = true;
     http2_leave(c);
