@@ -74,8 +74,9 @@ const char *cmd_nearest(const char *typed);
 /* "sextant: MESSAGE" to stderr; returns 1 (failed) or 2 (SX_EINVAL from the command line). */
 int cmd_failed(const sx_error *err);
 
-/* Prints the keys that every service takes, for the help of commands with service_flags. */
-void cmd_print_service_keys(void);
+/* Prints the settings of commands with service_flags: for --help, or as docs/config.md. */
+typedef enum cmd_settings_form { CMD_SETTINGS_HELP, CMD_SETTINGS_MARKDOWN } cmd_settings_form;
+void cmd_print_settings(cmd_settings_form form);
 
 cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;

@@ -54,11 +54,14 @@ int cmd_geocode_serve(const cmd_args *args)
     return status == SX_EINVAL ? 2 : 1;
 }
 
-void cmd_print_service_keys(void)
+void cmd_print_settings(cmd_settings_form form)
 {
     sx_buf text;
     sx_buf_init(&text, 0);
-    geo_serve_settings(&text);
+    if (form == CMD_SETTINGS_HELP)
+        geo_serve_help(&text);
+    else
+        geo_serve_docs(&text);
     fwrite(text.data, 1, text.len, stdout);
     sx_buf_done(&text);
 }

@@ -57,9 +57,9 @@ static void print_command(const cmd_command *c)
         print_flag(f);
     if (c->service_flags) {
         puts(
-            "\nKeys, each also as --key=value, in the file named by --config, or as an environment\n"
-            "variable (GEOCODE_ and the key in capitals, dots as underscores):");
-        cmd_print_service_keys();
+            "\nSettings, each as --key=value, in the file named by --config, or as an environment\n"
+            "variable (GEOCODE_ and the key in capitals, dots as underscores); [default]:");
+        cmd_print_settings(CMD_SETTINGS_HELP);
     }
     if (c->example)
         printf("\nExample:\n  %s\n", c->example);
@@ -71,7 +71,8 @@ static void print_all(void)
          "Usage: sextant COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:");
     for (const cmd_command *c = COMMANDS; c->name; c++)
         printf("  %-16s  %s\n", c->name, c->summary);
-    puts("\n'sextant help COMMAND' explains one. Start with 'sextant up'.");
+    puts("\n'sextant help COMMAND' explains one, 'sextant help settings' lists every setting.\n"
+         "Start with 'sextant up'.");
 }
 
 /* Lists the commands of a group, e.g. of "geocode". Returns how many there are. */
@@ -94,6 +95,10 @@ int cmd_help(const cmd_args *args)
 {
     if (args->rest_count == 0) {
         print_all();
+        return 0;
+    }
+    if (args->rest_count == 1 && sx_str_eq(sx_str_z(args->rest[0]), SX_STR("settings"))) {
+        cmd_print_settings(CMD_SETTINGS_MARKDOWN);
         return 0;
     }
     /* cmd_find() counts from argv[0]. */

@@ -126,10 +126,16 @@ sx_status geo_serve(const geo_serve_options *options, sx_buf *problems, sx_error
     return status;
 }
 
-void geo_serve_settings(sx_buf *out)
+void geo_serve_help(sx_buf *out)
 {
     server s = {0};
-    fill_routes(&s);
+    sx_service_def def = definition(&s, "");
+    sx_service_help(&def, out);
+}
+
+void geo_serve_docs(sx_buf *out)
+{
+    server s = {0};
     sx_service_def def = definition(&s, "");
     sx_service_docs(&def, out);
 }

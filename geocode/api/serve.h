@@ -17,7 +17,8 @@ typedef struct geo_serve_options {
  * for each wrong setting. Errors: those of geo_index_open, sx_service_new and sx_service_run. */
 sx_status geo_serve(const geo_serve_options *options, sx_buf *problems, sx_error *err);
 
-/* Appends the list of settings, for --help and docs/config.md. */
-void geo_serve_settings(sx_buf *out);
+/* Appends the list of settings, for --help and for docs/config.md. */
+void geo_serve_help(sx_buf *out);
+void geo_serve_docs(sx_buf *out);
 
 #endif

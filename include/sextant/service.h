@@ -192,7 +192,8 @@ const sx_clock *sx_service_clock(const sx_service *s);
 size_t sx_service_loop_count(const sx_service *s);
 sx_loop *sx_service_loop(const sx_service *s, size_t index);
 
-/* Appends docs/config.md's table for this service. */
+/* Appends the settings of this service: as lines for --help, and as docs/config.md's table. */
+void sx_service_help(const sx_service_def *def, sx_buf *out);
 void sx_service_docs(const sx_service_def *def, sx_buf *out);
 
 SX_END_DECLS

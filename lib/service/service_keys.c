@@ -92,6 +92,15 @@ size_t sx_service_sets(const sx_service_def *def, const sx_key *rows, sx_service
     return def->key_count > 0 ? 2 : 1;
 }
 
+void sx_service_help(const sx_service_def *def, sx_buf *out)
+{
+    sx_key rows[SX_COUNT_OF(SX_SERVICE_KEYS)];
+    sx_key_set sets[2];
+    sx_service_rows(def, rows);
+    size_t count = sx_service_sets(def, rows, NULL, NULL, sets);
+    sx_config_help(sets, count, out);
+}
+
 void sx_service_docs(const sx_service_def *def, sx_buf *out)
 {
     sx_key rows[SX_COUNT_OF(SX_SERVICE_KEYS)];
