@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     log.console = true; /* a terminal obeys control characters: none but the last newline */
     len = sx_log_format(&lane, &r, out, sizeof(out));
     for (size_t i = 0; i + 1 < len; i++)
-        sx_assert((unsigned char)out[i] >= 0x20);
+        sx_assert((unsigned char)out[i] >= 0x20 && out[i] != 0x7f);
     sx_arena_done(&arena);
     return 0;
 }

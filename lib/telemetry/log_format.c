@@ -38,8 +38,9 @@ char *sx_log_timestamp(sx_log_lane *lane, char *out, int64_t wall_ns)
 static inline bool has_special(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u, tops = ones * 0x80;
-    uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
-    return (((word - ones * 0x20) | (quote - ones) | (slash - ones) | word) & tops) != 0;
+    uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\'), del = word ^ (ones * 0x7f);
+    uint64_t special = (word - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones) | word;
+    return (special & tops) != 0;
 }
 
 /* One character that needs care: its escape, itself if it is valid UTF-8, or U+FFFD. */
@@ -50,22 +51,25 @@ static char *escape_one(char *out, sx_str s, size_t *used)
     static const char HEX[] = "0123456789abcdef";
     unsigned char c = (unsigned char)s.data[0];
     *used = 1;
+    uint32_t code = c;
+    if (c >= 0x80)
+        *used = sx_utf8_decode(s, &code);
     if (c == '"' || c == '\\' || (c < 32 && SHORT[c])) {
         *out++ = '\\';
         *out++ = c < 32 ? SHORT[c] : (char)c;
-    } else if (c < 32) {
+    } else if (*used == 0) {
+        *used = 1;
+        memcpy(out, "\xef\xbf\xbd", 3);
+        out += 3;
+    } else if (code < 32 || (code >= 0x7f && code < 0xa0)) {
+        /* JSON allows the upper controls as they are, but a terminal obeys them too. */
         memcpy(out, "\\u00", 4);
-        out[4] = HEX[c >> 4];
-        out[5] = HEX[c & 15];
+        out[4] = HEX[code >> 4];
+        out[5] = HEX[code & 15];
         out += 6;
-    } else if (c < 0x80) {
-        *out++ = (char)c;
     } else {
-        uint32_t code;
-        size_t len = sx_utf8_decode(s, &code);
-        memcpy(out, len ? s.data : "\xef\xbf\xbd", len ? len : 3);
-        out += len ? len : 3;
-        *used = len ? len : 1;
+        memcpy(out, s.data, *used);
+        out += *used;
     }
     return out;
 }
@@ -253,7 +257,7 @@ static void put_console(cursor *c, sx_log_lane *lane, const sx_log_record *r)
         put(c, SX_STR("\x1b[0m"));
     put(c, sx_str_of("  ", 6 - strlen(sx_level_name(r->level)))); /* names have 4 or 5 letters */
     if (r->logger.len) {
-        put(c, r->logger);
+        put_escaped(c, r->logger);
         put(c, SX_STR(": "));
     }
     put_escaped(c, r->message); /* escaped: a terminal obeys control characters */
