@@ -18,7 +18,7 @@ int cmd_geocode_serve(const cmd_args *args)
     }
     /* --listen and --config are the service's own settings under the names that people type. */
     static char listen[FLAG_BYTES], config[FLAG_BYTES];
-    char *flags[SERVICE_FLAGS_MAX];
+    const char *flags[SERVICE_FLAGS_MAX];
     size_t count = 0;
     int len = snprintf(listen, sizeof(listen), "--listen=%s", cmd_value(args, "listen"));
     bool fits = len < FLAG_BYTES;
@@ -42,7 +42,7 @@ int cmd_geocode_serve(const cmd_args *args)
                                  .version = SX_VERSION,
                                  .flags = flags,
                                  .flag_count = count,
-                                 .environment = environ};
+                                 .environment = (const char *const *)environ};
     sx_status status = geo_serve(&options, &problems, &err);
     if (problems.len)
         fwrite(problems.data, 1, problems.len, stderr);

@@ -8,9 +8,10 @@
 typedef struct geo_serve_options {
     const char *index;   /* path */
     const char *version; /* of the program */
-    char *const *flags;  /* --key=value, as a service takes them (listen and config among them) */
+    const char *const
+        *flags; /* --key=value, as a service takes them (listen and config among them) */
     size_t flag_count;
-    char *const *environment; /* GEOCODE_… */
+    const char *const *environment; /* GEOCODE_… */
 } geo_serve_options;
 
 /* Opens the index and serves until SIGTERM or SIGINT. From the main thread. `problems` gets a line
