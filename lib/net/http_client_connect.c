@@ -150,13 +150,15 @@ static sx_status start_attempt(client_connect *c, const struct sockaddr *addr, s
     sx_tls *tls = o->scheme == SX_URL_HTTPS && !o->proxy ? client->tls : NULL;
     attempt *a = &c->attempts[c->next - 1];
     a->connect = c;
-    sx_status st =
-        sx_stream_connect(client->loop, addr, bytes, tls, o->host, &client->stream_options,
-                          &ATTEMPT_EVENTS, a, &a->stream, &c->error);
-    if (st == SX_OK)
+    sx_error err;
+    sx_status st = sx_stream_connect(client->loop, addr, bytes, tls, o->host,
+                                     &client->stream_options, &ATTEMPT_EVENTS, a, &a->stream, &err);
+    if (st == SX_OK) {
         c->attempt_count++;
-    else
+    } else if (c->status == SX_OK) {
         c->status = st;
+        c->error = err;
+    }
     return st;
 }
 
@@ -317,10 +319,13 @@ static void on_attempt_closed(sx_stream *s, void *ctx, sx_status why, const sx_e
     (void)s;
     a->stream = NULL;
     c->attempt_count--;
-    c->status = why;
-    c->error = *err;
-    sx_error_prefix(&c->error, why, "connecting to %.*s port %u", SX_ARG(peer_host(c->origin)),
-                    peer_port(c->origin));
+    /* The first address's failure says most, unless a later one got as far as TLS. */
+    if (c->status == SX_OK || (why == SX_EPROTOCOL && c->status != SX_EPROTOCOL)) {
+        c->status = why;
+        c->error = *err;
+        sx_error_prefix(&c->error, why, "connecting to %.*s port %u", SX_ARG(peer_host(c->origin)),
+                        peer_port(c->origin));
+    }
     sx_timer_stop(client_timers(c->origin->client), &c->stagger_timer);
     try_next(c);
 }

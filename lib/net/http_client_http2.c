@@ -475,6 +475,7 @@ static int make_session(client_conn *conn)
         nghttp2_option_set_peer_max_concurrent_streams(option, CLIENT_STREAMS_MAX);
         nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
         nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+        nghttp2_option_set_max_reserved_remote_streams(option, 0); /* no push, from the start */
         rv = nghttp2_session_client_new3(&conn->session, callbacks, conn, option, sx_http2_mem());
     }
     nghttp2_option_del(option);
