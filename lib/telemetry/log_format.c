@@ -76,21 +76,19 @@ static char *escape_one(char *out, sx_str s, size_t *used)
 
 char *sx_log_escape(char *out, sx_str s)
 {
-    const char *at = s.data, *end = s.data + s.len;
-    while (at < end) {
-        uint64_t word;
-        if (end - at >= 8) {
-            memcpy(&word, at, 8);
-            if (sx_likely(!has_special(word))) {
-                memcpy(out, &word, 8);
-                out += 8;
-                at += 8;
-                continue;
-            }
+    while (s.len > 0) {
+        size_t used = 8;
+        uint64_t word = UINT64_MAX; /* special: what is shorter goes one by one */
+        if (s.len >= 8)
+            memcpy(&word, s.data, 8);
+        if (sx_likely(!has_special(word))) {
+            memcpy(out, &word, 8);
+            out += 8;
+        } else {
+            out = escape_one(out, s, &used);
         }
-        size_t used;
-        out = escape_one(out, sx_str_of(at, (size_t)(end - at)), &used);
-        at += used;
+        s.data += used;
+        s.len -= used;
     }
     return out;
 }

@@ -155,6 +155,7 @@ static void test_buckets_agree_with_a_plain_search(void **state)
         sx_buf out;
         sx_buf_init(&out, 0);
         assert_int_equal(sx_metrics_write(m, SX_METRICS_TEXT_004, &out, NULL), SX_OK);
+        sx_buf_byte(&out, '\0');
         uint64_t total = 0;
         const char *at = out.data;
         for (size_t i = 0; i < 7; i++) {
