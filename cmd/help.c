@@ -1,4 +1,4 @@
-/* help.c - the help pages, the manual page and the completions, all from COMMANDS. */
+/* help.c - the help pages and the manual page, from COMMANDS. */
 #include <stdio.h>
 #include <string.h>
 
@@ -176,92 +176,4 @@ int cmd_man(const cmd_args *args)
         ".SH SIGNALS\nServers drain and stop on SIGTERM and SIGINT, reopen their logs on SIGUSR1 and "
         "read their configuration again on SIGHUP.");
     return 0;
-}
-
-static void bash_flags(const cmd_command *c)
-{
-    for (const cmd_flag *f = c->flags; f->name; f++)
-        printf(" --%s%s", f->name, f->kind == CMD_TEXT ? "=" : "");
-}
-
-static void complete_bash(void)
-{
-    puts("# bash completion for sextant\n_sextant() {\n"
-         "    local cur=${COMP_WORDS[COMP_CWORD]} first=${COMP_WORDS[1]} second=${COMP_WORDS[2]}\n"
-         "    local words=''\n    case \"$COMP_CWORD $first $second\" in");
-    for (const cmd_command *c = COMMANDS; c->name; c++) {
-        sx_str first, second;
-        bool two = sx_str_cut(sx_str_z(c->name), ' ', &first, &second);
-        if (two)
-            printf("    [3-9]*\" %s\") words='", c->name);
-        else
-            printf("    [2-9]*\" %s \"*) words='", c->name);
-        bash_flags(c);
-        puts("' ;;");
-    }
-    fputs("    2\\ geocode*) words='", stdout);
-    for (const cmd_command *c = COMMANDS; c->name; c++) {
-        sx_str first, second;
-        if (sx_str_cut(sx_str_z(c->name), ' ', &first, &second))
-            printf(" %.*s", SX_ARG(second));
-    }
-    fputs("' ;;\n    1\\ *) words='", stdout);
-    sx_str before = {0};
-    for (const cmd_command *c = COMMANDS; c->name; c++) {
-        sx_str first, second;
-        sx_str_cut(sx_str_z(c->name), ' ', &first, &second);
-        if (!sx_str_eq(first, before))
-            printf(" %.*s", SX_ARG(first));
-        before = first;
-    }
-    puts("' ;;\n    esac\n"
-         "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-         "    [[ ${#COMPREPLY[@]} -eq 0 && $COMP_CWORD -gt 1 ]] && "
-         "COMPREPLY=($(compgen -f -- \"${cur#*=}\"))\n"
-         "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n    return 0\n}\n"
-         "complete -o filenames -F _sextant sextant");
-}
-
-static void complete_fish(void)
-{
-    puts("# fish completion for sextant");
-    for (const cmd_command *c = COMMANDS; c->name; c++) {
-        sx_str first, second;
-        bool two = sx_str_cut(sx_str_z(c->name), ' ', &first, &second);
-        if (two)
-            printf("complete -c sextant -n '__fish_seen_subcommand_from %.*s' -a '%.*s' -d '%s'\n",
-                   SX_ARG(first), SX_ARG(second), c->summary);
-        else
-            printf("complete -c sextant -n __fish_use_subcommand -a '%s' -d '%s'\n", c->name,
-                   c->summary);
-        for (const cmd_flag *f = c->flags; f->name; f++)
-            printf("complete -c sextant -n '__fish_seen_subcommand_from %.*s' -l %s%s -d '%s'\n",
-                   SX_ARG(two ? second : first), f->name, f->kind == CMD_TEXT ? " -r" : "",
-                   f->help);
-    }
-    puts("complete -c sextant -n __fish_use_subcommand -a geocode -d 'address search'");
-}
-
-static void complete_zsh(void)
-{
-    puts("#compdef sextant\n# zsh reads the bash completion.\nautoload -U +X bashcompinit && "
-         "bashcompinit");
-    complete_bash();
-}
-
-int cmd_completion(const cmd_args *args)
-{
-    static const struct {
-        const char *shell;
-        void (*print)(void);
-    } SHELLS[] = {{"bash", complete_bash}, {"zsh", complete_zsh}, {"fish", complete_fish}};
-    for (size_t i = 0; i < SX_COUNT_OF(SHELLS); i++) {
-        if (sx_str_eq(sx_str_z(SHELLS[i].shell), sx_str_z(args->rest[0]))) {
-            SHELLS[i].print();
-            return 0;
-        }
-    }
-    fprintf(stderr, "sextant: no completion for shell '%s'; there is bash, zsh and fish\n",
-            args->rest[0]);
-    return 2;
 }
