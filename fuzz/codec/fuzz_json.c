@@ -59,6 +59,17 @@ static void check_round_trip(sx_str text, const sx_json_style *style)
     sx_buf_done(&second);
 }
 
+/* `said` without what a refusal says after its place: a piece may be refused before all of the word
+ * that its message shows has come. */
+static sx_str without_reason(sx_str said)
+{
+    size_t last = said.len - 1;
+    while (last > 0 && said.data[last - 1] != '\n')
+        last--;
+    sx_str line = sx_str_from(said, last);
+    return sx_str_first(said, last + sx_str_find(line, SX_STR("): ")));
+}
+
 /* The tokens of `text` cut in two at `cut`. */
 static void check_pieces(sx_str text, size_t cut)
 {
@@ -69,17 +80,11 @@ static void check_pieces(sx_str text, size_t cut)
     sx_json_init(&r, text, NULL);
     json_print_tokens(&r, &whole);
     sx_json_init(&r, sx_str_first(text, cut), &(sx_json_options){.partial = true});
-    json_print_tokens(&r, &pieces);
-    sx_str said = sx_buf_view(&pieces);
-    size_t more = sx_str_find(said, SX_STR("more @"));
-    if (more < said.len && sx_json_status(&r, NULL) == SX_OK) {
-        size_t from = cut < text.len ? cut : text.len;
-        from -= sx_json_unread(&r).len;
-        pieces.len = more;
-        sx_json_more(&r, sx_str_from(text, from), SX_JSON_LAST_PIECE);
+    if (json_print_tokens(&r, &pieces) == SX_JSON_MORE) {
+        sx_json_more(&r, sx_str_from(text, cut - sx_json_unread(&r).len), SX_JSON_LAST_PIECE);
         json_print_tokens(&r, &pieces);
     }
-    sx_assert(sx_str_eq(sx_buf_view(&whole), sx_buf_view(&pieces)));
+    sx_assert(sx_str_eq(without_reason(sx_buf_view(&whole)), without_reason(sx_buf_view(&pieces))));
     sx_buf_done(&whole);
     sx_buf_done(&pieces);
 }

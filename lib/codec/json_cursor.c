@@ -41,8 +41,8 @@ void sx_json_init(sx_json *r, sx_str text, const sx_json_options *options)
     r->past_column = 0;
     r->depth_max = o->depth_max ? o->depth_max : SX_JSON_DEPTH_DEFAULT;
     r->string_bytes_max = o->string_bytes_max ? o->string_bytes_max : (size_t)16 << 20;
-    if (r->string_bytes_max > TEXT_BYTES_MAX)
-        r->string_bytes_max = TEXT_BYTES_MAX;
+    if (r->string_bytes_max >= TEXT_BYTES_MAX)
+        r->string_bytes_max = TEXT_BYTES_MAX - 1;
     r->arena = o->arena;
     r->space = o->space;
     r->space_left = o->space ? o->space_bytes : 0;

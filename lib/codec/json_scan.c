@@ -68,45 +68,45 @@ const uint8_t JSON_UTF8_NEXT[16] = {
 /* Classes of a byte, for the scalar scan: bit n set means it belongs to the n-th bitmap below. */
 enum { QUOTE = 1, SLASH = 2, OPEN = 4, CLOSE = 8, COMMA = 16, SPACE = 32, CONTROL = 64 };
 
-static uint8_t class_of(unsigned char c)
+static const uint8_t CLASSES[256] = {
+    [0x00 ... 0x08] = CONTROL,
+    [0x0b ... 0x0c] = CONTROL,
+    [0x0e ... 0x1f] = CONTROL,
+    ['\t'] = SPACE | CONTROL,
+    ['\n'] = SPACE | CONTROL,
+    ['\r'] = SPACE | CONTROL,
+    [' '] = SPACE,
+    ['"'] = QUOTE,
+    ['\\'] = SLASH,
+    ['{'] = OPEN,
+    ['['] = OPEN,
+    ['}'] = CLOSE,
+    [']'] = CLOSE,
+    [','] = COMMA,
+    [':'] = COMMA,
+};
+
+/* Bit `which` of each of the eight bytes in `w`, the first byte's lowest: the factor moves bit 8i to
+ * bit 56 + i. */
+static inline uint64_t gather(uint64_t w, int which)
 {
-    switch (c) {
-    case '"':
-        return QUOTE;
-    case '\\':
-        return SLASH;
-    case '{':
-    case '[':
-        return OPEN;
-    case '}':
-    case ']':
-        return CLOSE;
-    case ',':
-    case ':':
-        return COMMA;
-    case ' ':
-        return SPACE;
-    case '\t':
-    case '\n':
-    case '\r':
-        return SPACE | CONTROL;
-    default:
-        return c < 0x20 ? CONTROL : 0;
-    }
+    return ((w >> which & 0x0101010101010101u) * 0x0102040810204080u) >> 56;
 }
 
 static json_bits classify(const unsigned char *at)
 {
     json_bits b = {0};
-    for (size_t i = 0; i < 64; i++) {
-        uint64_t c = class_of(at[i]);
-        b.quote |= (c & 1) << i;
-        b.slash |= (c >> 1 & 1) << i;
-        b.open |= (c >> 2 & 1) << i;
-        b.close |= (c >> 3 & 1) << i;
-        b.comma |= (c >> 4 & 1) << i;
-        b.space |= (c >> 5 & 1) << i;
-        b.control |= (c >> 6 & 1) << i;
+    for (unsigned i = 0; i < 64; i += 8) {
+        uint64_t w = 0;
+        for (unsigned j = 0; j < 8; j++)
+            w |= (uint64_t)CLASSES[at[i + j]] << (8 * j);
+        b.quote |= gather(w, 0) << i;
+        b.slash |= gather(w, 1) << i;
+        b.open |= gather(w, 2) << i;
+        b.close |= gather(w, 3) << i;
+        b.comma |= gather(w, 4) << i;
+        b.space |= gather(w, 5) << i;
+        b.control |= gather(w, 6) << i;
     }
     return b;
 }
@@ -119,11 +119,23 @@ static uint64_t prefix_xor(uint64_t bits)
     return bits;
 }
 
+static bool is_ascii(const unsigned char *at)
+{
+    uint64_t w[8];
+    memcpy(w, at, sizeof(w));
+    uint64_t any = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7];
+    return (any & 0x8080808080808080u) == 0;
+}
+
 /* Whether the 64 bytes at `at`, after those of *tail, break UTF-8. */
 static bool breaks_utf8(const unsigned char *at, uint32_t *tail)
 {
     unsigned bad = 0;
     uint32_t t = *tail;
+    if ((t & 0x80808080u) == 0 && is_ascii(at)) {
+        *tail = 0; /* any ASCII will do */
+        return false;
+    }
     for (size_t i = 0; i < 64; i++) {
         unsigned prev = t >> 24;
         unsigned pair =

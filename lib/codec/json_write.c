@@ -20,26 +20,54 @@ static inline bool is_special(unsigned char c, sx_json_charset charset)
     return c < 0x20 || c == '"' || c == '\\' || c >= (charset == SX_JSON_ASCII ? 0x7f : 0x80);
 }
 
+#if defined(__SSE2__)
+/* Bit i is set if byte i of `v` needs attention. As signed bytes, those of 0x80 and above are below
+ * 0x20 too. */
+static inline unsigned specials(__m128i v, sx_json_charset charset)
+{
+    __m128i bad = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+                               _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                            _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+    if (charset == SX_JSON_ASCII)
+        bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    return (unsigned)_mm_movemask_epi8(bad);
+}
+
+static inline __m128i load8(const char *at)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)at);
+}
+#endif
+
 /* How many of the first bytes of [at, end) need no attention; copies them to `to`, which has room
- * for 16 bytes more than are left. HOT: 16 bytes in 1 ns. */
+ * for as many as there are. HOT: 16 bytes in 1 ns. */
 static inline size_t copy_plain(const char *at, const char *end, char *to, sx_json_charset charset)
 {
     const char *start = at;
 #if defined(__SSE2__)
-    while (end - at >= 16) {
+    unsigned mask;
+    for (; end - at >= 16; at += 16, to += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
         _mm_storeu_si128((__m128i *)(void *)to, v);
-        /* As signed bytes, those of 0x80 and above are below 0x20 too. */
-        __m128i bad = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-                                   _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-        if (charset == SX_JSON_ASCII)
-            bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(bad);
+        mask = specials(v, charset);
         if (mask)
             return (size_t)(at - start) + (size_t)__builtin_ctz(mask);
-        at += 16;
-        to += 16;
+    }
+    if (end - at >= 8) {
+        __m128i v = load8(at);
+        _mm_storel_epi64((__m128i *)(void *)to, v);
+        mask = specials(v, charset) & 0xff;
+        if (mask)
+            return (size_t)(at - start) + (size_t)__builtin_ctz(mask);
+        at += 8;
+        to += 8;
+    }
+    if (end - start >= 8 && at < end) { /* the last few once more with those before them */
+        size_t again = 8 - (size_t)(end - at);
+        __m128i v = load8(at - again);
+        _mm_storel_epi64((__m128i *)(void *)(to - again), v);
+        mask = specials(v, charset) & 0xff;
+        return (size_t)(at - again - start) + (mask ? (size_t)__builtin_ctz(mask) : 8);
     }
 #endif
     while (at < end && !is_special((unsigned char)*at, charset))
@@ -166,8 +194,41 @@ static void quote(sx_buf *buf, sx_str value, sx_json_charset charset)
     }
 }
 
+/* Room for a string, its quotes and what stands around them, if the buffer has it without growing
+ * even when each byte becomes \uXXXX; else NULL. */
+static inline char *room_for(const sx_buf *buf, size_t bytes)
+{
+    size_t room = buf->cap - buf->len;
+    if (sx_unlikely(buf->failed || bytes > room / 8 || room - bytes * 6 < 32))
+        return NULL;
+    return buf->data + buf->len;
+}
+
+/* The string and its quotes, where there is room. */
+static inline char *put_quoted(char *to, sx_str value, sx_json_charset charset)
+{
+    const char *at = value.data, *end = value.data + value.len;
+    *to++ = '"';
+    while (at < end) {
+        size_t plain = copy_plain(at, end, to, charset);
+        to += plain;
+        at += plain;
+        if (sx_likely(at == end))
+            break;
+        to = put_special(to, &at, end, charset);
+    }
+    *to++ = '"';
+    return to;
+}
+
 void sx_json_quote(sx_buf *buf, sx_str value, sx_json_charset charset)
 {
+    char *to = value.len ? room_for(buf, value.len) : NULL;
+    if (sx_likely(to != NULL)) {
+        to = put_quoted(to, value, charset);
+        buf->len = (size_t)(to - buf->data);
+        return;
+    }
     sx_buf_byte(buf, '"');
     if (value.len > 0)
         quote(buf, value, charset);
@@ -255,16 +316,39 @@ void sx_json_end_array(sx_json_writer *w)
     end(w, false);
 }
 
+/* A key where it fits easily: comma, quotes and colon are written with one look at the room. */
+static inline bool put_key(sx_json_writer *w, sx_str key)
+{
+    char *to = key.len ? room_for(w->buf, key.len) : NULL;
+    bool compact = w->style.spacing == SX_JSON_COMPACT;
+    if (!to)
+        return false;
+    if (w->comma) {
+        *to++ = ',';
+        *to = ' ';
+        to += !compact;
+    }
+    to = put_quoted(to, key, w->style.charset);
+    *to++ = ':';
+    *to = ' ';
+    to += !compact;
+    w->buf->len = (size_t)(to - w->buf->data);
+    w->comma = true;
+    return true;
+}
+
 void sx_json_key(sx_json_writer *w, sx_str key)
 {
     sx_assert(w->in_object && !w->keyed);
+    w->keyed = true;
+    if (sx_likely(put_key(w, key)))
+        return;
     put_comma(w);
     sx_json_quote(w->buf, key, w->style.charset);
     if (w->style.spacing == SX_JSON_COMPACT)
         sx_buf_byte(w->buf, ':');
     else
         sx_buf_bytes(w->buf, ": ", 2);
-    w->keyed = true;
 }
 
 void sx_json_str(sx_json_writer *w, sx_str value)
@@ -327,7 +411,11 @@ void sx_json_double(sx_json_writer *w, double value)
         return;
     }
     char text[SX_DOUBLE_BYTES];
-    sx_buf_bytes(w->buf, text, sx_double_format(value, w->style.doubles, text));
+    char *to = room_for(w->buf, SX_DOUBLE_BYTES);
+    if (sx_likely(to != NULL))
+        w->buf->len += sx_double_format(value, w->style.doubles, to);
+    else
+        sx_buf_bytes(w->buf, text, sx_double_format(value, w->style.doubles, text));
 }
 
 void sx_json_bool(sx_json_writer *w, bool value)

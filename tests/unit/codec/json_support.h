@@ -7,18 +7,21 @@
 
 #include "codec/json_scan.h"
 
-/* Appends one line for each token of `text` and, at its end, "done" or the refusal's message. */
-static inline void json_print_tokens(sx_json *r, sx_buf *out)
+/* Appends one line for each token of `text` and, at its end, "done" or the refusal's message. Where
+ * a partial text needs more, nothing is printed for that. Returns the last token. */
+static inline sx_json_token json_print_tokens(sx_json *r, sx_buf *out)
 {
     static const char *const NAMES[] = {"error", "done", "more", "{",    "}",     "[",   "]",
                                         "key",   "str",  "num",  "true", "false", "null"};
     for (;;) {
         sx_json_token token = sx_json_next(r);
+        if (token == SX_JSON_MORE)
+            return token;
         if (token == SX_JSON_ERROR) {
             sx_error err = {0};
             sx_json_status(r, &err);
             sx_buf_printf(out, "%s: %s\n", sx_status_name(err.status), err.message);
-            return;
+            return token;
         }
         sx_buf_printf(out, "%s @%llu-%llu", NAMES[token], (unsigned long long)sx_json_offset(r),
                       (unsigned long long)sx_json_end_offset(r));
@@ -27,8 +30,8 @@ static inline void json_print_tokens(sx_json *r, sx_buf *out)
             sx_buf_str(out, sx_json_token_raw(r));
         }
         sx_buf_byte(out, '\n');
-        if (token == SX_JSON_DONE || token == SX_JSON_MORE)
-            return;
+        if (token == SX_JSON_DONE)
+            return token;
     }
 }
 

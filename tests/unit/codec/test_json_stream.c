@@ -22,15 +22,7 @@ static void print_in_pieces(sx_str text, size_t step, sx_buf *out)
     char *piece = sx_alloc(given);
     memcpy(piece, text.data, given);
     sx_json_init(&r, sx_str_of(piece, given), &(sx_json_options){.partial = true});
-    for (;;) {
-        size_t before = out->len;
-        json_print_tokens(&r, out);
-        sx_str said = sx_str_from(sx_buf_view(out), before);
-        size_t more = sx_str_find(said, SX_STR("more @"));
-        if (more == said.len)
-            break;
-        out->len = before + more;
-
+    while (json_print_tokens(&r, out) == SX_JSON_MORE) {
         sx_str unread = sx_json_unread(&r);
         size_t fresh = step < text.len - given ? step : text.len - given;
         char *next = sx_alloc(unread.len + fresh);
