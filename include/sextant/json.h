@@ -191,6 +191,7 @@ bool sx_json_read_double(sx_json *r, double *out);
 /* The next value must be a number: its text, checked but not converted. */
 bool sx_json_read_number(sx_json *r, sx_str *out);
 
+/* The next value must be true or false. */
 bool sx_json_read_bool(sx_json *r, bool *out);
 
 /* True, and reads it, if the next value is null; else leaves the value to be read. */
@@ -320,6 +321,8 @@ void sx_json_writer_init(sx_json_writer *w, sx_buf *buf, const sx_json_style *st
  * sx_buf_status() says. */
 sx_status sx_json_writer_finish(sx_json_writer *w, sx_error *err);
 
+/* An object or array, as a value; what is written until its end belongs to it. At most
+ * SX_JSON_DEPTH_MOST may be open. */
 void sx_json_begin_object(sx_json_writer *w);
 void sx_json_end_object(sx_json_writer *w);
 void sx_json_begin_array(sx_json_writer *w);
@@ -330,11 +333,13 @@ void sx_json_end_array(sx_json_writer *w);
 void sx_json_key(sx_json_writer *w, sx_str key);
 void sx_json_str(sx_json_writer *w, sx_str value);
 
+/* An integer, exactly. */
 void sx_json_i64(sx_json_writer *w, int64_t value);
 void sx_json_u64(sx_json_writer *w, uint64_t value);
 
 /* The shortest decimal that reads back as `value`, laid out by style.doubles. */
 void sx_json_double(sx_json_writer *w, double value);
+/* true or false; null. */
 void sx_json_bool(sx_json_writer *w, bool value);
 void sx_json_null(sx_json_writer *w);
 
