@@ -115,8 +115,8 @@ bool json_check_escapes(sx_json *r, sx_str raw);
 /* Decodes the last token, a string, into the arena or space. False: refused. */
 bool json_decode(sx_json *r, sx_str *out);
 
-/* Where the number that begins at `at` ends; `at` itself if it is none. */
-size_t json_number_end(const sx_json *r, size_t at);
+/* Where the number that begins at `start` ends; `start` itself if it is none. */
+size_t json_number_end(const sx_json *r, size_t start);
 
 /* Refuses the number or word at `at`, which breaks the grammar. */
 sx_json_token json_bad_scalar(sx_json *r, size_t at) SX_COLD;
