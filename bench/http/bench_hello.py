@@ -130,6 +130,22 @@ def compare(title, servers, command, pattern, rounds):
     sys.stdout.flush()
 
 
+def fixed_rate(servers, tool, folder, rate, seconds):
+    """Latency at a rate that both can take, from the intended send time, taking turns."""
+    if not os.path.exists(tool):
+        print(f"# fixed rate: skipped, {tool} is not built")
+        return
+    targets = f"{folder}/targets"
+    with open(targets, "w") as f:
+        f.write("/\n")
+    for s in servers:
+        argv = [tool, "127.0.0.1", str(s.port), str(rate), str(seconds), "64", targets]
+        out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120).stdout
+        for line in out.splitlines():
+            print(f"rate_{rate}_{s.name}_{line}")
+    sys.stdout.flush()
+
+
 def idle_connections(server, count):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count + 100:
@@ -207,6 +223,7 @@ def main():
                     r"(\d+) succeeded",
                     args.rounds,
                 )
+            fixed_rate(servers, f"{args.build}/bench/http/rate_load", d, 10000, args.seconds)
             idle_connections(servers[0], args.idle)
         finally:
             for s in servers:

@@ -274,6 +274,28 @@ static void test_a_request_gets_its_answer_id_metrics_and_log_line(void **state)
     free(text);
 }
 
+static void test_promtool_finds_nothing_to_say_about_the_metrics(void **state)
+{
+    fixture *f = *state;
+    if (access("/usr/bin/promtool", X_OK) != 0)
+        skip();
+    const char *at = start(f, NULL, NULL);
+    free(get(at, "/", ""));
+    free(get(at, "/nowhere", ""));
+    char *text = get(at, "/metrics", ""), *body = strstr(text, "\r\n\r\n") + 4;
+    char command[160];
+    snprintf(command, sizeof(command), "/usr/bin/promtool check metrics >%s 2>&1", f->path);
+    FILE *tool = popen(command, "we");
+    assert_non_null(tool);
+    fwrite(body, 1, strlen(body), tool);
+    int status = pclose(tool);
+    if (status != 0) {
+        char *said = access_log(f);
+        fail_msg("promtool: %s", said);
+    }
+    free(text);
+}
+
 static void test_a_sane_id_is_taken_and_any_other_replaced(void **state)
 {
     fixture *f = *state;
@@ -737,6 +759,7 @@ int main(void)
         TEST(test_a_second_signal_ends_it_at_once),
         TEST(test_a_wrong_flag_exits_2_and_a_wrong_setting_1),
         TEST(test_a_request_gets_its_answer_id_metrics_and_log_line),
+        TEST(test_promtool_finds_nothing_to_say_about_the_metrics),
         TEST(test_a_sane_id_is_taken_and_any_other_replaced),
         TEST(test_parameters_queries_and_bodies_reach_the_handler),
         TEST(test_what_no_route_fits_is_answered),
