@@ -1,9 +1,15 @@
-/* sock.c - socket calls and their fault plan. */
+/* sock.c - socket calls and their fault plan.
+ *
+ * The two hot calls go to the kernel without libc's wrappers: in a program with threads these make
+ * every call a cancellation point, which costs some 3 % of a small request's time, and nothing here
+ * is ever cancelled. */
 #include "base/sock.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 
@@ -66,7 +72,7 @@ ssize_t sx_sock_read(int fd, void *out, size_t cap)
     }
     ssize_t got;
     do {
-        got = recv(fd, out, cap, 0);
+        got = syscall(SYS_recvfrom, fd, out, cap, 0, NULL, NULL);
     } while (got < 0 && errno == EINTR);
     return counted(got);
 }
@@ -81,7 +87,7 @@ ssize_t sx_sock_write(int fd, const void *data, size_t len)
     }
     ssize_t sent;
     do {
-        sent = send(fd, data, len, MSG_NOSIGNAL);
+        sent = syscall(SYS_sendto, fd, data, len, MSG_NOSIGNAL, NULL, 0);
     } while (sent < 0 && errno == EINTR);
     return counted(sent);
 }
