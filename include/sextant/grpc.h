@@ -22,7 +22,8 @@
 
 SX_BEGIN_DECLS
 
-/* clang-format off: it indents this list one step more each time */
+/* The formatter would indent this list one step more each time. */
+/* clang-format off */
 #define SX_GRPC_STATUS_LIST(X) \
     X(OK, 0) X(CANCELLED, 1) X(UNKNOWN, 2) X(INVALID_ARGUMENT, 3) X(DEADLINE_EXCEEDED, 4) \
     X(NOT_FOUND, 5) X(ALREADY_EXISTS, 6) X(PERMISSION_DENIED, 7) X(RESOURCE_EXHAUSTED, 8) \
