@@ -94,6 +94,7 @@ typedef struct sx_config sx_config;
  *              *out is NULL and the structures hold whatever was right; SX_ENOMEM */
 sx_status sx_config_load(const sx_config_options *options, sx_config **out, sx_buf *problems);
 
+/* Frees it and all that its structures point to. NULL is allowed. */
 void sx_config_free(sx_config *c);
 
 /* The path of the file that was read; NULL if none was. */

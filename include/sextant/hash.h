@@ -13,6 +13,7 @@ SX_BEGIN_DECLS
 /* XXH3_64bits_withSeed of the bytes. Source: the xxHash specification, XXH3. */
 uint64_t sx_hash_bytes(const void *data, size_t len, uint64_t seed);
 
+/* The same of a view. */
 static inline uint64_t sx_hash(sx_str s, uint64_t seed)
 {
     return sx_hash_bytes(s.data, s.len, seed);

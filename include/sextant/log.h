@@ -80,6 +80,7 @@ typedef struct sx_log_counts {
     uint64_t written_bytes; /* by the writer */
     uint64_t write_errors;
 } sx_log_counts;
+/* What the log has done so far. Any thread. */
 sx_log_counts sx_log_counts_of(const sx_log *log);
 
 /* ---- loggers ---- */
@@ -129,17 +130,21 @@ typedef struct sx_field {
     };
 } sx_field;
 
+/* Fields by the type of their value: text, a trusted NUL-terminated text, whole numbers. Key and text
+ * are borrowed until the record is written. */
 static inline sx_field sx_field_str(const char *key, sx_str value)
 {
     sx_field f = {key, SX_FIELD_STR, {value}};
     return f;
 }
 
+/* A NUL-terminated text. */
 static inline sx_field sx_field_z(const char *key, const char *value)
 {
     return sx_field_str(key, sx_str_z(value));
 }
 
+/* A signed whole number. */
 static inline sx_field sx_field_i64(const char *key, int64_t value)
 {
     sx_field f = sx_field_z(key, "");
@@ -148,6 +153,7 @@ static inline sx_field sx_field_i64(const char *key, int64_t value)
     return f;
 }
 
+/* An unsigned whole number. */
 static inline sx_field sx_field_u64(const char *key, uint64_t value)
 {
     sx_field f = sx_field_z(key, "");

@@ -181,11 +181,17 @@ void sx_service_free(sx_service *s);
  * there is none. */
 const char *sx_service_address(const sx_service *s, const char *proto);
 
+/* What a service is made of; each lives as long as it does. Any thread. */
 const sx_service_def *sx_service_def_of(const sx_service *s);
+/* Its registry. */
 sx_metrics *sx_service_metrics(const sx_service *s);
+/* Its event log. */
 sx_log *sx_service_log(const sx_service *s);
-sx_logger *sx_service_logger(const sx_service *s); /* the root one */
+/* That log's root logger. */
+sx_logger *sx_service_logger(const sx_service *s);
+/* The settings in force. */
 const sx_config *sx_service_config(const sx_service *s);
+/* The clock it was given. */
 const sx_clock *sx_service_clock(const sx_service *s);
 
 /* The loops, once started: 0 to count - 1. For posting work. */

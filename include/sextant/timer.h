@@ -49,6 +49,7 @@ void sx_timer_start(sx_timers *t, sx_timer *timer, int64_t delay_ms);
 /* Stops it; of a stopped one: does nothing. */
 void sx_timer_stop(sx_timers *t, sx_timer *timer);
 
+/* Whether it waits to be called. */
 static inline bool sx_timer_running(const sx_timer *timer)
 {
     return timer->place != 0;

@@ -56,7 +56,7 @@ struct sx_loop {
     size_t scratch_len, cipher_len;
     struct sx_stream *scratch_owner, *cipher_owner;
     sx_list streams; /* all that live on this loop */
-    sx_list pending;               /* streams that owe an event which no socket will bring */
+    sx_list pending; /* streams that owe an event which no socket will bring */
     bool freeing;
 };
 

@@ -276,14 +276,10 @@ void sx_log_reopen(sx_log *log)
 
 bool sx_log_flush(sx_log *log, uint32_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until); /* what pthread_cond_timedwait compares with */
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    /* What pthread_cond_timedwait compares with is the system's monotonic clock, whatever clock the
+     * log was given. */
+    int64_t until_ns = sx_clock_mono_ns(sx_clock_system()) + (int64_t)ms * 1000000;
+    struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
     pthread_mutex_lock(&log->flush_lock);
     uint64_t mine = ++log->flush_asked;
     uint64_t one = 1;

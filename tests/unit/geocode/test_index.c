@@ -12,6 +12,15 @@
 #include "fixture.h"
 #include "geocode/index/reader.h"
 #include "geocode/reverse/reverse.h"
+#include <sextant/random.h>
+
+/* Seeded by each test, so that a failure comes again. */
+static sx_random dice;
+
+static int roll(void)
+{
+    return (int)(sx_random_u64(&dice) >> 33);
+}
 
 static geo_index *tiny;
 
@@ -293,13 +302,13 @@ static void test_random_damage_is_harmless(void **state)
     sx_error err;
     read_tiny(&b);
     sx_buf_init(&damaged, 0);
-    srand(11);
+    sx_random_seed(&dice, 11);
     for (int round = 0; round < 3000; round++) {
         sx_buf_clear(&damaged);
         sx_buf_bytes(&damaged, b.data, b.len);
-        for (int n = rand() % 30 + 1; n > 0; n--)
-            damaged.data[GEO_HEADER_BYTES + (size_t)rand() % (b.len - GEO_HEADER_BYTES)] =
-                (char)rand();
+        for (int n = roll() % 30 + 1; n > 0; n--)
+            damaged.data[GEO_HEADER_BYTES + (size_t)roll() % (b.len - GEO_HEADER_BYTES)] =
+                (char)roll();
         geo_index *ix = NULL;
         if (geo_index_open_memory(damaged.data, damaged.len, &ix, &err) != SX_OK)
             continue;

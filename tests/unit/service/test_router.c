@@ -8,6 +8,15 @@
 
 #include "base/fault.h"
 #include "service/router.h"
+#include <sextant/random.h>
+
+/* Seeded by each test, so that a failure comes again. */
+static sx_random dice;
+
+static int roll(void)
+{
+    return (int)(sx_random_u64(&dice) >> 33);
+}
 
 static void nothing(sx_request *r, void *ctx)
 {
@@ -245,30 +254,30 @@ static void test_it_agrees_with_a_naive_matcher(void **state)
 {
     static const char *const PIECES[] = {"a", "b", "ab", "abc", ":x", ":x", "", "b:c"};
     fixture *f = *state;
-    srand(11);
+    sx_random_seed(&dice, 11);
     for (int round = 0; round < 300; round++) {
         char patterns[40][64];
         sx_route routes[40];
         size_t count = 0;
-        while (count < 1 + (size_t)(rand() % 30)) {
+        while (count < 1 + (size_t)(roll() % 30)) {
             char *p = patterns[count];
             size_t len = 0;
-            int segments = 1 + rand() % 4, params = 0;
+            int segments = 1 + roll() % 4, params = 0;
             for (int i = 0; i < segments; i++) {
-                const char *piece = PIECES[(size_t)rand() % SX_COUNT_OF(PIECES)];
+                const char *piece = PIECES[(size_t)roll() % SX_COUNT_OF(PIECES)];
                 if (piece[0] == ':')
                     len += (size_t)snprintf(p + len, 64 - len, "/:p%d", params++);
                 else
                     len += (size_t)snprintf(p + len, 64 - len, "/%s", piece);
             }
-            if (rand() % 6 == 0)
+            if (roll() % 6 == 0)
                 snprintf(p + len, 64 - len, "/*");
-            routes[count] = (sx_route){rand() % 4 ? SX_GET : SX_POST, p, nothing};
+            routes[count] = (sx_route){roll() % 4 ? SX_GET : SX_POST, p, nothing};
             sx_router *router;
             if (sx_router_new(routes, count + 1, SX_SLASH_STRICT, &router, NULL) == SX_OK) {
                 sx_router_free(router);
                 count++;
-            } else if (rand() % 3 == 0) {
+            } else if (roll() % 3 == 0) {
                 break; /* the same again: enough of this table */
             }
         }
@@ -278,10 +287,10 @@ static void test_it_agrees_with_a_naive_matcher(void **state)
         for (int i = 0; i < 60; i++) {
             char path[64];
             size_t len = 0;
-            for (int k = 1 + rand() % 5; k > 0; k--)
+            for (int k = 1 + roll() % 5; k > 0; k--)
                 len += (size_t)snprintf(path + len, sizeof(path) - len, "/%s",
-                                        PIECES[(size_t)rand() % SX_COUNT_OF(PIECES)]);
-            int method = rand() % 2 ? SX_GET : SX_POST;
+                                        PIECES[(size_t)roll() % SX_COUNT_OF(PIECES)]);
+            int method = roll() % 2 ? SX_GET : SX_POST;
             size_t best = SIZE_MAX;
             bool other = false;
             char best_rank[64] = "", rank[64];

@@ -11,6 +11,15 @@
 #include <sextant/metrics.h>
 
 #include "base/fault.h"
+#include <sextant/random.h>
+
+/* Seeded by each test, so that a failure comes again. */
+static sx_random dice;
+
+static int roll(void)
+{
+    return (int)(sx_random_u64(&dice) >> 33);
+}
 
 static sx_metrics *registry(void)
 {
@@ -128,7 +137,7 @@ static void test_buckets_agree_with_a_plain_search(void **state)
                                      {1, 1.0000001, 1.0000002, 1.5, 2, 2.1},
                                      {1e-300, 1e-200, 1, 1e100, 1e200, 1e300},
                                      {1, 2, 4, 8, 16, 32}};
-    srand(7);
+    sx_random_seed(&dice, 7);
     for (size_t set = 0; set < SX_COUNT_OF(SETS); set++) {
         sx_metrics *m = registry();
         const double *bounds = SETS[set];
@@ -140,9 +149,9 @@ static void test_buckets_agree_with_a_plain_search(void **state)
         sx_histogram *h = sx_metric_histogram(took, NULL, 0);
         uint64_t expected[7] = {0};
         for (int i = 0; i < 20000; i++) {
-            double v = (rand() % 4001 - 500) / 1000.0 * bounds[rand() % 6];
+            double v = (roll() % 4001 - 500) / 1000.0 * bounds[roll() % 6];
             if (i % 5 == 0)
-                v = bounds[rand() % 6];
+                v = bounds[roll() % 6];
             else if (i % 97 == 0)
                 v = i % 2 ? NAN : INFINITY;
             size_t at = 0;
