@@ -21,11 +21,50 @@ static http2_stream *stream_of(nghttp2_session *session, int32_t id)
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
+/* ---- refused blocks ---- */
+
+static void stop_header_timer(http2_conn *c)
+{
+    c->block_refused = false;
+    sx_timer_stop(sx_loop_timers(c->server->loop), &c->header_timer);
+}
+
+/* The stream goes, the connection stays, and with it the wait for the rest of the field block, if
+ * frames of it are still to come. nghttp2 only decodes those and says nothing at their end; but no
+ * other frame may come between, so the answer to a PING tells that they have come. */
+static int refuse_block(http2_conn *c, const nghttp2_frame *frame)
+{
+    if (frame->hd.flags & NGHTTP2_FLAG_END_HEADERS)
+        stop_header_timer(c);
+    else if (nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL) == 0)
+        c->block_refused = true;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+void http2_head_begin_frame(http2_conn *c)
+{
+    if (c->block_refused)
+        stop_header_timer(c);
+}
+
+/* What nghttp2 refuses by itself: fields that contradict each other, or miss. */
+int http2_on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                           void *ctx)
+{
+    (void)session, (void)error;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        refuse_block(ctx, frame);
+    return 0;
+}
+
+/* ---- nghttp2's callbacks ---- */
+
 int http2_on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
     http2_conn *c = ctx;
     if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
+    c->block_refused = false;
     sx_timer_start(sx_loop_timers(c->server->loop), &c->header_timer,
                    c->server->options.limits.header_ms_max);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
@@ -36,11 +75,11 @@ int http2_on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
     if (c->stream_count >= 2 * c->server->options.limits.streams_max) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                   NGHTTP2_REFUSED_STREAM);
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return refuse_block(c, frame);
     }
     http2_stream *s = http2_stream_new(c, frame->hd.stream_id);
     if (!s)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return refuse_block(c, frame);
     nghttp2_session_set_stream_user_data(session, s->id, s);
     c->open_count++;
     sx_timer_stop(sx_loop_timers(c->server->loop), &c->idle_timer);
@@ -119,18 +158,18 @@ int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const 
 
     sx_str n = sx_str_of(name, name_len), v = sx_str_of(value, value_len);
     sx_status st = n.len && n.data[0] == ':' ? take_pseudo(s, n, v) : take_field(s, n, v);
-    return st == SX_OK ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return st == SX_OK ? 0 : refuse_block(c, frame);
 }
 
 int http2_on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
                             const uint8_t *name, size_t name_len, const uint8_t *value,
                             size_t value_len, uint8_t flags, void *ctx)
 {
-    (void)name, (void)name_len, (void)value, (void)value_len, (void)flags, (void)ctx;
+    (void)name, (void)name_len, (void)value, (void)value_len, (void)flags;
     /* nghttp2 would drop the field and go on; RFC 9113, section 8.2.1, calls the request malformed. */
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                               NGHTTP2_PROTOCOL_ERROR);
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return refuse_block(ctx, frame);
 }
 
 /* Clients may send a cookie in pieces so that HPACK finds them again; a reader wants one field. RFC

@@ -197,6 +197,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     if (head->type != NGHTTP2_HEADERS && head->type != NGHTTP2_CONTINUATION &&
         head->type != NGHTTP2_WINDOW_UPDATE && head->type != NGHTTP2_RST_STREAM && !bears_data)
         count_control(c);
+    if (head->type != NGHTTP2_CONTINUATION)
+        http2_head_begin_frame(c);
     if (goes_back(c, head))
         http2_conn_terminate(c, NGHTTP2_PROTOCOL_ERROR, "a stream number that went back");
     return c->dead ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -455,6 +457,7 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, http2_on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, http2_on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(cb, http2_on_invalid_header);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, http2_on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);

@@ -61,7 +61,8 @@ typedef struct http2_conn {
     bool goaway_due;      /* the PING that follows the shutdown notice was not answered yet */
     sx_timer flush_timer; /* http2_output */
     sx_timer idle_timer;
-    sx_timer header_timer;
+    sx_timer header_timer; /* runs while a field block comes in */
+    bool block_refused; /* what is left of that block is only decoded: no callback tells its end */
     int64_t abuse_since_ms; /* both counts begin again 10 s after this */
     uint32_t reset_count;
     uint32_t control_count;
@@ -139,6 +140,11 @@ int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const 
 int http2_on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
                             const uint8_t *name, size_t name_len, const uint8_t *value,
                             size_t value_len, uint8_t flags, void *ctx);
+int http2_on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                           void *ctx);
+
+/* A frame begins that is not the rest of a refused block: the wait for that has ended. */
+void http2_head_begin_frame(http2_conn *c);
 
 /* The head is whole: calls the handler, or answers a rejection. */
 void http2_head_finish(http2_stream *s);

@@ -238,7 +238,6 @@ def test_a_broken_connection_is_told_goaway(hello, name):
     assert greets(hello)
 
 
-@known_fault("a refused field block leaves the header timer running (lib/net/http2_head.c)")
 def test_a_broken_request_does_not_end_the_connection_later(start_hello):
     service = start_hello(HELLO_HTTP_HEADER_MS_MAX="200ms", HELLO_HTTP_IDLE_MS_MAX="1500ms")
     with Http2(service) as client:
@@ -246,7 +245,6 @@ def test_a_broken_request_does_not_end_the_connection_later(start_hello):
         assert error_code(client.find(GOAWAY)) == 0, "the idle time-out must end it, not the header's"
 
 
-@known_fault("the RST_STREAM behind it makes nghttp2 drop our answer (http2_stream_answer, lib/net/http2_reply.c)")
 @pytest.mark.parametrize("what", ["431", "400", "408"])
 def test_a_refusal_is_seen_while_the_body_is_open(start_hello, what):
     service = start_hello(HELLO_HTTP_BODY_MS_MAX="200ms")
@@ -467,14 +465,13 @@ def test_an_index_may_be_replaced_and_removed_while_served(sextant, sextant_bin,
     assert curl(server.url(PROBES[0])) == before
 
 
-@known_fault("SIGBUS ends the process without a word when the mapped index is cut")
-def test_an_index_cut_while_served_ends_no_process(spawn, sextant_bin, small_index):
+def test_an_index_cut_while_served_ends_with_a_reason(spawn, sextant_bin, small_index):
     server = spawn(sextant_bin, "geocode", "serve", "--index", small_index, "--listen", "127.0.0.1:0")
     ready = wait_for(lambda: next(filter(None, map(READY.match, server.stderr().splitlines())), None), 10, "ready")
     os.truncate(small_index, 8192)
     run("curl", "-s", f"http://{ready.group(2).split('=')[1]}{PROBES[0]}", check=False)
-    with pytest.raises(TimeoutError):
-        server.wait(1)
+    assert server.wait(10 * SLOWER) != 0
+    assert f"the index {small_index} was cut" in server.stderr() and "geocode import" in server.stderr()
 
 
 def test_imports_into_one_place_do_not_mix(sextant_bin, source, tmp_path):
@@ -505,7 +502,6 @@ def test_hostile_sources_are_refused_and_the_index_stays(sextant_bin, small_inde
     assert small_index.read_bytes() == before
 
 
-@known_fault("a source without a document is imported and replaces the index")
 def test_an_empty_source_does_not_replace_an_index(sextant_bin, small_index, tmp_path):
     empty = tmp_path / "empty.ndjson"
     empty.touch()
@@ -514,14 +510,12 @@ def test_an_empty_source_does_not_replace_an_index(sextant_bin, small_index, tmp
     assert small_index.read_bytes() == before
 
 
-@known_fault("the output may be a source, which is then overwritten")
 def test_an_import_does_not_overwrite_its_source(sextant_bin, source):
     before = source.read_bytes()
     assert import_into(sextant_bin, source, source).returncode != 0
     assert source.read_bytes() == before
 
 
-@known_fault("the sources are opened twice (total_bytes, geocode/import/import.c), which a FIFO does not bear")
 def test_a_fifo_is_a_source(sextant_bin, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -483,6 +483,48 @@ static void test_header_limits(void **state)
     close_wire(&w);
 }
 
+/* A refusal is an answer, and the RST_STREAM that spares us the body comes behind it: RFC 9113,
+ * section 8.1. */
+static void test_refusals_are_seen_while_the_body_is_open(void **state)
+{
+    static const char *const WANT[] = {"431", "400", "414"};
+    char path[17001];
+    (void)state;
+    memset(path, 'a', sizeof(path) - 1);
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    for (int what = 0; what < 3; what++) {
+        wire w;
+        sx_buf block;
+        open_wire(&w, NULL);
+        sx_buf_init(&block, 0);
+        request_block(&block, "POST", what == 2 ? path : "/");
+        for (int i = 0; what == 0 && i < 200; i++)
+            add_field(&block, "x", "y");
+        if (what == 1)
+            add_field(&block, "host", "other.test");
+        sx_str text = sx_buf_view(&block);
+        add_frame(&w, HEADERS, 0, 1, sx_str_first(text, 100));
+        for (text = sx_str_from(text, 100); text.len > 16000; text = sx_str_from(text, 16000))
+            add_frame(&w, CONTINUATION, 0, 1, sx_str_first(text, 16000));
+        add_frame(&w, CONTINUATION, END_HEADERS, 1, text);
+        add_request(&w, 3, "GET", "/", END_HEADERS | END_STREAM, NULL, NULL);
+        flush(&w);
+        size_t before = w.at;
+        expect_status(&w, 1, WANT[what]);
+        expect_rst(&w, 1, NO_ERROR);
+        w.at = before;
+        expect_status(&w, 3, "200");
+        assert_int_equal(w.f.handled, 1);
+        add_frame(&w, DATA, END_STREAM, 1, SX_STR("crossed the answer"));
+        add_request(&w, 5, "GET", "/", END_HEADERS | END_STREAM, NULL, NULL);
+        flush(&w);
+        expect_status(&w, 5, "200");
+        sx_buf_done(&block);
+        close_wire(&w);
+    }
+}
+
 static void test_continuation_flood_ends_the_connection(void **state)
 {
     wire w;
@@ -590,6 +632,61 @@ static void test_slow_head_and_idle_connections_end(void **state)
     close_wire(&w);
 }
 
+/* Whoever refuses the block, its time-out ends with it and not the connection. */
+static void test_refused_block_does_not_end_the_connection_later(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } CASES[] = {{"bad name", "a"}, {":path", "/again"}, {"connection", "close"}, {NULL, NULL}};
+    (void)state;
+    for (size_t i = 0; i < 2 * SX_COUNT_OF(CASES); i++) {
+        wire w;
+        sx_buf block;
+        bool is_cut = i % 2 == 1;
+        const char *name = CASES[i / 2].name;
+        open_wire(&w, NULL);
+        sx_buf_init(&block, 0);
+        if (name) {
+            request_block(&block, "GET", "/");
+            add_field(&block, name, CASES[i / 2].value);
+        } else {
+            add_field(&block, ":method", "GET"); /* and nothing else */
+        }
+        add_frame(&w, HEADERS, END_STREAM | (is_cut ? 0 : END_HEADERS), 1, sx_buf_view(&block));
+        flush(&w);
+        if (is_cut) { /* what follows is decoded, in its time */
+            http_fixture_wait(&w.f, 9999);
+            sx_buf_clear(&block);
+            add_field(&block, "x", "y");
+            add_frame(&w, CONTINUATION, END_HEADERS, 1, sx_buf_view(&block));
+            add_frame(&w, PING, ACK, 0, SX_STR("\0\0\0\0\0\0\0\0"));
+            flush(&w);
+        }
+        expect_rst(&w, 1, PROTOCOL_ERROR);
+        http_fixture_wait(&w.f, 20000);
+        add_request(&w, 3, "GET", "/", END_HEADERS | END_STREAM, NULL, NULL);
+        flush(&w);
+        expect_status(&w, 3, "200");
+        assert_int_equal(w.closed, 0);
+        sx_buf_done(&block);
+        close_wire(&w);
+    }
+}
+
+static void test_refused_block_that_does_not_end_ends_the_connection(void **state)
+{
+    wire w;
+    (void)state;
+    open_wire(&w, NULL);
+    add_request(&w, 1, "GET", "/", END_STREAM, "bad name", "a"); /* no END_HEADERS */
+    add_frame(&w, CONTINUATION, 0, 1, SX_STR(""));
+    flush(&w);
+    http_fixture_wait(&w.f, 10000);
+    receive(&w);
+    expect_goaway(&w, CALM);
+    close_wire(&w);
+}
+
 static void test_slow_body_is_408(void **state)
 {
     wire w;
@@ -606,6 +703,7 @@ static void test_slow_body_is_408(void **state)
     http_fixture_wait(&w.f, 1);
     receive(&w);
     expect_status(&w, 1, "408");
+    expect_rst(&w, 1, NO_ERROR);
     assert_int_equal(w.f.done, 1);
     assert_int_equal(w.f.cut_short, 1);
     close_wire(&w);
@@ -840,11 +938,14 @@ int main(void)
         cmocka_unit_test(test_window_violation_ends_it),
         cmocka_unit_test(test_window_stays_shut_until_somebody_reads),
         cmocka_unit_test(test_header_limits),
+        cmocka_unit_test(test_refusals_are_seen_while_the_body_is_open),
         cmocka_unit_test(test_continuation_flood_ends_the_connection),
         cmocka_unit_test(test_rapid_resets_end_the_connection),
         cmocka_unit_test(test_resets_that_we_are_made_to_send_count_too),
         cmocka_unit_test(test_control_floods_end_the_connection),
         cmocka_unit_test(test_slow_head_and_idle_connections_end),
+        cmocka_unit_test(test_refused_block_does_not_end_the_connection_later),
+        cmocka_unit_test(test_refused_block_that_does_not_end_ends_the_connection),
         cmocka_unit_test(test_slow_body_is_408),
         cmocka_unit_test(test_reply_that_nobody_takes_is_reset),
         cmocka_unit_test(test_window_updates_let_the_reply_go_on),
