@@ -5,6 +5,7 @@
 #include <sextant/json.h>
 
 #include "geocode/import/document.h"
+#include "geocode/import/paths.h"
 
 enum { REPORT_EVERY_MS = 100, DOCUMENTS_A_LOOK = 256, ARENA_BYTES = 1 << 16 };
 
@@ -17,6 +18,7 @@ typedef struct job {
     const sx_clock *clock;
     int64_t began_ms, reported_ms;
     uint64_t bytes_before; /* of the files that are done */
+    char output[GEO_PATH_BYTES];
     geo_import_progress progress;
 } job;
 
@@ -166,22 +168,6 @@ static sx_status import_file(job *j, const geo_import_input *in, sx_error *err)
     return status;
 }
 
-/* The sum of the files' sizes; 0 if one of them has none, or cannot be opened (which the import
- * itself will report). */
-static uint64_t total_bytes(const geo_import_options *o)
-{
-    uint64_t total = 0;
-    for (size_t i = 0; i < o->input_count; i++) {
-        sx_packed_file *file = sx_packed_file_open(o->inputs[i].path, NULL, NULL);
-        uint64_t size = file ? sx_packed_file_size(file) : 0;
-        sx_packed_file_close(file);
-        if (size == 0)
-            return 0;
-        total += size;
-    }
-    return total;
-}
-
 static bool write_step(void *context, uint32_t step, uint32_t steps)
 {
     job *j = context;
@@ -190,16 +176,34 @@ static bool write_step(void *context, uint32_t step, uint32_t steps)
     return report(j, GEO_IMPORT_WRITING, true);
 }
 
+/* An index of nothing is a mistake somewhere before us, such as a download that failed: it must not
+ * take the place of a good one. */
+static sx_status check_not_empty(const job *j, sx_error *err)
+{
+    const geo_import_options *o = j->options;
+    uint32_t documents;
+    uint64_t numbers;
+    geo_builder_counts(j->builder, &documents, &numbers);
+    if (documents > 0)
+        return SX_OK;
+    if (o->input_count == 1)
+        return sx_fail(err, SX_EINVAL, "no document in %s; nothing was written", o->inputs[0].path);
+    return sx_fail(err, SX_EINVAL, "no document in %s and %zu more; nothing was written",
+                   o->inputs[0].path, o->input_count - 1);
+}
+
 static sx_status run(job *j, sx_error *err)
 {
     sx_status status = report(j, GEO_IMPORT_READING, true) ? SX_OK : canceled(err);
     for (size_t i = 0; status == SX_OK && i < j->options->input_count; i++)
         status = import_file(j, &j->options->inputs[i], err);
+    if (status == SX_OK)
+        status = check_not_empty(j, err);
     if (status != SX_OK)
         return status;
     if (j->progress.bytes_total == 0)
         j->progress.bytes_total = j->progress.bytes_done;
-    status = geo_builder_write(j->builder, j->options->output, write_step, j, err);
+    status = geo_builder_write(j->builder, j->output, write_step, j, err);
     if (status == SX_OK)
         (void)report(j, GEO_IMPORT_DONE, true); /* it is done: nothing is left to stop */
     return status;
@@ -211,7 +215,10 @@ sx_status geo_import(const geo_import_options *options, geo_import_progress *sum
         return sx_fail(err, SX_EINVAL, "no file to import was named");
     job j = {.options = options,
              .clock = options->clock ? options->clock : sx_clock_system(),
-             .progress = {.bytes_total = total_bytes(options)}};
+             .progress = {.bytes_total = geo_paths_bytes(options)}};
+    sx_status status = geo_paths_check(options, j.output, err);
+    if (status != SX_OK)
+        return status;
     set_limits(&j, &options->limits);
     j.began_ms = sx_clock_mono_ms(j.clock);
     geo_build_options build = {options->filters, options->filters ? options->filter_count : 0};
@@ -219,7 +226,7 @@ sx_status geo_import(const geo_import_options *options, geo_import_progress *sum
     if (!j.builder)
         return err ? err->status : SX_ENOMEM;
     sx_arena_init(&j.arena, ARENA_BYTES, 0);
-    sx_status status = run(&j, err);
+    status = run(&j, err);
     sx_arena_done(&j.arena);
     geo_builder_free(j.builder);
     if (summary)

@@ -52,7 +52,7 @@ typedef struct geo_import_limits {
 typedef struct geo_import_options {
     const geo_import_input *inputs;
     size_t input_count;    /* at least 1 */
-    const char *output;    /* NUL-terminated */
+    const char *output;    /* NUL-terminated; of a symbolic link, the target is replaced */
     const sx_str *filters; /* properties to filter by; NULL: type, postcode, citycode */
     uint32_t filter_count;
     geo_import_limits limits;
@@ -63,7 +63,8 @@ typedef struct geo_import_options {
 
 /* Imports. `summary` (may be NULL) gets the last progress.
  *   errors  SX_EFORMAT, SX_ELIMIT, SX_EINVAL name file, line and byte; SX_EUNSUPPORTED for a file
- *           that is no NDJSON; SX_ENOTFOUND, SX_EIO, SX_ENOMEM, SX_ECANCELED, SX_REFUSED (another
+ *           that is no NDJSON; SX_EINVAL if there is no document in the files, or the output is no
+ *           regular file or one of the inputs; SX_ENOTFOUND, SX_EIO, SX_ENOMEM, SX_ECANCELED, SX_REFUSED (another
  *           import writes the same output). After any of them an index that was at `output` before
  *           is still there, untouched. */
 sx_status geo_import(const geo_import_options *options, geo_import_progress *summary,

@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -234,6 +237,119 @@ static void test_a_full_disk_leaves_the_old_index(void **state)
     assert_true(failed >= 3);
 }
 
+static uint32_t documents_at(const char *path)
+{
+    geo_index *ix = NULL;
+    geo_stat stat;
+    sx_error err = {0};
+    if (geo_index_open(path, &ix, &err) != SX_OK)
+        fail_msg("%s", err.message);
+    geo_index_stat(ix, &stat);
+    geo_index_close(ix);
+    return stat.documents;
+}
+
+static sx_status import_path(const char *path, const char *output, sx_error *err)
+{
+    geo_import_input input = {.path = path};
+    return geo_import(&(geo_import_options){.inputs = &input, .input_count = 1, .output = output},
+                      NULL, err);
+}
+
+static void test_no_document_leaves_the_old_index(void **state)
+{
+    (void)state;
+    sx_error err;
+    sx_buf packed;
+    sx_buf_init(&packed, 0);
+    assert_int_equal(sx_compress(SX_CODEC_GZIP, SX_STR(""), 6, &packed, &err), SX_OK);
+    assert_int_equal(fixture_import("kept.geo", fixture_first_line(), &err), SX_OK);
+    check_refused(SX_STR(""), SX_EINVAL, "no document in ");
+    const sx_str EMPTY[] = {SX_STR(""), SX_STR("\n\n"), SX_STR("\xEF\xBB\xBF"),
+                            sx_buf_view(&packed)};
+    for (size_t i = 0; i < SX_COUNT_OF(EMPTY); i++) {
+        assert_int_equal(fixture_import("kept.geo", EMPTY[i], &err), SX_EINVAL);
+        assert_int_equal(documents_at(fixture_path("kept.geo")), 1);
+    }
+    sx_buf_done(&packed);
+    geo_import_input inputs[] = {{.path = fixture_write("none.ndjson", SX_STR(""))},
+                                 {.path = fixture_write("input.ndjson", fixture_first_line())}};
+    geo_import_options o = {.inputs = inputs, .input_count = 2, .output = fixture_path("kept.geo")};
+    assert_int_equal(geo_import(&o, NULL, &err), SX_OK); /* one file of two has one */
+}
+
+static void test_a_source_is_never_the_output(void **state)
+{
+    (void)state;
+    sx_error err;
+    char source[256], other[256], growing[256];
+    (void)snprintf(growing, sizeof(growing), "%s", fixture_write("grow.tmp", fixture_first_line()));
+    (void)snprintf(source, sizeof(source), "%s", fixture_write("own.ndjson", fixture_first_line()));
+    (void)snprintf(other, sizeof(other), "%s", fixture_path("other"));
+    assert_int_equal(import_path(source, source, &err), SX_EINVAL);
+    assert_non_null(strstr(err.message, "name another output"));
+    assert_int_equal(symlink(source, other), 0);
+    assert_int_equal(import_path(source, other, &err), SX_EINVAL);
+    assert_int_equal(import_path(other, source, &err), SX_EINVAL);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(link(source, other), 0);
+    assert_int_equal(import_path(source, other, &err), SX_EINVAL);
+    assert_int_equal(import_path(growing, fixture_path("grow"), &err), SX_EINVAL);
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    assert_int_equal(sx_file_read(source, 0, &text, &err), SX_OK);
+    assert_true(sx_str_eq(sx_buf_view(&text), fixture_first_line()));
+    sx_buf_done(&text);
+}
+
+static void test_only_a_regular_file_is_replaced(void **state)
+{
+    (void)state;
+    sx_error err;
+    struct stat info;
+    char source[256], at[256], target[256];
+    (void)snprintf(source, sizeof(source), "%s", fixture_write("one.ndjson", fixture_first_line()));
+    (void)snprintf(at, sizeof(at), "%s", fixture_path("special"));
+    (void)snprintf(target, sizeof(target), "%s", fixture_path("target.geo"));
+    assert_int_equal(import_path(source, "/dev/null", &err), SX_EINVAL);
+    assert_int_equal(import_path(source, fixture_folder(), &err), SX_EINVAL);
+    assert_non_null(strstr(err.message, "a folder"));
+    assert_int_equal(mkfifo(at, 0600), 0);
+    assert_int_equal(import_path(source, at, &err), SX_EINVAL);
+    assert_int_equal(unlink(at), 0);
+
+    assert_int_equal(symlink(target, at), 0);
+    assert_int_equal(import_path(source, at, &err), SX_EINVAL);
+    assert_non_null(strstr(err.message, "leads nowhere"));
+    assert_int_equal(fixture_import("target.geo", sx_str_z(TINY), &err), SX_OK);
+    assert_int_equal(import_path(source, at, &err), SX_OK);
+    assert_int_equal(lstat(at, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(documents_at(target), 1);
+}
+
+static void test_a_fifo_is_read_once(void **state)
+{
+    (void)state;
+    sx_error err = {0};
+    char fifo[256];
+    (void)snprintf(fifo, sizeof(fifo), "%s", fixture_path("fifo"));
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    pid_t writer = fork();
+    if (writer == 0) {
+        FILE *to = fopen(fifo, "w");
+        bool done = to && fputs(TINY, to) >= 0;
+        _exit(to && fclose(to) == 0 && done ? 0 : 1);
+    }
+    alarm(60); /* a second open would wait for ever */
+    assert_int_equal(import_path(fifo, fixture_path("fifo.geo"), &err), SX_OK);
+    alarm(0);
+    int status = -1;
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_int_equal(status, 0);
+    assert_int_equal(documents_at(fixture_path("fifo.geo")), 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +364,10 @@ int main(void)
         cmocka_unit_test(test_two_sources_keep_their_attributions),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         cmocka_unit_test(test_a_full_disk_leaves_the_old_index),
+        cmocka_unit_test(test_no_document_leaves_the_old_index),
+        cmocka_unit_test(test_a_source_is_never_the_output),
+        cmocka_unit_test(test_only_a_regular_file_is_replaced),
+        cmocka_unit_test(test_a_fifo_is_read_once),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }
