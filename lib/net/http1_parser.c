@@ -140,6 +140,13 @@ sx_method http1_method_of(sx_str token)
     return SX_METHOD_OTHER;
 }
 
+/* Whether a line without an HTTP version is no request at all, rather than one whose target holds a
+ * space: nobody's method, and no path. */
+static SX_COLD bool is_foreign(const http1_head *head)
+{
+    return http1_method_of(head->method_text) == SX_METHOD_OTHER && head->target.data[0] != '/';
+}
+
 /* "HTTP/1.1": checked byte by byte, so that a cut one waits and a wrong one is refused at once. */
 static sx_status read_version(const char *at, const char *end, http1_head *head)
 {
@@ -154,7 +161,7 @@ static sx_status read_version(const char *at, const char *end, http1_head *head)
             return SX_AGAIN;
         if (at[i] != PREFIX[i]) {
             refuse(head, 400, "the request line does not end in an HTTP version");
-            head->is_foreign = true;
+            head->is_foreign = is_foreign(head);
             return SX_EFORMAT;
         }
     }

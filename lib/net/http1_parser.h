@@ -34,8 +34,7 @@ typedef struct http1_head {
     /* After SX_EFORMAT: the answer it deserves and why, static text. */
     int status;
     const char *why;
-    bool
-        is_foreign; /* the request line names no HTTP version: whoever sent it speaks another protocol */
+    bool is_foreign; /* the request line is none of HTTP/1's: whoever sent it speaks otherwise */
 } http1_head;
 
 /* Parses the head that begins at data[0].

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <sextant/mem.h>
@@ -48,7 +49,9 @@ static void drop_data(sx_stream *s, void *ctx, sx_str piece)
 
 static const sx_stream_events NO_EVENTS = {.data = drop_data};
 
-/* One too many: told so, unless TLS stands between. */
+/* One too many: told so, unless TLS stands between. It does not linger, or those refused would hold
+ * the descriptors that the limit saves. What its client has sent is taken first, because closing
+ * over unread input sends RST, which may overtake the answer. */
 static void refuse_busy(sx_http_server *server, int fd, bool is_tls)
 {
     sx_peer peer = {0};
@@ -62,7 +65,9 @@ static void refuse_busy(sx_http_server *server, int fd, bool is_tls)
     }
     sx_http_server_reject(server, sx_stream_peer(s), 503, "too many connections");
     sx_stream_write(s, sx_str_of(BUSY, sizeof(BUSY) - 1));
-    sx_stream_close_lingering(s);
+    char dropped[4096];
+    recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT);
+    sx_stream_close(s);
 }
 
 /* A connection between accept and its protocol: its PROXY header is being read. */

@@ -1,6 +1,7 @@
 /* The HTTP/1.1 server as a client sees it: real sockets, time moved by hand. */
 #include "tests/unit/base/cmocka_all.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -518,6 +519,17 @@ static void test_drain_cuts_at_its_deadline(void **state)
     close(busy);
 }
 
+static int open_descriptors(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
 static void test_too_many_connections_are_told_so(void **state)
 {
     (void)state;
@@ -525,10 +537,18 @@ static void test_too_many_connections_are_told_so(void **state)
     http_fixture_open(&f, &(sx_http_limits){.connections_max = 2, .requests_max = 2});
     int a = http_fixture_connect(&f), b = http_fixture_connect(&f), closed;
     int c = http_fixture_connect(&f);
-    http_fixture_say(&f, c, GET("/"));
     assert_has(http_fixture_read(&f, c, &closed), "HTTP/1.1 503 ");
     assert_int_equal(closed, 1);
     assert_int_equal(sx_http_server_counts(f.server)->connections_refused, 1);
+    int fds[20], before = open_descriptors();
+    for (int i = 0; i < 20; i++) /* who is refused holds no descriptor of ours, however it stays */
+        fds[i] = http_fixture_connect(&f);
+    http_fixture_settle(&f);
+    assert_int_equal(open_descriptors(), before + 20);
+    for (int i = 0; i < 20; i++) {
+        assert_has(http_fixture_read(&f, fds[i], NULL), "HTTP/1.1 503 ");
+        close(fds[i]);
+    }
     http_fixture_say(&f, a, GET("/1") GET("/2") GET("/3"));
     const char *got = http_fixture_read(&f, a, &closed);
     assert_int_equal(count_of(got, "HTTP/1.1 200"), 2);
@@ -537,6 +557,32 @@ static void test_too_many_connections_are_told_so(void **state)
     close(b);
     close(c);
     http_fixture_close(&f);
+}
+
+static void test_space_in_a_target_is_told_so(void **state)
+{
+    static const struct {
+        const char *text, *status; /* NULL: no word, only the end */
+    } CASES[] = {{"GET /search/?q=a b HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+                 {"GET http://a/a b HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+                 {"BREW /a b HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+                 {"GET / \r\n\r\n", "HTTP/1.1 400 "},
+                 {"\x16\x03\x01\x02\x01\x01", "HTTP/1.1 400 "},
+                 {"PRI * HTTX/2.0\r\n\r\nSM\r\n\r\n", NULL},
+                 {"INVALID CONNECTION PREFACE\r\n\r\n", NULL}};
+    http_fixture *f = *state;
+    for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
+        int closed, fd = http_fixture_connect(f);
+        http_fixture_say(f, fd, CASES[i].text);
+        const char *got = http_fixture_read(f, fd, &closed);
+        if (CASES[i].status)
+            assert_has(got, CASES[i].status);
+        else
+            assert_string_equal(got, "");
+        assert_int_equal(closed, 1);
+        close(fd);
+    }
+    assert_int_equal(f->handled, 0);
 }
 
 static void test_torn_sockets_change_nothing(void **state)
@@ -635,6 +681,7 @@ int main(void)
         TEST(test_drain_lets_requests_finish),
         TEST(test_drain_serves_what_has_arrived),
         TEST(test_drain_cuts_at_its_deadline),
+        TEST(test_space_in_a_target_is_told_so),
         TEST(test_torn_sockets_change_nothing),
         TEST(test_reset_after_any_byte_leaks_nothing),
         cmocka_unit_test(test_too_many_connections_are_told_so),
