@@ -6,7 +6,10 @@
 
 enum {
     CHUNK_SIZE,      /* hexadecimal digits */
-    CHUNK_EXTENSION, /* from ';' or white space to CR */
+    CHUNK_BLANKS,    /* behind them: only an extension may follow */
+    CHUNK_EXTENSION, /* from ';' to CR */
+    CHUNK_QUOTED,    /* in a quoted string of it */
+    CHUNK_ESCAPED,   /* behind a backslash in that */
     CHUNK_SIZE_LF,
     CHUNK_DATA,
     CHUNK_DATA_CR,
@@ -51,10 +54,39 @@ static sx_status size_byte(http1_chunks *c, char byte)
     c->is_last = c->left == 0;
     if (byte == '\r')
         c->state = CHUNK_SIZE_LF;
-    else if (byte == ';' || byte == ' ' || byte == '\t')
+    else if (byte == ';')
         c->state = CHUNK_EXTENSION;
+    else if (byte == ' ' || byte == '\t')
+        c->state = CHUNK_BLANKS;
     else
         return refuse(c, 400, "a chunk's size is not hexadecimal");
+    return SX_OK;
+}
+
+/* One byte of a size line behind the size. RFC 9112, section 7.1.1. */
+static sx_status extension_byte(http1_chunks *c, char byte)
+{
+    if (c->state == CHUNK_BLANKS) {
+        if (byte == ';')
+            c->state = CHUNK_EXTENSION;
+        else if (byte != ' ' && byte != '\t')
+            return refuse(c, 400, "white space behind a chunk's size");
+        return SX_OK;
+    }
+    if (byte == '\r' && c->state == CHUNK_EXTENSION) {
+        c->state = CHUNK_SIZE_LF;
+        return SX_OK;
+    }
+    if (byte == '\r')
+        return refuse(c, 400, "a quoted string in a chunk extension does not end");
+    if (!(http1_byte_kind[(uint8_t)byte] & HTTP1_FIELD))
+        return refuse(c, 400, "a control character in a chunk extension");
+    if (c->state == CHUNK_ESCAPED)
+        c->state = CHUNK_QUOTED;
+    else if (byte == '"')
+        c->state = c->state == CHUNK_QUOTED ? CHUNK_EXTENSION : CHUNK_QUOTED;
+    else if (byte == '\\' && c->state == CHUNK_QUOTED)
+        c->state = CHUNK_ESCAPED;
     return SX_OK;
 }
 
@@ -65,11 +97,12 @@ static sx_status one_byte(http1_chunks *c, char byte, uint32_t extra_bytes_max)
     switch (c->state) {
     case CHUNK_SIZE:
         return size_byte(c, byte);
+    case CHUNK_BLANKS:
     case CHUNK_EXTENSION:
-        if (byte == '\r')
-            c->state = CHUNK_SIZE_LF;
-        else if (!(kind & HTTP1_FIELD))
-            return refuse(c, 400, "a control character in a chunk extension");
+    case CHUNK_QUOTED:
+    case CHUNK_ESCAPED:
+        if (extension_byte(c, byte) != SX_OK)
+            return SX_EFORMAT;
         break;
     case CHUNK_SIZE_LF:
         if (byte != '\n')

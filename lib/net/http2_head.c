@@ -94,9 +94,13 @@ static sx_status take_pseudo(http2_stream *s, sx_str name, sx_str value)
     if (!kept.data)
         return SX_ENOMEM;
     if (sx_str_eq(name, SX_STR(":method"))) {
+        if (value.len > HTTP1_METHOD_BYTES_MAX)
+            reject(s, 400, "the method is longer than 32 bytes");
         r->method = http1_method_of(value);
         r->method_text = kept;
     } else if (sx_str_eq(name, SX_STR(":path"))) {
+        if (memchr(value.data, '#', value.len))
+            reject(s, 400, "a fragment in the request target");
         r->target = kept;
     } else if (sx_str_eq(name, SX_STR(":authority"))) {
         r->authority = kept;

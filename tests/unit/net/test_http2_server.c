@@ -381,6 +381,29 @@ static void test_requests_that_contradict_themselves_are_refused(void **state)
     }
 }
 
+static void test_methods_and_paths_of_http1_are_refused_alike(void **state)
+{
+    static const struct {
+        const char *method, *path, *status;
+    } CASES[] = {{"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "/", "200"},
+                 {"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", "/", "400"},
+                 {"GET", "/a#b", "400"},
+                 {"GET", "/?a#", "400"},
+                 {"GET", "/\xc3\xa9", "200"}}; /* people type accents */
+    wire w;
+    (void)state;
+    open_wire(&w, NULL);
+    for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
+        uint32_t stream = 1 + 2 * (uint32_t)i;
+        add_request(&w, stream, CASES[i].method, CASES[i].path, END_HEADERS | END_STREAM, NULL,
+                    NULL);
+        flush(&w);
+        expect_status(&w, stream, CASES[i].status);
+    }
+    assert_int_equal(w.f.handled, 2);
+    close_wire(&w);
+}
+
 static void test_body_that_is_not_its_length_is_reset(void **state)
 {
     (void)state;
@@ -934,6 +957,7 @@ int main(void)
         cmocka_unit_test(test_many_streams_are_answered_on_one_connection),
         cmocka_unit_test(test_malformed_requests_are_reset),
         cmocka_unit_test(test_requests_that_contradict_themselves_are_refused),
+        cmocka_unit_test(test_methods_and_paths_of_http1_are_refused_alike),
         cmocka_unit_test(test_body_that_is_not_its_length_is_reset),
         cmocka_unit_test(test_window_violation_ends_it),
         cmocka_unit_test(test_window_stays_shut_until_somebody_reads),
