@@ -2,10 +2,12 @@
  *
  * Each source in turn writes over the one before and notes itself as the origin of the value, so
  * that the last one wins and the dump can say who it was. A fault is one line in `problems` and the
- * reading goes on: a person wants to know all of them at once. */
+ * reading goes on: a person wants to know all of them at once. After PROBLEMS_MAX it stops: such a file
+ * is not meant for us, and each line costs a look through all keys and all of the file. */
 #include <sextant/config.h>
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <sextant/file.h>
 #include <sextant/mem.h>
@@ -13,14 +15,23 @@
 #include "service/config_internal.h"
 #include "service/config_values.h"
 
-enum { FILE_BYTES_MAX = 16 << 20 };
+enum { FILE_BYTES_MAX = 16 << 20, PROBLEMS_MAX = 20 };
 
 /* ---- problems ---- */
 
 static void problem(sx_config *c, const sx_error *err)
 {
-    sx_buf_printf(c->problems, "%s\n", err->message);
     c->no_memory |= err->status == SX_ENOMEM;
+    if (c->problem_count++ < PROBLEMS_MAX)
+        sx_buf_printf(c->problems, "%s\n", err->message);
+    else if (c->problem_count == PROBLEMS_MAX + 1)
+        sx_buf_printf(c->problems, "further problems are not shown\n");
+}
+
+/* Whether to read no further. */
+static bool is_over(const sx_config *c)
+{
+    return c->no_memory || c->problem_count > PROBLEMS_MAX;
 }
 
 static void file_problem(sx_config *c, const sx_error *err)
@@ -268,7 +279,7 @@ static void read_pair(sx_config *c, const sx_yaml_pair *pair, sx_str prefix)
 /* Depth is bounded by the reader's depth_max and by the keys that exist. */
 static void read_mapping(sx_config *c, const sx_yaml_node *map, sx_str prefix)
 {
-    for (uint32_t i = 0; i < map->count && !c->no_memory; i++)
+    for (uint32_t i = 0; i < map->count && !is_over(c); i++)
         read_pair(c, &map->pairs[i], prefix);
 }
 
@@ -326,7 +337,7 @@ static bool split_flag(const sx_config *c, size_t *at, sx_str *name, sx_str *val
 
 static void read_flags(sx_config *c)
 {
-    for (size_t at = 0; at < c->o->flag_count;) {
+    for (size_t at = 0; at < c->o->flag_count && !is_over(c);) {
         sx_error err = {0};
         sx_str name, value;
         if (!split_flag(c, &at, &name, &value, &err)) {
@@ -370,6 +381,20 @@ static sx_str find_path(sx_config *c)
     return path.data ? sx_arena_copy(&c->arena, path) : path;
 }
 
+sx_status sx_config_check_file(const char *path, const char *what, sx_error *err)
+{
+    static const sx_str PIPES[] = {SX_STR_INIT("/dev/fd/"), SX_STR_INIT("/proc/self/fd/"),
+                                   SX_STR_INIT("/dev/stdin")};
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISFIFO(info.st_mode))
+        return SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(PIPES); i++)
+        if (sx_str_starts(sx_str_z(path), PIPES[i]))
+            return SX_OK;
+    return sx_fail(err, SX_EINVAL, "%s %s is a FIFO, which may wait for ever; name a regular file",
+                   what, path);
+}
+
 static void read_file(sx_config *c)
 {
     sx_error err = {0};
@@ -383,7 +408,8 @@ static void read_file(sx_config *c)
     sx_buf text;
     sx_buf_init(&text, FILE_BYTES_MAX);
     c->path = path.data;
-    if (sx_file_read(path.data, FILE_BYTES_MAX, &text, &err))
+    if (sx_config_check_file(path.data, "config file", &err) ||
+        sx_file_read(path.data, FILE_BYTES_MAX, &text, &err))
         file_problem(c, &err);
     else
         read_text(c, sx_buf_view(&text), path.data);

@@ -30,11 +30,18 @@ struct sx_config {
     const char *path;
     const sx_yaml_node *top; /* of the file; NULL without one */
     sx_buf *problems;        /* during the load only */
+    size_t problem_count;
     bool file_wrong, flag_wrong, no_memory;
 };
 
 /* The environment's name of a key: SHOP_HTTP_IDLE_MS_MAX for program shop, key http.idle_ms_max. */
 enum { SX_ENV_NAME_BYTES = 256 };
 sx_str sx_env_name(const char *program, const char *key, char out[SX_ENV_NAME_BYTES]);
+
+/* Refuses, with SX_EINVAL, a FIFO as the file of a setting: opening one that nobody writes to waits
+ * for ever. The shell's process substitution and the standard input (/dev/fd/N, /proc/self/fd/N,
+ * /dev/stdin) are pipes with a writer and allowed. A file that is absent is no error here.
+ *   what  for the message: "config file" */
+sx_status sx_config_check_file(const char *path, const char *what, sx_error *err);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <sextant/mem.h>
 
+#include "service/config_internal.h"
+
 /* ---- endpoints ---- */
 
 /* The definition's rows, then the built-in ones whose paths it does not have. */
@@ -50,6 +52,16 @@ sx_status sx_service_listen(sx_service *s, const sx_endpoint *from, sx_error *er
     return join_routes(e, from, err);
 }
 
+sx_status sx_service_check_files(const sx_service_settings *set, sx_error *err)
+{
+    if (set->tls_chain_file.len == 0)
+        return SX_OK;
+    sx_status status = sx_config_check_file(set->tls_chain_file.data, "certificate file", err);
+    if (status || set->tls_key_file.len == 0)
+        return status;
+    return sx_config_check_file(set->tls_key_file.data, "key file", err);
+}
+
 /* The main and the admin endpoint, from definition and settings. */
 static sx_status add_own_endpoints(sx_service *s, sx_error *err)
 {
@@ -69,7 +81,9 @@ static sx_status add_own_endpoints(sx_service *s, sx_error *err)
                                           s->settings.tls_key_file.data};
         sx_tls_server_options options = {
             .certificates = &certificate, .certificate_count = 1, .http2 = true};
-        sx_status status = sx_tls_server_new(&options, &tls, err);
+        sx_status status = sx_service_check_files(&s->settings, err);
+        if (status == SX_OK)
+            status = sx_tls_server_new(&options, &tls, err);
         if (status)
             return status;
         main.proto = "https";

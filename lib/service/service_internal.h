@@ -122,6 +122,9 @@ void sx_service_rows(const sx_service_def *def, sx_key *rows);
 size_t sx_service_sets(const sx_service_def *def, const sx_key *rows, sx_service_settings *settings,
                        void *config, sx_key_set sets[2]);
 
+/* Refuses certificate and key files whose opening may wait for ever (sx_config_check_file). */
+sx_status sx_service_check_files(const sx_service_settings *set, sx_error *err);
+
 /* Reads all settings again and applies what can be. Main thread. */
 void sx_service_reload(sx_service *s);
 void sx_service_reloads_free(sx_service *s);

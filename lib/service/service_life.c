@@ -126,11 +126,15 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-/* Loops take no signals: they are the main thread's. */
+/* Loops take no signals: they are the main thread's. Except for those that a thread's own fault
+ * raises: blocked, they would end the process without calling a handler (sigprocmask(2)). */
 static sx_status start_threads(sx_service *s, sx_error *err)
 {
+    static const int FAULTS[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
     sigset_t all, before;
     sigfillset(&all);
+    for (size_t i = 0; i < SX_COUNT_OF(FAULTS); i++)
+        sigdelset(&all, FAULTS[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     for (size_t i = 0; i < s->loop_count && !failed; i++) {
@@ -141,9 +145,21 @@ static sx_status start_threads(sx_service *s, sx_error *err)
     return failed ? sx_fail_os(err, failed, "no thread for a loop") : SX_OK;
 }
 
+static bool has_listener(const sx_service *s)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        if (s->endpoints[i].address[0])
+            return true;
+    return false;
+}
+
 sx_status sx_service_start(sx_service *s, sx_error *err)
 {
     sx_assert(!s->started);
+    if (!has_listener(s))
+        return sx_fail(err, SX_EINVAL,
+                       "nothing to serve: no listener has an address; set `listen`, such as "
+                       "--listen=127.0.0.1:8080");
     unsigned count = s->settings.loops ? s->settings.loops : sx_cores();
     s->loops = (sx_loop_state *)sx_calloc(count, sizeof(*s->loops));
     if (!s->loops)

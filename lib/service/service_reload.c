@@ -39,7 +39,8 @@ static void reload_certificates(sx_service *s)
 {
     for (size_t i = 0; i < s->endpoint_count; i++) {
         sx_error err = {0};
-        if (s->endpoints[i].tls && sx_tls_reload(s->endpoints[i].tls, &err))
+        if (s->endpoints[i].tls && (sx_service_check_files(&s->settings, &err) ||
+                                    sx_tls_reload(s->endpoints[i].tls, &err)))
             SX_LOG_ERROR(sx_service_logger(s), NULL, "certificates not reloaded; the old ones stay",
                          sx_field_error(&err));
     }

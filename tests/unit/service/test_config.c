@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -311,6 +312,70 @@ static void test_every_beginning_of_a_file_is_read_or_refused(void **state)
     }
 }
 
+static size_t count_lines(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void test_a_flood_of_problems_is_cut_short(void **state)
+{
+    fixture *f = *state;
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    for (int i = 0; i < 20; i++)
+        sx_buf_printf(&text, "k%d: 1\n", i);
+    sx_buf_byte(&text, '\0');
+    load(f, text.data, NULL, NULL);
+    assert_int_equal(count_lines(f->problems.data), 20);
+    assert_null(strstr(f->problems.data, "further"));
+    text.len--; /* the NUL */
+    for (int i = 20; i < 50000; i++)
+        sx_buf_printf(&text, "k%d: 1\n", i);
+    sx_buf_byte(&text, '\0');
+    load(f, text.data, NULL, (const char *const[]){"--no=1", NULL});
+    assert_int_equal(f->status, SX_EFORMAT);
+    assert_int_equal(count_lines(f->problems.data), 21);
+    assert_non_null(strstr(f->problems.data, "f.yml:20:1"));
+    assert_non_null(strstr(f->problems.data, "\nfurther problems are not shown\n"));
+    sx_buf_done(&text);
+
+    const char *flags[101] = {NULL};
+    for (int i = 0; i < 100; i++)
+        flags[i] = "--no=1";
+    load(f, NULL, NULL, flags);
+    assert_int_equal(f->status, SX_EINVAL);
+    assert_int_equal(count_lines(f->problems.data), 21);
+}
+
+static void test_a_fifo_is_no_file_but_a_pipe_of_the_shell_is(void **state)
+{
+    fixture *f = *state;
+    char folder[] = "/tmp/sx-test-config-XXXXXX", path[64], flag[96], expected[200];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/fifo", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(flag, sizeof(flag), "--config.file=%s", path);
+    load(f, NULL, NULL, (const char *const[]){flag, NULL});
+    snprintf(expected, sizeof(expected),
+             "config file %s is a FIFO, which may wait for ever; name a regular file\n", path);
+    assert_problem(f, SX_EFORMAT, expected);
+    unlink(path);
+    rmdir(folder);
+
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "name: piped\n", 12), 12);
+    close(ends[1]);
+    snprintf(flag, sizeof(flag), "--config.file=/dev/fd/%d", ends[0]);
+    load(f, NULL, NULL, (const char *const[]){flag, NULL});
+    assert_string_equal(f->problems.data, "");
+    assert_text(f->shop.name, "piped");
+    close(ends[0]);
+}
+
 static void count_change(void *ctx, const sx_key *key)
 {
     (void)key;
@@ -411,6 +476,8 @@ int main(void)
         TEST(test_the_wrong_shape_is_told),
         TEST(test_a_file_named_by_flag_or_environment_is_read),
         TEST(test_every_beginning_of_a_file_is_read_or_refused),
+        TEST(test_a_flood_of_problems_is_cut_short),
+        TEST(test_a_fifo_is_no_file_but_a_pipe_of_the_shell_is),
         TEST(test_changes_are_found),
         TEST(test_help_and_docs_name_every_key),
         TEST(test_every_allocation_may_fail),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -491,6 +492,46 @@ static void test_an_idle_connection_does_not_hold_the_end_up(void **state)
     close(fd);
 }
 
+static void test_a_service_without_a_listener_does_not_start(void **state)
+{
+    (void)state;
+    const char *flags[] = {"--listen=", "--access_log=off", "--log.path=/dev/null"};
+    sx_error err = {0};
+    sx_service *s;
+    assert_int_equal(sx_service_new(&DEF, &(sx_service_options){.flags = flags, .flag_count = 3},
+                                    &s, NULL, &err),
+                     SX_OK);
+    assert_int_equal(sx_service_start(s, &err), SX_EINVAL);
+    assert_has(err.message, "nothing to serve");
+    assert_has(err.message, "set `listen`");
+    sx_service_free(s);
+}
+
+static void test_a_fifo_is_no_certificate(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/sx-test-service-XXXXXX", path[64], chain[96], key[96];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/fifo", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    for (int i = 0; i < 2; i++) {
+        snprintf(chain, sizeof(chain), "--tls.chain_file=%s", i ? "/dev/null" : path);
+        snprintf(key, sizeof(key), "--tls.key_file=%s", i ? path : "/dev/null");
+        const char *flags[] = {chain, key, "--access_log=off", "--log.path=/dev/null"};
+        sx_error err = {0};
+        sx_service *s = NULL;
+        assert_int_equal(sx_service_new(&DEF,
+                                        &(sx_service_options){.flags = flags, .flag_count = 4}, &s,
+                                        NULL, &err),
+                         SX_EINVAL);
+        assert_has(err.message, i ? "key file /tmp/" : "certificate file /tmp/");
+        assert_has(err.message, "is a FIFO");
+        sx_service_free(s);
+    }
+    unlink(path);
+    rmdir(folder);
+}
+
 static void test_a_port_in_use_is_an_error_with_a_remedy(void **state)
 {
     fixture *f = *state;
@@ -769,6 +810,8 @@ int main(void)
         TEST(test_parameters_queries_and_bodies_reach_the_handler),
         TEST(test_what_no_route_fits_is_answered),
         TEST(test_health_says_what_the_checks_say),
+        TEST(test_a_service_without_a_listener_does_not_start),
+        TEST(test_a_fifo_is_no_certificate),
         TEST(test_an_admin_listener_takes_the_admin_paths),
         TEST(test_a_fallback_may_name_its_route),
         TEST(test_a_request_under_way_is_finished_before_the_end),
