@@ -1,6 +1,10 @@
 /* serve.c - routes and life of `sextant geocode serve`. */
 #include "geocode/api/serve.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include <sextant/service.h>
 
 #include "geocode/api/api.h"
@@ -110,12 +114,48 @@ static sx_status run(server *s, const geo_serve_options *options, sx_buf *proble
     return status;
 }
 
+/* ---- an index that is cut while it is mapped ---- */
+
+/* What is said then. Global because a signal handler has no other way to it; written only before the
+ * handler is installed. One server at a time in a process. */
+static char bus_words[600];
+static size_t bus_len;
+
+/* Says why, then lets the signal do what it does by default. The default is restored only after the
+ * words are out (and not by SA_RESETHAND on entry), or another loop that touches the index at the
+ * same moment would end the process before them. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (info->si_code > 0) { /* the kernel's: not sent by kill(2) */
+        ssize_t done = write(STDERR_FILENO, bus_words, bus_len);
+        (void)done; /* nobody is left to be told */
+    }
+    (void)signal(number, SIG_DFL);
+    (void)raise(number); /* delivered when the handler returns */
+}
+
+static void catch_bus_errors(const char *path, struct sigaction *before)
+{
+    int len = snprintf(bus_words, sizeof(bus_words),
+                       "bus error: the index %.300s was cut while it was served, or its disk "
+                       "failed; `sextant geocode import` replaces an index safely while it is "
+                       "served\n",
+                       path);
+    bus_len = len < 0 ? 0 : (size_t)len;
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    sx_assert(sigaction(SIGBUS, &action, before) == 0);
+}
+
 sx_status geo_serve(const geo_serve_options *options, sx_buf *problems, sx_error *err)
 {
     server s = {.path = options->index};
     sx_status status = geo_index_open(options->index, &s.index, err);
     if (status != SX_OK)
         return status;
+    struct sigaction before;
+    catch_bus_errors(options->index, &before);
     status = geo_api_new(s.index, &s.api, err);
     if (status == SX_OK) {
         fill_routes(&s);
@@ -123,6 +163,7 @@ sx_status geo_serve(const geo_serve_options *options, sx_buf *problems, sx_error
     }
     geo_api_free(s.api);
     geo_index_close(s.index);
+    sx_assert(sigaction(SIGBUS, &before, NULL) == 0);
     return status;
 }
 
