@@ -147,10 +147,15 @@ sx_status cmd_parse(const cmd_command *command, int argc, char **argv, cmd_args 
             out->rest[out->rest_count++] = argv[i];
         }
     }
-    if (out->rest_count < command->rest_min ||
-        (command->rest_max >= 0 && out->rest_count > command->rest_max))
-        return sx_fail(err, SX_EINVAL, "usage: sextant %s [OPTION...] %s", command->name,
-                       command->operands);
+    if (command->rest_max >= 0 && out->rest_count > command->rest_max)
+        return sx_fail(
+            err, SX_EINVAL,
+            "%s does not know what to do with '%s'; options are written --key=value, see "
+            "'sextant help %s'",
+            command->name, out->rest[command->rest_max], command->name);
+    if (out->rest_count < command->rest_min)
+        return sx_fail(err, SX_EINVAL, "%s needs %s; 'sextant help %s' explains", command->name,
+                       command->operands, command->name);
     return SX_OK;
 }
 

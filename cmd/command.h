@@ -78,6 +78,9 @@ int cmd_failed(const sx_error *err);
 typedef enum cmd_settings_form { CMD_SETTINGS_HELP, CMD_SETTINGS_MARKDOWN } cmd_settings_form;
 void cmd_print_settings(cmd_settings_form form);
 
+/* Lists the commands of a group, "geocode", on stdout. Returns how many there are. */
+int cmd_help_group(const char *group);
+
 cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
 cmd_run cmd_up;

@@ -75,8 +75,7 @@ static void print_all(void)
          "Start with 'sextant up'.");
 }
 
-/* Lists the commands of a group, e.g. of "geocode". Returns how many there are. */
-static int print_group(const char *group)
+int cmd_help_group(const char *group)
 {
     int found = 0;
     for (const cmd_command *c = COMMANDS; c->name; c++) {
@@ -109,10 +108,13 @@ int cmd_help(const cmd_args *args)
         print_command(c);
         return 0;
     }
-    if (args->rest_count == 1 && print_group(args->rest[0]))
+    if (args->rest_count == 1 && cmd_help_group(args->rest[0]))
         return 0;
-    const char *near = cmd_nearest(args->rest[0]);
-    fprintf(stderr, "sextant: no command '%s'%s%s%s\n", args->rest[0],
+    char typed[64];
+    snprintf(typed, sizeof(typed), "%s%s%s", args->rest[0], args->rest_count > 1 ? " " : "",
+             args->rest_count > 1 ? args->rest[1] : "");
+    const char *near = cmd_nearest(typed);
+    fprintf(stderr, "sextant: no command '%s'%s%s%s\n", typed,
             near ? "; did you mean '" : "; 'sextant help' lists them", near ? near : "",
             near ? "'?" : "");
     return 2;

@@ -36,14 +36,15 @@ int main(int argc, char **argv)
         cmd_help(&args);
         return 2;
     }
-    if (wants(argc, argv, "--help") || wants(argc, argv, "-h"))
+    if (wants(argc, argv, "--help") || wants(argc, argv, "-h")) {
+        if (!command && cmd_help_group(argv[1]))
+            return 0;
         return cmd_help(&args);
+    }
     if (!command && wants(argc, argv, "--version"))
         return cmd_version(&args);
-    if (!command && argv[1][0] != '-') {
-        args.rest_count = 1; /* a group such as `sextant geocode` lists its commands */
-        return argc == 2 && cmd_help(&args) == 0 ? 2 : no_such_command(argc, argv);
-    }
+    if (!command && argc == 2 && cmd_help_group(argv[1]))
+        return 2; /* `sextant geocode` lists its commands */
     if (!command)
         return no_such_command(argc, argv);
 

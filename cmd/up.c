@@ -38,6 +38,8 @@ static sx_status join(char out[PATH_BYTES], const char *folder, const char *name
 /* "~" alone or before a slash is the home folder; the shell leaves it in --dir=~/x. */
 static sx_status expand_home(const char *typed, char out[PATH_BYTES], sx_error *err)
 {
+    if (typed[0] == '\0')
+        return sx_fail(err, SX_EINVAL, "the name of a folder is empty; see 'sextant help up'");
     if (typed[0] != '~' || (typed[1] != '/' && typed[1] != '\0')) {
         snprintf(out, PATH_BYTES, "%s", typed);
         return SX_OK;

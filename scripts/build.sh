@@ -23,6 +23,8 @@ shift
 # gcc guesses at uninitialised variables once a sanitizer has rewritten the code; the plain build,
 # where its guesses are good, keeps the warning as an error.
 quiet=-Wno-maybe-uninitialized
+# ThreadSanitizer does not model fences; ours stand between atomic accesses, which it does check.
+tsan_quiet=-Wno-maybe-uninitialized,-Wno-tsan
 case $dir in
 build) set -- "$@" -- ;;
 build-asan)
@@ -31,7 +33,7 @@ build-asan)
     ;;
 build-tsan)
     set -- "$@" -- -Db_sanitize=thread -Db_lundef=false -Ddebug_checks=true \
-        -Dbuildtype=debug -Doptimization=1 -Dc_args=$quiet -Dcpp_args=$quiet
+        -Dbuildtype=debug -Doptimization=1 -Dc_args=$tsan_quiet -Dcpp_args=$tsan_quiet
     ;;
 build-coverage) set -- "$@" -- -Db_coverage=true -Dbuildtype=debug ;;
 build-fuzz)
@@ -57,12 +59,19 @@ shift
 if [ ! -f "$dir/build.ninja" ]; then
     rm -rf "$dir/meson-private"
     mkdir -p "$dir"
-    meson setup "$dir" ${prefix:+"-Dprefix=$prefix"} "$@" >"$dir/setup.log" 2>&1 || {
+    printf 'build: configuring %s\n' "$dir"
+    # Debian's own libdir is a triplet that neither ld.so nor pkg-config looks into below /usr/local.
+    meson setup "$dir" -Dlibdir=lib ${prefix:+"-Dprefix=$prefix"} "$@" >"$dir/setup.log" 2>&1 || {
         tail -n 15 "$dir/setup.log" >&2
         printf 'build.sh: meson setup failed; the whole log is in %s/setup.log\n' "$dir" >&2
         exit 1
     }
 elif [ -n "$prefix" ]; then
     meson configure "$dir" "-Dprefix=$prefix"
+fi
+# Says how much there is to do before it is silent about it.
+steps=$(ninja -C "$dir" -n $targets | sed -n 's#^\[[0-9]*/\([0-9]*\)\].*#\1#p' | tail -n 1)
+if [ "${steps:-0}" -gt 20 ]; then
+    printf 'build: %s steps in %s, about %s s\n' "$steps" "$dir" $((steps / 4 + 1))
 fi
 exec ninja -C "$dir" --quiet $targets

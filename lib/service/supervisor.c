@@ -163,9 +163,11 @@ static sx_status child_ended(supervisor *s, child *c, int status, sx_error *err)
     if (s->stopping)
         return SX_OK;
     c->failures = now_ms(s) - c->started_ms >= STEADY_MS ? 1 : c->failures + 1;
-    if (!c->was_ready && c->failures >= s->o.failures_max)
-        return sx_fail(err, SX_ELIMIT, "%s ended %u times without becoming ready (%s): %s",
-                       c->def->name, c->failures, why, c->last_line);
+    /* Status 2 says that its command line is wrong, which no restart mends. */
+    bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+    if (!c->was_ready && (hopeless || c->failures >= s->o.failures_max))
+        return sx_fail(err, SX_ELIMIT, "%s ended %u time%s without becoming ready (%s): %s",
+                       c->def->name, c->failures, c->failures == 1 ? "" : "s", why, c->last_line);
     int64_t wait = sx_restart_wait_ms(c->failures, s->o.restart_ms_least, s->o.restart_ms_most);
     c->start_at_ms = now_ms(s) + wait;
     if (s->o.restarting)

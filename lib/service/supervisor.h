@@ -39,7 +39,8 @@ typedef struct sx_supervisor_options {
 /* Starts the children and stays until SIGTERM or SIGINT, or until one child cannot be kept running.
  * Forwards SIGHUP and SIGUSR1. Blocks; uses the process's signals, so one call at a time, from the
  * main thread. Returns SX_OK after a signal and a clean stop. Errors: SX_EIO (cannot start), SX_ELIMIT
- * (a child failed failures_max times in a row: the message has its last line). */
+ * (a child failed failures_max times in a row, or with status 2, before it was ready: the message has
+ * its last line). */
 sx_status sx_supervise(const sx_supervisor_options *options, sx_error *err);
 
 /* The delay before restart number `failures` (from 1): least doubled each time, at most `most`. */

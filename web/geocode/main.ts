@@ -120,7 +120,10 @@ async function ask(complete: boolean): Promise<void> {
     const answer = await search(q, 7, complete, mine.signal);
     by("attribution").textContent = answer.attribution ? `© ${answer.attribution}` : "";
     openList(answer.features);
-    if (answer.features.length === 0) say(`Nothing found for “${q}”.`);
+    if (answer.features.length === 0) {
+      say(`Nothing found for “${q}”.`);
+      by("place").hidden = true;
+    }
     else say(complete ? `${answer.features.length} suggestions` : "");
     if (!complete) choose(0);
   } catch (e) {
@@ -134,6 +137,7 @@ async function nameNearest(lon: number, lat: number): Promise<void> {
     const { features } = await reverse(lon, lat);
     if (!features.length) {
       say("No address near this point.");
+      by("place").hidden = true;
       return;
     }
     say("");
@@ -159,7 +163,8 @@ input.addEventListener("keydown", (e) => {
 });
 by("form").addEventListener("submit", (e) => {
   e.preventDefault();
-  if (active >= 0) choose(active);
+  // Enter takes the highlighted suggestion, else the first: what one has been shown.
+  if (!list.hidden && options.length) choose(Math.max(active, 0));
   else void ask(false);
 });
 by("in").addEventListener("click", () => map.zoomBy(1));
