@@ -45,7 +45,8 @@ static size_t distance(sx_str a, sx_str b)
 const char *cmd_nearest(const char *typed)
 {
     const char *best = NULL;
-    size_t least = 4;
+    size_t least = strlen(typed) / 2 + 1; /* half of it wrong is no longer near */
+    least = least < 4 ? least : 4;
     for (const cmd_command *c = COMMANDS; c->name; c++) {
         size_t d = distance(sx_str_z(typed), sx_str_z(c->name));
         if (d < least) {
