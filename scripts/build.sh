@@ -24,7 +24,7 @@ shift
 # where its guesses are good, keeps the warning as an error.
 quiet=-Wno-maybe-uninitialized
 # ThreadSanitizer does not model fences; ours stand between atomic accesses, which it does check.
-tsan_quiet=-Wno-maybe-uninitialized,-Wno-tsan
+tsan_quiet="['-Wno-maybe-uninitialized','-Wno-tsan']"
 case $dir in
 build) set -- "$@" -- ;;
 build-asan)
@@ -33,7 +33,7 @@ build-asan)
     ;;
 build-tsan)
     set -- "$@" -- -Db_sanitize=thread -Db_lundef=false -Ddebug_checks=true \
-        -Dbuildtype=debug -Doptimization=1 -Dc_args=$tsan_quiet -Dcpp_args=$tsan_quiet
+        -Dbuildtype=debug -Doptimization=1 "-Dc_args=$tsan_quiet" "-Dcpp_args=$tsan_quiet"
     ;;
 build-coverage) set -- "$@" -- -Db_coverage=true -Dbuildtype=debug ;;
 build-fuzz)
