@@ -1,6 +1,6 @@
-/* bench_http1_server.c - the bare server: "hello, world" on one loop, for wrk and perf.
+/* bare_http1_server.c - the bare server: "hello, world" on one loop, for wrk and perf.
  *
- *     bench_http1_server 127.0.0.1:8080
+ *     bare_http1_server 127.0.0.1:8080
  *     wrk -t2 -c64 -d5 http://127.0.0.1:8080/
  *
  * Requests per CPU-second are wrk's requests over the growth of utime + stime in /proc/PID/stat. */

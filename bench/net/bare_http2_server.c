@@ -1,6 +1,6 @@
-/* bench_http2_server.c - a server for h2spec, h2load and interop tests: one loop, both protocols.
+/* bare_http2_server.c - a server for h2spec, h2load and interop tests: one loop, both protocols.
  *
- *     bench_http2_server 127.0.0.1:8080 [CHAIN.pem KEY.pem]
+ *     bare_http2_server 127.0.0.1:8080 [CHAIN.pem KEY.pem]
  *     h2spec -h 127.0.0.1 -p 8080
  *     h2load -n 200000 -c 16 -m 32 http://127.0.0.1:8080/
  *
