@@ -339,8 +339,8 @@ static void prepare(bench *b, const char *data, const char *index)
 int main(int argc, char **argv)
 {
     /* Without arguments, as `make bench` runs it from the repository: the data that ships. */
-    static char *usual[] = {(char[]){"bench_search"}, (char[]){"data/france.ndjson.gz"},
-                            (char[]){"tests/e2e/data/addok/truth-1000.ndjson.gz"}, (char[]){"20"}};
+    char *usual[] = {(char[]){"bench_search"}, (char[]){"data/france.ndjson.gz"},
+                     (char[]){"tests/e2e/data/addok/truth-1000.ndjson.gz"}, (char[]){"20"}};
     if (argc == 1) {
         argc = (int)SX_COUNT_OF(usual);
         argv = usual;
