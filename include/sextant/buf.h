@@ -41,8 +41,11 @@ void sx_buf_append_slow(sx_buf *b, const void *data, size_t len);
 static inline void sx_buf_bytes(sx_buf *b, const void *data, size_t len)
 {
     if (sx_likely(len <= b->cap - b->len && !b->failed)) {
-        if (len)
+        if (len) {
+            if (!b->data) /* with room there are bytes: for the analyzer, which cannot know */
+                __builtin_unreachable();
             memcpy(b->data + b->len, data, len);
+        }
         b->len += len;
     } else {
         sx_buf_append_slow(b, data, len);

@@ -65,4 +65,11 @@ const char *sx_status_name(sx_status status);
 
 SX_END_DECLS
 
+/* What the static analyzer cannot see from here: these never return SX_OK. */
+#if defined(__clang_analyzer__) && !defined(__cplusplus)
+#define sx_fail(err, status, ...) ((void)(sx_fail)(err, status, __VA_ARGS__), (status))
+#define sx_fail_os(err, ...)      ((void)(sx_fail_os)(err, __VA_ARGS__), SX_EIO)
+#define sx_fail_memory(err, what) ((void)(sx_fail_memory)(err, what), SX_ENOMEM)
+#endif
+
 #endif

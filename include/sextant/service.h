@@ -160,7 +160,7 @@ typedef struct sx_endpoint {
     bool proxy_protocol;
     bool admin; /* /metrics and /health/… answer here (too) */
 } sx_endpoint;
-sx_status sx_service_listen(sx_service *s, const sx_endpoint *endpoint, sx_error *err);
+sx_status sx_service_listen(sx_service *s, const sx_endpoint *from, sx_error *err);
 
 /* Opens all listeners and starts the loops. Errors: SX_EEXIST (port in use, with a remedy),
  * SX_EINVAL (a route), SX_EACCESS, SX_ENOMEM, SX_EIO, loop_setup's; nothing runs then. */

@@ -1,6 +1,12 @@
 /* error.c - filling and extending an sx_error. All of it is off the hot path. */
 #include <sextant/error.h>
 
+#ifdef __clang_analyzer__ /* the functions themselves are defined here */
+#undef sx_fail
+#undef sx_fail_os
+#undef sx_fail_memory
+#endif
+
 #include <errno.h>
 #include <execinfo.h>
 #include <stdarg.h>

@@ -12,7 +12,7 @@
  * SOCK_DGRAM. A Unix socket that this process has already is shared; a stale one of a dead process
  * is removed. Any thread. Errors: SX_EEXIST (in use, by whom and what to do), SX_EINVAL, SX_EACCESS,
  * SX_EIO, SX_ENOMEM. Each success needs one release, after the socket was closed. */
-sx_status sx_bound_open(int type, sx_listen_address *a, int backlog, int *fd, sx_error *err);
+sx_status sx_bound_open(int type, sx_listen_address *a, int backlog, int *out, sx_error *err);
 void sx_bound_release(int type, const sx_listen_address *a);
 
 #endif

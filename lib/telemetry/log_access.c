@@ -103,10 +103,11 @@ static size_t bytes_needed(const sx_log *log, const sx_access *a)
 
 static void write_console(sx_log *log, const sx_access *a)
 {
+    int64_t duration_us = a->duration_ns / 1000;
     sx_field fields[] = {sx_field_str("method", sx_str_first(a->method, NAME_BYTES_MAX)),
                          sx_field_str("path", a->path),
                          sx_field_i64("status", a->status),
-                         sx_field_double("duration_ms", (double)(a->duration_ns / 1000) / 1000),
+                         sx_field_double("duration_ms", (double)duration_us / 1000),
                          sx_field_u64("bytes_out", a->sent_bytes),
                          sx_field_str("client", a->client)};
     sx_log_write(&log->root, SX_LEVEL_INFO, &a->context, SX_STR("request"), fields,
