@@ -155,7 +155,8 @@ static void bench_report(bench *b)
     double total = 0;
     for (size_t i = 0; i < b->count; i++)
         total += b->nanoseconds[i];
-    qsort(b->nanoseconds, b->count, sizeof(*b->nanoseconds), by_value);
+    if (b->count)
+        qsort(b->nanoseconds, b->count, sizeof(*b->nanoseconds), by_value);
     static const struct {
         const char *name;
         double share;

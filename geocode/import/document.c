@@ -209,7 +209,7 @@ static bool read_document(parser *p, geo_in_doc *doc)
                 return false;
             continue;
         }
-        geo_in_property *property;
+        geo_in_property *property = NULL;
         if (!read_property(p, key, &list, &property) || !note(p, property, doc, &found))
             return false;
     }

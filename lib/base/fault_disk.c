@@ -72,8 +72,10 @@ static name *name_find(const names *n, int folder, sx_str text)
 static void name_drop(names *n, int folder, sx_str text)
 {
     name *found = name_find(n, folder, text);
-    if (found)
+    if (found) {
+        sx_assert(n->items && n->count);
         *found = n->items[--n->count];
+    }
 }
 
 static void name_set(names *n, int folder, sx_str text, int node)

@@ -224,7 +224,8 @@ sx_status sx_bound_open(int type, sx_listen_address *a, int backlog, int *out, s
     } else {
         rc = is_unix ? open_unix(a, &fd, err) : open_inet(type, a, own != NULL, &fd, err);
     }
-    if (rc == SX_OK && type == SOCK_STREAM && !(own && is_unix) && listen(fd, backlog) != 0)
+    if (rc == SX_OK && fd >= 0 && type == SOCK_STREAM && !(own && is_unix) &&
+        listen(fd, backlog) != 0)
         rc = fail_bind(a, errno, err);
     if (rc == SX_OK && !own) {
         fresh = sx_calloc(1, sizeof(*fresh));

@@ -425,7 +425,7 @@ sx_status sx_dns_new(sx_loop *loop, const sx_dns_options *options, sx_dns **out,
     if (o->servers && ares_set_servers_ports_csv(dns->channel, o->servers) != ARES_SUCCESS) {
         sx_dns_free(dns);
         return sx_fail(err, SX_EINVAL, "name servers '%s' are not addresses; write HOST:PORT,...",
-                       options->servers);
+                       o->servers);
     }
     *out = dns;
     return SX_OK;

@@ -205,6 +205,7 @@ static sx_status join_cookies(http2_stream *s)
             first->name = field.name;
         }
     }
+    sx_assert(first != NULL); /* only called with two cookies or more */
     first->value = joined;
     s->field_count = kept;
     return SX_OK;
@@ -228,7 +229,7 @@ static void fill_request(http2_stream *s)
     if (r->method == SX_CONNECT)
         r->target = r->authority;
     sx_str path = r->target;
-    if (path.len && path.data[0] == '/') {
+    if (sx_str_starts(path, SX_STR("/"))) {
         sx_str_cut(path, '?', &r->path, &r->query);
     } else {
         r->path = SX_STR("/");

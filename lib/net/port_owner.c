@@ -37,8 +37,9 @@ static bool has_socket(int pid, unsigned long inode)
     snprintf(want, sizeof(want), "socket:[%lu]", inode);
     DIR *dir = opendir(path);
     bool found = false;
-    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) {
-        ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+    int folder = dir ? dirfd(dir) : -1;
+    for (struct dirent *entry; folder >= 0 && !found && (entry = readdir(dir));) {
+        ssize_t n = readlinkat(folder, entry->d_name, link, sizeof(link) - 1);
         link[n > 0 ? n : 0] = '\0';
         found = strcmp(link, want) == 0;
     }

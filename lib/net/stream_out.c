@@ -144,6 +144,7 @@ static void dequeue(sx_stream *s, size_t n)
     s->queued -= n;
     while (n) {
         stream_segment *seg = s->first;
+        sx_assert(seg != NULL); /* as many bytes are queued as the segments have */
         size_t part = seg->len < n ? seg->len : n;
         seg->data += part;
         seg->len -= part;
