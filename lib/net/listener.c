@@ -223,12 +223,15 @@ static void on_rested(sx_timer *timer, void *arg)
 }
 
 /* The process has no descriptor left. The connection would stay in the queue and wake the loop without
- * end, and its client wait: so a spare descriptor is given up to accept and close it. */
-static void accept_none(sx_listener *l)
+ * end, and its client wait: so a spare descriptor is given up to accept and close it. Returns 0, or
+ * why not: EAGAIN if nobody waits (accept4 misses a descriptor before it looks), EMFILE if another
+ * thread took the spare one first. */
+static int accept_none(sx_listener *l)
 {
     if (l->spare_fd >= 0)
         close(l->spare_fd);
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    int why = fd >= 0 ? 0 : errno;
     if (fd >= 0) {
         close(fd);
         sx_peer peer = {0};
@@ -236,6 +239,17 @@ static void accept_none(sx_listener *l)
         sx_http_server_reject(l->server, &peer, 0, "the process has too many files open");
     }
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return why;
+}
+
+/* The system is short of something: looks again in a moment, instead of spinning on a ready queue. */
+static bool rest(sx_listener *l)
+{
+    if (!l->closed) {
+        uv_poll_stop(&l->poll);
+        sx_timer_start(sx_loop_timers(l->server->loop), &l->rest, REST_MS);
+    }
+    return false;
 }
 
 /* False when the queue is empty. */
@@ -257,15 +271,17 @@ static bool accept_one(sx_listener *l)
         return false;
     case EMFILE:
     case ENFILE:
-        accept_none(l);
-        return true;
-    case ENOBUFS:
-    case ENOMEM: /* the system is short: try again in a moment */
-        if (!l->closed) {
-            uv_poll_stop(&l->poll);
-            sx_timer_start(sx_loop_timers(l->server->loop), &l->rest, REST_MS);
+        switch (accept_none(l)) {
+        case 0:
+            return true;
+        case EAGAIN:
+            return false;
+        default:
+            return rest(l);
         }
-        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        return rest(l);
     default: /* the connection's own trouble: it is gone (accept(2), "Error handling") */
         return true;
     }
