@@ -3,6 +3,10 @@
 
 #include <stdio.h>
 
+#include <sextant/yaml.h>
+
+enum { COMMANDS_MAX = 64 };
+
 static bool is_word(const char *typed, sx_str word)
 {
     return sx_str_eq(sx_str_z(typed), word);
@@ -21,40 +25,16 @@ const cmd_command *cmd_find(int argc, char **argv, int *words)
     return NULL;
 }
 
-/* Edits (insert, delete, replace) that turn a into b, for names of at most 31 bytes. */
-static size_t distance(sx_str a, sx_str b)
-{
-    size_t row[32];
-    if (a.len > 31 || b.len > 31)
-        return 32;
-    for (size_t j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.len; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t replace = diagonal + (a.data[i - 1] != b.data[j - 1]);
-            size_t other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replace < other ? replace : other;
-        }
-    }
-    return row[b.len];
-}
-
 const char *cmd_nearest(const char *typed)
 {
-    const char *best = NULL;
-    size_t least = strlen(typed) / 2 + 1; /* half of it wrong is no longer near */
-    least = least < 4 ? least : 4;
+    sx_str names[COMMANDS_MAX];
+    size_t count = 0;
     for (const cmd_command *c = COMMANDS; c->name; c++) {
-        size_t d = distance(sx_str_z(typed), sx_str_z(c->name));
-        if (d < least) {
-            least = d;
-            best = c->name;
-        }
+        sx_assert(count < COMMANDS_MAX);
+        names[count++] = sx_str_z(c->name);
     }
-    return best;
+    const sx_str *near = sx_nearest_word(sx_str_z(typed), names, count);
+    return near ? near->data : NULL;
 }
 
 static int flag_by_name(const cmd_command *command, sx_str name)

@@ -1,10 +1,7 @@
 /* answer.c - writing a FeatureCollection. The order of members is Addok's. */
 #include "geocode/api/answer.h"
 
-#include <sextant/json.h>
-
-static const sx_json_style PYTHON = {SX_JSON_PYTHON_SPACING, SX_JSON_ASCII, SX_DOUBLE_PYTHON,
-                                     SX_JSON_NONFINITE_NULL};
+#include "geocode/api/refusal.h"
 
 static bool write_property(void *context, sx_str key, const geo_value *value)
 {
@@ -137,7 +134,7 @@ sx_status geo_answer_write(const geo_answer *answer, sx_buf *out, sx_error *err)
 {
     sx_json_writer w;
     sx_status status = SX_OK;
-    sx_json_writer_init(&w, out, &PYTHON);
+    sx_json_writer_init(&w, out, &GEO_JSON_STYLE);
     sx_json_begin_object(&w);
     sx_json_key(&w, SX_STR("type"));
     sx_json_str(&w, SX_STR("FeatureCollection"));

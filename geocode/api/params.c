@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <sextant/http.h>
+#include <sextant/utf8.h>
 
 static int hex_digit(char c)
 {
@@ -14,35 +15,20 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Length of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7); 0 if there is none. */
-static size_t sequence_len(const unsigned char *at, size_t left)
-{
-    unsigned char first = at[0];
-    if (first < 0x80)
-        return 1;
-    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || len > left)
-        return 0;
-    unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < least || at[1] > most)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if (at[i] < 0x80 || at[i] > 0xbf)
-            return 0;
-    }
-    return len;
-}
-
 /* Replaces each byte outside well-formed sequences by U+FFFD. `out` has room for 3 bytes each. */
-static size_t mend_utf8(const char *in, size_t len, char *out)
+static size_t mend_utf8(sx_str in, char *out)
 {
     size_t written = 0;
-    for (size_t i = 0; i < len;) {
-        size_t n = sequence_len((const unsigned char *)in + i, len - i);
-        memcpy(out + written, n ? in + i : "\xef\xbf\xbd", n ? n : 3);
-        written += n ? n : 3;
-        i += n ? n : 1;
+    while (in.len) {
+        size_t good = sx_utf8_valid_len(in);
+        memcpy(out + written, in.data, good);
+        written += good;
+        in = sx_str_from(in, good);
+        if (!in.len)
+            break;
+        memcpy(out + written, "\xef\xbf\xbd", 3);
+        written += 3;
+        in = sx_str_from(in, 1);
     }
     return written;
 }
@@ -65,7 +51,7 @@ sx_str geo_decode_lenient(sx_arena *arena, sx_str in)
         }
         bytes[len++] = c;
     }
-    return sx_str_of(out, mend_utf8(bytes, len, out));
+    return sx_str_of(out, mend_utf8(sx_str_of(bytes, len), out));
 }
 
 static sx_status refuse(geo_refusal *refusal, const char *title, sx_str description)

@@ -7,13 +7,13 @@
 
 #include "net/accept.h"
 
-static const sx_json_style PYTHON = {SX_JSON_PYTHON_SPACING, SX_JSON_ASCII, SX_DOUBLE_PYTHON,
-                                     SX_JSON_NONFINITE_NULL};
+const sx_json_style GEO_JSON_STYLE = {SX_JSON_PYTHON_SPACING, SX_JSON_ASCII, SX_DOUBLE_PYTHON,
+                                      SX_JSON_NONFINITE_NULL};
 
 static void write_json(sx_buf *out, const geo_refusal *refusal)
 {
     sx_json_writer w;
-    sx_json_writer_init(&w, out, &PYTHON);
+    sx_json_writer_init(&w, out, &GEO_JSON_STYLE);
     sx_json_begin_object(&w);
     sx_json_key(&w, SX_STR("title"));
     sx_json_str(&w, refusal->title);

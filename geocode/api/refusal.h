@@ -3,8 +3,12 @@
 #define SEXTANT_GEOCODE_API_REFUSAL_H
 
 #include <sextant/http.h>
+#include <sextant/json.h>
 
 #include "geocode/api/params.h"
+
+/* How Addok writes JSON: as Python's json.dumps. */
+extern const sx_json_style GEO_JSON_STYLE;
 
 /* Answers `r` with the refusal's status and document, in the form that its Accept field prefers; a
  * client that takes neither JSON nor XML gets no body. Loop's thread. */
