@@ -86,6 +86,18 @@ static void print_addresses(const char *headline, const char *text)
     fflush(stdout);
 }
 
+/* It serves elsewhere than this command line asks: nothing was changed, and the user should know. */
+static void say_if_elsewhere(const up *u, sx_str addresses)
+{
+    sx_str asked = sx_str_z(u->listen);
+    bool any_port = sx_str_ends(asked, SX_STR(":0"));
+    if (any_port || sx_str_find(addresses, asked) < addresses.len)
+        return;
+    printf("It does not listen on %s, as asked now: stop it first (Ctrl-C where it runs), or use "
+           "another --dir.\n",
+           u->listen);
+}
+
 /* Somebody holds DIR's lock: if it serves, say where. */
 static int already_up(const up *u, const sx_error *busy)
 {
@@ -96,6 +108,7 @@ static int already_up(const up *u, const sx_error *busy)
     if (sx_file_read(u->addresses, ADDRESSES_BYTES_MAX, &text, &err) == SX_OK && text.len) {
         sx_buf_byte(&text, '\0');
         print_addresses("Sextant is up already:", text.data);
+        say_if_elsewhere(u, sx_buf_view(&text));
         status = 0;
     } else {
         fprintf(stderr, "sextant: %s\n", busy->message);

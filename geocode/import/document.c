@@ -81,21 +81,25 @@ typedef struct property_list {
     uint32_t most;
 } property_list;
 
-/* Reads the value of `key` and appends both. A key that is there already gets the new value. */
-static bool read_property(parser *p, sx_str key, property_list *list, geo_in_property **out)
+/* Reads the value of `key` and appends both. A key that is there already gets the new value. NULL:
+ * the parser has failed. */
+static geo_in_property *read_property(parser *p, sx_str key, property_list *list)
 {
     uint32_t at = 0;
     while (at < list->count && !sx_str_eq(list->items[at].key, key))
         at++;
-    if (at == list->most)
-        return sx_json_fail(&p->json, SX_ELIMIT, "more than %u properties", list->most);
-    if (!sx_arena_grow(p->arena, &list->items, &list->cap, at + 1u, sizeof(*list->items)))
-        return no_memory(p);
+    if (at == list->most) {
+        (void)sx_json_fail(&p->json, SX_ELIMIT, "more than %u properties", list->most);
+        return NULL;
+    }
+    if (!sx_arena_grow(p->arena, &list->items, &list->cap, at + 1u, sizeof(*list->items))) {
+        (void)no_memory(p);
+        return NULL;
+    }
     if (at == list->count)
         list->count++;
     list->items[at].key = key;
-    *out = &list->items[at];
-    return read_value(p, &list->items[at].value);
+    return read_value(p, &list->items[at].value) ? &list->items[at] : NULL;
 }
 
 /* A coordinate or importance from a property just read; a string that is a number will do, since
@@ -125,8 +129,7 @@ static bool read_number(parser *p, geo_in_number *out)
             has_lat = has_lat || lat;
             continue;
         }
-        geo_in_property *ignored;
-        if (!read_property(p, key, &list, &ignored))
+        if (!read_property(p, key, &list))
             return false;
     }
     if (sx_json_status(j, NULL) != SX_OK)
@@ -209,8 +212,8 @@ static bool read_document(parser *p, geo_in_doc *doc)
                 return false;
             continue;
         }
-        geo_in_property *property = NULL;
-        if (!read_property(p, key, &list, &property) || !note(p, property, doc, &found))
+        const geo_in_property *property = read_property(p, key, &list);
+        if (!property || !note(p, property, doc, &found))
             return false;
     }
     if (sx_json_status(j, NULL) != SX_OK)

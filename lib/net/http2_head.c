@@ -229,6 +229,7 @@ static void fill_request(http2_stream *s)
     if (r->method == SX_CONNECT)
         r->target = r->authority;
     sx_str path = r->target;
+    sx_assert(path.data || path.len == 0);
     if (sx_str_starts(path, SX_STR("/"))) {
         sx_str_cut(path, '?', &r->path, &r->query);
     } else {

@@ -344,6 +344,7 @@ def test_up_serves_and_stops_on_ctrl_c(spawn, sextant_bin, tmp_path):
 
     again = subprocess.run([sextant_bin, "up", "--dir", state], capture_output=True, text=True, timeout=20)
     assert again.returncode == 0 and f"http://127.0.0.1:{port}/" in again.stdout
+    assert "It does not listen on 127.0.0.1:7878" in again.stdout
 
     stranger = subprocess.run([sextant_bin, "up", "--dir", tmp_path / "other", "--listen", f"127.0.0.1:{port}"],
                               capture_output=True, text=True, timeout=20)
