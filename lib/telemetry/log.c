@@ -280,8 +280,8 @@ sx_log_counts sx_log_counts_of(const sx_log *log)
         const sx_log_lane *lane = __atomic_load_n(&log->lanes[i], __ATOMIC_ACQUIRE);
         if (!lane)
             continue;
-        c.lines += __atomic_load_n(&lane->lines, __ATOMIC_RELAXED);
-        c.dropped += __atomic_load_n(&lane->dropped, __ATOMIC_RELAXED);
+        c.lines += __atomic_load_n(&lane->lane.records, __ATOMIC_RELAXED);
+        c.dropped += __atomic_load_n(&lane->lane.dropped, __ATOMIC_RELAXED);
     }
     c.dropped += __atomic_load_n(&log->lost, __ATOMIC_RELAXED);
     c.written_bytes = __atomic_load_n(&log->written_bytes, __ATOMIC_RELAXED);

@@ -1,12 +1,4 @@
-/* log_lane.h - how lines travel from the threads that log to the thread that writes.
- *
- *     thread ──▶ filling chunk ──next──▶ …      lane: one producer, one consumer, no lock
- *                   ▲ draining (writer)
- *
- * The producer appends lines to its newest chunk and publishes their end (`committed`); when a chunk
- * is full it links a new one behind. The writer follows: it writes what is committed and, once a
- * chunk has a next one, gives it back through a stack that the producer empties in one exchange.
- * So few chunks are touched as long as the writer keeps up, and their number bounds the lane.
+/* log_lane.h - a log's inside: its lanes, one a thread (lane.h says how lines travel), and its writer.
  *
  * Lane 0 belongs to all threads that have not joined; they share it by a lock. */
 #ifndef SEXTANT_TELEMETRY_LOG_LANE_H
@@ -16,34 +8,20 @@
 
 #include <sextant/log.h>
 
+#include "telemetry/lane.h"
 #include "telemetry/thread.h"
 
 enum {
-    SX_LOG_CHUNK_BYTES = 65536 - 32, /* of text: with its head and malloc's, 64 KiB */
-    SX_LOG_SECOND_BYTES = 19         /* 2024-01-15T10:30:00 */
+    SX_LOG_CHUNK_BYTES = SX_LANE_CHUNK_BYTES, /* the longest line */
+    SX_LOG_SECOND_BYTES = 19                  /* 2024-01-15T10:30:00 */
 };
 
-typedef struct sx_log_chunk {
-    struct sx_log_chunk *next; /* atomic: set once by the producer; then the stack's */
-    uint32_t committed;        /* atomic: the producer's, to the end of a line */
-    uint32_t written;          /* the writer's */
-    char text[SX_LOG_CHUNK_BYTES];
-} sx_log_chunk;
-
+/* What a thread that logs owns; its records are whole lines. */
 typedef struct sx_log_lane {
-    /* The producer's own. */
-    sx_log_chunk *filling;
-    sx_log_chunk *spare; /* taken back from `returned` */
-    uint32_t chunks, chunks_max;
+    sx_lane lane;
     int64_t second; /* that second_text shows */
     char second_text[SX_LOG_SECOND_BYTES];
     bool pending; /* lines since the writer was last thought of */
-    /* Atomic counts: written by the producer, read by anybody. */
-    uint64_t lines, dropped;
-    /* Atomic: a stack that the writer pushes on and the producer takes whole. */
-    sx_log_chunk *returned __attribute__((aligned(64)));
-    /* The writer's own. */
-    sx_log_chunk *draining;
 } sx_log_lane;
 
 struct sx_logger {
@@ -92,13 +70,23 @@ sx_log_lane *sx_log_lane_enter(sx_log *log);
 void sx_log_lane_leave(sx_log *log, sx_log_lane *lane);
 
 /* Room for `bytes` (at most SX_LOG_CHUNK_BYTES) in one piece, or NULL: the lane is full. */
-char *sx_log_lane_room(sx_log_lane *lane, size_t bytes, size_t *room);
+static inline char *sx_log_lane_room(sx_log_lane *lane, size_t bytes, size_t *room)
+{
+    return sx_lane_room(&lane->lane, bytes, room);
+}
 
 /* Publishes the line that was written at the start of the room; counts it. */
-void sx_log_lane_commit(sx_log_lane *lane, size_t bytes);
+static inline void sx_log_lane_commit(sx_log_lane *lane, size_t bytes)
+{
+    sx_lane_commit(&lane->lane, bytes);
+    lane->pending = true;
+}
 
 /* Counts a line that could not be taken. */
-void sx_log_lane_drop(sx_log_lane *lane);
+static inline void sx_log_lane_drop(sx_log_lane *lane)
+{
+    sx_lane_drop(&lane->lane);
+}
 
 /* Wakes the writer if it sleeps. */
 void sx_log_wake(sx_log *log);

@@ -16,7 +16,7 @@
 
 #include "telemetry/text.h"
 
-enum { PACE_MS = 4, QUIET_ROUNDS = 3, IDLE_MS = 1000, PIECES = 64, REPORT_MS = 1000 };
+enum { PACE_MS = 4, QUIET_ROUNDS = 3, IDLE_MS = 1000, REPORT_MS = 1000 };
 
 static int64_t now_ms(void)
 {
@@ -111,42 +111,19 @@ static void write_all(sx_log *log, struct iovec *v, size_t count)
 
 /* ---- draining ---- */
 
-static void give_back(sx_log_lane *lane, sx_log_chunk *c)
+/* Writes what the lane holds now, at most SX_LANE_PIECES chunks of it; whether there was anything. */
+static bool drain_lane(sx_log *log, sx_lane *lane)
 {
-    sx_log_chunk *top = __atomic_load_n(&lane->returned, __ATOMIC_RELAXED);
-    do
-        __atomic_store_n(&c->next, top, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&lane->returned, &top, c, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED));
-}
-
-/* Writes what the lane holds now, at most PIECES chunks of it; whether there was anything. */
-static bool drain_lane(sx_log *log, sx_log_lane *lane)
-{
-    struct iovec pieces[PIECES];
-    size_t count = 0;
-    sx_log_chunk *c = lane->draining;
-    sx_log_chunk *full[PIECES]; /* chunks that end in this batch */
-    size_t full_count = 0;
-    while (count < PIECES && full_count < PIECES) {
-        /* `next` first: if there is one, `committed` read after it is final. */
-        sx_log_chunk *next = __atomic_load_n(&c->next, __ATOMIC_ACQUIRE);
-        uint32_t committed = __atomic_load_n(&c->committed, __ATOMIC_ACQUIRE);
-        if (committed > c->written) {
-            pieces[count++] = (struct iovec){c->text + c->written, committed - c->written};
-            c->written = committed;
-        }
-        if (!next)
-            break;
-        full[full_count++] = c;
-        c = next;
+    sx_lane_take take;
+    bool any = sx_lane_take_up(lane, &take);
+    if (any) {
+        struct iovec pieces[SX_LANE_PIECES];
+        for (size_t i = 0; i < take.count; i++)
+            pieces[i] = (struct iovec){(char *)take.pieces[i].data, take.pieces[i].len};
+        write_all(log, pieces, take.count);
     }
-    lane->draining = c;
-    if (count > 0)
-        write_all(log, pieces, count);
-    for (size_t i = 0; i < full_count; i++)
-        give_back(lane, full[i]);
-    return count > 0;
+    sx_lane_release(lane, &take);
+    return any;
 }
 
 static bool drain_all(sx_log *log)
@@ -154,7 +131,8 @@ static bool drain_all(sx_log *log)
     bool any = false;
     for (unsigned i = 0; i < SX_COUNT_OF(log->lanes); i++) {
         sx_log_lane *lane = __atomic_load_n(&log->lanes[i], __ATOMIC_ACQUIRE);
-        if (lane && drain_lane(log, lane)) /* once: a busy lane does not hold up the others */
+        if (lane &&
+            drain_lane(log, &lane->lane)) /* once: a busy lane does not hold up the others */
             any = true;
     }
     return any;
