@@ -7,11 +7,14 @@
 
 #include <sextant/http.h>
 #include <sextant/tls.h>
+#include <sextant/url.h>
 
 SX_BEGIN_DECLS
 
 typedef struct sx_http_client sx_http_client;
 typedef struct sx_call sx_call;
+
+typedef struct sx_call_observer sx_call_observer;
 
 typedef struct sx_http_client_options { /* 0 takes the default */
     uint32_t connect_ms_max;            /* 5000: DNS, TCP and TLS together */
@@ -25,6 +28,7 @@ typedef struct sx_http_client_options { /* 0 takes the default */
     const char *proxy;          /* "http://host:port"; NULL: none; "env": *_proxy and no_proxy */
     bool http2_prior_knowledge; /* h2c to http:// origins */
     const char *user_agent;     /* NULL: "sextant/VERSION" */
+    const sx_call_observer *observer; /* NULL: none; borrowed, see below */
 } sx_http_client_options;
 
 /* A client on `loop`. `options` (NULL: all defaults) is copied. Errors: SX_ENOMEM; SX_EINVAL (the
@@ -86,6 +90,59 @@ typedef struct sx_http_client_counts {
     uint64_t opened, reused, open, waiting, failed;
 } sx_http_client_counts;
 const sx_http_client_counts *sx_http_client_counts_of(const sx_http_client *client);
+
+/* ---- observers ---- */
+
+enum { SX_CALL_EXTRA_FIELDS = 12 };
+
+/* A call that is about to start. Views are good during `start` alone. */
+typedef struct sx_call_start {
+    sx_str method;       /* never empty */
+    sx_str url;          /* as given */
+    const sx_url *parts; /* of it */
+    const sx_header *headers;
+    size_t header_count;
+    bool is_grpc; /* its content-type says so */
+    /* Fields to send besides: the observer sets them, and those that the caller has set win. Copied
+     * when `start` returns; their texts may lie in the observer's state. */
+    sx_header extra[SX_CALL_EXTRA_FIELDS];
+    size_t extra_count;
+} sx_call_start;
+
+/* A call that is over. Views are good during `done` alone. */
+typedef struct sx_call_end_info {
+    sx_status status;
+    const sx_error *err;         /* never NULL */
+    const sx_response *response; /* NULL: no head came */
+    const sx_header *trailers;
+    size_t trailer_count;
+    uint32_t resends;        /* further tries on other connections */
+    uint64_t received_bytes; /* of the body */
+    bool is_by_caller;       /* SX_ECANCELED: sx_call_cancel or the client's end, not a fault */
+} sx_call_end_info;
+
+/* What watches all calls of a client: the kit's is made by sx_kit_http_client_new (client_http.h).
+ * Everything is called on the client's loop; any function but `start` and `done` may be NULL. Each
+ * call has `state_bytes` of zeroed state, which live as long as the call. */
+struct sx_call_observer {
+    size_t state_bytes;
+    void *ctx;
+    /* The time that a call may take, given what was asked (0: any): for a caller's deadline. */
+    uint32_t (*timeout_ms)(void *ctx, uint32_t asked_ms);
+    /* Lets a call go, or refuses it: then sx_http_call fails with that status and no `done` comes. */
+    sx_status (*start)(void *ctx, void *state, sx_call_start *call, sx_error *err);
+    /* The call was let go by `start`, but cannot be made for want of memory or room: no `done`. */
+    void (*dropped)(void *ctx, void *state, sx_status status, const sx_error *err);
+    /* Around each of the caller's functions; what `enter` returns is given to `leave`. */
+    const void *(*enter)(void *ctx, void *state);
+    void (*leave)(void *ctx, const void *entered);
+    /* Before the caller's `done`. */
+    void (*done)(void *ctx, void *state, const sx_call_end_info *info);
+    /* The client's numbers may have changed. */
+    void (*counts)(void *ctx, const sx_http_client_counts *counts);
+    /* The client is gone: frees the observer, if it wants to be freed so. */
+    void (*closed)(void *ctx);
+};
 
 SX_END_DECLS
 

@@ -1,5 +1,6 @@
 /* grpc_client.c - gRPC calls that go out (grpc.h, grpc_call.h): an sx_call with a streamed body. */
 #include "net/grpc_call.h"
+#include "net/http_client_internal.h"
 
 #include <sextant/mem.h>
 
@@ -119,9 +120,10 @@ sx_status sx_grpc_start(sx_http_client *client, const sx_grpc_request *request,
     headers[n++] = (sx_header){SX_STR("te"), SX_STR("trailers")};
     headers[n++] = (sx_header){SX_STR("content-type"), SX_STR("application/grpc")};
     headers[n++] = (sx_header){SX_STR("grpc-accept-encoding"), SX_STR("gzip")};
-    if (request->timeout_ms)
-        headers[n++] = (sx_header){SX_STR("grpc-timeout"),
-                                   sx_grpc_timeout_format(request->timeout_ms, timeout)};
+    uint32_t timeout_ms = client_timeout_ms(client, request->timeout_ms);
+    if (timeout_ms)
+        headers[n++] =
+            (sx_header){SX_STR("grpc-timeout"), sx_grpc_timeout_format(timeout_ms, timeout)};
     for (size_t i = 0; i < request->metadata_count; i++)
         headers[n++] = request->metadata[i];
     sx_call_request http = {.method = SX_STR("POST"),
@@ -129,7 +131,7 @@ sx_status sx_grpc_start(sx_http_client *client, const sx_grpc_request *request,
                             .headers = headers,
                             .header_count = n,
                             .stream_body = true,
-                            .total_ms_max = request->timeout_ms};
+                            .total_ms_max = timeout_ms};
     sx_status st = sx_http_call(client, &http, &EVENTS, c, &c->call, err);
     if (st != SX_OK) {
         free_call(c);

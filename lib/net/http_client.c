@@ -44,6 +44,8 @@ static void client_destroy(sx_http_client *client)
     if (client->tls)
         sx_tls_unref(client->tls);
     sx_arena_done(&client->arena);
+    if (client->observer && client->observer->closed)
+        client->observer->closed(client->observer->ctx);
     sx_free(client);
 }
 
@@ -60,6 +62,8 @@ void client_leave(sx_http_client *client)
             conn_free(SX_CONTAINER_OF(link, client_conn, link));
         while ((link = sx_list_pop_front(&client->dead_calls)))
             call_free(SX_CONTAINER_OF(link, sx_call, link));
+        if (client->observer && client->observer->counts)
+            client->observer->counts(client->observer->ctx, &client->counts);
     }
     if (--client->depth == 0 && client->closing)
         client_destroy(client);
@@ -106,9 +110,14 @@ static void finish(sx_call *call, sx_status status, const sx_error *err)
         client->counts.failed++;
     sx_list_remove(&call->link);
     sx_list_push_back(&client->dead_calls, &call->link);
-    if (call->events->done)
-        call->events->done(call, call->ctx, status, err ? err : &NO_ERROR, call->trailers,
-                           call->trailer_count);
+    err = err ? err : &NO_ERROR;
+    if (call->observed)
+        call_observe_done(call, status, err);
+    if (call->events->done) {
+        const void *entered = call_observe_enter(call);
+        call->events->done(call, call->ctx, status, err, call->trailers, call->trailer_count);
+        call_observe_leave(call, entered);
+    }
     client_leave(client);
 }
 
@@ -244,8 +253,11 @@ bool call_head(sx_call *call, int status, int version)
         over_body_limit(call, (uint64_t)r->content_bytes))
         return false;
     call->head_told = true;
-    if (call->events->head)
+    if (call->events->head) {
+        const void *entered = call_observe_enter(call);
         call->events->head(call, call->ctx, r);
+        call_observe_leave(call, entered);
+    }
     return !call->done_told;
 }
 
@@ -256,8 +268,11 @@ bool call_body(sx_call *call, sx_str piece)
     call->received += piece.len;
     if (over_body_limit(call, call->received))
         return false;
-    if (call->events->body)
+    if (call->events->body) {
+        const void *entered = call_observe_enter(call);
         call->events->body(call, call->ctx, piece);
+        call_observe_leave(call, entered);
+    }
     return !call->done_told;
 }
 
@@ -266,8 +281,11 @@ void call_writable(sx_call *call)
     if (!call->wants_writable || call_pending(call) > CLIENT_OUTPUT_LOW || call->done_told)
         return;
     call->wants_writable = false;
-    if (call->events->writable)
+    if (call->events->writable) {
+        const void *entered = call_observe_enter(call);
         call->events->writable(call, call->ctx);
+        call_observe_leave(call, entered);
+    }
 }
 
 void call_consume(sx_call *call, size_t n)
@@ -326,6 +344,8 @@ static sx_status start_call(sx_http_client *client, const sx_call_request *reque
         st = need_tls(client, err);
     if (st == SX_OK)
         st = call_take_request(call, request, &url, err);
+    if (st == SX_OK && client->observer)
+        st = call_observe_start(call, request, &url, err);
     if (st != SX_OK)
         return st;
     client_origin *origin = client_origin_of(client, &url);
@@ -347,8 +367,10 @@ sx_status sx_http_call(sx_http_client *client, const sx_call_request *request,
     sx_call *call = call_new(client, events, ctx);
     if (!call)
         return sx_fail_memory(err, "a call");
-    sx_status st = start_call(client, request, call, err);
+    sx_error why = {0};
+    sx_status st = start_call(client, request, call, err ? err : &why);
     if (st != SX_OK) {
+        call_observe_dropped(call, st, err ? err : &why);
         call_free(call);
         return st;
     }
@@ -356,8 +378,9 @@ sx_status sx_http_call(sx_http_client *client, const sx_call_request *request,
     sx_list_push_back(&call->origin->waiting, &call->line);
     call->origin->waiting_count++;
     client->counts.waiting++;
-    if (request->total_ms_max)
-        sx_timer_start(client_timers(client), &call->total_timer, request->total_ms_max);
+    uint32_t total_ms = client_timeout_ms(client, request->total_ms_max);
+    if (total_ms)
+        sx_timer_start(client_timers(client), &call->total_timer, total_ms);
     if (out)
         *out = call;
     client_enter(client);
@@ -428,6 +451,7 @@ void sx_call_resume(sx_call *call)
 void sx_call_cancel(sx_call *call)
 {
     sx_error err;
+    call->by_caller = true;
     sx_fail(&err, SX_ECANCELED, "the call was canceled");
     call_fail(call, SX_ECANCELED, &err);
 }
@@ -494,6 +518,8 @@ sx_status sx_http_client_new(sx_loop *loop, const sx_http_client_options *option
         client_destroy(client);
         return st;
     }
+    client->observer =
+        client->options.observer; /* not before: a client that failed is not closed */
     *out = client;
     return SX_OK;
 }

@@ -6,6 +6,7 @@
  *   http_client_connect.c  a connection's making: name, addresses in turn, proxy, TLS
  *   http_client_http1.c    calls over HTTP/1.1, with its strict response parser
  *   http_client_http2.c    calls over HTTP/2, on nghttp2
+ *   http_client_observe.c  what the kit's spans, metrics and breakers hang on
  *   http_client_proxy.c    which proxy, if any: the *_proxy and no_proxy of the environment
  *
  *   call    in line -> on a connection -> head -> body -> done (exactly once) -> freed
@@ -56,11 +57,12 @@ struct sx_http_client {
     sx_http_client_options options; /* defaults filled in */
     sx_stream_options stream_options;
     sx_http_client_counts counts;
-    sx_arena arena; /* what lives as long as the client: proxies, user agent */
-    sx_tls *tls;    /* ours to unref; NULL until https is first used */
-    sx_dns *dns;    /* NULL until a name is first looked up */
-    sx_map origins; /* key text to client_origin */
-    sx_list calls;  /* all that live */
+    const sx_call_observer *observer; /* NULL: none */
+    sx_arena arena;                   /* what lives as long as the client: proxies, user agent */
+    sx_tls *tls;                      /* ours to unref; NULL until https is first used */
+    sx_dns *dns;                      /* NULL until a name is first looked up */
+    sx_map origins;                   /* key text to client_origin */
+    sx_list calls;                    /* all that live */
     sx_list dead_calls, dead_conns;
     client_proxy *http_proxy, *https_proxy; /* NULL: straight */
     sx_str no_proxy;
@@ -134,7 +136,9 @@ struct sx_call {
     void *ctx;
     sx_arena arena;
     bool done_told;
+    bool by_caller; /* cancelled by it */
     uint32_t tries;
+    void *observed; /* the observer's state, in the arena; NULL: nobody watches */
 
     /* The request, in the arena. */
     sx_str method, target, authority;
@@ -218,11 +222,34 @@ static inline size_t call_pending(const sx_call *call)
 /* Marks `n` waiting bytes as sent. */
 void call_consume(sx_call *call, size_t n);
 
+/* ---- http_client_observe.c ---- */
+
+/* What a call may take, given what was asked for (0: any time): the observer may know of less. */
+uint32_t client_timeout_ms(const sx_http_client *client, uint32_t asked_ms);
+
+/* Asks the observer whether the call may go, and takes what it wants to send along. Only with an
+ * observer. Errors: what it says; as call_take_request. */
+sx_status call_observe_start(sx_call *call, const sx_call_request *request, const sx_url *url,
+                             sx_error *err);
+
+/* A call that the observer has let go came to nothing before it stood in line. */
+void call_observe_dropped(sx_call *call, sx_status status, const sx_error *err);
+
+/* Around the caller's functions: what runs in between belongs to whom the call was made for. */
+const void *call_observe_enter(sx_call *call);
+void call_observe_leave(sx_call *call, const void *entered);
+
+/* The call is over. Only of one that is observed. */
+void call_observe_done(sx_call *call, sx_status status, const sx_error *err);
+
 /* ---- http_client_request.c ---- */
 
 /* Checks the request and copies it into the call's arena; `url` is the parsed one. */
 sx_status call_take_request(sx_call *call, const sx_call_request *request, const sx_url *url,
                             sx_error *err);
+
+/* Adds the observer's fields to the call's. Errors: as call_take_request. */
+sx_status call_add_extra(sx_call *call, const sx_call_start *start, sx_error *err);
 
 /* Writes the head as HTTP/1.1 sends it; through a proxy for http:// the target is absolute. */
 void call_write_head(const sx_call *call, sx_buf *out);

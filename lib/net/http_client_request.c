@@ -45,7 +45,8 @@ static sx_status check_header(sx_header h, sx_error *err)
  * becomes the authority. */
 static sx_status take_headers(sx_call *call, const sx_call_request *request, sx_error *err)
 {
-    call->headers = sx_arena_calloc(&call->arena, request->header_count + 1, sizeof(sx_header));
+    size_t room = request->header_count + 1 + (call->client->observer ? SX_CALL_EXTRA_FIELDS : 0);
+    call->headers = sx_arena_calloc(&call->arena, room, sizeof(sx_header));
     if (!call->headers)
         return sx_fail_memory(err, "a request's header fields");
     for (size_t i = 0; i < request->header_count; i++) {
@@ -130,6 +131,25 @@ static bool has_header(const sx_call *call, sx_str name)
             return true;
     }
     return false;
+}
+
+sx_status call_add_extra(sx_call *call, const sx_call_start *start, sx_error *err)
+{
+    sx_assert(start->extra_count <= SX_CALL_EXTRA_FIELDS);
+    for (size_t i = 0; i < start->extra_count; i++) {
+        sx_header from = start->extra[i];
+        if (has_header(call, from.name))
+            continue;
+        sx_status st = check_header(from, err);
+        if (st != SX_OK)
+            return st;
+        sx_header to = {sx_arena_copy(&call->arena, from.name),
+                        sx_arena_copy(&call->arena, from.value)};
+        if (!to.name.data || !to.value.data)
+            return sx_fail_memory(err, "a request's header fields");
+        call->headers[call->header_count++] = to; /* take_headers has left room */
+    }
+    return SX_OK;
 }
 
 /* Length to declare: of a whole body, where there is one or the method expects one (RFC 9110,
