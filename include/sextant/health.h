@@ -23,21 +23,27 @@ typedef struct sx_health_options { /* NULL or 0 takes the default */
 
 /* Errors: SX_ENOMEM, as sx_metric_new. */
 sx_status sx_health_new(const sx_health_options *options, sx_health **out, sx_error *err);
+
+/* Frees it with all its checks; the registry it was given must not be scraped any more (nor after a
+ * failed sx_health_new). NULL is allowed. */
 void sx_health_free(sx_health *h);
 
 typedef struct sx_health_check_options {
     const char *name; /* copied; of the same name: "name-2" and so on */
     bool informative; /* shown, but does not make the service unready */
-    /* NULL: it is told. Answers without waiting: SX_OK, or why not in err. */
+    /* NULL: it is told. Answers without waiting: SX_OK, or why not in err. It may report, but not add
+     * or remove checks. */
     sx_status (*ask)(void *ctx, sx_error *err);
     void *ctx;
     uint32_t stale_ms; /* told: unwell if nothing was reported for so long; 0: never */
 } sx_health_check_options;
 
-/* Adds a check; one that is told is unwell ("not checked yet") until the first report.
- * Errors: SX_ENOMEM. */
+/* Adds a check; one that is told is unwell ("not checked yet") until the first report. `out` may be
+ * NULL. Errors: SX_ENOMEM. */
 sx_status sx_health_add(sx_health *h, const sx_health_check_options *options, sx_health_check **out,
                         sx_error *err);
+
+/* Takes it off and frees it: nobody asks it any more when this returns. NULL is allowed. */
 void sx_health_remove(sx_health_check *check);
 
 /* Says how it went: SX_OK, or a status with err (may be NULL); latency -1: not measured. Takes a lock
@@ -55,7 +61,7 @@ typedef struct sx_health_info {
 } sx_health_info;
 
 /* Asks those that are asked, and calls `fn` for all in the order they were added. Returns whether all
- * that are not informative are well. `fn` may be NULL. */
+ * that are not informative are well. `fn` may be NULL; it must not add or remove checks. */
 bool sx_health_each(sx_health *h, void (*fn)(void *ctx, const sx_health_info *info), void *ctx);
 
 SX_END_DECLS
