@@ -202,6 +202,21 @@ typedef struct sx_http_limits {
     uint32_t output_low_bytes;  /* 65536: and `drained` below it */
 } sx_http_limits;
 
+/* Looks at each reply before it begins, and may send another form of its body (lib/service
+ * compresses). Calls get the server's ctx. */
+typedef struct sx_reply_coder {
+    /* A reply begins with `status` and `content_type` (which may be empty); fields may still be added.
+     * *body is the body of a whole reply, which may be replaced by a view that is good until the next
+     * call on this loop; of a streamed one its data is NULL and `body_bytes` what was declared.
+     * Returns whether the body is another one: a streamed reply's length is then unknown, and its
+     * pieces go through `piece`. */
+    bool (*begin)(sx_request *r, void *ctx, int status, sx_str content_type, int64_t body_bytes,
+                  sx_str *body);
+    /* A piece, or with `last` (and an empty one) the end: *out is sent instead of it, good until the
+     * next call on this loop. An error aborts the reply. */
+    sx_status (*piece)(sx_request *r, void *ctx, sx_str piece, bool last, sx_str *out);
+} sx_reply_coder;
+
 typedef struct sx_http_server_options {
     sx_http_limits limits;
     sx_handler *handler; /* called at the end of every request's head */
@@ -214,6 +229,13 @@ typedef struct sx_http_server_options {
                      const char *why);
     void *ctx;
     const char *server_name; /* of the Server field; NULL sends none */
+    /* Around every call of the program's own functions that the server makes for a request (body,
+     * drained, aborted, and what sx_request_read_body was given): `enter` before, with the request,
+     * and `leave` after, with what `enter` gave; the request may be gone by then. Calls may nest.
+     * Both or neither. */
+    const void *(*enter)(sx_request *r, void *ctx);
+    void (*leave)(const void *outer);
+    const sx_reply_coder *coder; /* NULL: replies go out as they are */
 } sx_http_server_options;
 
 /* Numbers a server keeps; read by its own loop. */

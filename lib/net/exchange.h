@@ -56,6 +56,8 @@ struct sx_exchange {
     bool done_told;
     bool wants_drained; /* the last write said SX_AGAIN */
     bool upgraded;
+    bool coded;                /* pieces of the reply go through the server's coder */
+    bool code_failed;          /* it has failed: what follows is dropped, the end is an abort */
     bool has_date, has_server; /* reply_fields has one: the server adds none */
     bool head_only;      /* HEAD, 204, 304: pieces of the reply's body are counted, not sent */
     sx_buf reply_fields; /* "name: value\r\n" each, as HTTP/1.1 sends them; sx_fields_next reads */

@@ -150,6 +150,7 @@ void sx_exchange_reset(sx_exchange *x)
     x->holds = 1;
     x->body_done = x->body_asked = x->paused = x->started = x->done_told = false;
     x->wants_drained = x->upgraded = x->head_only = x->has_date = x->has_server = false;
+    x->coded = x->code_failed = false;
     x->reply_type = sx_str_of(NULL, 0);
     x->reply_bytes_left = -1;
     x->events = NULL;
@@ -197,6 +198,19 @@ void sx_exchange_start(sx_exchange *x)
     sx_request_release(&x->request);
 }
 
+/* Around what is the program's own: http.h, sx_http_server_options. */
+static const void *enter(sx_exchange *x)
+{
+    const sx_http_server_options *o = &x->server->options;
+    return o->enter ? o->enter(&x->request, o->ctx) : NULL;
+}
+
+static void leave(const sx_http_server *server, const void *outer)
+{
+    if (server->options.leave)
+        server->options.leave(outer);
+}
+
 static void tell_done(sx_exchange *x)
 {
     if (!x->started || x->done_told)
@@ -226,8 +240,11 @@ void sx_exchange_cut(sx_exchange *x)
     const sx_request_events *events = x->events;
     x->events = NULL;
     x->gather_then = NULL;
-    if (tells && events && events->aborted)
+    if (tells && events && events->aborted) {
+        const void *outer = enter(x);
         events->aborted(&x->request, x->events_ctx);
+        leave(x->server, outer);
+    }
     tell_done(x);
     sx_request_release(&x->request);
 }
@@ -267,8 +284,11 @@ static void finish_gathering(sx_exchange *x)
 {
     sx_handler *then = x->gather_then;
     x->gather_then = NULL;
+    const sx_http_server *server = x->server;
     x->request.body = sx_buf_view(&x->gathered);
+    const void *outer = enter(x);
     then(&x->request, x->gather_ctx);
+    leave(server, outer);
 }
 
 void sx_request_read_body(sx_request *r, size_t bytes_max, sx_handler *then, void *ctx)
@@ -325,8 +345,11 @@ void sx_exchange_body_in(sx_exchange *x, sx_str piece, bool last)
     x->holds++;
     if (x->gather_then)
         gather(x, piece, last);
-    else if (x->events && x->events->body)
+    else if (x->events && x->events->body) {
+        const void *outer = enter(x);
         x->events->body(&x->request, x->events_ctx, piece, last);
+        leave(x->server, outer);
+    }
     sx_request_release(&x->request);
 }
 
@@ -338,7 +361,9 @@ void sx_exchange_writable(sx_exchange *x)
     if (!x->events || !x->events->drained)
         return;
     x->holds++;
+    const void *outer = enter(x);
     x->events->drained(&x->request, x->events_ctx);
+    leave(x->server, outer);
     sx_request_release(&x->request);
 }
 
@@ -459,6 +484,11 @@ static void whole_reply(sx_request *r, int status, sx_str content_type, sx_str b
     if (x->state != SX_EXCHANGE_HEAD)
         return;
     sx_assert(status >= 200 && status <= 599);
+    const sx_http_server_options *o = &x->server->options;
+    if (!body.data)
+        body = SX_STR(""); /* without data it would be a streamed one to the coder */
+    if (o->coder && o->coder->begin(r, o->ctx, status, content_type, (int64_t)body.len, &body))
+        is_fixed = false;
     int64_t body_bytes = (int64_t)body.len;
     if (sx_unlikely(has_no_body(status))) {
         body_bytes = status == 304 ? (int64_t)body.len : 0;
@@ -497,11 +527,27 @@ sx_status sx_reply_begin(sx_request *r, int status, sx_str content_type, int64_t
         x->head_only = true;
         body_bytes = body_bytes < 0 || status == 204 ? 0 : body_bytes;
     }
+    const sx_http_server_options *o = &x->server->options;
+    sx_str none = {NULL, 0};
+    x->reply_bytes_left = body_bytes; /* what the handler promised, however it is sent */
+    if (o->coder && o->coder->begin(r, o->ctx, status, content_type, body_bytes, &none)) {
+        x->coded = !x->head_only;
+        body_bytes = SX_LENGTH_UNKNOWN;
+    }
     r->status = status;
     x->reply_type = content_type;
-    x->reply_bytes_left = body_bytes;
     x->state = SX_EXCHANGE_BEGUN;
     return x->ops->begin(x, body_bytes, sx_str_of(NULL, 0), false, false);
+}
+
+/* `piece` (or with `last` what ends them) in the coder's form. */
+static bool code_piece(sx_exchange *x, sx_str *piece, bool last)
+{
+    const sx_http_server_options *o = &x->server->options;
+    sx_str out = {NULL, 0};
+    x->code_failed |= o->coder->piece(&x->request, o->ctx, *piece, last, &out) != SX_OK;
+    *piece = out;
+    return !x->code_failed;
 }
 
 sx_status sx_reply_write(sx_request *r, sx_str piece)
@@ -518,6 +564,12 @@ sx_status sx_reply_write(sx_request *r, sx_str piece)
             return SX_EINVAL;
         x->reply_bytes_left -= (int64_t)piece.len;
     }
+    if (sx_unlikely(x->coded)) {
+        if (x->code_failed || !code_piece(x, &piece, false))
+            return SX_ECLOSED; /* without memory; sx_reply_end tells the client */
+        if (piece.len == 0)
+            return SX_OK;
+    }
     sx_status rc = x->ops->write(x, piece);
     if (rc == SX_ECLOSED)
         return rc;
@@ -525,6 +577,21 @@ sx_status sx_reply_write(sx_request *r, sx_str piece)
     x->server->counts.sent_bytes += piece.len;
     x->wants_drained = rc == SX_AGAIN;
     return rc;
+}
+
+/* Sends what the coder kept; whether the reply is still to be ended. */
+static bool end_coded(sx_exchange *x)
+{
+    sx_str rest = {NULL, 0};
+    if (x->code_failed || !code_piece(x, &rest, true)) {
+        sx_reply_abort(&x->request);
+        return false;
+    }
+    if (rest.len > 0 && x->ops->write(x, rest) != SX_ECLOSED) {
+        x->request.sent_bytes += rest.len;
+        x->server->counts.sent_bytes += rest.len;
+    }
+    return x->state == SX_EXCHANGE_BEGUN;
 }
 
 void sx_reply_end(sx_request *r)
@@ -536,9 +603,13 @@ void sx_reply_end(sx_request *r)
         sx_reply_abort(r); /* shorter than promised: the client has to notice */
         return;
     }
-    x->state = SX_EXCHANGE_ENDED;
-    x->gather_then = NULL;
-    x->ops->end(x);
+    x->holds++; /* the write below may find that the client has gone */
+    if (sx_likely(!x->coded || end_coded(x))) {
+        x->state = SX_EXCHANGE_ENDED;
+        x->gather_then = NULL;
+        x->ops->end(x);
+    }
+    sx_request_release(r);
 }
 
 void sx_reply_abort(sx_request *r)
