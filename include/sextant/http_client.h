@@ -102,7 +102,8 @@ typedef struct sx_call_start {
     const sx_url *parts; /* of it */
     const sx_header *headers;
     size_t header_count;
-    bool is_grpc; /* its content-type says so */
+    bool is_grpc;    /* its content-type says so */
+    sx_arena *arena; /* lives as long as the call: for what the state points to */
     /* Fields to send besides: the observer sets them, and those that the caller has set win. Copied
      * when `start` returns; their texts may lie in the observer's state. */
     sx_header extra[SX_CALL_EXTRA_FIELDS];

@@ -55,7 +55,8 @@ sx_status call_observe_start(sx_call *call, const sx_call_request *request, cons
                            .parts = url,
                            .headers = request->headers,
                            .header_count = request->header_count,
-                           .is_grpc = is_grpc_request(request)};
+                           .is_grpc = is_grpc_request(request),
+                           .arena = &call->arena};
     void *state = sx_arena_calloc(&call->arena, 1, o->state_bytes + 1);
     if (!state)
         return sx_fail_memory(err, "a call's observer");
