@@ -46,15 +46,24 @@ enum {
 typedef struct sx_span_context {
     uint8_t trace_id[SX_TRACE_ID_BYTES];
     uint8_t span_id[SX_SPAN_ID_BYTES];
-    uint8_t flags;     /* SX_TRACE_SAMPLED, SX_TRACE_RANDOM */
+    uint8_t flags;     /* SX_TRACE_...; what W3C knows of them is flags & SX_TRACE_W3C */
     bool remote;       /* came from outside */
     sx_str tracestate; /* borrowed; empty: none */
 } sx_span_context;
 
-enum { SX_TRACE_SAMPLED = 1, SX_TRACE_RANDOM = 2 };
+/* Of sx_span_context.flags. The first two are W3C's and travel as they are; the others are what B3
+ * and Jaeger say besides, and never leave the process as numbers. */
+enum {
+    SX_TRACE_SAMPLED = 1,
+    SX_TRACE_RANDOM = 2, /* the last 7 bytes of the trace id are random (level 2) */
+    SX_TRACE_W3C = 3,
+    SX_TRACE_DEFERRED = 32, /* ids without a decision (B3): the sampler is asked */
+    SX_TRACE_DEBUG = 64,    /* sampled because somebody is looking for a fault (B3, Jaeger) */
+    SX_TRACE_DECIDED = 128  /* a decision without ids (B3): for the trace that begins here */
+};
 
 /* Whether both ids are set. */
-bool sx_span_context_valid(const sx_span_context *c);
+bool sx_span_context_valid(const sx_span_context *c); /* NULL is not */
 
 /* Lower-case hex with a NUL: 32 and 16 digits. */
 void sx_trace_id_hex(const sx_span_context *c, char out[33]);
@@ -77,13 +86,20 @@ typedef sx_str sx_carrier_get(const void *carrier, sx_str name);
 
 /* Reads the caller's context: the first of W3C, B3, B3 multi, Jaeger in `propagators` that is there
  * and right (what is wrong counts as not there, as the specifications ask). *out is zero if there is
- * none. Views point into the carrier. HOT: with sx_traceparent_write and the making of an id 200 ns. */
+ * none, except that a B3 decision without ids sets SX_TRACE_DECIDED. Views point into the carrier.
+ * HOT: with sx_traceparent_write and the making of an id 200 ns. */
 void sx_trace_extract(unsigned propagators, sx_carrier_get *get, const void *carrier,
                       sx_span_context *out);
 
-/* The parsers by themselves: false if the text is not right. Any bytes.
- * W3C Trace Context section 3.2 (versions above 00 by its rules), B3's single form (with "0", "1", "d"
- * alone giving only a sampling decision: valid ids false, flags set), Jaeger's four parts. */
+/* The caller's baggage if SX_PROPAGATE_BAGGAGE is in `propagators` and it is right, else empty. Points
+ * into the carrier. */
+sx_str sx_baggage_extract(unsigned propagators, sx_carrier_get *get, const void *carrier);
+
+/* The parsers by themselves: false, *out untouched, if the text is not right. Any bytes.
+ * W3C Trace Context section 3.2 (versions above 00 by its rules); B3's single form, where "0", "1" and
+ * "d" alone give only a decision (SX_TRACE_DECIDED, no ids) and ids alone only SX_TRACE_DEFERRED;
+ * Jaeger's four parts, their colons also percent-encoded. Ids of B3 and Jaeger that are shorter than
+ * ours get zeros in front. */
 bool sx_traceparent_parse(sx_str text, sx_span_context *out);
 bool sx_b3_parse(sx_str text, sx_span_context *out);
 bool sx_uber_trace_id_parse(sx_str text, sx_span_context *out);
@@ -91,11 +107,13 @@ bool sx_uber_trace_id_parse(sx_str text, sx_span_context *out);
 /* Writes traceparent with its NUL. */
 void sx_traceparent_write(const sx_span_context *c, char out[SX_TRACEPARENT_BYTES]);
 
-/* tracestate as it may be passed on: `text` itself if it follows the grammar (at most
- * SX_TRACESTATE_MEMBERS, SX_TRACESTATE_MAX characters), else empty. */
+/* tracestate as it may be passed on: `text` itself if it follows the grammar of level 2, section 3.3
+ * (at most SX_TRACESTATE_MEMBERS, SX_TRACESTATE_MAX characters), else empty. A key that is there twice
+ * is passed on as it came, which the W3C leaves open. */
 sx_str sx_tracestate_check(sx_str text);
 
-/* baggage: `text` itself if it follows the grammar and the limits, else empty. */
+/* baggage: `text` itself if it follows the grammar and the limits, else empty. Empty members are
+ * allowed, as joined header fields make them (RFC 9110, section 5.6.1). W3C Baggage, section 3.3. */
 sx_str sx_baggage_check(sx_str text);
 
 /* Walks checked baggage: the next member's key and value, still percent-encoded, without its
@@ -103,7 +121,9 @@ sx_str sx_baggage_check(sx_str text);
 bool sx_baggage_next(sx_str *rest, sx_str *key, sx_str *value);
 
 /* What a call to another service should carry: at most SX_INJECT_FIELDS fields are written into
- * `fields`, their texts into `room` (SX_INJECT_BYTES). `baggage` may be empty. Returns how many. */
+ * `fields`, their texts into `room` (SX_INJECT_BYTES); tracestate and baggage are borrowed from the
+ * arguments. `c` may be NULL or invalid (then there is only baggage, and a B3 decision if that is what
+ * it has), `baggage` empty. Names are lower-case. Returns how many. HOT. */
 typedef struct sx_inject_field {
     sx_str name, value;
 } sx_inject_field;
@@ -132,9 +152,10 @@ typedef struct sx_sampling_rule {
     sx_str name;           /* of the span, with '*' for any run; empty: any */
     int kind;              /* sx_span_kind; 0: any */
     sx_str key;            /* of an attribute given at the start; empty: none is asked for */
-    sx_str value;          /* its text, with '*' */
+    sx_str value;          /* its text (42, true), with '*'; empty: any */
     double ratio;          /* share of its traces that is kept: 0 to 1 */
-    double per_second_max; /* and at most so many a second; 0: any number */
+    double per_second_max; /* and at most so many a second; 0: any number. What was not used is
+                              saved up, to at most a second's worth and at least one */
 } sx_sampling_rule;
 
 typedef struct sx_sampling {       /* zero: the parent's decision, else all */
@@ -142,7 +163,7 @@ typedef struct sx_sampling {       /* zero: the parent's decision, else all */
     const sx_sampling_rule *rules; /* asked in order; copied */
     size_t rule_count;
     bool ratio_set;        /* else `ratio` counts as 1 */
-    double ratio;          /* of what no rule fits, by trace id */
+    double ratio;          /* of what no rule fits, by trace id as OpenTelemetry's traceidratio */
     double per_second_max; /* of the same; 0: any number */
 } sx_sampling;
 
@@ -152,7 +173,8 @@ typedef struct sx_sampling {       /* zero: the parent's decision, else all */
 sx_status sx_sampling_parse(sx_str sampler, sx_str argument, sx_sampling *out, sx_error *err);
 
 typedef struct sx_tracer_options { /* 0 or NULL takes the default */
-    sx_otlp *otlp; /* where spans go; NULL: ids are made and passed on, nothing is recorded */
+    sx_otlp *otlp; /* where spans go; NULL, or one that does not export spans: ids and sampling
+                      decisions are made and passed on, nothing is recorded */
     sx_sampling sampling;
     unsigned propagators;    /* SX_PROPAGATE_W3C | SX_PROPAGATE_BAGGAGE */
     uint32_t attributes_max; /* 128 a span; further ones are counted as dropped, as all here */
@@ -161,7 +183,7 @@ typedef struct sx_tracer_options { /* 0 or NULL takes the default */
     uint32_t event_attributes_max; /* 128 an event or link */
     uint32_t
         value_bytes_max; /* 4096 of an attribute's text; longer ones are cut between code points */
-    uint32_t span_bytes_max; /* 65536 of an encoded span */
+    uint32_t span_bytes_max; /* 65535 of an encoded span, which is also the most; least 8192 */
     const sx_clock *clock;   /* the system's */
     sx_metrics *metrics;     /* where it counts itself; NULL: nowhere */
 } sx_tracer_options;
@@ -172,7 +194,8 @@ sx_status sx_tracer_new(const sx_tracer_options *options, sx_tracer **out, sx_er
 /* Frees it; no span of it may be under way. NULL is allowed. */
 void sx_tracer_free(sx_tracer *tracer);
 
-/* Changes the sampling while it runs. Any thread. Errors: SX_ENOMEM, SX_EINVAL. */
+/* Changes the sampling while it runs. Any thread. Rates begin anew, unless the same settings were in
+ * force before. Errors: SX_ENOMEM, SX_EINVAL. */
 sx_status sx_tracer_sampling_set(sx_tracer *tracer, const sx_sampling *sampling, sx_error *err);
 
 /* What it reads and sends. */
@@ -210,7 +233,8 @@ typedef struct sx_span_options {
 } sx_span_options;
 
 /* Starts a span. Never fails: without memory or sampling it is not recorded. `tracer` NULL: its ids
- * are the parent's. tracestate stays borrowed from the parent. HOT. */
+ * are the parent's. tracestate stays borrowed from the parent; a root has none. A span that is not
+ * sampled costs its ids: no clock is read for it (start_mono_ns is 0). HOT: 60 ns unsampled. */
 void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *options);
 
 /* Whether what is set will be exported: ask before costly attributes. */
@@ -223,7 +247,11 @@ static inline bool sx_span_recording(const sx_span *span)
  * an attribute of its JSON: arrays and objects become OTLP's arrays and key-value lists. */
 void sx_span_set(sx_span *span, const sx_field *fields, size_t count);
 
-/* Replaces the name (a route found after the start). */
+/* Sets an attribute that is a list of texts, such as the values of a header. Counts, limits and
+ * replacing as above; value_bytes_max is for each text. */
+void sx_span_set_texts(sx_span *span, const char *key, const sx_str *values, size_t count);
+
+/* Replaces the name (a route found after the start). A name is cut at 1024 bytes. */
 void sx_span_rename(sx_span *span, sx_str name);
 
 /* An event now. sx_span_error records an event "exception" with `type` and `message` and sets the
