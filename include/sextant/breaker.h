@@ -6,10 +6,16 @@
  *     ... the call ...
  *     sx_breaker_done(b, &pass, it_went_well);
  *
- * closed: all pass; after failures_max failures in a row, or a failure rate above failure_rate over the
- * window, it opens. open: nothing passes for open_ms; then half-open: trials_max calls at a time pass,
- * successes_min of them in a row close it, one failure opens it again. One breaker a name and process;
- * deciding takes relaxed atomics on a cache line of its own: 20 ns. Any thread, no event loop. */
+ * closed: all pass; after failures_max failures in a row, or once the failure rate over the
+ * window has reached failure_rate, it opens. open: nothing passes for open_ms; then half-open:
+ * trials_max calls at a time pass, successes_min of them in a row close it, one failure opens it
+ * again. A trial that nobody ends gives its place back after open_ms. Results of calls that were
+ * let through before the last change of state are counted in the metrics and change nothing
+ * else.
+ *
+ * One breaker a name and process; deciding takes atomics on a cache line of its own: 20 ns.
+ * While it is closed no clock is read, unless slow_ms or failure_rate need it. Time is the
+ * clock's monotonic one: a wall clock that jumps changes nothing. Any thread, no event loop. */
 #ifndef SEXTANT_BREAKER_H
 #define SEXTANT_BREAKER_H
 
@@ -32,19 +38,20 @@ typedef enum sx_breaker_state {
 
 typedef struct sx_breaker_options { /* 0 takes the default */
     uint32_t failures_max;          /* 5 in a row open it */
-    double failure_rate;            /* 0: not looked at; else 0 to 1 */
-    uint32_t window_ms;             /* 10000: over which the rate is taken */
+    double failure_rate;            /* 0: not looked at; else up to 1: it opens when reached */
+    uint32_t window_ms;             /* 10000: over which the rate is taken, in steps of a tenth */
     uint32_t calls_min;             /* 20 in the window before the rate counts */
     uint32_t open_ms;               /* 60000 */
     uint32_t successes_min;         /* 2 */
-    uint32_t trials_max;            /* 1 at a time while half-open */
+    uint32_t trials_max;            /* 1 at a time while half-open; at most 32 */
     uint32_t slow_ms;               /* 0: any time is fine; else a slower call counts as failed */
 } sx_breaker_options;
 
 typedef struct sx_breakers_options { /* NULL or 0 takes the default */
     const sx_clock *clock;
-    sx_metrics *
-        metrics; /* circuit_breaker_state{name}, …_calls_total{name,outcome}, …_transitions_total{name,to} */
+    /* circuit_breaker_state{name}, circuit_breaker_calls_total{name,outcome},
+     * circuit_breaker_transitions_total{name,to} */
+    sx_metrics *metrics;
     sx_log *log;           /* says each change of state */
     uint32_t breakers_max; /* 10000; names above it share one breaker, "other" */
 } sx_breakers_options;
@@ -53,8 +60,10 @@ typedef struct sx_breakers_options { /* NULL or 0 takes the default */
 sx_status sx_breakers_new(const sx_breakers_options *options, sx_breakers **out, sx_error *err);
 void sx_breakers_free(sx_breakers *all);
 
-/* The breaker of that name, made at the first call with `options` (NULL: defaults); later ones are
- * taken as new settings if not NULL. Never NULL. Lives as long as `all`. */
+/* The breaker of that name, made at the first call with `options` (NULL: defaults); later ones
+ * are taken as new settings if not NULL. Never NULL: above breakers_max, or without memory, it
+ * is the one named "other", which has the defaults. Lives as long as `all`. Takes a lock: look
+ * up once. */
 sx_breaker *sx_breakers_get(sx_breakers *all, sx_str name, const sx_breaker_options *options);
 
 /* What a call that was let through carries to its end. */
@@ -88,10 +97,12 @@ void sx_breaker_info_of(const sx_breaker *b, sx_breaker_info *out);
 void sx_breakers_each(sx_breakers *all, void (*fn)(void *ctx, const sx_breaker_info *info),
                       void *ctx);
 
-/* Closes one by hand and forgets its failures. SX_ENOTFOUND with the names there are. */
+/* Closes one by hand and forgets its failures and its window. SX_ENOTFOUND with the names there
+ * are. */
 sx_status sx_breakers_reset(sx_breakers *all, sx_str name, sx_error *err);
 
-/* Holds one open (or releases it) whatever happens: for an operator. */
+/* Holds one open whatever happens, or releases it: trials then begin at once. For an operator; a
+ * reset releases it, too. SX_ENOTFOUND as sx_breakers_reset. */
 sx_status sx_breakers_force_open(sx_breakers *all, sx_str name, bool open, sx_error *err);
 
 /* "closed", "open", "half_open". Static. */
