@@ -3,8 +3,9 @@
 #
 #   h2spec     checks an HTTP/2 server against RFC 9113 and RFC 7541
 #   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
+#   prometheus of the same version, which scrapes them (without its web pages)
 #
-# Debian's Go is too old for both, so it only fetches a current one as a module. Everything lies
+# Debian's Go is too old for them, so it only fetches a current one as a module. Everything lies
 # below .cache/peers and is built once; removing a binary builds it again.
 set -eu
 cd "$(dirname "$0")/.."
@@ -43,15 +44,17 @@ if [ ! -x "$bin/h2spec" ]; then
     echo 'peers: building h2spec'
     (cd "$top/work" && "$go" install "$H2SPEC")
 fi
-if [ ! -x "$bin/promtool" ]; then
+if [ ! -x "$bin/promtool" ] || [ ! -x "$bin/prometheus" ]; then
     current_go
-    echo 'peers: building promtool (some minutes)'
+    echo 'peers: building prometheus and promtool (some minutes)'
     dir=$(module_dir "$go" "$PROMETHEUS")
     rm -rf "$top/prometheus"
     cp -r "$dir" "$top/prometheus"
     chmod -R u+w "$top/prometheus"
     # Its go.mod has replace directives, which `go install MODULE@VERSION` refuses.
-    (cd "$top/prometheus" && "$go" build -ldflags='-s -w' -o "$bin/promtool" ./cmd/promtool)
+    for tool in prometheus promtool; do
+        [ -x "$bin/$tool" ] || (cd "$top/prometheus" && "$go" build -ldflags='-s -w' -o "$bin/$tool" "./cmd/$tool")
+    done
     rm -rf "$top/prometheus"
 fi
 # Two gigabytes of sources and objects that nobody reads again.

@@ -38,12 +38,12 @@ static void answer_metrics(sx_request *r, void *ctx)
     sx_service *s = sx_request_service(r);
     sx_buf *text = loop_text(r);
     sx_error err = {0};
-    sx_metrics_format format = sx_metrics_negotiate(sx_request_header(r, SX_STR("accept")));
-    if (sx_metrics_write(s->metrics, format, text, &err)) {
+    sx_metrics_encoding encoding = sx_metrics_negotiate(sx_request_header(r, SX_STR("accept")));
+    if (sx_metrics_encode(s->metrics, encoding, text, &err)) {
         sx_reply_error(r, 503, err.message);
         return;
     }
-    sx_reply(r, 200, sx_metrics_content_type(format), sx_buf_view(text));
+    sx_reply(r, 200, sx_metrics_content_type(encoding), sx_buf_view(text));
 }
 
 static void answer_live(sx_request *r, void *ctx)

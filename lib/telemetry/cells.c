@@ -6,6 +6,8 @@
 
 #include <sextant/number.h>
 
+#include "telemetry/exemplar.h"
+#include "telemetry/native_histogram.h"
 #include "telemetry/store.h"
 #include "telemetry/thread.h"
 
@@ -110,12 +112,86 @@ size_t sx_bounds_find(const sx_bounds *b, double value)
     return i;
 }
 
+static bool observe_native(const sx_metric *metric, uint64_t *cells, double value)
+{
+    if (sx_likely(sx_thread_shard != 0))
+        return sx_native_observe(metric, cells, value);
+    sx_metrics *m = metric->registry;
+    pthread_mutex_lock(&m->shared_lock);
+    bool done = sx_native_observe(metric, cells, value);
+    pthread_mutex_unlock(&m->shared_lock);
+    return done;
+}
+
 void sx_histogram_observe(sx_histogram *h, double value)
 {
-    const sx_bounds *b = h->series.bounds;
+    const sx_metric *metric = h->series.metric;
+    const sx_bounds *b = &metric->bounds;
     uint64_t *cells = own_cells(&h->series);
-    add(cells + sx_bounds_find(b, value), 1);
+    if (metric->native.on && sx_unlikely(!observe_native(metric, cells + b->count + 2, value)))
+        return; /* without memory for it, all of it is left out: count and sum belong together */
+    if (b->count > 0)
+        add(cells + sx_bounds_find(b, value), 1);
     add_float(cells + b->count + 1, value);
+}
+
+void sx_counter_add_exemplar(sx_counter *c, uint64_t n, const uint8_t trace_id[16],
+                             const uint8_t span_id[8])
+{
+    sx_counter_add(c, n);
+    sx_exemplar_put(&c->series, 0, (double)n, trace_id, span_id);
+}
+
+void sx_histogram_observe_exemplar(sx_histogram *h, double value, const uint8_t trace_id[16],
+                                   const uint8_t span_id[8])
+{
+    const sx_bounds *b = &h->series.metric->bounds;
+    sx_histogram_observe(h, value);
+    size_t slot = b->count > 0 ? sx_bounds_find(b, value) : sx_native_exemplar_slot(value);
+    sx_exemplar_put(&h->series, slot, value, trace_id, span_id);
+}
+
+/* Infos and state sets change seldom and must be seen whole: one cell, whoever writes. */
+
+void sx_info_set(sx_info *i)
+{
+    __atomic_store_n(i->series.cells, 1, __ATOMIC_RELAXED);
+}
+
+void sx_info_clear(sx_info *i)
+{
+    __atomic_store_n(i->series.cells, 0, __ATOMIC_RELAXED);
+}
+
+static uint64_t state_bit(const sx_stateset *s, size_t state)
+{
+    sx_assert(state < s->series.metric->state_count);
+    return (uint64_t)1 << state;
+}
+
+void sx_stateset_set(sx_stateset *s, size_t state)
+{
+    __atomic_fetch_or(s->series.cells, state_bit(s, state), __ATOMIC_RELAXED);
+}
+
+void sx_stateset_clear(sx_stateset *s, size_t state)
+{
+    __atomic_fetch_and(s->series.cells, ~state_bit(s, state), __ATOMIC_RELAXED);
+}
+
+void sx_stateset_enter(sx_stateset *s, size_t state)
+{
+    __atomic_store_n(s->series.cells, state_bit(s, state), __ATOMIC_RELAXED);
+}
+
+bool sx_stateset_has(const sx_stateset *s, size_t state)
+{
+    return (__atomic_load_n(s->series.cells, __ATOMIC_RELAXED) & state_bit(s, state)) != 0;
+}
+
+int64_t sx_series_now_ns(const sx_series *s)
+{
+    return sx_clock_ns(s->metric->registry->clock);
 }
 
 uint64_t sx_series_count_sum(const sx_series *s, size_t cell)
@@ -149,15 +225,18 @@ double sx_gauge_value(const sx_gauge *g)
 
 uint64_t sx_histogram_count(const sx_histogram *h)
 {
+    const sx_bounds *b = &h->series.metric->bounds;
+    if (b->count == 0)
+        return sx_native_total(&h->series);
     uint64_t sum = 0;
-    for (size_t i = 0; i <= h->series.bounds->count; i++)
+    for (size_t i = 0; i <= b->count; i++)
         sum += sx_series_count_sum(&h->series, i);
     return sum;
 }
 
 double sx_histogram_sum(const sx_histogram *h)
 {
-    return sx_series_float_sum(&h->series, h->series.bounds->count + 1);
+    return sx_series_float_sum(&h->series, h->series.metric->bounds.count + 1);
 }
 
 /* A table this long reaches over 512 powers of two, from nanoseconds to the age of the universe. */
@@ -191,18 +270,28 @@ static bool prepare_table(sx_arena *arena, sx_bounds *b)
     return true;
 }
 
+/* `le="1"} `; in OpenMetrics a whole number has its ".0". */
+static sx_str render_le(sx_arena *arena, double bound, bool open)
+{
+    char number[SX_DOUBLE_BYTES];
+    size_t len = sx_double_format(bound, SX_DOUBLE_GO, number);
+    const char *more = open && strcspn(number, ".eI") == len ? ".0" : "";
+    return sx_arena_printf(arena, "le=\"%.*s%s\"} ", (int)len, number, more);
+}
+
 bool sx_bounds_prepare(sx_arena *arena, sx_bounds *b)
 {
     sx_str *le = (sx_str *)sx_arena_calloc(arena, b->count + 1, sizeof(*le));
-    if (!le || !prepare_table(arena, b))
+    sx_str *le_open = (sx_str *)sx_arena_calloc(arena, b->count + 1, sizeof(*le));
+    if (!le || !le_open || !prepare_table(arena, b))
         return false;
     for (size_t i = 0; i <= b->count; i++) {
-        char number[SX_DOUBLE_BYTES];
-        size_t len = sx_double_format(i < b->count ? b->upper[i] : INFINITY, SX_DOUBLE_GO, number);
-        le[i] = sx_arena_printf(arena, "le=\"%.*s\"} ", (int)len, number);
-        if (!le[i].data)
+        le[i] = render_le(arena, b->upper[i], false);
+        le_open[i] = render_le(arena, b->upper[i], true);
+        if (!le[i].data || !le_open[i].data)
             return false;
     }
     b->le = le;
+    b->le_open = le_open;
     return true;
 }

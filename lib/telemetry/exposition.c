@@ -1,171 +1,16 @@
-/* exposition.c - a scrape: the registry as text.
+/* exposition.c - a scrape: the registry is walked once, and one of the formats writes it.
  *
- * Formats are rows of one table; each has a function that writes one metric from its sorted series.
- * Names, labels and bounds are kept as the text that goes out, so a series costs two copies and the
- * digits of its numbers: 10,000 series take less than a millisecond. */
+ * Names, labels and bounds are kept as the text that goes out, so that in the text formats a series
+ * costs two copies and the digits of its numbers: 10,000 series take less than a millisecond. */
+#include "telemetry/exposition.h"
+
 #include <stdlib.h>
 
 #include <sextant/mem.h>
-#include <sextant/number.h>
 
-#include "telemetry/store.h"
-#include "telemetry/text.h"
-
-/* ---- the text format ---- */
-
-static void put_float(sx_buf *out, double value)
-{
-    char *at = sx_buf_reserve(out, SX_DOUBLE_BYTES);
-    if (at)
-        out->len += sx_double_format(value, SX_DOUBLE_GO, at);
-}
-
-static void put_u64(sx_buf *out, uint64_t value)
-{
-    char *at = sx_buf_reserve(out, SX_TEXT_U64_BYTES);
-    if (at)
-        out->len += (size_t)(sx_text_u64(at, value) - at);
-}
-
-/* `name{labels} ` */
-static void put_head(sx_buf *out, sx_str name, sx_str labels)
-{
-    char *at = sx_buf_reserve(out, name.len + labels.len + 3);
-    if (!at)
-        return;
-    memcpy(at, name.data, name.len);
-    at += name.len;
-    if (labels.len > 0) {
-        *at++ = '{';
-        memcpy(at, labels.data, labels.len);
-        at += labels.len;
-        *at++ = '}';
-    }
-    *at++ = ' ';
-    out->len = (size_t)(at - out->data);
-}
-
-static void text_counter(sx_buf *out, sx_str name, const sx_series *s)
-{
-    uint64_t count = sx_series_count_sum(s, 0);
-    double more = sx_series_float_sum(s, 1);
-    put_head(out, name, s->labels);
-    if (more != 0)
-        put_float(out, (double)count + more);
-    else
-        put_u64(out, count); /* exact above 2^53 too */
-    sx_buf_byte(out, '\n');
-}
-
-static void text_gauge(sx_buf *out, sx_str name, const sx_series *s)
-{
-    put_head(out, name, s->labels);
-    put_float(out, sx_series_float_sum(s, 0));
-    sx_buf_byte(out, '\n');
-}
-
-/* `name_suffix{labels} ` */
-static void put_part_head(sx_buf *out, sx_str name, sx_str suffix, sx_str labels)
-{
-    sx_buf_str(out, name);
-    put_head(out, suffix, labels);
-}
-
-static void text_histogram(sx_buf *out, sx_str name, const sx_series *s)
-{
-    const sx_bounds *b = s->bounds;
-    uint64_t count = 0;
-    for (size_t i = 0; i <= b->count; i++) {
-        size_t need = name.len + s->labels.len + b->le[i].len + SX_TEXT_U64_BYTES + 16;
-        char *at = sx_buf_reserve(out, need);
-        if (!at)
-            return;
-        count += sx_series_count_sum(s, i);
-        memcpy(at, name.data, name.len);
-        at += name.len;
-        memcpy(at, "_bucket{", 8);
-        at += 8;
-        if (s->labels.len > 0) {
-            memcpy(at, s->labels.data, s->labels.len);
-            at += s->labels.len;
-            *at++ = ',';
-        }
-        memcpy(at, b->le[i].data, b->le[i].len);
-        at = sx_text_u64(at + b->le[i].len, count);
-        *at++ = '\n';
-        out->len = (size_t)(at - out->data);
-    }
-    put_part_head(out, name, SX_STR("_sum"), s->labels);
-    put_float(out, sx_series_float_sum(s, b->count + 1));
-    sx_buf_byte(out, '\n');
-    put_part_head(out, name, SX_STR("_count"), s->labels);
-    put_u64(out, count);
-    sx_buf_byte(out, '\n');
-}
-
-void sx_collect_value(sx_collect *into, const sx_str *values, size_t count, double value)
-{
-    const sx_metric *metric = into->metric;
-    sx_assert(count == metric->label_count);
-    sx_buf_str(into->out, metric->name);
-    if (count > 0) {
-        sx_buf_byte(into->out, '{');
-        sx_labels_render(into->out, metric->labels, values, count);
-        sx_buf_byte(into->out, '}');
-    }
-    sx_buf_byte(into->out, ' ');
-    put_float(into->out, value);
-    sx_buf_byte(into->out, '\n');
-}
-
-/* How each kind is written: its word in the TYPE line and its series. */
-static const struct {
-    sx_str type;
-    void (*series)(sx_buf *out, sx_str name, const sx_series *s);
-} TEXT_KINDS[SX_METRIC_KINDS] = {
-    [SX_METRIC_COUNTER] = {SX_STR_INIT(" counter\n"), text_counter},
-    [SX_METRIC_GAUGE] = {SX_STR_INIT(" gauge\n"), text_gauge},
-    [SX_METRIC_HISTOGRAM] = {SX_STR_INIT(" histogram\n"), text_histogram},
-};
-
-static void text_metric(sx_buf *out, sx_metric *metric)
-{
-    size_t before = out->len;
-    sx_buf_str(out, SX_STR("# HELP "));
-    sx_buf_str(out, metric->name);
-    sx_buf_byte(out, ' ');
-    sx_buf_str(out, metric->help);
-    sx_buf_str(out, SX_STR("\n# TYPE "));
-    sx_buf_str(out, metric->name);
-    sx_buf_str(out, TEXT_KINDS[metric->kind].type);
-    size_t head = out->len;
-    if (metric->collect)
-        metric->collect(&(sx_collect){.metric = metric, .out = out}, metric->collect_ctx);
-    for (size_t i = 0; i < metric->sorted_count; i++)
-        TEXT_KINDS[metric->kind].series(out, metric->name, metric->sorted[i]);
-    if (out->len == head && !out->failed)
-        out->len = before; /* a metric without series is not shown */
-}
-
-static const struct {
-    sx_str content_type;
-    void (*metric)(sx_buf *out, sx_metric *metric);
-} FORMATS[SX_METRICS_FORMATS] = {
-    [SX_METRICS_TEXT_004] = {SX_STR_INIT("text/plain; version=0.0.4; charset=utf-8"), text_metric},
-};
-
-sx_metrics_format sx_metrics_negotiate(sx_str accept)
-{
-    (void)accept; /* one format: RFC 9110, section 12.1, lets us send it whatever was asked */
-    return SX_METRICS_TEXT_004;
-}
-
-sx_str sx_metrics_content_type(sx_metrics_format format)
-{
-    return FORMATS[format].content_type;
-}
-
-/* ---- a scrape ---- */
+#include "telemetry/exposition_otlp.h"
+#include "telemetry/metric_names.h"
+#include "telemetry/native_histogram.h"
 
 static int compare_labels(const void *a, const void *b)
 {
@@ -205,21 +50,117 @@ static size_t take_metrics(sx_metrics *m)
     return count;
 }
 
+static void write_metric(sx_exposition *x, sx_metric *metric)
+{
+    if (metric->in_order < metric->sorted_count) {
+        qsort(metric->sorted, metric->sorted_count, sizeof(sx_series *), compare_labels);
+        metric->in_order = metric->sorted_count;
+    }
+    x->metric = metric;
+    x->spelled = &metric->spelled[x->escaping];
+    size_t before = x->out->len;
+    x->format->begin(x);
+    size_t head = x->out->len;
+    if (metric->collect)
+        metric->collect(&(sx_collect){.metric = metric, .exposition = x}, metric->collect_ctx);
+    for (size_t i = 0; i < metric->sorted_count; i++)
+        if (sx_series_is_shown(metric->sorted[i]))
+            x->format->series(x, metric->sorted[i]);
+    if (x->out->len == head && !x->out->failed)
+        x->out->len = before; /* a metric without series is not shown */
+    else if (x->format->end)
+        x->format->end(x);
+}
+
+sx_status sx_exposition_write(sx_exposition *x, sx_error *err)
+{
+    sx_metrics *m = x->registry;
+    pthread_mutex_lock(&m->scrape_lock);
+    sx_native_reclaim(m);
+    size_t count = take_metrics(m);
+    for (size_t i = 0; i < count && count != SIZE_MAX; i++)
+        write_metric(x, m->scraping[i]);
+    if (x->format->finish)
+        x->format->finish(x);
+    x->failed = x->failed || count == SIZE_MAX || m->labels.failed || m->value.failed;
+    sx_buf_clear(&m->labels);
+    sx_buf_clear(&m->value);
+    pthread_mutex_unlock(&m->scrape_lock);
+    if (x->failed)
+        return sx_fail_memory(err, "a scrape");
+    return sx_buf_status(x->out, "the metrics", err);
+}
+
+void sx_collect_value(sx_collect *into, const sx_str *values, size_t count, double value)
+{
+    const sx_metric *metric = into->metric;
+    sx_buf *labels = &metric->registry->collected;
+    sx_assert(count == metric->label_count);
+    sx_buf_clear(labels);
+    sx_labels_render(labels, metric->labels, values, count);
+    if (labels->failed)
+        into->exposition->failed = true;
+    else
+        into->exposition->format->value(into->exposition, sx_buf_view(labels), value);
+}
+
+const sx_native_sum *sx_exposition_native(sx_exposition *x, const sx_series *s)
+{
+    if (sx_native_add_up(s, &x->registry->sum))
+        return &x->registry->sum;
+    x->failed = true;
+    return NULL;
+}
+
+bool sx_series_is_shown(const sx_series *s)
+{
+    return s->metric->kind != SX_METRIC_INFO || __atomic_load_n(s->cells, __ATOMIC_RELAXED) != 0;
+}
+
+double sx_series_counter(const sx_series *s, uint64_t *count, bool *exact)
+{
+    *count = sx_series_count_sum(s, 0);
+    double more = sx_series_float_sum(s, 1);
+    *exact = more == 0;
+    return (double)*count + more;
+}
+
+/* How each format is written. */
+static const struct {
+    const sx_format *format;
+    bool open_metrics;
+} FORMATS[SX_METRICS_FORMATS] = {
+    [SX_METRICS_TEXT_004] = {&sx_format_text, false},
+    [SX_METRICS_TEXT_100] = {&sx_format_text, false},
+    [SX_METRICS_OPENMETRICS] = {&sx_format_openmetrics, true},
+    [SX_METRICS_PROTOBUF] = {&sx_format_protobuf, false},
+};
+
+sx_status sx_metrics_encode(sx_metrics *m, sx_metrics_encoding encoding, sx_buf *out, sx_error *err)
+{
+    sx_assert((unsigned)encoding.format < SX_METRICS_FORMATS);
+    sx_assert((unsigned)encoding.escaping < SX_METRICS_ESCAPINGS);
+    sx_exposition x = {.out = out,
+                       .registry = m,
+                       .format = FORMATS[encoding.format].format,
+                       .open_metrics = FORMATS[encoding.format].open_metrics,
+                       .escaping = encoding.escaping};
+    return sx_exposition_write(&x, err);
+}
+
 sx_status sx_metrics_write(sx_metrics *m, sx_metrics_format format, sx_buf *out, sx_error *err)
 {
-    sx_assert((unsigned)format < SX_METRICS_FORMATS);
-    pthread_mutex_lock(&m->scrape_lock);
-    size_t count = take_metrics(m);
-    for (size_t i = 0; i < count && count != SIZE_MAX; i++) {
-        sx_metric *metric = m->scraping[i];
-        if (metric->in_order < metric->sorted_count) {
-            qsort(metric->sorted, metric->sorted_count, sizeof(sx_series *), compare_labels);
-            metric->in_order = metric->sorted_count;
-        }
-        FORMATS[format].metric(out, metric);
-    }
-    pthread_mutex_unlock(&m->scrape_lock);
-    if (count == SIZE_MAX)
-        return sx_fail_memory(err, "a scrape");
-    return sx_buf_status(out, "the metrics", err);
+    return sx_metrics_encode(m, (sx_metrics_encoding){.format = format}, out, err);
+}
+
+sx_status sx_metrics_otlp(sx_metrics *m, int64_t start_wall_ns, int64_t now_wall_ns, sx_buf *out,
+                          sx_error *err)
+{
+    sx_exposition x = {.out = out,
+                       .registry = m,
+                       .format = &sx_format_otlp,
+                       .escaping = SX_METRICS_ALLOW_UTF8,
+                       .start_ns = start_wall_ns,
+                       .now_ns = now_wall_ns};
+    return sx_exposition_write(&x, err);
 }

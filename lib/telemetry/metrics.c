@@ -1,4 +1,4 @@
-/* metrics.c - the registry: names are checked, metrics and series made and found again.
+/* metrics.c - the registry: metrics and series are made and found again.
  *
  * None of this is on a hot path: a program registers at its start and resolves labels once. A lock
  * guards the lists; the cells themselves (cells.c) need none. */
@@ -7,158 +7,23 @@
 #include <math.h>
 
 #include <sextant/mem.h>
-#include <sextant/utf8.h>
 
-static const char *const KIND_NAMES[SX_METRIC_KINDS] = {
-    [SX_METRIC_COUNTER] = "counter",
-    [SX_METRIC_GAUGE] = "gauge",
-    [SX_METRIC_HISTOGRAM] = "histogram",
-};
+#include "telemetry/metric_names.h"
+#include "telemetry/native_histogram.h"
 
 static const double DEFAULT_BOUNDS[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 
-/* ---- names ---- */
-
-static bool name_is_good(sx_str name, bool colon)
+/* No name may be shown twice, whatever the format: "a.b" and a_b are one to who cannot read dots, and
+ * OpenMetrics drops a counter's _total. */
+static sx_status check_collisions(const sx_metrics *m, const sx_metric *asked, sx_error *err)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && !(colon && c == ':') && !(i > 0 && c >= '0' && c <= '9'))
-            return false;
-    }
-    return name.len > 0;
-}
-
-static sx_status check_labels(const sx_metric_options *o, sx_error *err)
-{
-    if (o->label_count > SX_METRIC_LABELS_MAX)
-        return sx_fail(err, SX_EINVAL, "metric %s has %zu labels; at most %d", o->name,
-                       o->label_count, SX_METRIC_LABELS_MAX);
-    for (size_t i = 0; i < o->label_count; i++) {
-        sx_str label = sx_str_z(o->labels[i]);
-        if (!name_is_good(label, false) || sx_str_starts(label, SX_STR("__")))
-            return sx_fail(err, SX_EINVAL,
-                           "metric %s: label name '%.*s' must match [a-zA-Z_][a-zA-Z0-9_]* and not "
-                           "begin with __",
-                           o->name, SX_ARG(label));
-        if (o->kind == SX_METRIC_HISTOGRAM && sx_str_eq(label, SX_STR("le")))
-            return sx_fail(err, SX_EINVAL, "histogram %s: label le is its own", o->name);
-        for (size_t j = 0; j < i; j++)
-            if (sx_str_eq(label, sx_str_z(o->labels[j])))
-                return sx_fail(err, SX_EINVAL, "metric %s has label %s twice", o->name,
-                               o->labels[i]);
-    }
+    for (size_t i = 0; i < m->metric_count; i++)
+        if (sx_metric_names_collide(m->metric[i], asked))
+            return sx_fail(err, SX_EEXIST,
+                           "metrics %.*s and %.*s would show the same name (as it is, escaped, or "
+                           "with an ending such as _count); rename one",
+                           SX_ARG(asked->name), SX_ARG(m->metric[i]->name));
     return SX_OK;
-}
-
-static sx_status check_options(const sx_metric_options *o, sx_error *err)
-{
-    if ((unsigned)o->kind >= SX_METRIC_KINDS)
-        return sx_fail(err, SX_EINVAL, "metric kind %d does not exist", (int)o->kind);
-    if (!name_is_good(sx_str_z(o->name), true))
-        return sx_fail(err, SX_EINVAL, "metric name '%s' must match [a-zA-Z_:][a-zA-Z0-9_:]*",
-                       o->name ? o->name : "");
-    if (!o->help || !*o->help)
-        return sx_fail(err, SX_EINVAL, "metric %s has no help text", o->name);
-    if (o->collect && o->kind == SX_METRIC_HISTOGRAM)
-        return sx_fail(err, SX_EINVAL, "histogram %s cannot have a collect function", o->name);
-    if (o->kind != SX_METRIC_HISTOGRAM && o->bounds)
-        return sx_fail(err, SX_EINVAL, "%s %s cannot have bounds", KIND_NAMES[o->kind], o->name);
-    if (o->bounds && (o->bound_count == 0 || o->bound_count > SX_METRIC_BOUNDS_MAX))
-        return sx_fail(err, SX_EINVAL, "histogram %s has %zu bounds; 1 to %d are allowed", o->name,
-                       o->bound_count, SX_METRIC_BOUNDS_MAX);
-    for (size_t i = 0; o->bounds && i < o->bound_count; i++)
-        if (!isfinite(o->bounds[i]) || (i > 0 && !(o->bounds[i] > o->bounds[i - 1])))
-            return sx_fail(err, SX_EINVAL,
-                           "histogram %s: bound %zu (%g) must be finite and above the one before",
-                           o->name, i, o->bounds[i]);
-    return check_labels(o, err);
-}
-
-/* Whether `name` is `base` and one of the suffixes that a histogram writes. */
-static bool is_part_of_histogram(sx_str name, sx_str base)
-{
-    static const sx_str SUFFIXES[] = {SX_STR_INIT("_bucket"), SX_STR_INIT("_count"),
-                                      SX_STR_INIT("_sum")};
-    if (!sx_str_starts(name, base))
-        return false;
-    for (size_t i = 0; i < SX_COUNT_OF(SUFFIXES); i++)
-        if (sx_str_eq(sx_str_from(name, base.len), SUFFIXES[i]))
-            return true;
-    return false;
-}
-
-static sx_status check_collisions(const sx_metrics *m, const sx_metric_options *o, sx_error *err)
-{
-    sx_str name = sx_str_z(o->name);
-    for (size_t i = 0; i < m->metric_count; i++) {
-        const sx_metric *other = m->metric[i];
-        if ((other->kind == SX_METRIC_HISTOGRAM && is_part_of_histogram(name, other->name)) ||
-            (o->kind == SX_METRIC_HISTOGRAM && is_part_of_histogram(other->name, name)))
-            return sx_fail(err, SX_EEXIST, "metric %s: histogram and metric %.*s share a name",
-                           o->name, SX_ARG(other->name));
-    }
-    return SX_OK;
-}
-
-/* ---- text ---- */
-
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for what is no UTF-8 */
-
-static void render_value(sx_buf *out, sx_str value)
-{
-    bool cut = value.len > SX_LABEL_VALUE_BYTES_MAX;
-    value = sx_str_first(value, SX_LABEL_VALUE_BYTES_MAX);
-    uint32_t code;
-    while (value.len > 0) {
-        size_t len = sx_utf8_decode(value, &code);
-        char c = value.data[0];
-        if (len == 0 && cut && value.len < 4)
-            break; /* a character that the cut went through */
-        if (len == 0)
-            sx_buf_str(out, SX_STR(REPLACEMENT));
-        else if (c == '\\' || c == '"')
-            sx_buf_bytes(out, (char[]){'\\', c}, 2);
-        else if (c == '\n')
-            sx_buf_str(out, SX_STR("\\n"));
-        else
-            sx_buf_bytes(out, value.data, len);
-        value = sx_str_from(value, len ? len : 1);
-    }
-}
-
-void sx_labels_render(sx_buf *out, const sx_str *names, const sx_str *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            sx_buf_byte(out, ',');
-        sx_buf_str(out, names[i]);
-        sx_buf_str(out, SX_STR("=\""));
-        render_value(out, values[i]);
-        sx_buf_byte(out, '"');
-    }
-}
-
-static sx_str escape_help(sx_arena *arena, sx_str help)
-{
-    char *out = (char *)sx_arena_alloc(arena, help.len * 3 + 1);
-    char *at = out;
-    if (!out)
-        return sx_str_of(NULL, 0);
-    uint32_t code;
-    while (help.len > 0) {
-        size_t len = sx_utf8_decode(help, &code);
-        sx_str piece = len ? sx_str_first(help, len) : SX_STR(REPLACEMENT);
-        if (help.data[0] == '\\')
-            piece = SX_STR("\\\\");
-        else if (help.data[0] == '\n')
-            piece = SX_STR("\\n");
-        memcpy(at, piece.data, piece.len);
-        at += piece.len;
-        help = sx_str_from(help, len ? len : 1);
-    }
-    return sx_str_of(out, (size_t)(at - out));
 }
 
 /* ---- series; registry->lock is held ---- */
@@ -167,7 +32,7 @@ size_t sx_metric_cells(const sx_metric *metric)
 {
     switch (metric->kind) {
     case SX_METRIC_HISTOGRAM:
-        return metric->bounds.count + 2;
+        return metric->bounds.count + 2 + (metric->native.on ? SX_NATIVE_CELLS : 0);
     case SX_METRIC_COUNTER:
         return 2;
     default:
@@ -201,7 +66,8 @@ static sx_series *make_series(sx_metric *metric, sx_str labels)
     uint64_t *cells = s && copy.data ? take_cells(m, sx_metric_cells(metric)) : NULL;
     if (!cells)
         return NULL;
-    *s = (sx_series){.cells = cells, .bounds = &metric->bounds, .labels = copy};
+    *s = (sx_series){
+        .cells = cells, .metric = metric, .labels = copy, .created_ns = sx_clock_ns(m->clock)};
     return s;
 }
 
@@ -286,6 +152,19 @@ sx_histogram *sx_metric_histogram(sx_metric *metric, const sx_str *values, size_
                            series);
 }
 
+sx_stateset *sx_metric_stateset(sx_metric *metric, const sx_str *values, size_t count)
+{
+    return SX_CONTAINER_OF(resolve(metric, SX_METRIC_STATESET, values, count), sx_stateset, series);
+}
+
+sx_info *sx_metric_info(sx_metric *metric, const sx_str *values, size_t count)
+{
+    sx_info *info =
+        SX_CONTAINER_OF(resolve(metric, SX_METRIC_INFO, values, count), sx_info, series);
+    sx_info_set(info);
+    return info;
+}
+
 /* ---- metrics ---- */
 
 /* Where `name` is or belongs in the list, which is in order. */
@@ -301,6 +180,20 @@ static size_t place_of(const sx_metrics *m, sx_str name, bool *found)
     }
     *found = low < m->metric_count && sx_str_eq(m->metric[low]->name, name);
     return low;
+}
+
+static bool same_texts(const sx_str *a, const sx_str *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!sx_str_eq(a[i], b[i]))
+            return false;
+    return true;
+}
+
+static bool same_native(const sx_native *a, const sx_native *b)
+{
+    return a->on == b->on && a->schema == b->schema && a->zero_bits == b->zero_bits &&
+           a->buckets_max == b->buckets_max;
 }
 
 /* The metric that is there answers for the one that is asked for, or not. */
@@ -319,32 +212,34 @@ static sx_status match_existing(const sx_metric *there, const sx_metric *asked, 
         differs = "bounds";
     else if (there->collect != asked->collect || there->collect_ctx != asked->collect_ctx)
         differs = "collect function";
-    for (size_t i = 0; !differs && i < there->label_count; i++)
-        if (!sx_str_eq(there->labels[i], asked->labels[i]))
-            differs = "label names";
+    else if (!same_native(&there->native, &asked->native))
+        differs = "native buckets";
+    else if (!sx_str_eq(there->unit, asked->unit))
+        differs = "unit";
+    else if (there->state_count != asked->state_count ||
+             !same_texts(there->states, asked->states, there->state_count))
+        differs = "set of states";
+    else if (!same_texts(there->labels, asked->labels, there->label_count))
+        differs = "label names";
     if (!differs)
         return SX_OK;
     return sx_fail(err, SX_EEXIST, "metric %.*s is registered already, with another %s",
                    SX_ARG(there->name), differs);
 }
 
-static bool fill_metric(sx_arena *arena, const sx_metric_options *o, sx_metric *metric)
+static bool fill_metric(sx_metrics *m, const sx_metric_options *o, sx_metric *metric)
 {
-    metric->name = sx_arena_copy(arena, sx_str_z(o->name));
-    metric->help = escape_help(arena, sx_str_z(o->help));
-    metric->labels = (sx_str *)sx_arena_calloc(arena, o->label_count + 1, sizeof(sx_str));
-    if (!metric->name.data || !metric->help.data || !metric->labels)
+    sx_arena *arena = &m->arena;
+    if (!sx_metric_spell(arena, &m->scratch, o, metric))
         return false;
-    metric->label_count = o->label_count;
-    for (size_t i = 0; i < o->label_count; i++) {
-        metric->labels[i] = sx_arena_copy(arena, sx_str_z(o->labels[i]));
-        if (!metric->labels[i].data)
-            return false;
-    }
     if (metric->kind != SX_METRIC_HISTOGRAM)
         return true;
+    if (o->native)
+        sx_native_prepare(&metric->native, o);
     const double *from = o->bounds ? o->bounds : DEFAULT_BOUNDS;
-    size_t count = o->bounds ? o->bound_count : SX_COUNT_OF(DEFAULT_BOUNDS);
+    size_t count = o->bounds   ? o->bound_count
+                   : o->native ? 0 /* no classic buckets */
+                               : SX_COUNT_OF(DEFAULT_BOUNDS);
     double *upper = (double *)sx_arena_alloc(arena, (count + 1) * sizeof(*upper));
     if (!upper)
         return false;
@@ -391,7 +286,7 @@ static sx_status add_metric(sx_metrics *m, const sx_metric_options *o, sx_metric
                           .collect = o->collect,
                           .collect_ctx = o->collect_ctx,
                           .series_max = o->series_max ? o->series_max : m->series_max};
-    if (!fill_metric(&m->arena, o, metric))
+    if (!fill_metric(m, o, metric))
         return sx_fail_memory(err, o->name);
     bool found;
     size_t at = place_of(m, metric->name, &found);
@@ -399,7 +294,7 @@ static sx_status add_metric(sx_metrics *m, const sx_metric_options *o, sx_metric
         *out = m->metric[at];
         return match_existing(*out, metric, err);
     }
-    sx_status status = check_collisions(m, o, err);
+    sx_status status = check_collisions(m, metric, err);
     if (status)
         return status;
     sx_map_init(&metric->by_labels, NULL);
@@ -419,7 +314,7 @@ static sx_status add_metric(sx_metrics *m, const sx_metric_options *o, sx_metric
 sx_status sx_metric_new(sx_metrics *m, const sx_metric_options *options, sx_metric **out,
                         sx_error *err)
 {
-    sx_status status = check_options(options, err);
+    sx_status status = sx_metric_check_options(options, err);
     if (status)
         return status;
     sx_metric *metric = NULL;
@@ -448,6 +343,10 @@ sx_status sx_metrics_new(const sx_metrics_options *options, sx_metrics **out, sx
     m->series_max = options && options->series_max ? options->series_max : 1000;
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->scrape_lock, NULL);
+    pthread_mutex_init(&m->window_lock, NULL);
+    pthread_mutex_init(&m->shared_lock, NULL);
+    m->clock = options && options->clock ? options->clock : sx_clock_system();
+    m->created_series = options && options->created_series;
     sx_arena_init(&m->arena, 0, 0);
     sx_buf_init(&m->scratch, 0);
     sx_status status = sx_metric_new(m, &FOLDED, &m->folded_total, err);
@@ -459,11 +358,24 @@ sx_status sx_metrics_new(const sx_metrics_options *options, sx_metrics **out, sx
     return SX_OK;
 }
 
+static void free_windows(const sx_metric *metric)
+{
+    if (!metric->native.on)
+        return;
+    for (size_t i = 0; i < metric->series_count; i++)
+        sx_native_free_windows(metric->series[i]);
+    if (!metric->other_used)
+        sx_native_free_windows(metric->other); /* it may have counted without being listed */
+}
+
 void sx_metrics_free(sx_metrics *m)
 {
     if (!m)
         return;
+    sx_native_reclaim(m);
+    sx_native_sum_done(&m->sum);
     for (size_t i = 0; i < m->metric_count; i++) {
+        free_windows(m->metric[i]);
         sx_map_done(&m->metric[i]->by_labels);
         sx_free(m->metric[i]->series);
         sx_free(m->metric[i]->sorted);
@@ -476,8 +388,13 @@ void sx_metrics_free(sx_metrics *m)
     sx_free(m->metric);
     sx_free(m->scraping);
     sx_buf_done(&m->scratch);
+    sx_buf_done(&m->labels);
+    sx_buf_done(&m->value);
+    sx_buf_done(&m->collected);
     sx_arena_done(&m->arena);
     pthread_mutex_destroy(&m->lock);
     pthread_mutex_destroy(&m->scrape_lock);
+    pthread_mutex_destroy(&m->window_lock);
+    pthread_mutex_destroy(&m->shared_lock);
     sx_free(m);
 }

@@ -10,7 +10,10 @@
  *
  *     counter     [0] count  [1] float sum
  *     gauge       [0] float
- *     histogram   [0 … n] counts of bucket i (not cumulative; n is +Inf)  [n + 1] float sum */
+ *     histogram   [0 … n] counts of bucket i (not cumulative; n is +Inf)  [n + 1] float sum
+ *                 and, if it is native, SX_NATIVE_CELLS more (native_histogram.h)
+ *     info        [0] 1: shown             in stripe 0 alone, whoever writes
+ *     state set   [0] bit i: state i holds in stripe 0 alone, whoever writes */
 #ifndef SEXTANT_TELEMETRY_STORE_H
 #define SEXTANT_TELEMETRY_STORE_H
 
@@ -40,15 +43,46 @@ typedef struct sx_bounds {
     size_t count;
     const double *upper;   /* count of them, then +Inf */
     const sx_str *le;      /* `le="0.005"} `, one for each bound and one for +Inf */
+    const sx_str *le_open; /* the same for OpenMetrics, where 1 is 1.0 */
     const uint16_t *table; /* NULL: bounds are not positive or spread too far; bisect */
     int64_t table_base;    /* key of its first entry, which stands for all below */
     int64_t table_last;    /* its last entry stands for all above */
 } sx_bounds;
 
+/* How the exponential buckets of a native histogram are. */
+typedef struct sx_native {
+    bool on;
+    int8_t schema; /* the finest resolution, at which each stripe begins */
+    uint32_t buckets_max;
+    uint32_t window_max;   /* slots of one window of one sign */
+    double zero_threshold; /* what is not larger is counted as zero */
+    uint64_t zero_bits;    /* its bits */
+    uint64_t least_bits;   /* from here to infinity: neither zero nor subnormal */
+} sx_native;
+
+/* One side of a native histogram's sum, from the first bucket in use to the last. */
+typedef struct sx_native_side {
+    int32_t first;    /* key of counts[0] */
+    size_t len;       /* 0: nothing on this side */
+    uint64_t *counts; /* heap */
+    size_t cap;
+} sx_native_side;
+
+typedef struct sx_native_sum {
+    int schema;
+    uint64_t zeros, nans;
+    uint64_t total; /* zeros, NaN and all buckets */
+    sx_native_side side[2];
+} sx_native_sum;
+
+typedef struct sx_exemplars sx_exemplars; /* exemplar.h */
+
 typedef struct sx_series {
-    uint64_t *cells;         /* in stripe 0 */
-    const sx_bounds *bounds; /* histograms */
+    uint64_t *cells; /* in stripe 0 */
+    sx_metric *metric;
+    sx_exemplars *exemplars; /* atomic; NULL until the first one comes */
     sx_str labels;           /* `a="x",b="y"`, escaped: the key among the metric's series */
+    int64_t created_ns;      /* wall time */
 } sx_series;
 
 struct sx_counter {
@@ -60,14 +94,33 @@ struct sx_gauge {
 struct sx_histogram {
     sx_series series;
 };
+struct sx_info {
+    sx_series series;
+};
+struct sx_stateset {
+    sx_series series;
+};
+
+/* A metric's name and label names under one escaping. */
+typedef struct sx_spelling {
+    sx_str name;
+    sx_str *labels;
+} sx_spelling;
 
 struct sx_metric {
     sx_metrics *registry;
     sx_metric_kind kind;
-    sx_str name, help; /* help is escaped already */
-    sx_str *labels;
+    sx_str name, help; /* help is UTF-8, not escaped */
+    sx_str unit;       /* empty: not told */
+    sx_str quoted;     /* `{"name`, escaped, for names that need quotes; else empty */
+    sx_str *labels;    /* as they stand in sx_series.labels: `name`, or `"name"` with escapes */
     size_t label_count;
-    sx_bounds bounds;
+    bool plain_labels;                         /* none of them needs escaping */
+    sx_spelling spelled[SX_METRICS_ESCAPINGS]; /* all the same for plain names */
+    sx_bounds bounds;                          /* count 0: a native histogram alone */
+    sx_native native;
+    const sx_str *states;
+    size_t state_count;
     void (*collect)(sx_collect *into, void *ctx);
     void *collect_ctx;
     uint32_t series_max;
@@ -88,20 +141,29 @@ struct sx_metric {
 struct sx_metrics {
     pthread_mutex_t lock;        /* registration and resolving */
     pthread_mutex_t scrape_lock; /* taken before `lock` when both are */
+    pthread_mutex_t window_lock; /* reading foreign windows of native histograms, freeing them */
+    pthread_mutex_t shared_lock; /* writing the windows of stripe 0 */
+    struct sx_native_window *retired; /* atomic stack: replaced windows, freed by the next scrape */
     uint32_t series_max;
+    const sx_clock *clock;
+    bool created_series;
     sx_arena arena; /* metrics, series, texts */
     sx_slab *slabs;
     sx_buf scratch;     /* the label text being looked up */
     sx_metric **metric; /* by name */
     size_t metric_count, metric_cap;
     sx_metric *folded_total;
-    sx_metric **scraping; /* under scrape_lock: the metrics as the scrape began */
+    /* Under scrape_lock. */
+    sx_metric **scraping; /* the metrics as the scrape began */
     size_t scraping_cap;
+    /* A series' labels spelled anew, a label's value unescaped, the labels of a collected value. */
+    sx_buf labels, value, collected;
+    sx_native_sum sum; /* the native histogram being written */
 };
 
 struct sx_collect {
     sx_metric *metric;
-    sx_buf *out;
+    struct sx_exposition *exposition;
 };
 
 static inline double sx_cell_float(uint64_t bits)
@@ -121,6 +183,9 @@ static inline uint64_t sx_cell_bits(double value)
 /* The bucket of `value`: the first whose bound is not below it, `count` for +Inf and for NaN. */
 size_t sx_bounds_find(const sx_bounds *b, double value);
 
+/* The clock that the series' registry was given. */
+int64_t sx_series_now_ns(const sx_series *s);
+
 /* Sums over the stripes in use. */
 uint64_t sx_series_count_sum(const sx_series *s, size_t cell);
 double sx_series_float_sum(const sx_series *s, size_t cell);
@@ -128,10 +193,7 @@ double sx_series_float_sum(const sx_series *s, size_t cell);
 /* Cells that a series of this metric takes. */
 size_t sx_metric_cells(const sx_metric *metric);
 
-/* Appends `name="value"` pairs with commas between, escaped and made UTF-8. */
-void sx_labels_render(sx_buf *out, const sx_str *names, const sx_str *values, size_t count);
-
-/* Fills b->table, b->table_base, b->le for b->upper. False without memory. */
+/* Fills b->table, b->table_base, b->le, b->le_open for b->upper. False without memory. */
 bool sx_bounds_prepare(sx_arena *arena, sx_bounds *b);
 
 #endif

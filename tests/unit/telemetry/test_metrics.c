@@ -365,20 +365,22 @@ static void test_registering_the_same_again_gives_the_same(void **state)
 static void test_misuse_is_refused_with_its_reason(void **state)
 {
     (void)state;
-    static const char *const BAD[] = {"0a"}, *const RESERVED[] = {"__a"}, *const LE[] = {"le"};
-    static const char *const TWICE[] = {"a", "a"}, *const COLON[] = {"a:b"};
+    static const char *const BAD[] = {"\x80"}, *const RESERVED[] = {"__a"}, *const LE[] = {"le"};
+    static const char *const TWICE[] = {"a", "a"}, *const ALIKE[] = {"a.b", "a-b"};
+    static const char *const EMPTY[] = {""}, *const OWN[] = {"a"}, *const STATES[] = {"x", "x"};
+    enum { H = SX_METRIC_HISTOGRAM, S = SX_METRIC_STATESET };
     static const double FALLING[] = {2, 1}, ENDLESS[] = {1, INFINITY};
     static const sx_metric_options CASES[] = {
         {.name = "", .help = "H."},
         {.name = NULL, .help = "H."},
-        {.name = "1a", .help = "H."},
-        {.name = "a-b", .help = "H."},
-        {.name = "a\xc3\xa9", .help = "H."},
+        {.name = "a\xc3", .help = "H."},
+        {.name = "\xff", .help = "H."},
         {.name = "a", .help = ""},
         {.name = "a", .help = NULL},
         {.name = "a", .help = "H.", .labels = BAD, .label_count = 1},
         {.name = "a", .help = "H.", .labels = RESERVED, .label_count = 1},
-        {.name = "a", .help = "H.", .labels = COLON, .label_count = 1},
+        {.name = "a", .help = "H.", .labels = EMPTY, .label_count = 1},
+        {.name = "a", .help = "H.", .labels = ALIKE, .label_count = 2},
         {.name = "a", .help = "H.", .labels = TWICE, .label_count = 2},
         {.name = "a", .help = "H.", .labels = TWICE, .label_count = 17},
         {.name = "a", .help = "H.", .labels = LE, .label_count = 1, .kind = SX_METRIC_HISTOGRAM},
@@ -399,6 +401,32 @@ static void test_misuse_is_refused_with_its_reason(void **state)
          .kind = SX_METRIC_HISTOGRAM},
         {.name = "a", .help = "H.", .bounds = FALLING, .bound_count = 2},
         {.name = "a", .help = "H.", .kind = SX_METRIC_KINDS},
+        {.name = "a", .help = "H.", .native = true},
+        {.name = "a", .help = "H.", .kind = H, .native = true, .native_growth = 1},
+        {.name = "a", .help = "H.", .kind = H, .native = true, .native_growth = NAN},
+        {.name = "a", .help = "H.", .kind = H, .native = true, .native_growth = INFINITY},
+        {.name = "a", .help = "H.", .kind = H, .native = true, .native_zero_threshold = NAN},
+        {.name = "a", .help = "H.", .kind = H, .native = true, .native_buckets_max = UINT32_MAX},
+        {.name = "a", .help = "H.", .kind = SX_METRIC_INFO},
+        {.name = "_info", .help = "H.", .kind = SX_METRIC_INFO},
+        {.name = "a", .help = "H.", .states = OWN, .state_count = 1},
+        {.name = "a", .help = "H.", .kind = S},
+        {.name = "a", .help = "H.", .kind = S, .states = STATES, .state_count = 2},
+        {.name = "a", .help = "H.", .kind = S, .states = EMPTY, .state_count = 1},
+        {.name = "a", .help = "H.", .kind = S, .states = BAD, .state_count = 1},
+        {.name = "a", .help = "H.", .kind = S, .states = OWN, .state_count = 65},
+        {.name = "a:b", .help = "H.", .kind = S, .states = OWN, .state_count = 1},
+        {.name = "a",
+         .help = "H.",
+         .kind = S,
+         .states = OWN,
+         .state_count = 1,
+         .labels = OWN,
+         .label_count = 1},
+        {.name = "a_seconds", .help = "H.", .unit = "bytes"},
+        {.name = "seconds", .help = "H.", .unit = "seconds"},
+        {.name = "aseconds", .help = "H.", .unit = "seconds"},
+        {.name = "a_info", .help = "H.", .kind = SX_METRIC_INFO, .unit = "info"},
     };
     sx_metrics *m = registry();
     for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
