@@ -368,9 +368,9 @@ static void test_misuse_is_refused_with_its_reason(void **state)
     static const char *const BAD[] = {"\x80"}, *const RESERVED[] = {"__a"}, *const LE[] = {"le"};
     static const char *const TWICE[] = {"a", "a"}, *const ALIKE[] = {"a.b", "a-b"};
     static const char *const EMPTY[] = {""}, *const OWN[] = {"a"}, *const STATES[] = {"x", "x"};
-    enum { H = SX_METRIC_HISTOGRAM, S = SX_METRIC_STATESET };
+    const sx_metric_kind H = SX_METRIC_HISTOGRAM, S = SX_METRIC_STATESET;
     static const double FALLING[] = {2, 1}, ENDLESS[] = {1, INFINITY};
-    static const sx_metric_options CASES[] = {
+    const sx_metric_options CASES[] = {
         {.name = "", .help = "H."},
         {.name = NULL, .help = "H."},
         {.name = "a\xc3", .help = "H."},
