@@ -15,7 +15,8 @@ int main(void)
 {
     sx_log *log;
     sx_error err = {0};
-    sx_log_options options = {.service = "bench", .path = "/tmp/sx-bench.log"};
+    sx_log_options options = {
+        .service = "bench", .path = "/tmp/sx-bench.log", .repeats_max = SX_LOG_REPEATS_ALL};
     sx_assert(sx_log_new(&options, &log, &err) == SX_OK);
     sx_telemetry_thread_join();
     sx_access a = {.context = {.request_id = SX_STR("01890a5d-ac96-774b-bcce-b302099a8057")},

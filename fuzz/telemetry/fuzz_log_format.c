@@ -15,8 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sx_log_lane lane = {.second = INT64_MIN};
     sx_log_context context = {.request_id = id, .trace_id = value};
     sx_field fields[] = {sx_field_str("v", value), sx_field_i64("n", (int64_t)size - 9)};
+    sx_logger logger = {.log = &log, .name = message};
     sx_log_record r = {.log = &log,
-                       .logger = message,
+                       .logger = &logger,
                        .level = SX_LEVEL_WARN,
                        .wall_ns = (int64_t)size * 1000003,
                        .context = &context,

@@ -15,16 +15,25 @@
  * waits for the disk: when a thread is lane_bytes_max ahead of the writer its lines are dropped and
  * counted, and the log says so as soon as it can. Nothing is allocated for a record.
  *
+ * A line belongs to the work in hand (context.h) without being told: trace_id, span_id and request_id
+ * are those of the thread's current context unless the call names others. What is said too often is
+ * held back and counted (repeats_max). A file is rotated by size and age by its writer, or by others
+ * who then call sx_log_reopen (a service does on SIGUSR1). With an exporter (sx_log_otlp) each record
+ * also leaves as an OTLP LogRecord.
+ *
  * Whatever bytes a value has, the line is valid JSON and UTF-8: what is no UTF-8 becomes U+FFFD. */
 #ifndef SEXTANT_LOG_H
 #define SEXTANT_LOG_H
 
 #include <sextant/clock.h>
+#include <sextant/compress.h>
 #include <sextant/error.h>
+#include <sextant/metrics.h>
 #include <sextant/str.h>
 
 SX_BEGIN_DECLS
 
+typedef struct sx_otlp sx_otlp;     /* otlp.h */
 typedef struct sx_log sx_log;       /* one output and its writer thread */
 typedef struct sx_logger sx_logger; /* one part of a program, with a level of its own */
 
@@ -57,10 +66,33 @@ typedef struct sx_log_options { /* 0 or NULL takes the default */
     sx_level level;          /* INFO: of loggers that are made */
     uint32_t lane_bytes_max; /* 4 MiB: how far a thread may be ahead of the writer */
     const sx_clock *clock;   /* the system's */
+    const char *name;        /* "events": label "log" of its metrics */
+
+    /* Repeats. Of one thread's records with the same logger, level and message (and, below WARN, the
+     * same fields: "order taken" with another id is no repeat) so many are written in a period; then
+     * one line more, "… (repeated)", says in `repeats` how many were held back. FATAL and the access
+     * log are never held back. */
+    uint32_t repeats_max;       /* 10; SX_LOG_REPEATS_ALL: all are written */
+    uint32_t repeats_period_ms; /* 5000 */
+
+    /* Rotation, with `path` only. The old file gets a time at its end: orders.log.20240115-103000.123 */
+    uint64_t rotate_bytes; /* a file that would grow above this; 0: any size */
+    uint32_t rotate_s;     /* a file older than this; 0: any age */
+    uint32_t rotate_keep;  /* 5 old files, the latest; the rest is removed */
+    sx_codec rotate_codec; /* SX_CODEC_GZIP or SX_CODEC_ZSTD: old files are compressed, by a thread
+                             * of its own; SX_CODEC_IDENTITY: they stay as they are */
+
+    /* OTLP: what sx_log_otlp exports. */
+    sx_level otlp_level; /* least level exported, whatever is written; 0: what is written */
+    bool otlp_access;    /* lines of the access log, too */
+    void *reserved[4];
 } sx_log_options;
 
-/* Opens a log and starts its writer. Errors: SX_EIO, SX_ENOTFOUND or SX_EACCESS (the file, with its
- * path), SX_ENOMEM. */
+#define SX_LOG_REPEATS_ALL UINT32_MAX
+
+/* Opens a log and starts its writer. /dev/stdout and /dev/stderr as path mean the descriptors 1 and 2;
+ * a FIFO or a folder is refused. Errors: SX_EINVAL (the path is of the wrong kind, a codec that is no
+ * choice), SX_EIO, SX_ENOTFOUND or SX_EACCESS (the file, with its path), SX_ENOMEM. */
 sx_status sx_log_new(const sx_log_options *options, sx_log **out, sx_error *err);
 
 /* Writes what is there (for at most 2 s if the output is stuck), stops the writer, frees. No thread
@@ -79,9 +111,23 @@ typedef struct sx_log_counts {
     uint64_t dropped;       /* of these: a lane was full, a record too big, the output failed */
     uint64_t written_bytes; /* by the writer */
     uint64_t write_errors;
+    uint64_t repeats; /* records held back because they were repeats; not among `lines` */
+    uint64_t rotations;
+    uint64_t levels[SX_LEVEL_OFF]; /* of the lines, by level; [0] is not used */
 } sx_log_counts;
 /* What the log has done so far. Any thread. */
 sx_log_counts sx_log_counts_of(const sx_log *log);
+
+/* Counts in `metrics` from now on: log_lines_total{log,level}, log_lines_dropped_total{log},
+ * log_lines_repeated_total{log}, log_written_bytes_total{log}, log_write_errors_total{log},
+ * log_rotations_total{log}. Several logs may share a registry: their names tell them apart. The writer
+ * brings the metrics up to date, a second late at most. NULL: no more, before the registry is freed.
+ * Errors: as sx_metric_new. */
+sx_status sx_log_metrics(sx_log *log, sx_metrics *metrics, sx_error *err);
+
+/* Exports records by `otlp` from now on (see otlp_level); NULL: no more. Before sx_otlp_free it is
+ * taken away, and no thread may be logging at that moment. */
+void sx_log_otlp(sx_log *log, sx_otlp *otlp);
 
 /* ---- loggers ---- */
 
@@ -89,9 +135,26 @@ sx_log_counts sx_log_counts_of(const sx_log *log);
  * log. Without memory: the one of the program. Any thread. */
 sx_logger *sx_log_logger(sx_log *log, const char *name);
 
-/* Changes levels while the program runs: of one logger by name, or of all (name NULL), also of those
- * made later. SX_ENOTFOUND: no such logger. Any thread. */
+/* Changes levels while the program runs: of one logger by name ("": the program's own), of those whose
+ * names begin alike ("net*"), or of all (NULL or "all"), also of those made later. SX_ENOTFOUND: no
+ * such logger, with the names there are. Any thread. */
 sx_status sx_log_level_set(sx_log *log, const char *name, sx_level level, sx_error *err);
+
+/* Levels by a setting: "info,net=debug,orders.*=trace". A level alone is that of all others; a name
+ * stands for the logger and those below it ("net" also for net.http), with '*' at its end for all that
+ * begin so; of several that fit the longest decides. Views point into `text`. Errors: SX_EINVAL (what
+ * is no level, where), SX_ELIMIT. */
+enum { SX_LOG_LEVEL_RULES_MAX = 64 };
+typedef struct sx_log_level_rule {
+    sx_str name; /* empty: all others */
+    sx_level level;
+} sx_log_level_rule;
+sx_status sx_log_levels_parse(sx_str text, sx_log_level_rule rules[SX_LOG_LEVEL_RULES_MAX],
+                              size_t *count, sx_error *err);
+
+/* Sets them: all loggers, also those made later; what no rule names keeps the level for all. Replaces
+ * what was set before. Any thread. Errors: those of the parser and SX_ENOMEM; then nothing changes. */
+sx_status sx_log_levels_apply(sx_log *log, sx_str text, sx_error *err);
 
 /* Calls `fn` for every logger: for an admin page. */
 void sx_log_loggers(sx_log *log, void (*fn)(void *ctx, const char *name, sx_level level),
@@ -102,7 +165,8 @@ bool sx_logger_enabled(const sx_logger *logger, sx_level level);
 
 /* ---- records ---- */
 
-/* What a record belongs to; empty views are not written. NULL in its place: nothing. */
+/* What a record belongs to; empty views are not written. NULL in its place: the thread's current
+ * context (context.h). */
 typedef struct sx_log_context {
     sx_str request_id;
     sx_str trace_id; /* 32 hex digits */
@@ -193,8 +257,8 @@ static inline sx_field sx_field_error(const sx_error *err)
     return sx_field_z("error", err->message);
 }
 
-/* Writes one record whatever the logger's level; the macros below ask first. Everything is copied.
- * Any thread. A value too long for a line is cut. */
+/* Writes one record if the logger's level lets it; the macros below ask before they evaluate their
+ * fields. Everything is copied. Any thread. A value too long for a line is cut. */
 void sx_log_write(sx_logger *logger, sx_level level, const sx_log_context *context, sx_str message,
                   const sx_field *fields, size_t count);
 
@@ -226,6 +290,7 @@ typedef struct sx_access {
     bool cut_short; /* the client went away; written only if true */
     int64_t duration_ns;
     uint64_t received_bytes, sent_bytes; /* of the bodies */
+    uint8_t trace_flags;                 /* of the context's trace, for OTLP */
 } sx_access;
 
 /* HOT, 300 ns. One line with message "request" and these fields. The writer is not woken: call

@@ -1,49 +1,16 @@
-/* log.c - logs and loggers: opening, levels, one record. log_lane.h says how lines travel. */
-#include "telemetry/log_lane.h"
-
+/* log.c - logs: opening, one record, closing. log_lane.h says how lines travel. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <sextant/context.h>
 #include <sextant/mem.h>
 
-/* ---- levels ---- */
-
-static const sx_str LEVEL_NAMES[] = {
-#define X(name, value) [value] = SX_STR_INIT(#name),
-    SX_LEVEL_LIST(X)
-#undef X
-        [SX_LEVEL_OFF] = SX_STR_INIT("OFF"),
-};
-
-const char *sx_level_name(sx_level level)
-{
-    return level >= SX_LEVEL_TRACE && level <= SX_LEVEL_OFF ? LEVEL_NAMES[level].data : "UNKNOWN";
-}
-
-bool sx_level_parse(sx_str text, sx_level *out)
-{
-    for (int i = SX_LEVEL_TRACE; i <= SX_LEVEL_OFF; i++)
-        if (sx_str_ieq(text, LEVEL_NAMES[i])) {
-            *out = (sx_level)i;
-            return true;
-        }
-    return false;
-}
+#include "telemetry/log_file.h"
 
 /* ---- opening ---- */
-
-int sx_log_open_file(const char *path, sx_error *err)
-{
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        sx_fail_os(err, errno, "log file %s cannot be opened", path);
-    return fd;
-}
 
 /* A heap copy with a NUL; NULL for NULL. False without memory. */
 static bool copy_text(const char *z, char **out)
@@ -58,13 +25,54 @@ static bool copy_text(const char *z, char **out)
     return *out != NULL;
 }
 
+/* /dev/stdout and /dev/stderr are our descriptors: opened by name, a redirected file would be written
+ * to at an offset of its own and a socket could not be opened at all. */
+static sx_log_options without_device_paths(const sx_log_options *options)
+{
+    sx_log_options o = *options;
+    bool out = o.path && strcmp(o.path, "/dev/stdout") == 0;
+    if (out || (o.path && strcmp(o.path, "/dev/stderr") == 0)) {
+        o.path = NULL;
+        o.fd = out ? STDOUT_FILENO : STDERR_FILENO;
+    }
+    return o;
+}
+
+static sx_status take_options(sx_log *log, const sx_log_options *o, sx_error *err)
+{
+    log->clock = o->clock ? o->clock : sx_clock_system();
+    log->level = o->level ? o->level : SX_LEVEL_INFO;
+    uint32_t bytes = o->lane_bytes_max ? o->lane_bytes_max : 4u << 20;
+    log->chunks_max = bytes / SX_LOG_CHUNK_BYTES > 2 ? bytes / SX_LOG_CHUNK_BYTES : 2;
+    log->repeats.records_max = o->repeats_max ? o->repeats_max : 10;
+    log->repeats.period_ns =
+        (o->repeats_period_ms ? o->repeats_period_ms : 5000) * INT64_C(1000000);
+    log->otlp_level = o->otlp_level;
+    log->otlp_access = o->otlp_access;
+    log->rotate_bytes = o->path ? o->rotate_bytes : 0;
+    log->rotate_ns = o->path ? o->rotate_s * INT64_C(1000000000) : 0;
+    log->rotate_keep = o->rotate_keep ? o->rotate_keep : 5;
+    log->rotate_codec = o->rotate_codec;
+    if (o->rotate_codec != SX_CODEC_IDENTITY && o->rotate_codec != SX_CODEC_GZIP &&
+        o->rotate_codec != SX_CODEC_ZSTD)
+        return sx_fail(err, SX_EINVAL,
+                       "old log files cannot be compressed with %s; use gzip or zstd",
+                       sx_codec_name(o->rotate_codec));
+    char *service = NULL, *layer = NULL;
+    bool copied = copy_text(o->service, &service) && copy_text(o->layer, &layer) &&
+                  copy_text(o->path, &log->path) &&
+                  copy_text(o->name ? o->name : "events", &log->name);
+    log->service = sx_str_z(service);
+    log->layer = sx_str_z(layer);
+    return copied ? SX_OK : sx_fail_memory(err, "a log");
+}
+
 static sx_status open_output(sx_log *log, const sx_log_options *o, sx_error *err)
 {
-    log->fd = o->path ? sx_log_open_file(o->path, err) : o->fd ? o->fd : STDERR_FILENO;
+    log->fd = log->path ? sx_log_open_file(log->path, err) : o->fd ? o->fd : STDERR_FILENO;
     if (log->fd < 0)
-        return err ? err->status : SX_EIO;
-    struct stat about;
-    log->is_file = fstat(log->fd, &about) == 0 && S_ISREG(about.st_mode);
+        return err->status;
+    sx_log_file_opened(log);
     bool terminal = isatty(log->fd);
     const char *no_colour = getenv("NO_COLOR");
     log->console = o->form == SX_LOG_CONSOLE || (o->form == SX_LOG_AUTO && terminal);
@@ -92,6 +100,8 @@ static void init_locks(sx_log *log)
     pthread_mutex_init(&log->shared_lock, NULL);
     pthread_mutex_init(&log->logger_lock, NULL);
     pthread_mutex_init(&log->flush_lock, NULL);
+    pthread_mutex_init(&log->pack_lock, NULL);
+    pthread_cond_init(&log->pack_cond, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&log->flush_cond, &monotonic);
@@ -103,11 +113,7 @@ static void free_parts(sx_log *log)
 {
     for (size_t i = 0; i < SX_COUNT_OF(log->lanes); i++)
         sx_log_lane_free(log->lanes[i]);
-    while (log->loggers) {
-        sx_logger *next = log->loggers->next;
-        sx_free(log->loggers);
-        log->loggers = next;
-    }
+    sx_log_loggers_free(log);
     if (log->path && log->fd >= 0)
         close(log->fd);
     if (log->wake_fd >= 0)
@@ -116,7 +122,11 @@ static void free_parts(sx_log *log)
     pthread_mutex_destroy(&log->logger_lock);
     pthread_mutex_destroy(&log->flush_lock);
     pthread_cond_destroy(&log->flush_cond);
+    pthread_mutex_destroy(&log->pack_lock);
+    pthread_cond_destroy(&log->pack_cond);
     sx_free(log->path);
+    sx_free(log->name);
+    sx_free(log->meters);
     sx_free((char *)log->service.data);
     sx_free((char *)log->layer.data);
     sx_free(log);
@@ -131,20 +141,17 @@ sx_status sx_log_new(const sx_log_options *options, sx_log **out, sx_error *err)
         return sx_fail_memory(err, "a log");
     init_locks(log);
     log->fd = log->wake_fd = -1;
-    log->clock = options->clock ? options->clock : sx_clock_system();
-    log->level = options->level ? options->level : SX_LEVEL_INFO;
-    log->root = (sx_logger){.log = log, .level = log->level};
-    uint32_t bytes = options->lane_bytes_max ? options->lane_bytes_max : 4u << 20;
-    log->chunks_max = bytes / SX_LOG_CHUNK_BYTES > 2 ? bytes / SX_LOG_CHUNK_BYTES : 2;
-    char *service, *layer = NULL;
-    bool copied = copy_text(options->service, &service) && copy_text(options->layer, &layer) &&
-                  copy_text(options->path, &log->path);
-    log->service = sx_str_z(service);
-    log->layer = sx_str_z(layer);
-    sx_status status = copied ? open_output(log, options, err) : sx_fail_memory(err, "a log");
+    sx_log_options o = without_device_paths(options);
+    sx_status status = take_options(log, &o, err);
+    sx_log_loggers_init(log);
+    if (status == SX_OK)
+        status = open_output(log, &o, err);
+    if (status == SX_OK)
+        status = sx_log_pack_start(log, err);
     if (status == SX_OK)
         status = start_writer(log, err);
     if (status) {
+        sx_log_pack_stop(log);
         free_parts(log);
         return status;
     }
@@ -162,70 +169,8 @@ void sx_log_free(sx_log *log)
     ssize_t done = write(log->wake_fd, &one, sizeof(one));
     (void)done; /* EAGAIN: the writer is awake */
     pthread_join(log->thread, NULL);
+    sx_log_pack_stop(log);
     free_parts(log);
-}
-
-/* ---- loggers ---- */
-
-static sx_logger *find_logger(sx_log *log, sx_str name)
-{
-    if (name.len == 0)
-        return &log->root;
-    sx_logger *l = log->loggers;
-    while (l && !sx_str_eq(l->name, name))
-        l = l->next;
-    return l;
-}
-
-sx_logger *sx_log_logger(sx_log *log, const char *name)
-{
-    sx_str wanted = sx_str_z(name);
-    pthread_mutex_lock(&log->logger_lock);
-    sx_logger *l = find_logger(log, wanted);
-    if (!l) {
-        l = (sx_logger *)sx_alloc(sizeof(*l) + wanted.len + 1);
-        if (l) {
-            char *copy = (char *)(l + 1);
-            memcpy(copy, name, wanted.len + 1);
-            *l = (sx_logger){.log = log,
-                             .level = log->level,
-                             .name = sx_str_of(copy, wanted.len),
-                             .next = log->loggers};
-            log->loggers = l;
-        }
-    }
-    pthread_mutex_unlock(&log->logger_lock);
-    return l ? l : &log->root;
-}
-
-sx_status sx_log_level_set(sx_log *log, const char *name, sx_level level, sx_error *err)
-{
-    pthread_mutex_lock(&log->logger_lock);
-    sx_logger *one = name ? find_logger(log, sx_str_z(name)) : NULL;
-    if (one) {
-        __atomic_store_n(&one->level, (int)level, __ATOMIC_RELAXED);
-    } else if (!name) {
-        log->level = (int)level;
-        __atomic_store_n(&log->root.level, (int)level, __ATOMIC_RELAXED);
-        for (sx_logger *l = log->loggers; l; l = l->next)
-            __atomic_store_n(&l->level, (int)level, __ATOMIC_RELAXED);
-    }
-    pthread_mutex_unlock(&log->logger_lock);
-    return one || !name ? SX_OK : sx_fail(err, SX_ENOTFOUND, "no logger is named '%s'", name);
-}
-
-void sx_log_loggers(sx_log *log, void (*fn)(void *ctx, const char *name, sx_level level), void *ctx)
-{
-    fn(ctx, "", (sx_level)__atomic_load_n(&log->root.level, __ATOMIC_RELAXED));
-    pthread_mutex_lock(&log->logger_lock);
-    for (const sx_logger *l = log->loggers; l; l = l->next)
-        fn(ctx, l->name.data, (sx_level)__atomic_load_n(&l->level, __ATOMIC_RELAXED));
-    pthread_mutex_unlock(&log->logger_lock);
-}
-
-bool sx_logger_enabled(const sx_logger *logger, sx_level level)
-{
-    return (int)level >= __atomic_load_n(&logger->level, __ATOMIC_RELAXED);
 }
 
 /* ---- records ---- */
@@ -233,44 +178,133 @@ bool sx_logger_enabled(const sx_logger *logger, sx_level level)
 /* Longest values at each try: a record that does not fit a chunk is tried again with less. */
 static const size_t VALUE_BYTES[] = {8192, 1024, 64};
 
+/* Formats the record into the lane, or counts it as dropped. */
+static void put_line(sx_log_lane *lane, sx_log_record *r)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < SX_COUNT_OF(VALUE_BYTES) && len == 0; i++) {
+        size_t room;
+        r->value_bytes_max = VALUE_BYTES[i];
+        char *out = sx_log_lane_room(lane, 1024, &room);
+        len = out ? sx_log_format(lane, r, out, room) : 0;
+        if (len > 0 || (out && room == SX_LOG_CHUNK_BYTES))
+            continue;
+        out = sx_log_lane_room(lane, SX_LOG_CHUNK_BYTES, &room); /* a fresh chunk */
+        len = out ? sx_log_format(lane, r, out, room) : 0;
+        if (!out)
+            break;
+    }
+    if (len > 0)
+        sx_log_lane_commit(lane, r->level, len);
+    else
+        sx_log_lane_drop(lane, r->level);
+}
+
+void sx_log_told_record(const sx_log_told *told, int64_t wall_ns, char text[SX_LOG_TOLD_BYTES],
+                        sx_field *field, sx_log_record *out)
+{
+    static const char REPEATED[] = " (repeated)";
+    memcpy(text, told->text, told->text_len);
+    memcpy(text + told->text_len, REPEATED, sizeof(REPEATED) - 1);
+    *field = sx_field_u64("repeats", told->count);
+    *out = (sx_log_record){.log = told->logger->log,
+                           .logger = told->logger,
+                           .level = told->level,
+                           .wall_ns = wall_ns,
+                           .message = sx_str_of(text, told->text_len + sizeof(REPEATED) - 1),
+                           .fields = field,
+                           .count = 1,
+                           .value_bytes_max = 1024};
+}
+
+static SX_COLD void put_told(sx_log_lane *lane, const sx_log_told *told, int64_t wall_ns)
+{
+    char text[SX_LOG_TOLD_BYTES];
+    sx_field field;
+    sx_log_record r;
+    sx_log_told_record(told, wall_ns, text, &field, &r);
+    sx_log_ways ways = sx_log_ways_of(told->logger, told->level);
+    if (ways.line)
+        put_line(lane, &r);
+    if (ways.otlp)
+        sx_log_export(ways.otlp, &r);
+}
+
+/* Whether the record is to be said now; if so, what was held back before it is said first. */
+static bool admit(sx_log_lane *lane, const sx_log_record *r)
+{
+    const sx_log *log = r->log;
+    if (r->level == SX_LEVEL_FATAL || log->repeats.records_max == SX_LOG_REPEATS_ALL)
+        return true;
+    sx_log_told told;
+    uint64_t key = sx_log_repeat_key(r->logger, r->level, r->message, r->fields, r->count);
+    bool admitted = sx_log_repeats_admit(&lane->repeats, &log->repeats, key, r->logger, r->level,
+                                         r->message, r->wall_ns, &told);
+    if (sx_unlikely(told.count > 0))
+        put_told(lane, &told, r->wall_ns);
+    return admitted;
+}
+
+/* The lane, or NULL: the record is counted as lost. */
+static sx_log_lane *enter(sx_log *log)
+{
+    sx_log_lane *lane = sx_log_lane_enter(log);
+    if (!lane)
+        __atomic_fetch_add(&log->lost, 1, __ATOMIC_RELAXED);
+    return lane;
+}
+
+static void leave(sx_log *log, sx_log_lane *lane)
+{
+    bool wake = lane->pending;
+    lane->pending = false;
+    sx_log_lane_leave(log, lane);
+    if (wake)
+        sx_log_wake(log);
+}
+
+void sx_log_put(sx_log *log, sx_log_record *r)
+{
+    sx_log_lane *lane = enter(log);
+    if (!lane)
+        return;
+    put_line(lane, r);
+    leave(log, lane);
+}
+
 void sx_log_write(sx_logger *logger, sx_level level, const sx_log_context *context, sx_str message,
                   const sx_field *fields, size_t count)
 {
     sx_assert(level >= SX_LEVEL_TRACE && level <= SX_LEVEL_FATAL);
     sx_log *log = logger->log;
+    sx_log_ways ways = sx_log_ways_of(logger, level);
+    if (!ways.line && !ways.otlp)
+        return;
     sx_log_record r = {.log = log,
-                       .logger = logger->name,
+                       .logger = logger,
                        .level = level,
                        .wall_ns = sx_clock_ns(log->clock),
                        .context = context,
                        .message = message,
                        .fields = fields,
                        .count = count};
-    sx_log_lane *lane = sx_log_lane_enter(log);
-    if (!lane) {
-        __atomic_fetch_add(&log->lost, 1, __ATOMIC_RELAXED);
+    sx_context_ids ids;
+    sx_log_context own;
+    if (!context) {
+        const sx_context *c = sx_context_current();
+        own = sx_context_log(c, &ids);
+        r.context = &own;
+        r.trace_flags = c->span.flags;
+    }
+    sx_log_lane *lane = enter(log);
+    if (!lane)
         return;
-    }
-    size_t len = 0;
-    for (size_t i = 0; i < SX_COUNT_OF(VALUE_BYTES) && len == 0; i++) {
-        size_t room;
-        r.value_bytes_max = VALUE_BYTES[i];
-        char *out = sx_log_lane_room(lane, 1024, &room);
-        len = out ? sx_log_format(lane, &r, out, room) : 0;
-        if (len > 0 || (out && room == SX_LOG_CHUNK_BYTES))
-            continue;
-        out = sx_log_lane_room(lane, SX_LOG_CHUNK_BYTES, &room); /* a fresh chunk */
-        len = out ? sx_log_format(lane, &r, out, room) : 0;
-        if (!out)
-            break;
-    }
-    if (len > 0)
-        sx_log_lane_commit(lane, len);
-    else
-        sx_log_lane_drop(lane);
-    lane->pending = false;
-    sx_log_lane_leave(log, lane);
-    sx_log_wake(log);
+    bool said = admit(lane, &r);
+    if (said && ways.line)
+        put_line(lane, &r);
+    leave(log, lane);
+    if (said && ways.otlp)
+        sx_log_export(ways.otlp, &r);
 }
 
 sx_log_counts sx_log_counts_of(const sx_log *log)
@@ -282,7 +316,16 @@ sx_log_counts sx_log_counts_of(const sx_log *log)
             continue;
         c.lines += __atomic_load_n(&lane->lane.records, __ATOMIC_RELAXED);
         c.dropped += __atomic_load_n(&lane->lane.dropped, __ATOMIC_RELAXED);
+        c.repeats += __atomic_load_n(&lane->repeats.total, __ATOMIC_RELAXED);
+        for (int level = SX_LEVEL_TRACE; level < SX_LEVEL_OFF; level++)
+            c.levels[level] += __atomic_load_n(&lane->levels[level], __ATOMIC_RELAXED);
     }
+    for (int level = SX_LEVEL_TRACE; level < SX_LEVEL_OFF; level++) {
+        uint64_t own = __atomic_load_n(&log->own_lines[level], __ATOMIC_RELAXED);
+        c.lines += own;
+        c.levels[level] += own;
+    }
+    c.rotations = __atomic_load_n(&log->rotations, __ATOMIC_RELAXED);
     c.dropped += __atomic_load_n(&log->lost, __ATOMIC_RELAXED);
     c.written_bytes = __atomic_load_n(&log->written_bytes, __ATOMIC_RELAXED);
     c.write_errors = __atomic_load_n(&log->write_errors, __ATOMIC_RELAXED);

@@ -101,25 +101,57 @@ static size_t bytes_needed(const sx_log *log, const sx_access *a)
     return bytes;
 }
 
-static void write_console(sx_log *log, const sx_access *a)
+enum { FIELDS = 10 };
+
+/* The same as fields: for the console and the exporter. Returns how many. */
+static size_t as_fields(const sx_access *a, sx_field fields[FIELDS])
 {
     int64_t duration_us = a->duration_ns / 1000;
-    sx_field fields[] = {sx_field_str("method", sx_str_first(a->method, NAME_BYTES_MAX)),
-                         sx_field_str("path", a->path),
-                         sx_field_i64("status", a->status),
-                         sx_field_double("duration_ms", (double)duration_us / 1000),
-                         sx_field_u64("bytes_out", a->sent_bytes),
-                         sx_field_str("client", a->client)};
-    sx_log_write(&log->root, SX_LEVEL_INFO, &a->context, SX_STR("request"), fields,
-                 SX_COUNT_OF(fields));
+    size_t count = 0;
+    fields[count++] = sx_field_str("method", sx_str_first(a->method, NAME_BYTES_MAX));
+    fields[count++] = sx_field_str("path", a->path);
+    if (a->route.len)
+        fields[count++] = sx_field_str("route", sx_str_first(a->route, NAME_BYTES_MAX));
+    fields[count++] = sx_field_i64("status", a->status);
+    fields[count++] = sx_field_double("duration_ms", (double)duration_us / 1000);
+    if (a->received_bytes)
+        fields[count++] = sx_field_u64("bytes_in", a->received_bytes);
+    fields[count++] = sx_field_u64("bytes_out", a->sent_bytes);
+    fields[count++] = sx_field_str("client", a->client);
+    if (a->user_agent.len)
+        fields[count++] = sx_field_str("user_agent", sx_str_first(a->user_agent, AGENT_BYTES_MAX));
+    if (a->cut_short)
+        fields[count++] = sx_field_bool("cut_short", true);
+    return count;
+}
+
+/* The ways that take a record with fields. */
+static SX_COLD void put_record(sx_log *log, const sx_access *a, sx_otlp *otlp)
+{
+    sx_field fields[FIELDS];
+    sx_log_record r = {.log = log,
+                       .logger = &log->root,
+                       .level = SX_LEVEL_INFO,
+                       .wall_ns = a->wall_ns ? a->wall_ns : sx_clock_ns(log->clock),
+                       .context = &a->context,
+                       .message = SX_STR("request"),
+                       .fields = fields,
+                       .count = as_fields(a, fields),
+                       .trace_flags = a->trace_flags};
+    if (log->console)
+        sx_log_put(log, &r);
+    if (otlp)
+        sx_log_export(otlp, &r);
 }
 
 void sx_log_access(sx_log *log, const sx_access *access)
 {
-    if (sx_unlikely(log->console)) {
-        write_console(log, access);
+    sx_otlp *otlp = __atomic_load_n(&log->otlp, __ATOMIC_ACQUIRE);
+    otlp = log->otlp_access ? otlp : NULL;
+    if (sx_unlikely(log->console || otlp))
+        put_record(log, access, otlp);
+    if (sx_unlikely(log->console))
         return;
-    }
     sx_log_lane *lane = sx_log_lane_enter(log);
     if (!lane) {
         __atomic_fetch_add(&log->lost, 1, __ATOMIC_RELAXED);
@@ -128,9 +160,9 @@ void sx_log_access(sx_log *log, const sx_access *access)
     size_t room;
     char *out = sx_log_lane_room(lane, bytes_needed(log, access), &room);
     if (sx_likely(out != NULL))
-        sx_log_lane_commit(lane, (size_t)(put_line(out, log, lane, access) - out));
+        sx_log_lane_commit(lane, SX_LEVEL_INFO, (size_t)(put_line(out, log, lane, access) - out));
     else
-        sx_log_lane_drop(lane);
+        sx_log_lane_drop(lane, SX_LEVEL_INFO);
     bool shared = sx_thread_shard == 0;
     sx_log_lane_leave(log, lane);
     if (shared)

@@ -203,8 +203,8 @@ static void put_json(cursor *c, sx_log_lane *lane, const sx_log_record *r)
         put_member(c, SX_STR(",\"service\":\""), r->log->service);
     if (r->log->layer.len)
         put_member(c, SX_STR(",\"layer\":\""), r->log->layer);
-    if (r->logger.len)
-        put_member(c, SX_STR(",\"logger\":\""), r->logger);
+    if (r->logger && r->logger->name.len)
+        put_member(c, SX_STR(",\"logger\":\""), r->logger->name);
     put_context(c, r->context);
     put_member(c, SX_STR(",\"message\":\""), r->message);
     for (size_t i = 0; i < r->count; i++)
@@ -254,8 +254,8 @@ static void put_console(cursor *c, sx_log_lane *lane, const sx_log_record *r)
     if (colour)
         put(c, SX_STR("\x1b[0m"));
     put(c, sx_str_of("  ", 6 - strlen(sx_level_name(r->level)))); /* names have 4 or 5 letters */
-    if (r->logger.len) {
-        put_escaped(c, r->logger);
+    if (r->logger && r->logger->name.len) {
+        put_escaped(c, r->logger->name);
         put(c, SX_STR(": "));
     }
     put_escaped(c, r->message); /* escaped: a terminal obeys control characters */

@@ -13,6 +13,7 @@ static sx_log_lane *make_lane(uint32_t chunks_max)
         return NULL;
     }
     lane->second = INT64_MIN;
+    sx_log_repeats_init(&lane->repeats);
     return lane;
 }
 

@@ -5,16 +5,16 @@
  * regular file is written in big pieces. A pipe or terminal is written in pieces of at most PIPE_BUF
  * bytes once poll(2) says there is room, so that a reader that has stopped reading can delay the
  * writer but never hang the program's end. */
-#include "telemetry/log_lane.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "telemetry/text.h"
+#include "base/file_sys.h"
+#include "telemetry/log_file.h"
 
 enum { PACE_MS = 4, QUIET_ROUNDS = 3, IDLE_MS = 1000, REPORT_MS = 1000 };
 
@@ -68,8 +68,11 @@ static bool wait_for_room(sx_log *log)
 /* One system call; what it returns. */
 static ssize_t write_some(sx_log *log, const struct iovec *v, size_t count)
 {
-    if (log->is_file)
+    const sx_file_sys *sys = sx_file_sys_now();
+    if (log->is_file && sys == &sx_file_sys_real)
         return writev(log->fd, v, (int)count);
+    if (log->is_file) /* a test makes the disk fail */
+        return sys->write(log->fd, v->iov_base, v->iov_len);
     if (!wait_for_room(log)) {
         errno = ETIMEDOUT;
         return -1;
@@ -95,6 +98,7 @@ static void write_all(sx_log *log, struct iovec *v, size_t count)
             return;
         }
         __atomic_fetch_add(&log->written_bytes, (uint64_t)done, __ATOMIC_RELAXED);
+        log->file_bytes += (uint64_t)done;
         while (count > 0 && (size_t)done >= v->iov_len) {
             log->torn = false;
             done -= (ssize_t)v->iov_len;
@@ -109,6 +113,32 @@ static void write_all(sx_log *log, struct iovec *v, size_t count)
     }
 }
 
+/* Of the lines at the start of `s`: as many as the file has room for, at least one. */
+static size_t lines_that_fit(const sx_log *log, sx_str s)
+{
+    uint64_t room = log->rotate_bytes > log->file_bytes ? log->rotate_bytes - log->file_bytes : 0;
+    if (s.len <= room)
+        return s.len;
+    const char *last = (const char *)memrchr(s.data, '\n', (size_t)room);
+    return last ? (size_t)(last - s.data) + 1 : sx_str_find_byte(s, '\n') + 1;
+}
+
+/* Writes whole lines to files that stay below their limit. */
+static void write_rotating(sx_log *log, sx_str s)
+{
+    while (s.len > 0) {
+        size_t len = lines_that_fit(log, s);
+        if (sx_log_file_would_burst(log, len)) {
+            if (sx_log_file_rotate(log))
+                continue;
+            len = s.len; /* it cannot be: the old file takes them all */
+        }
+        struct iovec v = {(char *)s.data, len};
+        write_all(log, &v, 1);
+        s = sx_str_from(s, len);
+    }
+}
+
 /* ---- draining ---- */
 
 /* Writes what the lane holds now, at most SX_LANE_PIECES chunks of it; whether there was anything. */
@@ -116,7 +146,9 @@ static bool drain_lane(sx_log *log, sx_lane *lane)
 {
     sx_lane_take take;
     bool any = sx_lane_take_up(lane, &take);
-    if (any) {
+    for (size_t i = 0; log->rotate_bytes && i < take.count; i++)
+        write_rotating(log, take.pieces[i]);
+    if (any && !log->rotate_bytes) {
         struct iovec pieces[SX_LANE_PIECES];
         for (size_t i = 0; i < take.count; i++)
             pieces[i] = (struct iovec){(char *)take.pieces[i].data, take.pieces[i].len};
@@ -167,19 +199,28 @@ static void report_drops(sx_log *log, bool at_end)
     log->reported += __atomic_load_n(&log->lost, __ATOMIC_RELAXED) - lost;
 }
 
-static void reopen(sx_log *log)
+/* Says what was held back as a repeat and whose period is over. */
+static void report_repeats(sx_log *log, int64_t now_ns)
 {
-    if (!__atomic_exchange_n(&log->reopening, 0, __ATOMIC_ACQUIRE) || !log->path)
-        return;
-    sx_error err = {0};
-    int fd = sx_log_open_file(log->path, &err);
-    if (fd < 0) {
-        fprintf(stderr, "%s; the old file stays in use\n", err.message);
-        return;
+    for (size_t i = 0; i < SX_COUNT_OF(log->lanes); i++) {
+        sx_log_lane *lane = __atomic_load_n(&log->lanes[i], __ATOMIC_ACQUIRE);
+        sx_log_told told;
+        while (lane && sx_log_repeats_due(&lane->repeats, now_ns, &told)) {
+            char words[SX_LOG_TOLD_BYTES], text[4096];
+            sx_field field;
+            sx_log_record r;
+            sx_log_lane stamp = {.second = INT64_MIN};
+            sx_log_told_record(&told, sx_clock_ns(log->clock), words, &field, &r);
+            sx_log_ways ways = sx_log_ways_of(told.logger, told.level);
+            struct iovec line = {text, sx_log_format(&stamp, &r, text, sizeof(text))};
+            if (ways.line && line.iov_len > 0) {
+                __atomic_fetch_add(&log->own_lines[told.level], 1, __ATOMIC_RELAXED);
+                write_all(log, &line, 1);
+            }
+            if (ways.otlp)
+                sx_log_export(ways.otlp, &r);
+        }
     }
-    close(log->fd);
-    log->fd = fd;
-    log->torn = false;
 }
 
 /* What was asked for before the drain that has just ended is done. */
@@ -214,10 +255,17 @@ static void nap(sx_log *log, int ms)
 static bool round_of_work(sx_log *log)
 {
     uint64_t asked = flush_asked(log);
-    reopen(log);
+    bool dying = __atomic_load_n(&log->crash_asked, __ATOMIC_ACQUIRE) != 0;
+    if (__atomic_exchange_n(&log->reopening, 0, __ATOMIC_ACQUIRE))
+        sx_log_file_reopen(log);
+    sx_log_file_age(log);
     bool any = drain_all(log);
+    report_repeats(log, dying ? INT64_MAX : sx_clock_ns(log->clock));
     report_drops(log, false);
+    sx_log_metrics_update(log);
     flush_done(log, asked);
+    if (dying && !any)
+        __atomic_store_n(&log->crash_done, 1, __ATOMIC_RELEASE);
     return any;
 }
 
@@ -240,8 +288,33 @@ void *sx_log_writer(void *arg)
     }
     while (round_of_work(log) && now_ms() < log->stop_by_ms)
         ;
+    report_repeats(log, INT64_MAX);
     report_drops(log, true);
+    sx_log_metrics_update(log);
     return NULL;
+}
+
+bool sx_log_crash_flush(sx_log *log, uint32_t ms)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int64_t until = now_ms() + ms;
+    if (pthread_equal(pthread_self(), log->thread))
+        return false; /* the writer itself has crashed */
+    __atomic_store_n(&log->crash_asked, 1, __ATOMIC_RELEASE);
+    uint64_t one = 1;
+    ssize_t sent = write(log->wake_fd, &one, sizeof(one));
+    (void)sent; /* EAGAIN: the writer is awake */
+    while (!__atomic_load_n(&log->crash_done, __ATOMIC_ACQUIRE)) {
+        if (now_ms() >= until)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+int sx_log_crash_fd(const sx_log *log)
+{
+    return __atomic_load_n(&log->fd, __ATOMIC_ACQUIRE);
 }
 
 void sx_log_reopen(sx_log *log)

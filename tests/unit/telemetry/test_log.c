@@ -256,10 +256,12 @@ static void test_what_a_stuck_output_cannot_take_is_dropped_and_counted(void **s
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     sx_error err = {0};
-    assert_int_equal(
-        sx_log_new(&(sx_log_options){.fd = ends[1], .lane_bytes_max = 131072, .form = SX_LOG_JSON},
-                   &f->log, &err),
-        SX_OK);
+    assert_int_equal(sx_log_new(&(sx_log_options){.fd = ends[1],
+                                                  .lane_bytes_max = 131072,
+                                                  .form = SX_LOG_JSON,
+                                                  .repeats_max = SX_LOG_REPEATS_ALL},
+                                &f->log, &err),
+                     SX_OK);
     sx_logger *l = sx_log_logger(f->log, "");
     enum { LINES = 5000 };
     for (int i = 0; i < LINES; i++) /* nobody reads: never blocks */
@@ -375,7 +377,7 @@ static void *work(void *arg)
 static void test_lines_of_many_threads_stay_whole(void **state)
 {
     fixture *f = *state;
-    open_log(f, (sx_log_options){0});
+    open_log(f, (sx_log_options){.repeats_max = SX_LOG_REPEATS_ALL});
     pthread_t threads[THREADS];
     job jobs[THREADS];
     for (int i = 0; i < THREADS; i++) {
