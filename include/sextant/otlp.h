@@ -49,7 +49,8 @@ typedef struct sx_otlp_options { /* 0 or NULL takes the default */
     uint32_t queue_bytes_max; /* 8 MiB a signal, encoded, waiting to be sent; above it dropped */
     uint32_t queue_max;       /* 2048 records waiting a signal */
     uint32_t batch_max;       /* 512 records */
-    uint32_t batch_delay_ms;  /* 5000 spans, 1000 log records */
+    uint32_t batch_delay_ms;  /* 5000: how long a span waits for others */
+    uint32_t logs_delay_ms;   /* 1000: the same for log records */
     uint32_t metrics_interval_ms; /* 60000 */
     uint32_t retry_ms_max;        /* 300000: a batch is given up after so long */
     sx_metrics *metrics;          /* whose metrics are exported, and where it counts itself */
@@ -74,10 +75,13 @@ sx_status sx_tracer_environment(const char *const *environment, sx_arena *arena,
  * Errors: SX_EINVAL (what, and the right form), SX_ENOTFOUND (a PEM file), SX_ENOMEM, SX_EIO. */
 sx_status sx_otlp_new(const sx_otlp_options *options, sx_otlp **out, sx_error *err);
 
-/* Sends what is there for at most `ms`; whether all went. Any thread. */
+/* Sends what is there, and the metrics as they are now, for at most `ms`; whether all went. A receiver
+ * that cannot be reached ends it early, one that asked for a pause does not. Any thread but the
+ * exporter's. */
 bool sx_otlp_flush(sx_otlp *otlp, uint32_t ms);
 
-/* Flushes for at most `flush_ms`, stops the thread, frees. No thread may use it any more. */
+/* Flushes for at most `flush_ms`, stops the thread, frees; what was not sent is lost. No thread may use
+ * it any more. NULL is allowed. */
 void sx_otlp_free(sx_otlp *otlp, uint32_t flush_ms);
 
 typedef struct sx_otlp_counts {

@@ -3,15 +3,16 @@
  * A producer asks for room, writes one OTLP message there (a Span of trace.proto, a LogRecord of
  * logs.proto; without tag and length) and commits it. The exporter's thread takes the lanes up. Nobody
  * waits and nothing is allocated in the steady state; when a lane is full the record is dropped and
- * counted (otel_sdk_exporter_dropped_total and sx_otlp_counts). */
+ * counted (sextant_otlp_records_total and sx_otlp_counts). */
 #ifndef SEXTANT_TELEMETRY_OTLP_SINK_H
 #define SEXTANT_TELEMETRY_OTLP_SINK_H
 
 #include <sextant/otlp.h>
 
-/* Room for one message of at most `bytes` (below SX_OTLP_RECORD_MAX), in the calling thread's lane of
- * that signal; NULL: it was counted as dropped, do not commit. */
-enum { SX_OTLP_RECORD_MAX = 65536 };
+/* Room for one message of at most `bytes` (to SX_OTLP_RECORD_MAX), in the calling thread's lane of
+ * that signal; NULL: it was counted as dropped, do not commit. Between room and commit the thread asks
+ * for no other room of the signal. */
+enum { SX_OTLP_RECORD_MAX = 65536 - 64 };
 char *sx_otlp_room(sx_otlp *otlp, sx_otlp_signal signal, size_t bytes);
 
 /* Publishes the `bytes` that were written at the start of that room. 0: nothing. The same thread. */

@@ -1,0 +1,42 @@
+/* otlp_pairs.c - lists as environment variables write them: key=value,key2=value2. */
+#include <sextant/http.h>
+#include <sextant/url.h>
+
+#include "telemetry/otlp_send.h"
+
+sx_status sx_otlp_pairs_next(sx_arena *arena, sx_str *rest, sx_str *key, sx_str *value,
+                             sx_error *err)
+{
+    sx_str member = {0};
+    while (rest->len > 0 && member.len == 0) {
+        sx_str_cut(*rest, ',', &member, rest);
+        member = sx_str_trim(member);
+    }
+    if (member.len == 0)
+        return SX_END;
+    sx_str name, text;
+    if (!sx_str_cut(member, '=', &name, &text))
+        return sx_fail(err, SX_EFORMAT, "a member has no '='; write key=value,key2=value2");
+    name = sx_str_trim(name);
+    if (name.len == 0)
+        return sx_fail(err, SX_EFORMAT, "a member has no key before '='");
+    sx_status st = sx_percent_decode(arena, name, SX_PERCENT_PATH, key, err);
+    if (st == SX_OK)
+        st = sx_percent_decode(arena, sx_str_trim(text), SX_PERCENT_PATH, value, err);
+    if (st == SX_EFORMAT) /* not with the decoder's words, which may show a secret */
+        return sx_fail(err, SX_EFORMAT, "the value of '%.*s' has a '%%' without two hex digits",
+                       SX_ARG(name));
+    return st;
+}
+
+sx_status sx_otlp_endpoint_check(sx_str endpoint, sx_error *err)
+{
+    sx_url url;
+    sx_error why = {0};
+    sx_status st = sx_url_parse(endpoint, &url, &why);
+    if (st == SX_OK && url.scheme != SX_URL_UNIX)
+        return SX_OK;
+    /* A URL may hold a password: its text is not repeated. */
+    return sx_fail(err, SX_EINVAL,
+                   "the endpoint is no http:// or https:// URL; write http://HOST:PORT");
+}
