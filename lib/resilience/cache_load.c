@@ -288,13 +288,21 @@ static void count_end(sx_cache *c, cache_shard *s, const cache_load *load, sx_st
         sx_histogram_observe(c->metrics.load_seconds, (double)(now_ms - load->start_ms) / 1000);
 }
 
-/* Whether the entry of an ended duty may be kept. */
-static bool may_store(const sx_cache *c, const cache_shard *s, const cache_load *load,
-                      const cache_entry *e)
+/* Keeps the entry of an ended duty, if the key was not removed since the duty began and it fits. One
+ * that is not kept (absence that its class does not remember, a value too big) still ends what was
+ * there before. */
+static void keep(sx_cache *c, cache_shard *s, const cache_load *load, cache_entry *e)
 {
-    return !load->is_outdated && !cache_epoch_old(c, e->epoch, e->class_index, e->tag) &&
-           e->dead_age > 0 && e->value_len <= c->value_bytes_max &&
-           cache_entry_size(e) <= s->value_room;
+    if (load->is_outdated || cache_epoch_old(c, e->epoch, e->class_index, e->tag))
+        return;
+    if (e->dead_age > 0 && e->value_len <= c->value_bytes_max &&
+        cache_entry_size(e) <= s->value_room) {
+        cache_shard_insert(c, s, e);
+        return;
+    }
+    cache_entry *old = cache_shard_find(s, e->hash, cache_entry_key(e));
+    if (old)
+        cache_shard_remove(c, s, old, CACHE_INVALIDATED);
 }
 
 /* Ends the duty under the lock with `e`, whose key is still blank (NULL: no memory for one). */
@@ -312,14 +320,7 @@ static sx_status end_with(sx_cache *c, cache_shard *s, cache_load *load, cache_e
     e->class_index = load->class_index;
     e->status = (uint8_t)end->status;
     cache_entry_date(c, s, e, end->how, now_ms);
-    if (may_store(c, s, load, e))
-        cache_shard_insert(c, s, e);
-    else if (!load->is_outdated && end->status == SX_ENOTFOUND) {
-        /* Absence that is not remembered still ends what was there. */
-        cache_entry *old = cache_shard_find(s, e->hash, cache_entry_key(e));
-        if (old)
-            cache_shard_remove(c, s, old, CACHE_INVALIDATED);
-    }
+    keep(c, s, load, e);
     sx_cache_result result = end->status == SX_OK          ? SX_CACHE_HIT
                              : end->status == SX_ENOTFOUND ? SX_CACHE_NEGATIVE
                                                            : SX_CACHE_FAILED;
