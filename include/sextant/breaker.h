@@ -38,7 +38,8 @@ typedef enum sx_breaker_state {
 
 typedef struct sx_breaker_options { /* 0 takes the default */
     uint32_t failures_max;          /* 5 in a row open it */
-    double failure_rate;            /* 0: not looked at; else up to 1: it opens when reached */
+    double failure_rate;            /* 0: not looked at; else up to 1: a failure that finds it
+                                       reached opens it */
     uint32_t window_ms;             /* 10000: over which the rate is taken, in steps of a tenth */
     uint32_t calls_min;             /* 20 in the window before the rate counts */
     uint32_t open_ms;               /* 60000 */

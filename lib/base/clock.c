@@ -30,6 +30,24 @@ const sx_clock *sx_clock_system(void)
     return &system_clock;
 }
 
+static int64_t coarse_wall(const sx_clock *clock)
+{
+    (void)clock;
+    return read_ns(CLOCK_REALTIME_COARSE);
+}
+
+static int64_t coarse_mono(const sx_clock *clock)
+{
+    (void)clock;
+    return read_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+const sx_clock *sx_clock_coarse(const sx_clock *clock)
+{
+    static const sx_clock coarse_clock = {coarse_wall, coarse_mono};
+    return clock == sx_clock_system() ? &coarse_clock : clock;
+}
+
 static int64_t fake_wall(const sx_clock *clock)
 {
     const sx_fake_clock *fake = SX_CONTAINER_OF(clock, const sx_fake_clock, clock);

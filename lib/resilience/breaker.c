@@ -11,7 +11,8 @@
 enum {
     PASS_TRIAL = 1,      /* the call is a trial; slot and serial follow */
     PASS_TIMED = 2,      /* start_ns is set */
-    PASS_SLOT_SHIFT = 2, /* 5 bits */
+    PASS_EXACT = 4,      /* ... by the exact clock */
+    PASS_SLOT_SHIFT = 3, /* 5 bits */
     PASS_SERIAL_SHIFT = 8,
     SERIAL_MASK = (1 << 24) - 1
 };
@@ -30,6 +31,7 @@ static inline void count(sx_breaker *b, breaker_outcome outcome)
         sx_counter_add(b->outcome[outcome], 1);
 }
 
+/* Milliseconds do: open_ms and the window are long. */
 static inline int64_t now_of(const sx_breaker *b)
 {
     return sx_clock_mono_ns(b->all->clock);
@@ -149,13 +151,15 @@ void breaker_window_clear(sx_breaker *b)
         store(&b->window[i], 0);
 }
 
-/* Counts a call in the window; whether it is bad enough to open. */
+/* Counts a call in the window; whether it is bad enough to open. Only a failure can say so. */
 static bool window_is_bad(sx_breaker *b, int64_t now_ns, int64_t slot_ns, bool ok)
 {
     uint64_t slot = slot_of(b, now_ns, slot_ns), calls, failures;
     window_add(b, slot, ok);
+    if (ok)
+        return false;
     window_sum(b, slot, &calls, &failures);
-    return failures > 0 && calls >= load(&b->calls_min) &&
+    return calls >= load(&b->calls_min) &&
            (double)failures >= load_double(&b->failure_rate) * (double)calls;
 }
 
@@ -221,6 +225,13 @@ static SX_COLD void trial_done(sx_breaker *b, const sx_breaker_pass *pass, bool 
 
 /* ---- asking ---- */
 
+static void start_timing(const sx_breaker *b, sx_breaker_pass *pass)
+{
+    bool exact = load(&b->slow_ns) < SLOW_EXACT_NS;
+    pass->start_ns = sx_clock_mono_ns(exact ? b->all->exact : b->all->clock);
+    pass->flags |= PASS_TIMED | (exact ? PASS_EXACT : 0);
+}
+
 static bool refuse(sx_breaker *b)
 {
     count(b, OUTCOME_REFUSED);
@@ -238,15 +249,15 @@ static SX_COLD bool allow_trial(sx_breaker *b, int64_t now_ns, sx_breaker_pass *
         word = load_acquire(&b->word);
     }
     pass->generation = word_generation(word);
-    pass->start_ns = now_ns;
-    if (word_state(word) == SX_BREAKER_HALF_OPEN) {
+    if (word_state(word) == SX_BREAKER_HALF_OPEN)
         taken = take_trial(b, now_ns, pass);
-    } else if (word_state(word) == SX_BREAKER_CLOSED) { /* closed since the caller looked */
-        pass->flags = PASS_TIMED;
-        taken = true;
-    }
+    else
+        taken = word_state(word) == SX_BREAKER_CLOSED; /* since the caller looked */
     pthread_mutex_unlock(&b->lock);
-    return taken || refuse(b);
+    if (!taken)
+        return refuse(b);
+    start_timing(b, pass);
+    return true;
 }
 
 static bool allow_not_closed(sx_breaker *b, uint64_t word, sx_breaker_pass *pass)
@@ -268,10 +279,8 @@ bool sx_breaker_allow(sx_breaker *b, sx_breaker_pass *pass)
     if (sx_unlikely(word_state(word) != SX_BREAKER_CLOSED))
         return allow_not_closed(b, word, pass);
     pass->generation = word_generation(word);
-    if (load(&b->slow_ns) > 0) {
-        pass->start_ns = now_of(b);
-        pass->flags = PASS_TIMED;
-    }
+    if (load(&b->slow_ns) > 0)
+        start_timing(b, pass);
     return true;
 }
 
@@ -302,7 +311,8 @@ void sx_breaker_done(sx_breaker *b, const sx_breaker_pass *pass, bool ok)
 {
     int64_t now_ns = 0, slow_ns = load(&b->slow_ns), slot_ns = load(&b->slot_ns);
     if (sx_unlikely(slow_ns > 0 && pass->flags & PASS_TIMED)) {
-        now_ns = now_of(b);
+        const sx_clock *clock = pass->flags & PASS_EXACT ? b->all->exact : b->all->clock;
+        now_ns = sx_clock_mono_ns(clock);
         ok = ok && now_ns - pass->start_ns <= slow_ns;
     }
     count(b, ok ? OUTCOME_SUCCESS : OUTCOME_FAILURE);

@@ -26,6 +26,7 @@
 #include "resilience/atomic.h"
 
 enum {
+    SLOW_EXACT_NS = 200 * 1000 * 1000,
     WINDOW_SLOTS = 10, /* the failure rate's window moves on by a tenth of itself */
     TRIALS_MOST = 32   /* trials_max is cut to this */
 };
@@ -82,8 +83,8 @@ struct sx_breaker {
 };
 
 struct sx_breakers {
-    const sx_clock *clock;
-    sx_log *log;
+    const sx_clock *clock; /* coarse: for states and windows */
+    const sx_clock *exact; /* for calls that are slow after less than SLOW_EXACT_NS */
     sx_logger *logger;
     sx_metric *state, *calls, *transitions;
     uint32_t breakers_max;

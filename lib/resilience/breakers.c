@@ -171,8 +171,8 @@ sx_status sx_breakers_new(const sx_breakers_options *options, sx_breakers **out,
     if (!all)
         return sx_fail_memory(err, "the circuit breakers");
     pthread_mutex_init(&all->lock, NULL);
-    all->clock = o->clock ? o->clock : sx_clock_system();
-    all->log = o->log;
+    all->exact = o->clock ? o->clock : sx_clock_system();
+    all->clock = sx_clock_coarse(all->exact);
     all->logger = o->log ? sx_log_logger(o->log, "breaker") : NULL;
     all->breakers_max = or_default(o->breakers_max, 10000);
     sx_status status = o->metrics ? make_metrics(all, o->metrics, err) : SX_OK;

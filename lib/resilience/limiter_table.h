@@ -68,6 +68,7 @@ struct sx_limiter {
     uint64_t seed;
     limiter_rules *rules; /* atomic; see above */
     const sx_clock *clock;
+    const sx_clock *hot_clock; /* atomic; the coarse one if the rules are slow enough for it */
     sx_counter *allowed, *refused, *evicted;
     sx_counter *shared[SHARE_OUTCOMES];
     sx_gauge *keys_gauge;
