@@ -112,26 +112,63 @@ size_t sx_bounds_find(const sx_bounds *b, double value)
     return i;
 }
 
-static bool observe_native(const sx_metric *metric, uint64_t *cells, double value)
+/* The sum, and the classic buckets if there are any. */
+static inline void observe_rest(const sx_metric *metric, uint64_t *cells, double value)
 {
-    if (sx_likely(sx_thread_shard != 0))
-        return sx_native_observe(metric, cells, value);
-    sx_metrics *m = metric->registry;
-    pthread_mutex_lock(&m->shared_lock);
-    bool done = sx_native_observe(metric, cells, value);
-    pthread_mutex_unlock(&m->shared_lock);
-    return done;
+    const sx_bounds *b = &metric->bounds;
+    if (b->count > 0)
+        add(cells + sx_bounds_find(b, value), 1);
+    add_float(cells + b->count + 1, value);
+}
+
+/* What has no bucket yet, or needs none; and, under a lock, what all threads without a stripe meet. */
+static SX_COLD void observe_native_slowly(sx_histogram *h, double value)
+{
+    const sx_metric *metric = h->series.metric;
+    uint64_t *cells = own_cells(&h->series);
+    bool shared = sx_thread_shard == 0;
+    if (shared)
+        pthread_mutex_lock(&metric->registry->shared_lock);
+    bool counted = sx_native_observe(metric, cells + metric->bounds.count + 2, value);
+    if (shared)
+        pthread_mutex_unlock(&metric->registry->shared_lock);
+    if (counted) /* else without memory: count and sum belong together */
+        observe_rest(metric, cells, value);
+}
+
+static void observe_both(sx_histogram *h, double value)
+{
+    observe_rest(h->series.metric, own_cells(&h->series), value);
+}
+
+/* Whatever is rare is a call at the end, so that the usual way saves no registers. */
+static void observe_native(sx_histogram *h, double value)
+{
+    const sx_metric *metric = h->series.metric;
+    uint64_t *cells = own_cells(&h->series);
+    size_t bounds = metric->bounds.count;
+    uint64_t *count = sx_thread_shard ? sx_native_slot(metric, cells + bounds + 2, value) : NULL;
+    if (sx_unlikely(!count)) {
+        observe_native_slowly(h, value);
+        return;
+    }
+    own_add(count, 1);
+    if (bounds > 0)
+        observe_both(h, value);
+    else
+        own_add_float(cells + 1, value);
 }
 
 void sx_histogram_observe(sx_histogram *h, double value)
 {
     const sx_metric *metric = h->series.metric;
+    if (metric->native.on) {
+        observe_native(h, value);
+        return;
+    }
     const sx_bounds *b = &metric->bounds;
     uint64_t *cells = own_cells(&h->series);
-    if (metric->native.on && sx_unlikely(!observe_native(metric, cells + b->count + 2, value)))
-        return; /* without memory for it, all of it is left out: count and sum belong together */
-    if (b->count > 0)
-        add(cells + sx_bounds_find(b, value), 1);
+    add(cells + sx_bounds_find(b, value), 1);
     add_float(cells + b->count + 1, value);
 }
 

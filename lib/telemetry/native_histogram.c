@@ -46,23 +46,15 @@ static void own_increment(uint64_t *cell)
     __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 
-bool sx_native_observe_rare(const sx_metric *metric, uint64_t *cells, double value)
+/* The key at the finest schema of what is neither zero nor NaN. */
+static int32_t key_of(uint64_t size)
 {
-    uint64_t bits = sx_cell_bits(value), size = bits & ~SX_DOUBLE_SIGN;
-    unsigned side = (unsigned)(bits >> 63);
-    if (size > SX_DOUBLE_INFINITY) {
-        own_increment(cells + 2);
-        return true;
-    }
-    if (size <= metric->native.zero_bits) {
-        own_increment(cells + 1);
-        return true;
-    }
     if (size == SX_DOUBLE_INFINITY) /* the bucket after the one of the largest double */
-        return sx_native_count(metric, cells, 1024 * SX_NATIVE_FINEST + 1, side);
+        return 1024 * SX_NATIVE_FINEST + 1;
+    if (size >= sx_cell_bits(DBL_MIN))
+        return sx_native_key(size);
     /* Subnormal: 2^54 times as large it is not, and 54 powers of two lower. */
-    uint64_t larger = sx_cell_bits(sx_cell_float(size) * 0x1p54);
-    return sx_native_count(metric, cells, sx_native_key(larger) - 54 * SX_NATIVE_FINEST, side);
+    return sx_native_key(sx_cell_bits(sx_cell_float(size) * 0x1p54)) - 54 * SX_NATIVE_FINEST;
 }
 
 /* Keys in use, low > high: none. */
@@ -152,7 +144,8 @@ static sx_native_window *make_window(const key_range range[2], unsigned shift, u
     return w;
 }
 
-bool sx_native_make_room(const sx_metric *metric, uint64_t *cells, int32_t key, unsigned side)
+/* Counts a value that has no slot, in a new window that has one. */
+static bool make_room(const sx_metric *metric, uint64_t *cells, int32_t key, unsigned side)
 {
     const sx_native *n = &metric->native;
     sx_native_window *old = (sx_native_window *)(uintptr_t)__atomic_load_n(cells, __ATOMIC_RELAXED);
@@ -177,6 +170,26 @@ bool sx_native_make_room(const sx_metric *metric, uint64_t *cells, int32_t key, 
     if (old)
         retire(metric->registry, old);
     return true;
+}
+
+bool sx_native_observe(const sx_metric *metric, uint64_t *cells, double value)
+{
+    uint64_t bits = sx_cell_bits(value), size = bits & ~SX_DOUBLE_SIGN;
+    unsigned side = (unsigned)(bits >> 63);
+    if (size > SX_DOUBLE_INFINITY || size <= metric->native.zero_bits) {
+        own_increment(cells + (size > SX_DOUBLE_INFINITY ? 2 : 1));
+        return true;
+    }
+    int32_t key = key_of(size);
+    sx_native_window *w = (sx_native_window *)(uintptr_t)__atomic_load_n(cells, __ATOMIC_RELAXED);
+    if (w) {
+        uint32_t slot = (uint32_t)coarser(key, w->shift) - (uint32_t)w->first[side];
+        if (slot < w->len[side]) {
+            own_increment(&w->counts[w->offset[side] + slot]);
+            return true;
+        }
+    }
+    return make_room(metric, cells, key, side);
 }
 
 size_t sx_native_exemplar_slot(double value)

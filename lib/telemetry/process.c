@@ -129,21 +129,94 @@ static void collect_max_fds(sx_collect *into, void *ctx)
         sx_collect_value(into, NULL, 0, (double)limit.rlim_cur);
 }
 
+/* RLIM_INFINITY is shown as it is, 2^64 - 1, as other clients do. */
+static void collect_virtual_max(sx_collect *into, void *ctx)
+{
+    (void)ctx;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0)
+        sx_collect_value(into, NULL, 0, (double)limit.rlim_cur);
+}
+
+/* A field of the IpExt lines of /proc/self/net/netstat, which has the names on one line and their
+ * values on the next. */
+static bool ip_field(const char *field, double *out)
+{
+    char names[8192], values[8192]; /* the TCP lines before are 3 KB long */
+    FILE *f = fopen("/proc/self/net/netstat", "re");
+    if (!f)
+        return false;
+    bool found = false;
+    while (!found && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
+        if (strncmp(names, "IpExt:", 6) != 0)
+            continue;
+        char *name_at = NULL, *value_at = NULL;
+        const char *name = strtok_r(names, " \n", &name_at);
+        const char *value = strtok_r(values, " \n", &value_at);
+        while (name && value && strcmp(name, field) != 0) {
+            name = strtok_r(NULL, " \n", &name_at);
+            value = strtok_r(NULL, " \n", &value_at);
+        }
+        found = name && value;
+        if (found)
+            *out = strtod(value, NULL);
+    }
+    fclose(f);
+    return found;
+}
+
+static void collect_ip(sx_collect *into, const char *field)
+{
+    double bytes;
+    if (ip_field(field, &bytes))
+        sx_collect_value(into, NULL, 0, bytes);
+}
+
+static void collect_received(sx_collect *into, void *ctx)
+{
+    (void)ctx;
+    collect_ip(into, "InOctets");
+}
+
+static void collect_sent(sx_collect *into, void *ctx)
+{
+    (void)ctx;
+    collect_ip(into, "OutOctets");
+}
+
 sx_status sx_metrics_add_process(sx_metrics *m, sx_error *err)
 {
     static const sx_metric_options METRICS[] = {
         {.kind = SX_METRIC_COUNTER,
          .name = "process_cpu_seconds_total",
          .help = "Total user and system CPU time spent in seconds.",
-         .collect = collect_cpu},
+         .collect = collect_cpu,
+         .unit = "seconds"},
         {.kind = SX_METRIC_GAUGE,
          .name = "process_resident_memory_bytes",
          .help = "Resident memory size in bytes.",
-         .collect = collect_resident},
+         .collect = collect_resident,
+         .unit = "bytes"},
         {.kind = SX_METRIC_GAUGE,
          .name = "process_virtual_memory_bytes",
          .help = "Virtual memory size in bytes.",
-         .collect = collect_virtual},
+         .collect = collect_virtual,
+         .unit = "bytes"},
+        {.kind = SX_METRIC_GAUGE,
+         .name = "process_virtual_memory_max_bytes",
+         .help = "Maximum amount of virtual memory available in bytes.",
+         .collect = collect_virtual_max,
+         .unit = "bytes"},
+        {.kind = SX_METRIC_COUNTER,
+         .name = "process_network_receive_bytes_total",
+         .help = "Number of bytes received by the process over the network.",
+         .collect = collect_received,
+         .unit = "bytes"},
+        {.kind = SX_METRIC_COUNTER,
+         .name = "process_network_transmit_bytes_total",
+         .help = "Number of bytes sent by the process over the network.",
+         .collect = collect_sent,
+         .unit = "bytes"},
         {.kind = SX_METRIC_GAUGE,
          .name = "process_open_fds",
          .help = "Number of open file descriptors.",
@@ -155,7 +228,8 @@ sx_status sx_metrics_add_process(sx_metrics *m, sx_error *err)
         {.kind = SX_METRIC_GAUGE,
          .name = "process_start_time_seconds",
          .help = "Start time of the process since unix epoch in seconds.",
-         .collect = collect_start},
+         .collect = collect_start,
+         .unit = "seconds"},
         {.kind = SX_METRIC_GAUGE,
          .name = "process_threads",
          .help = "Number of threads of the process.",
@@ -174,17 +248,16 @@ sx_status sx_metrics_add_build_info(sx_metrics *m, sx_str service, sx_str versio
 {
     static const char *const LABELS[] = {"service", "version", "compiler"};
     sx_metric *metric;
-    sx_status status =
-        sx_metric_new(m,
-                      &(sx_metric_options){.kind = SX_METRIC_GAUGE,
-                                           .name = "sextant_build_info",
-                                           .help = "What was built: the value is always 1.",
-                                           .labels = LABELS,
-                                           .label_count = SX_COUNT_OF(LABELS)},
-                      &metric, err);
+    sx_status status = sx_metric_new(m,
+                                     &(sx_metric_options){.kind = SX_METRIC_INFO,
+                                                          .name = "sextant_build_info",
+                                                          .help = "What was built.",
+                                                          .labels = LABELS,
+                                                          .label_count = SX_COUNT_OF(LABELS)},
+                                     &metric, err);
     if (status)
         return status;
     sx_str values[] = {service, version, SX_STR(__VERSION__)};
-    sx_gauge_set(sx_metric_gauge(metric, values, SX_COUNT_OF(values)), 1);
+    sx_metric_info(metric, values, SX_COUNT_OF(values));
     return SX_OK;
 }

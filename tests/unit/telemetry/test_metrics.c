@@ -515,7 +515,10 @@ static void test_the_process_shows_itself(void **state)
     assert_true(shown(m, "\nprocess_threads ") >= 1);
     assert_true(shown(m, "\nprocess_resident_memory_bytes ") > 100000);
     assert_true(shown(m, "\nprocess_virtual_memory_bytes ") > 100000);
+    assert_true(shown(m, "\nprocess_virtual_memory_max_bytes ") > 100000);
     assert_true(shown(m, "\nprocess_cpu_seconds_total ") >= 0);
+    assert_true(shown(m, "\nprocess_network_receive_bytes_total ") >= 0);
+    assert_true(shown(m, "\nprocess_network_transmit_bytes_total ") >= 0);
     sx_metrics_free(m);
 }
 
