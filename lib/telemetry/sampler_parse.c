@@ -28,7 +28,7 @@ static const struct {
 static bool read_number(sx_str text, double *out)
 {
     char room[64] = "0";
-    if (text.len == 0 || text.len > sizeof(room) - 2)
+    if (text.len == 0 || text.len > sizeof(room) - 2 || sx_str_eq(text, SX_STR(".")))
         return false;
     memcpy(room + 1, text.data, text.len);
     sx_str padded = sx_str_of(room, text.len + 1);
