@@ -40,6 +40,8 @@ typedef struct sx_otlp_target {
     bool gzip;
     uint32_t timeout_ms;                                /* 10000: one attempt */
     sx_str ca_file, client_chain_file, client_key_file; /* PEM; empty: the system's, none */
+    /* 0: what sx_otlp_options says for all signals. */
+    uint32_t queue_max, batch_max, batch_delay_ms, retry_ms_max;
 } sx_otlp_target;
 
 typedef struct sx_otlp_options { /* 0 or NULL takes the default */
@@ -49,8 +51,7 @@ typedef struct sx_otlp_options { /* 0 or NULL takes the default */
     uint32_t queue_bytes_max; /* 8 MiB a signal, encoded, waiting to be sent; above it dropped */
     uint32_t queue_max;       /* 2048 records waiting a signal */
     uint32_t batch_max;       /* 512 records */
-    uint32_t batch_delay_ms;  /* 5000: how long a span waits for others */
-    uint32_t logs_delay_ms;   /* 1000: the same for log records */
+    uint32_t batch_delay_ms;  /* 5000 for spans, 1000 for log records: waiting for others */
     uint32_t metrics_interval_ms; /* 60000 */
     uint32_t retry_ms_max;        /* 300000: a batch is given up after so long */
     sx_metrics *metrics;          /* whose metrics are exported, and where it counts itself */

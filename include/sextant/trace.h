@@ -77,7 +77,8 @@ typedef enum sx_propagator {
     SX_PROPAGATE_BAGGAGE = 2,
     SX_PROPAGATE_B3 = 4,       /* b3: one field */
     SX_PROPAGATE_B3_MULTI = 8, /* x-b3-traceid and so on */
-    SX_PROPAGATE_JAEGER = 16   /* uber-trace-id */
+    SX_PROPAGATE_JAEGER = 16,  /* uber-trace-id */
+    SX_PROPAGATE_NONE = 32     /* alone: nothing is read or sent; 0 is the default set */
 } sx_propagator;
 
 /* How a carrier is asked for a field by lower-case name: data NULL if it has none, and the values of

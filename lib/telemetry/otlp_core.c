@@ -53,7 +53,7 @@ static void on_poll(sx_timer *timer, void *arg)
 static void on_interval(sx_timer *timer, void *arg)
 {
     sx_otlp *otlp = arg;
-    sx_timer_start(sx_loop_timers(otlp->loop), timer, otlp->delay_ms[SX_OTLP_METRICS]);
+    sx_timer_start(sx_loop_timers(otlp->loop), timer, otlp->pipes[SX_OTLP_METRICS].delay_ms);
     sx_otlp_pipe_send_metrics(&otlp->pipes[SX_OTLP_METRICS]);
 }
 
@@ -94,20 +94,18 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
     return value ? value : otherwise;
 }
 
-static void take_numbers(sx_otlp *otlp, const sx_otlp_options *o)
+/* The signal's own number, else the one for all, else the default. */
+static void take_numbers(sx_otlp_pipe *p, const sx_otlp_options *o)
 {
-    const uint32_t delays[SX_OTLP_SIGNALS] = {o->batch_delay_ms, o->logs_delay_ms,
-                                              o->metrics_interval_ms};
-    otlp->queue_max = or_default(o->queue_max, 2048);
-    otlp->batch_max = or_default(o->batch_max, 512);
-    if (otlp->batch_max > otlp->queue_max)
-        otlp->batch_max = otlp->queue_max;
-    otlp->retry_ms_max = or_default(o->retry_ms_max, 300000);
-    for (int i = 0; i < SX_OTLP_SIGNALS; i++)
-        otlp->delay_ms[i] = or_default(delays[i], SIGNALS[i].delay_ms);
-    for (int i = 0; i < SX_OTLP_SIGNALS; i++)
-        sx_otlp_queue_init(&otlp->pipes[i].queue, otlp->queue_max,
-                           or_default(o->queue_bytes_max, 8u << 20));
+    const sx_otlp_target *t = &o->targets[p->signal];
+    uint32_t delay_ms = p->signal == SX_OTLP_METRICS ? o->metrics_interval_ms : o->batch_delay_ms;
+    uint32_t queue_max = or_default(or_default(t->queue_max, o->queue_max), 2048);
+    sx_otlp_queue_init(&p->queue, queue_max, or_default(o->queue_bytes_max, 8u << 20));
+    p->batch_max = or_default(or_default(t->batch_max, o->batch_max), 512);
+    if (p->batch_max > queue_max)
+        p->batch_max = queue_max;
+    p->delay_ms = or_default(or_default(t->batch_delay_ms, delay_ms), SIGNALS[p->signal].delay_ms);
+    p->retry_ms_max = or_default(or_default(t->retry_ms_max, o->retry_ms_max), 300000);
 }
 
 static void start_timers(sx_otlp *otlp)
@@ -117,7 +115,7 @@ static void start_timers(sx_otlp *otlp)
     if (otlp->pipes[SX_OTLP_SPANS].sender || otlp->pipes[SX_OTLP_LOGS].sender)
         sx_timer_start(timers, &otlp->poll, otlp->poll_ms);
     if (otlp->pipes[SX_OTLP_METRICS].sender)
-        sx_timer_start(timers, &otlp->interval, otlp->delay_ms[SX_OTLP_METRICS]);
+        sx_timer_start(timers, &otlp->interval, otlp->pipes[SX_OTLP_METRICS].delay_ms);
 }
 
 sx_status sx_otlp_core_new(const sx_otlp_options *options, sx_loop *loop, sx_otlp **out,
@@ -139,8 +137,8 @@ sx_status sx_otlp_core_new(const sx_otlp_options *options, sx_loop *loop, sx_otl
         otlp->pipes[i].otlp = otlp;
         otlp->pipes[i].signal = (sx_otlp_signal)i;
         pthread_mutex_init(&otlp->pipes[i].shared_lock, NULL);
+        take_numbers(&otlp->pipes[i], options);
     }
-    take_numbers(otlp, options);
     sx_otlp_scope_write(&otlp->scope);
     sx_status st = sx_buf_status(&otlp->scope, "the OTLP scope", err);
     if (st == SX_OK)

@@ -55,7 +55,8 @@ typedef enum sx_otlp_count {
 typedef struct sx_otlp_pipe {
     sx_otlp *otlp;
     sx_otlp_signal signal;
-    sx_otlp_sender *sender; /* NULL: not exported */
+    sx_otlp_sender *sender;                     /* NULL: not exported */
+    uint32_t batch_max, delay_ms, retry_ms_max; /* delay of metrics: the interval */
 
     /* The producers'. */
     sx_lane *lanes[SX_THREAD_SHARDS_MAX + 1]; /* atomic; each made by its thread, NULL before */
@@ -87,8 +88,6 @@ struct sx_otlp {
     sx_otlp_pipe pipes[SX_OTLP_SIGNALS];
     sx_buf resource; /* a Resource, encoded */
     sx_buf scope;    /* an InstrumentationScope */
-    uint32_t queue_max, batch_max, retry_ms_max;
-    uint32_t delay_ms[SX_OTLP_SIGNALS]; /* of metrics: the interval */
     sx_metrics *metrics;
     int64_t started_wall_ns;
     sx_random random; /* jitter */

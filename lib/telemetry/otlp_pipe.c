@@ -146,7 +146,7 @@ static int64_t pause_ms(sx_otlp_pipe *p, const sx_otlp_answer *answer, int64_t l
 
 static void later(sx_otlp_pipe *p, const sx_otlp_answer *answer)
 {
-    int64_t left_ms = p->batch_since_ms + p->otlp->retry_ms_max - now_ms(p);
+    int64_t left_ms = p->batch_since_ms + p->retry_ms_max - now_ms(p);
     if (left_ms <= 0) {
         sx_otlp_pipe_count(p, SX_OTLP_FAILED, 1);
         settle(p, answer);
@@ -195,7 +195,7 @@ static void attempt(sx_otlp_pipe *p)
         return;
     }
     tell(p, 0, &answer);
-    p->batch_since_ms = now_ms(p) - p->otlp->retry_ms_max;
+    p->batch_since_ms = now_ms(p) - p->retry_ms_max;
     p->state = SX_OTLP_WAITING;
     sx_timer_start(sx_loop_timers(p->otlp->loop), &p->pause, 0);
 }
@@ -204,7 +204,7 @@ static void on_pause(sx_timer *timer, void *arg)
 {
     sx_otlp_pipe *p = arg;
     (void)timer;
-    if (now_ms(p) - p->batch_since_ms < p->otlp->retry_ms_max) {
+    if (now_ms(p) - p->batch_since_ms < p->retry_ms_max) {
         attempt(p);
         return;
     }
@@ -220,8 +220,7 @@ static void on_pause(sx_timer *timer, void *arg)
 static bool send_next(sx_otlp_pipe *p)
 {
     uint64_t count;
-    sx_str records =
-        sx_otlp_queue_first(&p->queue, p->otlp->batch_max, SX_OTLP_BATCH_BYTES_MAX, &count);
+    sx_str records = sx_otlp_queue_first(&p->queue, p->batch_max, SX_OTLP_BATCH_BYTES_MAX, &count);
     if (wrap(p, records, NULL) != SX_OK)
         return false;
     sx_otlp_queue_remove(&p->queue, records, count);
@@ -236,13 +235,13 @@ void sx_otlp_pipe_advance(sx_otlp_pipe *p)
 {
     sx_timers *timers = sx_loop_timers(p->otlp->loop);
     if (p->state == SX_OTLP_IDLE && p->queue.count > 0 &&
-        (p->due > 0 || p->queue.count >= p->otlp->batch_max)) {
+        (p->due > 0 || p->queue.count >= p->batch_max)) {
         sx_timer_stop(timers, &p->delay);
         if (send_next(p))
             return; /* its answer comes back here */
     }
     if (p->state == SX_OTLP_IDLE && p->queue.count > 0 && !sx_timer_running(&p->delay))
-        sx_timer_start(timers, &p->delay, p->otlp->delay_ms[p->signal]);
+        sx_timer_start(timers, &p->delay, p->delay_ms);
     if (p->flushing && (p->flush_failed || (p->state == SX_OTLP_IDLE && p->queue.count == 0))) {
         p->flushing = false;
         sx_otlp_flush_progress(p->otlp);
