@@ -8,7 +8,8 @@
 
 #include <errno.h>
 #include <execinfo.h>
-#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -23,7 +24,7 @@
 
 static const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
-enum { STACK_BYTES = 65536, OTHERS_WAIT_MS = 3000 };
+enum { STACK_BYTES = 65536, OTHERS_WAIT_MS = 5000, WRITE_WAIT_MS = 1000 };
 
 /* Process-wide on purpose, as signal handlers are. Written by install and uninstall; read by the
  * handler, which `installed` (atomic) tells that it is whole. */
@@ -65,10 +66,15 @@ static void pause_ms(int64_t ms)
 
 /* ---- the report ---- */
 
+/* In pieces that a pipe takes whole once it is ready, so that a reader that has stopped reading cannot
+ * keep a dead program alive. */
 static void write_whole(int fd, sx_str s)
 {
     while (s.len > 0) {
-        ssize_t done = write(fd, s.data, s.len);
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        if (poll(&p, 1, WRITE_WAIT_MS) <= 0)
+            return;
+        ssize_t done = write(fd, s.data, s.len < PIPE_BUF ? s.len : PIPE_BUF);
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)

@@ -1,6 +1,8 @@
 /* thread.c - hands out shard numbers to threads. */
 #include "telemetry/thread.h"
 
+#include <sextant/crash.h>
+
 __thread unsigned sx_thread_shard;
 
 /* Process-wide on purpose: see thread.h. Bit n: shard n + 1 is taken. */
@@ -23,6 +25,7 @@ bool sx_telemetry_thread_join(void)
         sx_thread_shard = bit + 1;
         break;
     }
+    (void)sx_crash_thread_enter(NULL); /* without one the thread's own stack has to do */
     unsigned want = sx_thread_shard + 1;
     unsigned top = __atomic_load_n(&used_below, __ATOMIC_RELAXED);
     while (top < want && !__atomic_compare_exchange_n(&used_below, &top, want, false,
@@ -35,6 +38,7 @@ void sx_telemetry_thread_leave(void)
 {
     if (!sx_thread_shard)
         return;
+    sx_crash_thread_leave();
     __atomic_and_fetch(&taken, ~((uint64_t)1 << (sx_thread_shard - 1)), __ATOMIC_RELEASE);
     sx_thread_shard = 0;
 }
