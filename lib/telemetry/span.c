@@ -239,7 +239,7 @@ static void put_inner_attributes(sx_span *span, uint32_t field, const sx_field *
 /* A non-sampled span costs its ids: neither clock nor memory is asked. */
 static bool decide(sx_span *span, sx_tracer *tracer, const sx_span_options *o)
 {
-    sx_sampler_question q = {span->context.trace_id, o->parent, o, tracer->clock};
+    sx_sampler_question q = {span->context.trace_id, o->parent, o, tracer->coarse_clock};
     sx_sampler *sampler = __atomic_load_n(&tracer->sampler, __ATOMIC_ACQUIRE);
     bool sampled = sx_sampler_decide(sampler, &q);
     sx_counter *counter = sampled ? tracer->sampled : tracer->dropped;

@@ -194,6 +194,7 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
 static void set_limits(sx_tracer *t, const sx_tracer_options *o)
 {
     t->clock = o->clock ? o->clock : sx_clock_system();
+    t->coarse_clock = sx_clock_coarse(t->clock);
     t->propagators = o->propagators ? o->propagators : SX_PROPAGATE_W3C | SX_PROPAGATE_BAGGAGE;
     t->attributes_max = or_default(o->attributes_max, 128);
     t->events_max = or_default(o->events_max, 128);
@@ -310,11 +311,6 @@ unsigned sx_tracer_propagators(const sx_tracer *tracer)
 
 /* ---- the exporter as a sink ---- */
 
-/* Weak until the exporter is there. */
-#pragma weak sx_otlp_room
-#pragma weak sx_otlp_commit
-#pragma weak sx_otlp_wants
-
 static char *otlp_room(void *to, size_t bytes)
 {
     return sx_otlp_room(to, SX_OTLP_SPANS, bytes);
@@ -329,6 +325,6 @@ sx_status sx_tracer_new(const sx_tracer_options *options, sx_tracer **out, sx_er
 {
     static const sx_span_sink OTLP = {otlp_room, otlp_commit};
     sx_otlp *otlp = options ? options->otlp : NULL;
-    bool wanted = otlp && sx_otlp_wants && sx_otlp_wants(otlp, SX_OTLP_SPANS);
+    bool wanted = otlp && sx_otlp_wants(otlp, SX_OTLP_SPANS);
     return sx_tracer_new_to(options, wanted ? &OTLP : NULL, otlp, out, err);
 }

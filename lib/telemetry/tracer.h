@@ -66,6 +66,7 @@ struct sx_tracer {
     const sx_span_sink *sink; /* NULL: nothing is recorded */
     void *sink_to;
     const sx_clock *clock;
+    const sx_clock *coarse_clock; /* for sampling by rate, which need not be exact */
     unsigned propagators;
     uint32_t attributes_max, events_max, links_max, event_attributes_max, value_bytes_max;
     uint32_t span_bytes_max;
