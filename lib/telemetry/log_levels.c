@@ -32,15 +32,33 @@ bool sx_level_parse(sx_str text, sx_level *out)
 
 /* ---- a setting ---- */
 
+/* Letters, digits and what joins them; '*' at the end. A ';' in place of ',' is no name. */
+static bool is_name(sx_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool joint = c != '\0' && strchr("_-./:", c);
+        if (!letter && !joint && !(c == '*' && i + 1 == s.len))
+            return false;
+    }
+    return s.len > 0;
+}
+
 static sx_status parse_rule(sx_str item, sx_log_level_rule *out, sx_error *err)
 {
     sx_str name, level;
-    if (!sx_str_cut(item, '=', &name, &level)) {
+    bool named = sx_str_cut(item, '=', &name, &level);
+    if (!named) {
         level = name;
         name = (sx_str){0};
     }
     name = sx_str_trim_all(name);
     level = sx_str_trim_all(level);
+    if (named && !is_name(name))
+        return sx_fail(err, SX_EINVAL,
+                       "'%.*s' is no logger's name; write NAME=LEVEL, separated by commas",
+                       SX_ARG(name));
     if (sx_str_eq(name, SX_STR("all")) || sx_str_eq(name, SX_STR("*")))
         name = (sx_str){0};
     out->name = name;

@@ -101,10 +101,6 @@ static void encode(sx_buf *b, const sx_log_record *r, size_t bytes_max)
     put_ids(b, r);
 }
 
-/* Weak until the exporter is there. */
-#pragma weak sx_otlp_room
-#pragma weak sx_otlp_commit
-
 void sx_log_export(sx_otlp *otlp, const sx_log_record *r)
 {
     for (size_t i = 0; i < SX_COUNT_OF(VALUE_BYTES); i++) {

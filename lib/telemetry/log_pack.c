@@ -133,14 +133,14 @@ static void look_after_old(sx_log *log, sx_arena *arena, sx_error *err)
     const char *slash = strrchr(log->path, '/');
     sx_str base = sx_str_z(slash ? slash + 1 : log->path);
     /* With its '/', as the root has no other name. */
-    sx_str folder = slash ? sx_str_of(log->path, (size_t)(slash - log->path) + 1) : SX_STR(".");
+    sx_str folder = slash ? sx_str_of(log->path, (size_t)(slash - log->path) + 1) : SX_STR("./");
     const char *folder_z = sx_arena_printf(arena, "%.*s", SX_ARG(folder)).data;
     sx_str *names;
     size_t count;
     if (!folder_z || list_old(folder_z, base, arena, &names, &count, err))
         return;
     for (size_t i = 0; i < count && !is_stopping(log); i++) {
-        const char *path = sx_arena_printf(arena, "%s/%.*s", folder_z, SX_ARG(names[i])).data;
+        const char *path = sx_arena_printf(arena, "%s%.*s", folder_z, SX_ARG(names[i])).data;
         sx_status status = path ? SX_OK : sx_fail_memory(err, "the name of an old file");
         if (status)
             return;

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +81,16 @@ static ssize_t write_some(sx_log *log, const struct iovec *v, size_t count)
     return write(log->fd, v->iov_base, v->iov_len < PIPE_BUF ? v->iov_len : PIPE_BUF);
 }
 
+/* A write that failed may have left a part of itself. */
+static void look_for_torn_line(sx_log *log)
+{
+    struct stat about;
+    if (!log->is_file || fstat(log->fd, &about) != 0 || (uint64_t)about.st_size == log->file_bytes)
+        return;
+    log->torn = (uint64_t)about.st_size > log->file_bytes; /* else somebody has emptied it */
+    log->file_bytes = (uint64_t)about.st_size;
+}
+
 /* Writes all pieces; what cannot be written is counted as lost. */
 static void write_all(sx_log *log, struct iovec *v, size_t count)
 {
@@ -94,6 +105,7 @@ static void write_all(sx_log *log, struct iovec *v, size_t count)
         if (done < 0) {
             __atomic_fetch_add(&log->write_errors, 1, __ATOMIC_RELAXED);
             complain(log, errno, "lines are lost");
+            look_for_torn_line(log);
             count_lost(log, v, count);
             return;
         }
