@@ -148,10 +148,8 @@ bool sx_uber_trace_id_parse(sx_str text, sx_span_context *out)
         !take_number(&text, parent_id, SX_SPAN_ID_BYTES) || !take_colon(&text) ||
         !take_number(&text, &flags, 1) || text.len > 0 || !sx_span_context_valid(&c))
         return false;
-    if (flags & JAEGER_DEBUG)
-        c.flags = SX_TRACE_SAMPLED | SX_TRACE_DEBUG;
-    else
-        c.flags = flags & JAEGER_SAMPLED ? SX_TRACE_SAMPLED : 0;
+    if (flags & JAEGER_SAMPLED) /* debug means nothing without it */
+        c.flags = flags & JAEGER_DEBUG ? SX_TRACE_SAMPLED | SX_TRACE_DEBUG : SX_TRACE_SAMPLED;
     *out = c;
     return true;
 }

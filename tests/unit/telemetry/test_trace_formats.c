@@ -88,7 +88,7 @@ static void test_uber_trace_id_by_the_table(void **state)
         {TRACE ":" SPAN ":0:1", SX_TRACE_SAMPLED, TRACE, SPAN},
         {TRACE ":" SPAN ":" SPAN ":0", 0, TRACE, SPAN},
         {TRACE ":" SPAN ":0:3", DEBUG_SAMPLED, TRACE, SPAN},
-        {TRACE ":" SPAN ":0:2", DEBUG_SAMPLED, TRACE, SPAN},
+        {TRACE ":" SPAN ":0:2", 0, TRACE, SPAN},
         {TRACE ":" SPAN ":0:09", SX_TRACE_SAMPLED, TRACE, SPAN},
         {TRACE "%3A" SPAN "%3a0%3A1", SX_TRACE_SAMPLED, TRACE, SPAN},
         {SHORT ":" SPAN ":0:1", SX_TRACE_SAMPLED, ZERO SHORT, SPAN},
