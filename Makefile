@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench fuzz lint format asan tsan coverage peers install uninstall \
+.PHONY: build up test test-all bench fuzz lint format asan tsan coverage parity peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -50,6 +50,10 @@ format: ## apply clang-format to every C and C++ file
 coverage: ## what the unit tests reach: a table, and build-coverage/coverage/index.html
 	@scripts/setup.sh build coverage
 	@scripts/coverage.sh
+
+parity: build ## the geocoder beside Addok on fresh queries (ARGS="--queries 10000 --seed 1")
+	@scripts/setup.sh build test
+	@tests/parity/parity.py $(ARGS)
 
 peers: ## build the peers written in Go into .cache/peers/bin
 	@scripts/setup.sh peers
