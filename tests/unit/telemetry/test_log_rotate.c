@@ -284,45 +284,83 @@ static void test_a_path_that_became_a_folder_keeps_the_old_file(void **state)
     assert_int_equal(sx_log_counts_of(f->log).dropped, 0);
 }
 
+/* Ends the log and the faults (which are set while no thread runs) and reads what it left. */
+static sx_log_counts end(fixture *f)
+{
+    assert_true(sx_log_flush(f->log, 5000));
+    sx_log_counts counts = sx_log_counts_of(f->log);
+    sx_log_free(f->log);
+    f->log = NULL;
+    sx_fault_file_set((sx_fault_file){0});
+    sx_buf_clear(&f->text);
+    add_contents(f, "shop.log");
+    return counts;
+}
+
 static void test_a_rotation_that_fails_loses_nothing(void **state)
 {
     fixture *f = *state;
+    sx_fault_file_set((sx_fault_file){.nth = 2, /* the first opens the log */
+                                      .and_after = true,
+                                      .calls = SX_FAULT_RENAME | SX_FAULT_OPEN,
+                                      .os_errno = ENOSPC});
     open_log(f, (sx_log_options){.rotate_bytes = 200, .rotate_keep = 50});
-    sx_logger *l = sx_log_logger(f->log, "");
-    sx_fault_file_set((sx_fault_file){
-        .nth = 1, .and_after = true, .calls = SX_FAULT_RENAME | SX_FAULT_OPEN, .os_errno = ENOSPC});
     for (int i = 0; i < 20; i++)
-        SX_LOG_INFO(l, NULL, "line", sx_field_i64("i", i));
-    assert_true(sx_log_flush(f->log, 5000));
-    sx_fault_file_set((sx_fault_file){0});
-    written(f);
+        SX_LOG_INFO(sx_log_logger(f->log, ""), NULL, "line", sx_field_i64("i", i));
+    sx_log_counts counts = end(f);
     assert_int_equal(count_of(f, "\"line\""), 20);
-    assert_int_equal(sx_log_counts_of(f->log).rotations, 0);
+    assert_int_equal(counts.rotations, 0);
+    assert_int_equal(counts.dropped, 0);
 }
 
-/* The disk is full for a while, and tears the line that hits its end. */
-static void test_a_full_disk_costs_whole_lines_and_holds_nobody_up(void **state)
+static void test_a_new_file_that_cannot_be_made_gives_the_name_back(void **state)
 {
     fixture *f = *state;
-    open_log(f, (sx_log_options){.lane_bytes_max = 1 << 20, .repeats_max = SX_LOG_REPEATS_ALL});
+    sx_fault_file_set(
+        (sx_fault_file){.nth = 2, .and_after = true, .calls = SX_FAULT_OPEN, .os_errno = ENOSPC});
+    open_log(f, (sx_log_options){.rotate_bytes = 200, .rotate_keep = 50});
+    for (int i = 0; i < 20; i++)
+        SX_LOG_INFO(sx_log_logger(f->log, ""), NULL, "line", sx_field_i64("i", i));
+    (void)end(f);
+    assert_int_equal(count_of(f, "\"line\""), 20);
+    list_files(f);
+    assert_int_equal(f->name_count, 1);
+}
+
+static void test_a_full_disk_holds_nobody_up(void **state)
+{
+    fixture *f = *state;
+    sx_fault_file_set(
+        (sx_fault_file){.nth = 2, .and_after = true, .calls = SX_FAULT_WRITE, .os_errno = ENOSPC});
+    open_log(f, (sx_log_options){.repeats_max = SX_LOG_REPEATS_ALL});
     sx_logger *l = sx_log_logger(f->log, "");
     SX_LOG_INFO(l, NULL, "before");
     assert_true(sx_log_flush(f->log, 5000));
-    sx_fault_file_set((sx_fault_file){.nth = 1,
-                                      .and_after = true,
-                                      .calls = SX_FAULT_WRITE,
-                                      .os_errno = ENOSPC,
-                                      .torn_bytes = 30});
     for (int i = 0; i < 100; i++)
         SX_LOG_INFO(l, NULL, "while it is full");
-    assert_true(sx_log_flush(f->log, 5000));
-    sx_fault_file_set((sx_fault_file){0});
-    sx_log_counts counts = sx_log_counts_of(f->log);
+    sx_log_counts counts = end(f);
     assert_true(counts.dropped >= 100);
     assert_true(counts.write_errors > 0);
-    SX_LOG_INFO(l, NULL, "after");
-    written(f);
-    assert_int_equal(count_of(f, "\"before\"}\n"), 1);
+    assert_string_equal(f->text.data,
+                        "{\"timestamp\":\"2024-01-15T10:30:00.123Z\",\"level\":\"INFO\","
+                        "\"message\":\"before\"}\n");
+}
+
+/* A write fails after a part of a line: what comes after starts on a line of its own. */
+static void test_a_torn_line_costs_itself_alone(void **state)
+{
+    fixture *f = *state;
+    sx_fault_file_set(
+        (sx_fault_file){.nth = 2, .calls = SX_FAULT_WRITE, .os_errno = ENOSPC, .torn_bytes = 30});
+    open_log(f, (sx_log_options){0});
+    static const char *const MESSAGES[] = {"before", "torn", "after"};
+    for (size_t i = 0; i < SX_COUNT_OF(MESSAGES); i++) {
+        SX_LOG_INFO(sx_log_logger(f->log, ""), NULL, MESSAGES[i]);
+        assert_true(sx_log_flush(f->log, 5000));
+    }
+    sx_log_counts counts = end(f);
+    assert_true(counts.dropped >= 1);
+    assert_int_equal(count_of(f, "\"torn\""), 0);
     assert_int_equal(count_of(f, "\n{\"timestamp\":\"2024-01-15T10:30:00.123Z\",\"level\":\"INFO\","
                                  "\"message\":\"after\"}\n"),
                      1);
@@ -394,7 +432,9 @@ int main(void)
         CASE(test_a_codec_that_is_no_choice_is_refused),
         CASE(test_a_path_that_became_a_folder_keeps_the_old_file),
         CASE(test_a_rotation_that_fails_loses_nothing),
-        CASE(test_a_full_disk_costs_whole_lines_and_holds_nobody_up),
+        CASE(test_a_new_file_that_cannot_be_made_gives_the_name_back),
+        CASE(test_a_full_disk_holds_nobody_up),
+        CASE(test_a_torn_line_costs_itself_alone),
         CASE(test_standard_output_may_be_named_as_a_device),
         CASE(test_every_allocation_may_fail),
     };
