@@ -12,9 +12,11 @@
 #include "resilience/cache_internal.h"
 
 enum {
-    SWEEP_MS = 200,
-    SWEEP_PART = 64,     /* a sweep looks at a 64th of the buckets … */
-    SWEEP_LEAST = 64,    /* … and at least at these */
+    TICK_MS = 200,
+    TICK_TIERS_MS = 25, /* where there are tiers, whose answers are awaited for some tens of ms … */
+    TICKS_A_SWEEP = 8,  /* … and the rest is done on every eighth tick */
+    SWEEP_PART = 64,    /* a sweep looks at a 64th of the buckets … */
+    SWEEP_LEAST = 64,   /* … and at least at these */
     SLICE_BUCKETS = 256, /* a walk over everything gives the lock back after so many */
     SWEEP_ON_PUT = 2,
 };
@@ -35,8 +37,11 @@ const char *sx_cache_result_name(sx_cache_result result)
 static void on_timer(sx_timer *timer, void *arg)
 {
     sx_cache *c = arg;
-    sx_cache_sweep(c);
-    sx_timer_start(sx_loop_timers(c->loop), timer, SWEEP_MS);
+    if (c->tiers && c->ticks++ % TICKS_A_SWEEP)
+        cache_tiers_sweep(c->tiers);
+    else
+        sx_cache_sweep(c);
+    sx_timer_start(sx_loop_timers(c->loop), timer, c->tiers ? TICK_TIERS_MS : TICK_MS);
 }
 
 void sx_cache_attach(sx_cache *cache, sx_loop *loop)
@@ -44,7 +49,7 @@ void sx_cache_attach(sx_cache *cache, sx_loop *loop)
     sx_assert(!cache->loop);
     cache->loop = loop;
     cache->timer = (sx_timer){.fn = on_timer, .arg = cache};
-    sx_timer_start(sx_loop_timers(loop), &cache->timer, SWEEP_MS);
+    sx_timer_start(sx_loop_timers(loop), &cache->timer, cache->tiers ? TICK_TIERS_MS : TICK_MS);
 }
 
 void sx_cache_detach(sx_cache *cache)
@@ -137,6 +142,25 @@ static sx_cache_result ask_for_load(sx_cache *c, cache_shard *s, cache_asking *a
     return cache_load_ask(c, s, a, token);
 }
 
+/* The asker has been given a duty: its loader is called, or the tiers are asked first, or it is told. */
+static sx_cache_result begin_load(sx_cache *c, const cache_asking *a, sx_cache_result result,
+                                  sx_cache_token token, sx_cache_view *view)
+{
+    const sx_cache_ask *ask = a->ask;
+    bool can_be_told = ask->load || (ask->answer && result == SX_CACHE_LOAD);
+    if (c->tiers && can_be_told) {
+        cache_tiers_find(c->tiers, token, a->key, a->class_index, ask);
+    } else if (ask->load) {
+        ask->load(ask->load_ctx, c, a->key, token);
+    } else {
+        view->token = token;
+        return result;
+    }
+    if (result == SX_CACHE_STALE)
+        return result;
+    return ask->answer ? SX_CACHE_WAIT : SX_CACHE_MISS;
+}
+
 sx_cache_result sx_cache_get(sx_cache *cache, sx_str key, unsigned class_index,
                              const sx_cache_ask *ask, sx_cache_view *view)
 {
@@ -175,14 +199,7 @@ sx_cache_result sx_cache_get(sx_cache *cache, sx_str key, unsigned class_index,
     cache_deliver(cache, &due);
     if (!token.id)
         return result;
-    if (!ask->load) {
-        view->token = token;
-        return result;
-    }
-    ask->load(ask->load_ctx, cache, key, token);
-    if (result == SX_CACHE_LOAD)
-        result = ask->answer ? SX_CACHE_WAIT : SX_CACHE_MISS;
-    return result;
+    return begin_load(cache, &a, result, token, view);
 }
 
 /* ---- storing ---- */
@@ -202,7 +219,7 @@ void cache_entry_date(sx_cache *c, cache_shard *s, cache_entry *e, const sx_cach
     if (how && how->ttl_ms)
         ttl = how->ttl_ms;
     uint32_t jitter = how && how->jitter_percent ? how->jitter_percent : k->jitter_percent;
-    if (jitter && ttl)
+    if (jitter && jitter != CACHE_NO_JITTER && ttl)
         ttl -= (uint32_t)sx_random_below(
             &s->random, (uint64_t)ttl * (jitter < 100 ? jitter : 100) / 100 + (jitter < 100));
     e->stored_ms = now_ms;
@@ -241,9 +258,19 @@ sx_status sx_cache_put(sx_cache *cache, sx_str key, unsigned class_index, sx_str
     cache_entry_date(cache, s, e, how, now_ms);
     cache_load_outdate(s, hash, key);
     cache_sketch_add(&s->sketch, hash);
+    if (cache->tiers)
+        cache_tiers_store(cache->tiers, &(cache_stored){.key = key,
+                                                        .value = value,
+                                                        .is_put = true,
+                                                        .tiers = SX_CACHE_TIERS_MAX,
+                                                        .class_index = class_index,
+                                                        .ttl_ms = e->fresh_age,
+                                                        .tag = how ? how->tag : 0});
     cache_shard_insert(cache, s, e);
     cache_shard_sweep(cache, s, SWEEP_ON_PUT, now_ms);
     pthread_mutex_unlock(&s->lock);
+    if (cache->tiers)
+        cache_tiers_flush(cache->tiers);
     cache_entry_drop(e);
     return SX_OK;
 }
@@ -260,7 +287,11 @@ bool sx_cache_remove(sx_cache *cache, sx_str key)
     bool was_there = e && !cache_epoch_old(cache, e->epoch, e->class_index, e->tag);
     if (e)
         cache_shard_remove(cache, s, e, CACHE_INVALIDATED);
+    if (cache->tiers)
+        cache_tiers_remove(cache->tiers, key);
     pthread_mutex_unlock(&s->lock);
+    if (cache->tiers)
+        cache_tiers_flush(cache->tiers);
     return was_there;
 }
 
@@ -275,13 +306,18 @@ static void raise_epoch(sx_cache *c, _Atomic uint64_t *of)
 void sx_cache_remove_class(sx_cache *cache, unsigned class_index)
 {
     sx_assert(class_index < cache->class_count);
+    if (cache->tiers) /* before: what is asked of them from the new epoch on finds nothing old */
+        cache_tiers_remove_class(cache->tiers, class_index);
     raise_epoch(cache, &cache->class_epochs[class_index]);
 }
 
 void sx_cache_remove_tag(sx_cache *cache, uint64_t tag)
 {
-    if (tag)
-        raise_epoch(cache, &cache->tag_epochs[1 + sx_hash_u64(tag, 0) % (CACHE_TAGS - 1)]);
+    if (!tag)
+        return;
+    if (cache->tiers)
+        cache_tiers_remove_tag(cache->tiers, tag);
+    raise_epoch(cache, &cache->tag_epochs[1 + sx_hash_u64(tag, 0) % (CACHE_TAGS - 1)]);
 }
 
 static size_t remove_slice(sx_cache *c, cache_shard *s, size_t first, sx_str prefix)
@@ -301,6 +337,8 @@ static size_t remove_slice(sx_cache *c, cache_shard *s, size_t first, sx_str pre
 size_t sx_cache_remove_prefix(sx_cache *cache, sx_str prefix)
 {
     size_t removed = 0;
+    if (cache->tiers)
+        cache_tiers_remove_prefix(cache->tiers, prefix);
     for (uint32_t n = 0; n < cache->shard_count; n++) {
         cache_shard *s = &cache->shards[n];
         for (size_t first = 0; first < s->bucket_count; first += SLICE_BUCKETS) {
@@ -328,6 +366,8 @@ size_t sx_cache_sweep(sx_cache *cache)
         pthread_mutex_unlock(&s->lock);
         cache_deliver(cache, &due);
     }
+    if (cache->tiers)
+        cache_tiers_sweep(cache->tiers);
     return removed;
 }
 

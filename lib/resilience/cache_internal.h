@@ -5,6 +5,7 @@
  *     cache_load.c    duties and those who wait for them
  *     cache_shard.c   one shard: its index, its three lists, who is evicted
  *     cache_sketch.c  how often keys were asked for
+ *     cache_lower.h   what it says to the tiers below it, where it has any
  *
  * A shard:
  *
@@ -28,6 +29,7 @@
 #include <sextant/random.h>
 
 #include "net/loop_internal.h"
+#include "resilience/cache_lower.h"
 #include "resilience/cache_sketch.h"
 
 typedef enum cache_segment {
@@ -76,6 +78,8 @@ typedef struct cache_load {
     uint64_t id, hash, epoch;
     int64_t start_ms, due_ms;
     sx_list waiters;
+    /* Among them: who is to be told LOAD should the tiers have nothing; NULL: nobody. */
+    struct cache_waiter *first;
     uint32_t waiter_count;
     uint8_t class_index;
     bool is_overdue; /* those who waited were told; a late answer is still welcome */
@@ -112,7 +116,7 @@ typedef struct cache_metrics {
     sx_counter *requests[SX_CACHE_RESULTS]; /* the four results; others NULL */
     sx_counter *evicted_size, *evicted_expired, *evicted_invalidated;
     sx_counter *rejected;
-    sx_counter *load_ok, *load_absent, *load_failed, *load_timeout, *load_late;
+    sx_counter *load_ok, *load_absent, *load_failed, *load_timeout, *load_late, *load_tier;
     sx_gauge *entries, *bytes, *waiters;
     sx_histogram *load_seconds;
 } cache_metrics;
@@ -130,6 +134,8 @@ struct sx_cache {
     cache_metrics metrics;
     sx_loop *loop; /* that sweeps; NULL: none */
     sx_timer timer;
+    unsigned ticks;         /* of the timer */
+    sx_cache_tiers *tiers;  /* NULL: none */
     _Atomic uint64_t epoch; /* rises with each removal of a class or tag */
     _Atomic uint64_t class_epochs[SX_CACHE_CLASSES_MAX]; /* of the last removal of each */
     _Atomic uint64_t tag_epochs[CACHE_TAGS];
@@ -240,6 +246,9 @@ void cache_deliver(sx_cache *c, sx_list *due);
 
 /* Adds a hold for a view of `e`. */
 sx_cache_view cache_view_of(cache_entry *e, int64_t now_ms);
+
+/* In cache_how.jitter_percent: none, whatever the class says. */
+#define CACHE_NO_JITTER UINT32_MAX
 
 /* Times of a new entry by its class and `how`. */
 void cache_entry_date(sx_cache *c, cache_shard *s, cache_entry *e, const sx_cache_how *how,

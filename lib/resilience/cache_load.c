@@ -39,22 +39,23 @@ void cache_deliver(sx_cache *c, sx_list *due)
     }
 }
 
-/* Makes the asker wait for `load`. False without memory. */
-static bool wait_for(sx_cache *c, cache_shard *s, cache_load *load, const sx_cache_ask *ask)
+/* Makes the asker wait for `load`. NULL without memory. */
+static cache_waiter *wait_for(sx_cache *c, cache_shard *s, cache_load *load,
+                              const sx_cache_ask *ask)
 {
     cache_waiter *w = sx_alloc(sizeof(*w));
     if (!w)
-        return false;
+        return NULL;
     *w = (cache_waiter){.answer = ask->answer, .ctx = ask->ctx, .loop = ask->loop};
     if (ask->loop && !(w->post = sx_loop_post_new(tell_on_loop, w))) {
         sx_free(w);
-        return false;
+        return NULL;
     }
     sx_list_push_back(&load->waiters, &w->link);
     load->waiter_count++;
     s->waiter_count++;
     cache_move(c->metrics.waiters, 1);
-    return true;
+    return w;
 }
 
 /* Moves all who wait for `load` to `due`, with this answer. `e` may be NULL. */
@@ -73,6 +74,7 @@ static void answer_all(cache_shard *s, cache_load *load, sx_cache_result result,
     }
     s->waiter_count -= load->waiter_count;
     load->waiter_count = 0;
+    load->first = NULL;
     sx_list_splice_back(due, &load->waiters);
 }
 
@@ -189,10 +191,13 @@ sx_cache_result cache_load_ask(sx_cache *c, cache_shard *s, const cache_asking *
     bool is_new = !load;
     if (is_new && !(load = begin(c, s, a)))
         return SX_CACHE_BYPASS;
-    if (may_wait && a->ask->load && !wait_for(c, s, load, a->ask)) {
-        if (is_new)
+    if (may_wait && (a->ask->load || c->tiers)) {
+        cache_waiter *w = wait_for(c, s, load, a->ask);
+        if (!w && is_new)
             discard(s, load);
-        return SX_CACHE_BYPASS;
+        if (!w)
+            return SX_CACHE_BYPASS;
+        load->first = a->ask->load ? NULL : w;
     }
     load->id = ++s->last_id;
     load->class_index = (uint8_t)a->class_index;
@@ -256,6 +261,7 @@ typedef struct ending {
     sx_status status; /* SX_OK: a value; SX_ENOTFOUND: absent */
     sx_str bytes;
     const sx_cache_how *how;
+    const cache_stored *lower; /* where a tier had it; NULL: it was loaded */
 } ending;
 
 /* Length of the key of a duty; false if it is no longer the caller's. */
@@ -274,9 +280,11 @@ static bool key_len_of(sx_cache *c, cache_shard *s, sx_cache_token token, size_t
 }
 
 static void count_end(sx_cache *c, cache_shard *s, const cache_load *load, sx_status status,
-                      int64_t now_ms)
+                      bool is_from_tier, int64_t now_ms)
 {
-    if (status == SX_OK)
+    if (is_from_tier)
+        cache_count(c->metrics.load_tier);
+    else if (status == SX_OK)
         cache_count(c->metrics.load_ok);
     else if (status == SX_ENOTFOUND)
         cache_count(c->metrics.load_absent);
@@ -291,10 +299,21 @@ static void count_end(sx_cache *c, cache_shard *s, const cache_load *load, sx_st
 /* Keeps the entry of an ended duty, if the key was not removed since the duty began and it fits. One
  * that is not kept (absence that its class does not remember, a value too big) still ends what was
  * there before. */
-static void keep(sx_cache *c, cache_shard *s, const cache_load *load, cache_entry *e)
+static void keep(sx_cache *c, cache_shard *s, const cache_load *load, cache_entry *e,
+                 const ending *end)
 {
     if (load->is_outdated || cache_epoch_old(c, e->epoch, e->class_index, e->tag))
         return;
+    if (c->tiers && e->dead_age > 0 && (e->status == SX_OK || e->status == SX_ENOTFOUND))
+        cache_tiers_store(
+            c->tiers, &(cache_stored){.key = cache_entry_key(e),
+                                      .value = cache_entry_value(e),
+                                      .is_absent = e->status == SX_ENOTFOUND,
+                                      .tiers = end->lower ? end->lower->tiers : SX_CACHE_TIERS_MAX,
+                                      .class_index = e->class_index,
+                                      .age_ms = end->lower ? end->lower->age_ms : 0,
+                                      .ttl_ms = e->fresh_age,
+                                      .tag = end->how ? end->how->tag : 0});
     if (e->dead_age > 0 && e->value_len <= c->value_bytes_max &&
         cache_entry_size(e) <= s->value_room) {
         cache_shard_insert(c, s, e);
@@ -309,7 +328,7 @@ static void keep(sx_cache *c, cache_shard *s, const cache_load *load, cache_entr
 static sx_status end_with(sx_cache *c, cache_shard *s, cache_load *load, cache_entry *e,
                           const ending *end, int64_t now_ms, sx_list *due)
 {
-    count_end(c, s, load, end->status, now_ms);
+    count_end(c, s, load, end->status, end->lower != NULL, now_ms);
     if (!e) {
         answer_all(s, load, SX_CACHE_FAILED, SX_ENOMEM, NULL, now_ms, due);
         discard(s, load);
@@ -319,8 +338,8 @@ static sx_status end_with(sx_cache *c, cache_shard *s, cache_load *load, cache_e
     e->epoch = load->epoch;
     e->class_index = load->class_index;
     e->status = (uint8_t)end->status;
-    cache_entry_date(c, s, e, end->how, now_ms);
-    keep(c, s, load, e);
+    cache_entry_date(c, s, e, end->how, now_ms - (end->lower ? end->lower->age_ms : 0));
+    keep(c, s, load, e, end);
     sx_cache_result result = end->status == SX_OK          ? SX_CACHE_HIT
                              : end->status == SX_ENOTFOUND ? SX_CACHE_NEGATIVE
                                                            : SX_CACHE_FAILED;
@@ -357,6 +376,8 @@ static sx_status finish(sx_cache *c, sx_cache_token token, const ending *end, sx
         *view = cache_view_of(e, now_ms);
     if (e)
         cache_entry_drop(e);
+    if (c->tiers)
+        cache_tiers_flush(c->tiers);
     cache_deliver(c, &due);
     return status;
 }
@@ -404,7 +425,7 @@ sx_status sx_cache_fail(sx_cache *cache, sx_cache_token token, sx_status why, sx
         if (e && view)
             *view = cache_view_of(e, now_ms);
         if (!is_remembered) {
-            count_end(cache, s, load, why, now_ms);
+            count_end(cache, s, load, why, false, now_ms);
             answer_all(s, load, e ? SX_CACHE_STALE : SX_CACHE_FAILED, why, e, now_ms, &due);
             discard(s, load);
         }
@@ -415,4 +436,47 @@ sx_status sx_cache_fail(sx_cache *cache, sx_cache_token token, sx_status why, sx
         return status;
     sx_status ended = finish(cache, token, &(ending){.status = why}, NULL);
     return ended == SX_REFUSED ? SX_REFUSED : why;
+}
+
+/* ---- what tiers say ---- */
+
+void cache_fill_from_tier(sx_cache *c, sx_cache_token token, const cache_stored *what)
+{
+    const sx_cache_how how = {.ttl_ms = what->ttl_ms,
+                              .jitter_percent =
+                                  CACHE_NO_JITTER, /* it had its part when it was loaded */
+                              .tag = what->tag};
+    (void)finish(c, token,
+                 &(ending){.status = what->is_absent ? SX_ENOTFOUND : SX_OK,
+                           .bytes = what->value,
+                           .how = &how,
+                           .lower = what},
+                 NULL); /* refused: it was overdue, and another has the duty */
+}
+
+void cache_hand_over(sx_cache *c, sx_cache_token token)
+{
+    cache_shard *s = cache_shard_of(c, token.hash);
+    sx_list due;
+    sx_list_init(&due);
+    pthread_mutex_lock(&s->lock);
+    cache_load *load = find_token(s, token);
+    cache_waiter *w =
+        load ? load->first : NULL; /* none: it was overdue, and the asker was told so */
+    if (w) {
+        load->first = NULL;
+        load->waiter_count--;
+        s->waiter_count--;
+        w->result = SX_CACHE_LOAD;
+        w->view = (sx_cache_view){.token = token};
+        sx_list_remove(&w->link);
+        sx_list_push_back(&due, &w->link);
+    }
+    pthread_mutex_unlock(&s->lock);
+    cache_deliver(c, &due);
+}
+
+const sx_cache_class *cache_class_of(const sx_cache *c, unsigned class_index)
+{
+    return &c->classes[class_index];
 }

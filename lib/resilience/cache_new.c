@@ -37,7 +37,7 @@ typedef struct counter_row {
     struct {
         const char *value; /* NULL: no second label */
         size_t into;       /* offset in cache_metrics */
-    } series[5];
+    } series[6];
     size_t count;
 } counter_row;
 
@@ -65,8 +65,9 @@ static const counter_row COUNTERS[] = {
       {"absent", INTO(load_absent)},
       {"failed", INTO(load_failed)},
       {"timeout", INTO(load_timeout)},
-      {"late", INTO(load_late)}},
-     5},
+      {"late", INTO(load_late)},
+      {"tier", INTO(load_tier)}},
+     6},
     {"cache_admission_rejected_total",
      "New entries that gave way to entries asked for more often.",
      NULL,
@@ -194,8 +195,6 @@ static sx_status make_shards(sx_cache *c, sx_error *err)
     c->shard_count = made; /* the last of them may be half made: done works on it */
     if (!ok)
         return sx_fail_memory(err, "the table of a cache; give it a smaller bytes_max");
-    for (uint32_t i = 0; i < made; i++)
-        cache_move(c->metrics.bytes, (double)c->shards[i].fixed_bytes);
     return SX_OK;
 }
 
@@ -212,6 +211,8 @@ sx_status sx_cache_new(const sx_cache_options *options, sx_cache **out, sx_error
         status = add_metrics(c, o->metrics, o->name ? o->name : "default", err);
     if (status == SX_OK)
         status = make_shards(c, err);
+    if (status == SX_OK && o->tiers)
+        status = cache_tiers_attach(o->tiers, c, err);
     if (status != SX_OK) {
         for (uint32_t i = 0; c->shards && i < c->shard_count; i++)
             cache_shard_done(c, &c->shards[i]);
@@ -219,6 +220,9 @@ sx_status sx_cache_new(const sx_cache_options *options, sx_cache **out, sx_error
         sx_free(c);
         return status;
     }
+    for (uint32_t i = 0; i < c->shard_count; i++)
+        cache_move(c->metrics.bytes, (double)c->shards[i].fixed_bytes);
+    c->tiers = o->tiers;
     *out = c;
     return SX_OK;
 }
@@ -228,6 +232,8 @@ void sx_cache_free(sx_cache *cache)
     if (!cache)
         return;
     sx_assert(!cache->loop); /* sx_cache_detach first */
+    if (cache->tiers)
+        cache_tiers_detach(cache->tiers);
     for (uint32_t i = 0; i < cache->shard_count; i++) {
         cache_shard *s = &cache->shards[i];
         sx_list due;
