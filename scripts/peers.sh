@@ -2,6 +2,8 @@
 # peers.sh - builds the peers that Debian does not have, or has too old, into .cache/peers/bin:
 #
 #   h2spec     checks an HTTP/2 server against RFC 9113 and RFC 7541
+#   jaeger     Jaeger 1.76, all in one, which decodes our spans
+#   collector  the OpenTelemetry Collector with OTLP in and out (tests/e2e/programs/collector)
 #   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
 #   prometheus of the same version, which scrapes them (without its web pages)
 #
@@ -12,6 +14,7 @@ cd "$(dirname "$0")/.."
 
 GO_VERSION=1.26.0
 H2SPEC=github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+JAEGER=github.com/jaegertracing/jaeger@v1.76.0
 PROMETHEUS=github.com/prometheus/prometheus@v0.315.0
 
 top=$PWD/.cache/peers
@@ -56,6 +59,20 @@ if [ ! -x "$bin/promtool" ] || [ ! -x "$bin/prometheus" ]; then
         [ -x "$bin/$tool" ] || (cd "$top/prometheus" && "$go" build -ldflags='-s -w' -o "$bin/$tool" "./cmd/$tool")
     done
     rm -rf "$top/prometheus"
+fi
+if [ ! -x "$bin/jaeger" ] || [ ! -x "$bin/collector" ]; then
+    current_go
+    echo 'peers: building Jaeger and the Collector (some minutes)'
+    dir=$(module_dir "$go" "$JAEGER")
+    rm -rf "$top/jaeger"
+    cp -r "$dir" "$top/jaeger"
+    chmod -R u+w "$top/jaeger"
+    # Jaeger is made of the Collector's modules: ours is built among them, by its go.sum.
+    mkdir "$top/jaeger/cmd/collector-for-tests"
+    cp tests/e2e/programs/collector/main.go "$top/jaeger/cmd/collector-for-tests/"
+    (cd "$top/jaeger" && "$go" build -mod=mod -ldflags='-s -w' -o "$bin/jaeger" ./cmd/all-in-one &&
+        "$go" build -mod=mod -ldflags='-s -w' -o "$bin/collector" ./cmd/collector-for-tests)
+    rm -rf "$top/jaeger"
 fi
 # Two gigabytes of sources and objects that nobody reads again.
 rm -rf "$top/gopath" "$top/gocache"

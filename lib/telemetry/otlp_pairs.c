@@ -4,6 +4,16 @@
 
 #include "telemetry/otlp_send.h"
 
+/* Always a copy, with a NUL after it: the decoder gives back its input where nothing is escaped. */
+static sx_status decode(sx_arena *arena, sx_str text, sx_str *out, sx_error *err)
+{
+    sx_status st = sx_percent_decode(arena, text, SX_PERCENT_PATH, out, err);
+    if (st != SX_OK)
+        return st;
+    *out = sx_arena_copy(arena, *out);
+    return out->data ? SX_OK : sx_fail_memory(err, "a list of pairs");
+}
+
 sx_status sx_otlp_pairs_next(sx_arena *arena, sx_str *rest, sx_str *key, sx_str *value,
                              sx_error *err)
 {
@@ -20,9 +30,9 @@ sx_status sx_otlp_pairs_next(sx_arena *arena, sx_str *rest, sx_str *key, sx_str 
     name = sx_str_trim(name);
     if (name.len == 0)
         return sx_fail(err, SX_EFORMAT, "a member has no key before '='");
-    sx_status st = sx_percent_decode(arena, name, SX_PERCENT_PATH, key, err);
+    sx_status st = decode(arena, name, key, err);
     if (st == SX_OK)
-        st = sx_percent_decode(arena, sx_str_trim(text), SX_PERCENT_PATH, value, err);
+        st = decode(arena, sx_str_trim(text), value, err);
     if (st == SX_EFORMAT) /* not with the decoder's words, which may show a secret */
         return sx_fail(err, SX_EFORMAT, "the value of '%.*s' has a '%%' without two hex digits",
                        SX_ARG(name));

@@ -32,7 +32,7 @@ sx_status sx_otlp_sender_new(sx_loop *loop, const sx_otlp_target *target, sx_otl
 sx_status sx_otlp_endpoint_check(sx_str endpoint, sx_error *err);
 
 /* Walks key=value,key2=value2 (percent-encoded, as W3C baggage without properties): the next pair,
- * decoded into `arena`. SX_END at the end; SX_EFORMAT, SX_ENOMEM. */
+ * decoded into `arena` with a NUL after each. SX_END at the end; SX_EFORMAT, SX_ENOMEM. */
 sx_status sx_otlp_pairs_next(sx_arena *arena, sx_str *rest, sx_str *key, sx_str *value,
                              sx_error *err);
 
