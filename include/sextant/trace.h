@@ -121,14 +121,15 @@ sx_str sx_baggage_check(sx_str text);
  * properties. False at the end. */
 bool sx_baggage_next(sx_str *rest, sx_str *key, sx_str *value);
 
-/* What a call to another service should carry: at most SX_INJECT_FIELDS fields are written into
- * `fields`, their texts into `room` (SX_INJECT_BYTES); tracestate and baggage are borrowed from the
- * arguments. `c` may be NULL or invalid (then there is only baggage, and a B3 decision if that is what
- * it has), `baggage` empty. Names are lower-case. Returns how many. HOT. */
+/* One field for a call: its name and text. */
 typedef struct sx_inject_field {
     sx_str name, value;
 } sx_inject_field;
 enum { SX_INJECT_FIELDS = 8, SX_INJECT_BYTES = 256 };
+/* What a call to another service should carry: at most SX_INJECT_FIELDS fields are written into
+ * `fields`, their texts into `room` (SX_INJECT_BYTES); tracestate and baggage are borrowed from the
+ * arguments. `c` may be NULL or invalid (then there is only baggage, and a B3 decision if that is what
+ * it has), `baggage` empty. Names are lower-case. Returns how many. HOT. */
 size_t sx_trace_inject(unsigned propagators, const sx_span_context *c, sx_str baggage,
                        sx_inject_field fields[SX_INJECT_FIELDS], char room[SX_INJECT_BYTES]);
 
@@ -235,7 +236,8 @@ typedef struct sx_span_options {
 
 /* Starts a span. Never fails: without memory or sampling it is not recorded. `tracer` NULL: its ids
  * are the parent's. tracestate stays borrowed from the parent; a root has none. A span that is not
- * sampled costs its ids: no clock is read for it (start_mono_ns is 0). HOT: 60 ns unsampled. */
+ * sampled costs its ids: no clock is read for it (start_mono_ns is 0). `parent` is not this very
+ * span's own context. HOT: 60 ns unsampled. */
 void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *options);
 
 /* Whether what is set will be exported: ask before costly attributes. */

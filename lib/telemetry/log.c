@@ -294,7 +294,7 @@ void sx_log_write(sx_logger *logger, sx_level level, const sx_log_context *conte
         const sx_context *c = sx_context_current();
         own = sx_context_log(c, &ids);
         r.context = &own;
-        r.trace_flags = c->span.flags;
+        r.trace_flags = c->span.flags & SX_TRACE_W3C;
     }
     sx_log_lane *lane = enter(log);
     if (!lane)

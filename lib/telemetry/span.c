@@ -275,6 +275,7 @@ void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *opti
 {
     const sx_span_context *parent = options->parent;
     bool has_parent = sx_span_context_valid(parent);
+    sx_assert(parent != &span->context);
     memset(span, 0, sizeof(*span));
     if (has_parent)
         span->context = *parent;
