@@ -110,9 +110,11 @@ static inline sx_cache_result ask(cache_fixture *f, const char *key, unsigned cl
     sx_cache_view v;
     sx_cache_result r = sx_cache_get(f->cache, sx_str_z(key), class_index,
                                      &(sx_cache_ask){.answer = answered, .ctx = a}, &v);
-    a->token = v.token;
-    a->status = v.status;
-    snprintf(a->value, sizeof(a->value), "%.*s", SX_ARG(v.value));
+    if (r != SX_CACHE_WAIT) { /* else it may have been answered already */
+        a->token = v.token;
+        a->status = v.status;
+        snprintf(a->value, sizeof(a->value), "%.*s", SX_ARG(v.value));
+    }
     sx_cache_release(&v);
     return r;
 }
