@@ -75,7 +75,8 @@ typedef struct sx_config_options {
     const char *program;    /* name: its capitals begin the environment's names ('-' is '_') */
     const sx_key_set *sets; /* no key twice */
     size_t set_count;
-    /* Top-level keys of the file that the program reads itself, by sx_config_tree(). */
+    /* Keys of the file that the program reads itself, by sx_config_tree(): at the top, or with dots
+     * inside a group that has other keys. */
     const sx_str *trees;
     size_t tree_count;
     const char *file; /* path; NULL: what --config.file or NAME_CONFIG_FILE says, or none */

@@ -11,10 +11,14 @@
  *
  * What comes with it: one event loop a core, each with its own listener, connections and metric
  * shards; the routes of the table, with 404, 405 and Allow, HEAD and OPTIONS answered; X-Request-ID
- * (taken if sane, else a UUID of version 7; sent back and logged); /metrics with
+ * (taken if sane, else a UUID of version 7; sent back and logged); the caller's trace context, a span
+ * for each request and its export (OTEL_* and otlp.*); /metrics with
  * http_requests_total{method,route,code}, http_request_duration_seconds{method,route} and more;
- * /health/live and /health/ready; an access log; every setting by file, environment and flag
- * (config.h; `--help` lists them); SIGTERM drains, SIGHUP reloads, SIGUSR1 reopens logs.
+ * /health/live, /health/ready, /health/detailed; an access log; rate limits and load shedding;
+ * compressed replies; CORS and security headers; TLS, users and tokens from a web configuration file
+ * (web_config.h); admin pages on a listener of their own; systemd's notifications and sockets; every
+ * setting by file, environment and flag (config.h; `--help` lists them); SIGTERM drains, SIGHUP
+ * reloads, SIGUSR1 reopens logs.
  *
  * Life. sx_service_new reads the settings and calls `setup`; sx_service_start opens the listeners on
  * every loop, calls `loop_setup` for each, and starts the threads; handlers run on the loops;
@@ -25,6 +29,7 @@
 
 #include <sextant/config.h>
 #include <sextant/http.h>
+#include <sextant/kit.h>
 #include <sextant/log.h>
 #include <sextant/metrics.h>
 #include <sextant/tls.h>
@@ -36,7 +41,9 @@ typedef struct sx_service sx_service;
 /* ---- routes ---- */
 
 typedef enum sx_route_flags {
-    SX_ROUTE_STREAM = 1 /* the handler is called at the head and reads the body by events itself */
+    SX_ROUTE_STREAM = 1, /* the handler is called at the head and reads the body by events itself */
+    SX_ROUTE_PLAIN = 2,  /* its replies are never compressed */
+    SX_ROUTE_UNLIMITED = 4 /* no limit of rate or load holds for it: health, metrics */
 } sx_route_flags;
 
 enum { SX_ANY_METHOD = SX_METHODS, SX_ROUTE_PARAMS_MAX = 8 };
@@ -52,6 +59,12 @@ typedef struct sx_route {
     void *ctx;
     unsigned flags;          /* of sx_route_flags */
     uint32_t body_bytes_max; /* a longer body is answered 413; 0: the setting http.body_bytes_max */
+    /* Its own limits, beside those of the settings limits.*: rates as limiter.h reads them
+     * ("5/second burst 20"; NULL: none; 429 above), requests at a time (0: any; 503 above), and who
+     * goes first when the service as a whole has too much to do. */
+    const char *rate;
+    uint32_t in_flight_max;
+    sx_priority priority;
 } sx_route;
 
 typedef enum sx_slash {
@@ -71,6 +84,17 @@ sx_str sx_request_query(sx_request *r, const char *name);
 /* What a record about this request should carry. */
 sx_log_context sx_request_log_context(const sx_request *r);
 
+/* The span of this request, for attributes and events; ended by the service. Never NULL in a handler;
+ * after the reply has ended what is set is lost. */
+sx_span *sx_request_span(sx_request *r);
+
+/* Its context: entered already around every function that the service calls for it (handler, body,
+ * drained, aborted). Work that goes on elsewhere keeps a copy by sx_context_keep(). */
+const sx_context *sx_request_context(const sx_request *r);
+
+/* Who asks, as basic or bearer authentication found out (web_config.h); empty if nobody was asked. */
+sx_str sx_request_user(const sx_request *r);
+
 /* Whose request it is, and what loop_setup gave for this loop. */
 sx_service *sx_request_service(const sx_request *r);
 void *sx_request_loop_context(const sx_request *r);
@@ -81,7 +105,7 @@ void sx_reply_error(sx_request *r, int status, const char *message);
 /* ---- definition ---- */
 
 /* Asked at every GET /health/ready, on a loop: answers from what it knows, without waiting. SX_OK, or
- * why not in `err`. */
+ * why not in `err`. More of them, and checks that are told, are added to sx_service_kit()->health. */
 typedef struct sx_check {
     const char *name;
     sx_status (*ask)(void *ctx, sx_error *err);
@@ -158,7 +182,8 @@ typedef struct sx_endpoint {
     sx_handler *fallback; /* with the ctx of the definition */
     sx_tls *tls;          /* referenced */
     bool proxy_protocol;
-    bool admin; /* /metrics and /health/… answer here (too) */
+    bool admin;      /* /metrics and /health/… answer here (too) */
+    bool web_config; /* the web configuration file (TLS, users) holds for it */
 } sx_endpoint;
 sx_status sx_service_listen(sx_service *s, const sx_endpoint *from, sx_error *err);
 
@@ -189,6 +214,8 @@ sx_metrics *sx_service_metrics(const sx_service *s);
 sx_log *sx_service_log(const sx_service *s);
 /* That log's root logger. */
 sx_logger *sx_service_logger(const sx_service *s);
+/* What instrumented parts (clients, caches) report to. */
+const sx_kit *sx_service_kit(const sx_service *s);
 /* The settings in force. */
 const sx_config *sx_service_config(const sx_service *s);
 /* The clock it was given. */

@@ -21,8 +21,19 @@ typedef struct sx_tls_certificate {
 typedef enum sx_tls_verify {
     SX_TLS_VERIFY_NONE,     /* do not ask for (server) or check (client) a certificate */
     SX_TLS_VERIFY_OPTIONAL, /* server: check one if sent */
-    SX_TLS_VERIFY_REQUIRED
+    SX_TLS_VERIFY_REQUIRED,
+    SX_TLS_VERIFY_ASK, /* server: ask for one, take whatever is sent, or nothing */
+    SX_TLS_VERIFY_ANY  /* server: one must be sent; whose it is does not matter */
 } sx_tls_verify;
+
+/* Versions of the protocol, by their numbers in it. */
+typedef enum sx_tls_version {
+    SX_TLS_VERSION_DEFAULT = 0, /* 1.2 at least, 1.3 at most */
+    SX_TLS_1_0 = 0x0301,
+    SX_TLS_1_1 = 0x0302,
+    SX_TLS_1_2 = 0x0303,
+    SX_TLS_1_3 = 0x0304
+} sx_tls_version;
 
 typedef struct sx_tls_server_options {
     const sx_tls_certificate *certificates;
@@ -30,6 +41,15 @@ typedef struct sx_tls_server_options {
     const char *client_ca_file; /* for mutual TLS; NULL with SX_TLS_VERIFY_NONE */
     sx_tls_verify verify;
     bool http2; /* offer h2 by ALPN beside http/1.1 */
+
+    sx_tls_version version_min, version_max;
+    const char *ciphers; /* of TLS 1.2 and older, OpenSSL's names with ':' between; NULL: those with
+                          * forward secrecy and authenticated encryption */
+    const char *groups; /* key exchange, OpenSSL's names with ':' between; NULL: OpenSSL's choice */
+    bool client_order;  /* the client's order of ciphers counts, not ours */
+    const char *const
+        *client_names;        /* a verified client must have one of these among its alternative */
+    size_t client_name_count; /* names (DNS, e-mail, URI, address); none: any client will do */
 } sx_tls_server_options;
 
 typedef struct sx_tls_client_options {
@@ -46,6 +66,10 @@ sx_status sx_tls_client_new(const sx_tls_client_options *options, sx_tls **out, 
 
 /* Reads the same files again. On an error the old certificates stay in use. Any thread. */
 sx_status sx_tls_reload(sx_tls *tls, sx_error *err);
+
+/* Takes other options (and files) for connections from now on; on an error all stays as it was.
+ * `tls` is a server's. Errors: as sx_tls_server_new. One thread at a time. */
+sx_status sx_tls_server_change(sx_tls *tls, const sx_tls_server_options *options, sx_error *err);
 
 /* Shares and gives back. Any thread. */
 sx_tls *sx_tls_ref(sx_tls *tls);

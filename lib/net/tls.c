@@ -31,19 +31,28 @@ struct tls_generation {
     pthread_mutex_t sessions_lock; /* guards the two below; clients on several loops share them */
     kept_session *sessions;
     unsigned session_next;
+    char **client_names; /* of a server; copied, as it may outlive its sx_tls */
+    size_t client_name_count;
 };
+
+/* The options, copied: a reload reads the same files. */
+typedef struct tls_settings {
+    sx_tls_certificate *certificates;
+    size_t certificate_count;
+    char *ca_file, *ciphers, *groups;
+    char **client_names;
+    size_t client_name_count;
+    sx_tls_verify verify;
+    sx_tls_version version_min, version_max;
+    bool http2, client_order;
+} tls_settings;
 
 struct sx_tls {
     uint32_t refs; /* atomic */
     bool is_server;
-    pthread_mutex_t lock; /* guards `current` */
+    pthread_mutex_t lock; /* guards `current`; `settings` are of whoever reloads */
     tls_generation *current;
-    /* The options, copied: a reload reads the same files. */
-    sx_tls_certificate *certificates;
-    size_t certificate_count;
-    char *ca_file;
-    sx_tls_verify verify;
-    bool http2;
+    tls_settings settings;
 };
 
 static const unsigned char ALPN_BOTH[] = "\x02h2\x08http/1.1";
@@ -67,6 +76,9 @@ void tls_generation_unref(tls_generation *g)
         SSL_CTX_free(g->contexts[i]);
     for (size_t i = 0; g->sessions && i < SESSIONS_MOST; i++)
         SSL_SESSION_free(g->sessions[i].session);
+    for (size_t i = 0; i < g->client_name_count; i++)
+        sx_free(g->client_names[i]);
+    sx_free(g->client_names);
     pthread_mutex_destroy(&g->sessions_lock);
     sx_free(g->sessions);
     sx_free(g->contexts);
@@ -225,36 +237,112 @@ static sx_status load_pair(SSL_CTX *ctx, const char *chain_file, const char *key
     return SX_OK;
 }
 
-static sx_status load_server(sx_tls *tls, tls_generation *g, size_t i, sx_error *err)
+/* Whether the certificate has one of the names that the server lets in. */
+static bool has_client_name(const tls_generation *g, X509 *cert)
+{
+    for (size_t i = 0; i < g->client_name_count; i++) {
+        const char *name = g->client_names[i];
+        enum { EXACT = X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT };
+        if (X509_check_host(cert, name, 0, EXACT, NULL) == 1 ||
+            X509_check_email(cert, name, 0, EXACT) == 1 || X509_check_ip_asc(cert, name, 0) == 1)
+            return true;
+        GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+        bool found = false;
+        for (int k = 0; k < sk_GENERAL_NAME_num(names) && !found; k++) {
+            const GENERAL_NAME *each = sk_GENERAL_NAME_value(names, k);
+            const ASN1_IA5STRING *uri =
+                each->type == GEN_URI ? each->d.uniformResourceIdentifier : NULL;
+            found = uri && (size_t)ASN1_STRING_length(uri) == strlen(name) &&
+                    memcmp(ASN1_STRING_get0_data(uri), name, strlen(name)) == 0;
+        }
+        GENERAL_NAMES_free(names);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+static int verify_client_name(int is_trusted, X509_STORE_CTX *store)
+{
+    if (!is_trusted || X509_STORE_CTX_get_error_depth(store) > 0)
+        return is_trusted;
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const tls_generation *g = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    if (has_client_name(g, X509_STORE_CTX_get_current_cert(store)))
+        return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+    return 0;
+}
+
+/* Whose certificate it is does not matter. */
+static int verify_nothing(int is_trusted, X509_STORE_CTX *store)
+{
+    (void)is_trusted, (void)store;
+    return 1;
+}
+
+static sx_status load_protocol(SSL_CTX *ctx, const tls_settings *set, sx_error *err)
+{
+    if (set->version_min && SSL_CTX_set_min_proto_version(ctx, (int)set->version_min) != 1)
+        return sx_fail(err, SX_EINVAL, "least TLS version: %s", tls_reason());
+    if (set->version_max && SSL_CTX_set_max_proto_version(ctx, (int)set->version_max) != 1)
+        return sx_fail(err, SX_EINVAL, "greatest TLS version: %s", tls_reason());
+    if (set->ciphers && SSL_CTX_set_cipher_list(ctx, set->ciphers) != 1)
+        return sx_fail(err, SX_EINVAL, "TLS ciphers '%s': %s", set->ciphers, tls_reason());
+    if (set->groups && SSL_CTX_set1_groups_list(ctx, set->groups) != 1)
+        return sx_fail(err, SX_EINVAL, "TLS groups '%s': %s", set->groups, tls_reason());
+    if (set->client_order)
+        SSL_CTX_clear_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    return SX_OK;
+}
+
+static sx_status load_verify(SSL_CTX *ctx, const tls_settings *set, sx_error *err)
+{
+    static const int MODES[] = {
+        [SX_TLS_VERIFY_NONE] = SSL_VERIFY_NONE,
+        [SX_TLS_VERIFY_OPTIONAL] = SSL_VERIFY_PEER,
+        [SX_TLS_VERIFY_REQUIRED] = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+        [SX_TLS_VERIFY_ASK] = SSL_VERIFY_PEER,
+        [SX_TLS_VERIFY_ANY] = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+    };
+    bool checks = set->verify == SX_TLS_VERIFY_OPTIONAL || set->verify == SX_TLS_VERIFY_REQUIRED;
+    if (set->verify == SX_TLS_VERIFY_NONE)
+        return SX_OK;
+    if (set->ca_file) {
+        if (SSL_CTX_load_verify_locations(ctx, set->ca_file, NULL) != 1)
+            return fail_file(err, "client CA file", set->ca_file);
+        SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(set->ca_file));
+    }
+    SSL_CTX_set_verify(ctx, MODES[set->verify],
+                       !checks                  ? verify_nothing
+                       : set->client_name_count ? verify_client_name
+                                                : NULL);
+    return SX_OK;
+}
+
+static sx_status load_server(const tls_settings *set, tls_generation *g, size_t i, sx_error *err)
 {
     SSL_CTX *ctx = new_context(TLS_server_method());
     if (!ctx)
         return sx_fail_memory(err, "a TLS context");
     g->contexts[g->count++] = ctx;
     sx_status rc =
-        load_pair(ctx, tls->certificates[i].chain_file, tls->certificates[i].key_file, err);
+        load_pair(ctx, set->certificates[i].chain_file, set->certificates[i].key_file, err);
+    if (rc == SX_OK)
+        rc = load_protocol(ctx, set, err);
     if (rc != SX_OK)
         return rc;
+    SSL_CTX_set_app_data(ctx, g);
     SSL_CTX_set_tlsext_servername_callback(ctx, choose_certificate);
     SSL_CTX_set_tlsext_servername_arg(ctx, g);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, g);
     /* Tickets only: a cache on our side would be memory for every client ever seen. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"sextant", 7);
-    if (tls->verify == SX_TLS_VERIFY_NONE)
-        return SX_OK;
-    if (SSL_CTX_load_verify_locations(ctx, tls->ca_file, NULL) != 1)
-        return fail_file(err, "client CA file", tls->ca_file);
-    SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(tls->ca_file));
-    SSL_CTX_set_verify(
-        ctx,
-        SSL_VERIFY_PEER |
-            (tls->verify == SX_TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-        NULL);
-    return SX_OK;
+    return load_verify(ctx, set, err);
 }
 
-static sx_status load_client(sx_tls *tls, tls_generation *g, sx_error *err)
+static sx_status load_client(const tls_settings *set, tls_generation *g, sx_error *err)
 {
     SSL_CTX *ctx = new_context(TLS_client_method());
     if (!ctx)
@@ -263,21 +351,21 @@ static sx_status load_client(sx_tls *tls, tls_generation *g, sx_error *err)
     SSL_CTX_set_app_data(ctx, g);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ctx, keep_session);
-    const unsigned char *alpn = tls->http2 ? ALPN_BOTH : ALPN_HTTP1;
+    const unsigned char *alpn = set->http2 ? ALPN_BOTH : ALPN_HTTP1;
     if (SSL_CTX_set_alpn_protos(ctx, alpn, (unsigned)strlen((const char *)alpn)) != 0)
         return sx_fail_memory(err, "a TLS context");
-    if (tls->certificate_count) {
+    if (set->certificate_count) {
         sx_status rc =
-            load_pair(ctx, tls->certificates[0].chain_file, tls->certificates[0].key_file, err);
+            load_pair(ctx, set->certificates[0].chain_file, set->certificates[0].key_file, err);
         if (rc != SX_OK)
             return rc;
     }
-    if (tls->verify == SX_TLS_VERIFY_NONE)
+    if (set->verify == SX_TLS_VERIFY_NONE)
         return SX_OK;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    if (tls->ca_file && SSL_CTX_load_verify_locations(ctx, tls->ca_file, NULL) != 1)
-        return fail_file(err, "CA file", tls->ca_file);
-    if (!tls->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
+    if (set->ca_file && SSL_CTX_load_verify_locations(ctx, set->ca_file, NULL) != 1)
+        return fail_file(err, "CA file", set->ca_file);
+    if (!set->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
         return sx_fail(err, SX_EINVAL,
                        "the system's root certificates cannot be read: %s; name "
                        "a CA file",
@@ -285,25 +373,51 @@ static sx_status load_client(sx_tls *tls, tls_generation *g, sx_error *err)
     return SX_OK;
 }
 
-static sx_status build(sx_tls *tls, tls_generation **out, sx_error *err)
+static bool copy_text(const char *text, char **out)
+{
+    *out = NULL;
+    if (!text)
+        return true;
+    size_t len = strlen(text);
+    *out = sx_alloc(len + 1);
+    if (*out)
+        memcpy(*out, text, len + 1);
+    return *out != NULL;
+}
+
+/* `*count` rises with each that was copied, so that a half-made list can be freed. */
+static bool copy_names(const char *const *names, size_t from_count, char ***out, size_t *count)
+{
+    if (from_count == 0)
+        return true;
+    *out = sx_calloc(from_count, sizeof(char *));
+    for (size_t i = 0; *out && i < from_count; i++, (*count)++)
+        if (!copy_text(names[i], &(*out)[i]))
+            return false;
+    return *out != NULL;
+}
+
+static sx_status build(bool is_server, const tls_settings *set, tls_generation **out, sx_error *err)
 {
     tls_generation *g = sx_calloc(1, sizeof(*g));
     if (!g)
         return sx_fail_memory(err, "a TLS context");
-    size_t count = tls->is_server ? tls->certificate_count : 1;
+    size_t count = is_server ? set->certificate_count : 1;
     g->refs = 1;
-    g->is_server = tls->is_server;
-    g->http2 = tls->http2;
-    g->verifies = tls->verify != SX_TLS_VERIFY_NONE;
+    g->is_server = is_server;
+    g->http2 = set->http2;
+    g->verifies = set->verify != SX_TLS_VERIFY_NONE;
     pthread_mutex_init(&g->sessions_lock, NULL);
     g->contexts = sx_calloc(count, sizeof(SSL_CTX *));
-    if (!tls->is_server)
+    if (!is_server)
         g->sessions = sx_calloc(SESSIONS_MOST, sizeof(*g->sessions));
     sx_status rc = SX_OK;
-    if (!g->contexts || (!tls->is_server && !g->sessions))
+    if (!g->contexts || (!is_server && !g->sessions) ||
+        !copy_names((const char *const *)set->client_names, set->client_name_count,
+                    &g->client_names, &g->client_name_count))
         rc = sx_fail_memory(err, "a TLS context");
     for (size_t i = 0; rc == SX_OK && i < count; i++)
-        rc = tls->is_server ? load_server(tls, g, i, err) : load_client(tls, g, err);
+        rc = is_server ? load_server(set, g, i, err) : load_client(set, g, err);
     if (rc != SX_OK) {
         tls_generation_unref(g);
         return rc;
@@ -327,33 +441,53 @@ static void share_ticket_keys(tls_generation *g, const tls_generation *older)
 
 /* ---- the public calls ---- */
 
-static bool copy_text(const char *text, char **out)
+static void free_settings(tls_settings *set)
 {
-    *out = NULL;
-    if (!text)
-        return true;
-    size_t len = strlen(text);
-    *out = sx_alloc(len + 1);
-    if (*out)
-        memcpy(*out, text, len + 1);
-    return *out != NULL;
+    for (size_t i = 0; i < set->certificate_count; i++) {
+        sx_free((void *)(uintptr_t)set->certificates[i].chain_file);
+        sx_free((void *)(uintptr_t)set->certificates[i].key_file);
+    }
+    for (size_t i = 0; i < set->client_name_count; i++)
+        sx_free(set->client_names[i]);
+    sx_free(set->client_names);
+    sx_free(set->certificates);
+    sx_free(set->ca_file);
+    sx_free(set->ciphers);
+    sx_free(set->groups);
 }
 
 static void tls_free(sx_tls *tls)
 {
     tls_generation_unref(tls->current);
-    for (size_t i = 0; i < tls->certificate_count; i++) {
-        sx_free((void *)(uintptr_t)tls->certificates[i].chain_file);
-        sx_free((void *)(uintptr_t)tls->certificates[i].key_file);
-    }
-    sx_free(tls->certificates);
-    sx_free(tls->ca_file);
+    free_settings(&tls->settings);
     pthread_mutex_destroy(&tls->lock);
     sx_free(tls);
 }
 
-static sx_status tls_new(bool is_server, const sx_tls_certificate *certificates, size_t count,
-                         const char *ca_file, sx_tls_verify verify, bool http2, sx_tls **out,
+/* Errors: SX_ENOMEM; `set` is to be freed then, too. */
+static sx_status copy_settings(const sx_tls_server_options *o, tls_settings *set, sx_error *err)
+{
+    size_t count = o->certificate_count;
+    *set = (tls_settings){.verify = o->verify,
+                          .version_min = o->version_min,
+                          .version_max = o->version_max,
+                          .http2 = o->http2,
+                          .client_order = o->client_order};
+    set->certificates = sx_calloc(count ? count : 1, sizeof(*set->certificates));
+    bool is_copied = set->certificates && copy_text(o->client_ca_file, &set->ca_file) &&
+                     copy_text(o->ciphers, &set->ciphers) && copy_text(o->groups, &set->groups) &&
+                     copy_names(o->client_names, o->client_name_count, &set->client_names,
+                                &set->client_name_count);
+    for (size_t i = 0; is_copied && i < count; i++) {
+        char *chain = NULL, *key = NULL;
+        is_copied = copy_text(o->certificates[i].chain_file, &chain) &&
+                    copy_text(o->certificates[i].key_file, &key);
+        set->certificates[set->certificate_count++] = (sx_tls_certificate){chain, key};
+    }
+    return is_copied ? SX_OK : sx_fail_memory(err, "the settings of a TLS context");
+}
+
+static sx_status tls_new(bool is_server, const sx_tls_server_options *o, sx_tls **out,
                          sx_error *err)
 {
     sx_tls *tls = sx_calloc(1, sizeof(*tls));
@@ -361,19 +495,10 @@ static sx_status tls_new(bool is_server, const sx_tls_certificate *certificates,
         return sx_fail_memory(err, "a TLS context");
     tls->refs = 1;
     tls->is_server = is_server;
-    tls->verify = verify;
-    tls->http2 = http2;
     pthread_mutex_init(&tls->lock, NULL);
-    tls->certificates = sx_calloc(count ? count : 1, sizeof(*tls->certificates));
-    bool is_copied = tls->certificates && copy_text(ca_file, &tls->ca_file);
-    for (size_t i = 0; is_copied && i < count; i++) {
-        char *chain = NULL, *key = NULL;
-        is_copied = copy_text(certificates[i].chain_file, &chain) &&
-                    copy_text(certificates[i].key_file, &key);
-        tls->certificates[tls->certificate_count++] = (sx_tls_certificate){chain, key};
-    }
-    sx_status rc = is_copied ? build(tls, &tls->current, err)
-                             : sx_fail_memory(err, "the file names of a TLS context");
+    sx_status rc = copy_settings(o, &tls->settings, err);
+    if (rc == SX_OK)
+        rc = build(is_server, &tls->settings, &tls->current, err);
     if (rc != SX_OK) {
         tls_free(tls);
         return rc;
@@ -383,19 +508,28 @@ static sx_status tls_new(bool is_server, const sx_tls_certificate *certificates,
     return SX_OK;
 }
 
-sx_status sx_tls_server_new(const sx_tls_server_options *o, sx_tls **out, sx_error *err)
+static sx_status check_server(const sx_tls_server_options *o, sx_error *err)
 {
+    bool checks = o->verify == SX_TLS_VERIFY_OPTIONAL || o->verify == SX_TLS_VERIFY_REQUIRED;
     if (o->certificate_count == 0)
         return sx_fail(err, SX_EINVAL, "a TLS server needs a certificate: name its chain and key");
-    if (o->verify != SX_TLS_VERIFY_NONE && !o->client_ca_file)
+    if (checks && !o->client_ca_file)
         return sx_fail(err, SX_EINVAL, "checking client certificates needs a client CA file");
+    if (o->client_name_count && !checks)
+        return sx_fail(err, SX_EINVAL,
+                       "names of clients mean nothing unless their certificates are verified");
     for (size_t i = 0; i < o->certificate_count; i++) {
         if (!o->certificates[i].chain_file || !o->certificates[i].key_file)
             return sx_fail(err, SX_EINVAL, "certificate %zu lacks its chain or its key file",
                            i + 1);
     }
-    return tls_new(true, o->certificates, o->certificate_count, o->client_ca_file, o->verify,
-                   o->http2, out, err);
+    return SX_OK;
+}
+
+sx_status sx_tls_server_new(const sx_tls_server_options *o, sx_tls **out, sx_error *err)
+{
+    sx_status rc = check_server(o, err);
+    return rc ? rc : tls_new(true, o, out, err);
 }
 
 sx_status sx_tls_client_new(const sx_tls_client_options *o, sx_tls **out, sx_error *err)
@@ -403,21 +537,52 @@ sx_status sx_tls_client_new(const sx_tls_client_options *o, sx_tls **out, sx_err
     if (!o->chain_file != !o->key_file)
         return sx_fail(err, SX_EINVAL, "a client certificate needs both chain and key file");
     sx_tls_certificate own = {o->chain_file, o->key_file};
-    return tls_new(false, &own, o->chain_file ? 1 : 0, o->ca_file, o->verify, o->http2, out, err);
+    sx_tls_server_options options = {.certificates = &own,
+                                     .certificate_count = o->chain_file ? 1 : 0,
+                                     .client_ca_file = o->ca_file,
+                                     .verify = o->verify,
+                                     .http2 = o->http2};
+    return tls_new(false, &options, out, err);
 }
 
-sx_status sx_tls_reload(sx_tls *tls, sx_error *err)
+/* The generation that new connections see from now on. Takes `fresh` over. */
+static void swap_generation(sx_tls *tls, tls_generation *fresh)
 {
-    tls_generation *fresh;
-    sx_status rc = build(tls, &fresh, err);
-    if (rc != SX_OK)
-        return rc;
     pthread_mutex_lock(&tls->lock);
     tls_generation *old = tls->current;
     share_ticket_keys(fresh, old);
     tls->current = fresh;
     pthread_mutex_unlock(&tls->lock);
     tls_generation_unref(old);
+}
+
+sx_status sx_tls_reload(sx_tls *tls, sx_error *err)
+{
+    tls_generation *fresh;
+    sx_status rc = build(tls->is_server, &tls->settings, &fresh, err);
+    if (rc == SX_OK)
+        swap_generation(tls, fresh);
+    return rc;
+}
+
+sx_status sx_tls_server_change(sx_tls *tls, const sx_tls_server_options *options, sx_error *err)
+{
+    tls_settings set = {0};
+    tls_generation *fresh;
+    sx_assert(tls->is_server);
+    sx_status rc = check_server(options, err);
+    if (rc == SX_OK)
+        rc = copy_settings(options, &set, err);
+    if (rc == SX_OK)
+        rc = build(true, &set, &fresh, err);
+    if (rc != SX_OK) {
+        free_settings(&set);
+        return rc;
+    }
+    tls_settings old = tls->settings;
+    tls->settings = set;
+    free_settings(&old);
+    swap_generation(tls, fresh);
     return SX_OK;
 }
 

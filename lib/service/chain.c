@@ -1,25 +1,19 @@
-/* chain.c - what every request passes through: id, route, handler, then metrics and access log.
+/* chain.c - what every request passes through.
+ *
+ *     fields found in one pass -> id -> route -> context and span -> CORS -> limits -> who asks
+ *         -> handler … -> reply: headers, compression (reply_coder.c)
+ *         -> done: metrics, span, access log, limits given back
  *
  * Budget: 1 us a request for all of it, without an allocation once each route has been used. The
  * request's own state lies in its arena; metric handles are cached for each loop, route and method,
- * so that counting is a few loads and stores. */
+ * so that counting is a few loads and stores.
+ *
+ * A request's context (context.h) is entered around all that the program itself does for it: here
+ * around the handler, by the server around its other callbacks (sx_chain_enter). */
 #include <stdio.h>
 
-#include <sextant/mem.h>
-
+#include "net/exchange.h"
 #include "service/service_internal.h"
-
-typedef struct request_state {
-    sx_server_state *at;
-    size_t route; /* row in at->endpoint->routes; route_count: none fitted */
-    sx_route_match match;
-    char id[SX_UUID_BYTES];
-} request_state;
-
-static request_state *state_of(const sx_request *r)
-{
-    return (request_state *)r->service;
-}
 
 /* ---- request id ---- */
 
@@ -36,9 +30,9 @@ bool sx_request_id_is_sane(sx_str id)
     return id.len >= 1 && id.len <= 128;
 }
 
-static void give_id(sx_request *r, request_state *state)
+static void give_id(sx_request *r, sx_request_state *state)
 {
-    sx_str sent = sx_request_header(r, SX_STR("x-request-id"));
+    sx_str sent = sx_headers_get(&state->seen, SX_SEEN_X_REQUEST_ID);
     if (sx_request_id_is_sane(sent)) {
         r->id = sent;
     } else {
@@ -80,9 +74,9 @@ static void reply_redirect(sx_request *r, sx_str location)
     sx_reply(r, 308, SX_STR(""), SX_STR(""));
 }
 
-static void reply_unrouted(sx_request *r, request_state *state, sx_route_result result)
+static void reply_unrouted(sx_request *r, const sx_request_state *state)
 {
-    switch (result) {
+    switch (state->result) {
     case SX_ROUTE_METHOD:
         reply_allow(r, state->match.allow);
         break;
@@ -101,9 +95,22 @@ static void reply_unrouted(sx_request *r, request_state *state, sx_route_result 
     }
 }
 
+/* ---- the way in ---- */
+
+const void *sx_chain_enter(sx_request *r, void *ctx)
+{
+    (void)ctx;
+    sx_request_state *state = sx_request_state_of(r);
+    return sx_context_enter(state ? &state->context : sx_context_current());
+}
+
+void sx_chain_leave(const void *outer)
+{
+    sx_context_leave((const sx_context *)outer);
+}
+
 static void call_handler(sx_request *r, const sx_endpoint_state *e, const sx_route *route)
 {
-    r->route = route->path;
     if (r->content_bytes == 0 || (route->flags & SX_ROUTE_STREAM)) {
         route->handler(r, route->ctx);
         return;
@@ -113,12 +120,40 @@ static void call_handler(sx_request *r, const sx_endpoint_state *e, const sx_rou
     sx_request_read_body(r, most, route->handler, route->ctx);
 }
 
+void sx_chain_admitted(sx_request *r, sx_request_state *state)
+{
+    const sx_endpoint_state *e = state->at->endpoint;
+    /* Fields so far are ours: if the handler adds none, the policy's need not be compared with any. */
+    state->fields_own = sx_exchange_of(r)->reply_fields.len;
+    if (sx_likely(state->result == SX_ROUTE_FOUND))
+        call_handler(r, e, &e->routes[state->route]);
+    else if (state->result == SX_ROUTE_NONE && e->fallback)
+        e->fallback(r, e->service->def->ctx);
+    else
+        reply_unrouted(r, state);
+}
+
+/* CORS, limits, who asks; each may answer instead. */
+static void admit(sx_request *r, sx_request_state *state)
+{
+    const sx_endpoint_state *e = state->at->endpoint;
+    const sx_route *route = state->route < e->route_count ? &e->routes[state->route] : NULL;
+    if (sx_policy_cross_origin(state->policy, r, &state->seen))
+        return;
+    if (!sx_guard_enter(e->service->guard, e->guards, r, route, state->route, &state->pass))
+        return;
+    if (sx_likely(!e->web_config || !e->service->web))
+        sx_chain_admitted(r, state);
+    else
+        sx_web_auth_ask(e->service->web, r, state);
+}
+
 /* HOT: the way in. */
 void sx_chain_handler(sx_request *r, void *ctx)
 {
     sx_server_state *at = (sx_server_state *)ctx;
     sx_endpoint_state *e = at->endpoint;
-    request_state *state = (request_state *)sx_arena_alloc(&r->arena, sizeof(*state));
+    sx_request_state *state = (sx_request_state *)sx_arena_alloc(&r->arena, sizeof(*state));
     r->service = state;
     if (sx_unlikely(!state)) {
         sx_reply_error(r, 503, NULL);
@@ -126,81 +161,28 @@ void sx_chain_handler(sx_request *r, void *ctx)
     }
     state->at = at;
     state->route = e->route_count;
+    state->policy = &__atomic_load_n(&e->service->applied, __ATOMIC_ACQUIRE)->policy;
+    state->pass = (sx_guard_pass){0};
+    state->encoder = NULL;
+    state->fields_own = 0;
+    state->user = sx_str_of(NULL, 0);
+    state->has_ids = state->waits = false;
     sx_gauge_add(e->service->in_flight, 1);
+    sx_headers_scan(r, &state->seen);
     give_id(r, state);
-    sx_route_result result =
-        sx_router_find(e->router, r->method, r->path, &r->arena, &state->match);
-    if (sx_likely(result == SX_ROUTE_FOUND)) {
+    state->result = sx_router_find(e->router, r->method, r->path, &r->arena, &state->match);
+    if (sx_likely(state->result == SX_ROUTE_FOUND)) {
         state->route = state->match.index;
-        call_handler(r, e, &e->routes[state->route]);
-    } else if (result == SX_ROUTE_NONE && e->fallback) {
-        e->fallback(r, e->service->def->ctx);
-    } else {
-        reply_unrouted(r, state, result);
+        r->route = e->routes[state->route].path;
     }
+    state->cells = sx_chain_cells(at, r, state->route);
+    sx_chain_span_start(r, state);
+    const sx_context *outer = sx_context_enter(&state->context);
+    admit(r, state);
+    sx_context_leave(outer);
 }
 
-/* ---- metrics ---- */
-
-static sx_route_cells *make_cells(const sx_service *s, const char *method, const char *route)
-{
-    sx_route_cells *cells = (sx_route_cells *)sx_calloc(1, sizeof(*cells));
-    if (!cells)
-        return NULL;
-    sx_str labels[] = {sx_str_z(method), sx_str_z(route)};
-    cells->duration = sx_metric_histogram(s->duration, labels, 2);
-    cells->received = sx_metric_counter(s->received, labels, 2);
-    cells->sent = sx_metric_counter(s->sent, labels, 2);
-    return cells;
-}
-
-/* Cells of a route that was named by a handler, by the pointer it gave. */
-static sx_route_cells **named_place(sx_server_state *at, const sx_request *r)
-{
-    enum { NAMED_MAX = 4096 }; /* names change at reloads; beyond this they are not cached */
-    uint64_t key = (uint64_t)(uintptr_t)r->route << 4 | (unsigned)r->method;
-    sx_map64_entry *entry = sx_map64_find(&at->named, key);
-    if (!entry && sx_map64_count(&at->named) < NAMED_MAX)
-        entry = sx_map64_put(&at->named, key, NULL);
-    return entry ? (sx_route_cells **)&entry->ptr : NULL;
-}
-
-static sx_route_cells *cells_of(sx_server_state *at, const sx_request *r, size_t route)
-{
-    const sx_endpoint_state *e = at->endpoint;
-    const char *name = r->route ? r->route : "unmatched";
-    bool own = route < e->route_count ? r->route == e->routes[route].path : !r->route;
-    sx_route_cells **place =
-        own ? &at->cells[route * SX_METHODS + (size_t)r->method] : named_place(at, r);
-    if (!place)
-        return NULL;
-    if (sx_unlikely(!*place))
-        *place = make_cells(e->service, sx_method_name(r->method), name);
-    return *place;
-}
-
-static sx_counter *resolve_code(const sx_service *s, const sx_request *r, int code)
-{
-    char text[12];
-    int len = snprintf(text, sizeof(text), "%d", code);
-    sx_str labels[] = {sx_str_z(sx_method_name(r->method)),
-                       sx_str_z(r->route ? r->route : "unmatched"), sx_str_of(text, (size_t)len)};
-    return sx_metric_counter(s->requests, labels, 3);
-}
-
-static sx_counter *counter_of(const sx_service *s, const sx_request *r, sx_route_cells *cells,
-                              int code)
-{
-    for (unsigned i = 0; i < cells->count; i++)
-        if (sx_likely(cells->codes[i] == code))
-            return cells->requests[i];
-    sx_counter *c = resolve_code(s, r, code);
-    if (cells->count < SX_CODES) {
-        cells->codes[cells->count] = code;
-        cells->requests[cells->count++] = c;
-    }
-    return c;
-}
+/* ---- the way out ---- */
 
 /* What nginx calls a request whose client went away before an answer began. */
 enum { CLIENT_CLOSED_REQUEST = 499 };
@@ -208,12 +190,12 @@ enum { CLIENT_CLOSED_REQUEST = 499 };
 static void log_access(const sx_service *s, const sx_request *r, int code, int64_t duration_ns)
 {
     sx_access a = {.wall_ns = sx_loop_wall_ns(r->loop),
-                   .context = {.request_id = r->id},
+                   .context = sx_request_log_context(r),
                    .method = r->method_text,
                    .path = r->path, /* without the query, where secrets are */
                    .route = sx_str_z(r->route),
                    .client = sx_str_z(r->peer->address),
-                   .user_agent = sx_request_header(r, SX_STR("user-agent")),
+                   .user_agent = sx_headers_get(&sx_request_state_of(r)->seen, SX_SEEN_USER_AGENT),
                    .status = code,
                    .cut_short = r->cut_short,
                    .duration_ns = duration_ns,
@@ -226,136 +208,28 @@ static void log_access(const sx_service *s, const sx_request *r, int code, int64
 void sx_chain_done(sx_request *r, void *ctx)
 {
     sx_server_state *at = (sx_server_state *)ctx;
-    const sx_service *s = at->endpoint->service;
-    const request_state *state = state_of(r);
+    sx_service *s = at->endpoint->service;
+    sx_request_state *state = sx_request_state_of(r);
     if (sx_unlikely(!state))
         return;
     int code = r->status ? r->status : CLIENT_CLOSED_REQUEST;
-    int64_t duration_ns = sx_clock_mono_ns(sx_loop_clock(r->loop)) - r->start_mono_ns;
-    sx_gauge_add(s->in_flight, -1);
-    sx_route_cells *cells = cells_of(at, r, state->route);
-    if (sx_likely(cells != NULL)) {
-        sx_counter_add(counter_of(s, r, cells, code), 1);
-        sx_histogram_observe(cells->duration, (double)duration_ns * 1e-9);
-        if (r->received_bytes)
-            sx_counter_add(cells->received, r->received_bytes);
-        sx_counter_add(cells->sent, r->sent_bytes);
-    } else {
-        sx_counter_add(resolve_code(s, r, code), 1); /* no memory for the cache */
-    }
+    int64_t now_ns = sx_clock_mono_ns(sx_loop_clock(r->loop));
+    int64_t duration_ns = now_ns - r->start_mono_ns;
+    state->cells = sx_chain_cells(at, r, state->route); /* a handler may have named its route */
+    sx_chain_count(r, state, code, duration_ns);
+    sx_latency_add(&at->on->latency, sx_loop_now_ms(r->loop), duration_ns);
+    sx_chain_span_end(r, state, code);
     if (s->access_log)
         log_access(s, r, code, duration_ns);
-}
-
-void sx_chain_rejected(sx_http_server *server, void *ctx, const sx_peer *peer, int status,
-                       const char *why)
-{
-    (void)server;
-    const sx_server_state *at = (const sx_server_state *)ctx;
-    sx_service *s = at->endpoint->service;
-    char text[12];
-    int len = snprintf(text, sizeof(text), "%d", status);
-    sx_counter_add(sx_metric_counter(s->rejected, &(sx_str){text, (size_t)len}, 1), 1);
-    SX_LOG_DEBUG(sx_service_logger(s), NULL, "connection refused or broken",
-                 sx_field_z("client", peer ? peer->address : ""), sx_field_i64("status", status),
-                 sx_field_z("why", why));
-}
-
-void sx_chain_turn_end(sx_loop *loop, void *arg)
-{
-    (void)loop;
-    sx_loop_state *on = (sx_loop_state *)arg;
-    sx_service *s = on->service;
-    for (size_t i = 0; i < on->server_count; i++) {
-        sx_server_state *at = &on->servers[i];
-        const sx_http_counts *now = sx_http_server_counts(at->server);
-        if (now->connections_open != at->connections) {
-            sx_gauge_add(s->connections, (double)now->connections_open - (double)at->connections);
-            at->connections = now->connections_open;
-        }
-        if (now->connections_accepted != at->accepted) {
-            sx_counter_add(s->accepted, now->connections_accepted - at->accepted);
-            at->accepted = now->connections_accepted;
-        }
-    }
-    if (s->access_log)
-        sx_log_turn_end(s->access_log);
-}
-
-sx_status sx_chain_metrics(sx_service *s, sx_error *err)
-{
-    static const char *const LABELS[] = {"method", "route", "code"}, *const CODE[] = {"code"};
-    sx_metric *in_flight, *connections, *accepted;
-    const struct {
-        sx_metric **place;
-        sx_metric_options options;
-    } METRICS[] = {
-        {&s->requests,
-         {.name = "http_requests_total",
-          .help = "Requests answered, by method, route and status code.",
-          .labels = LABELS,
-          .label_count = 3}},
-        {&s->duration,
-         {.kind = SX_METRIC_HISTOGRAM,
-          .name = "http_request_duration_seconds",
-          .help = "Time from the end of a request's head to the end of its reply.",
-          .labels = LABELS,
-          .label_count = 2}},
-        {&s->received,
-         {.name = "http_request_body_bytes_total",
-          .help = "Bytes of request bodies received.",
-          .labels = LABELS,
-          .label_count = 2}},
-        {&s->sent,
-         {.name = "http_response_body_bytes_total",
-          .help = "Bytes of response bodies sent.",
-          .labels = LABELS,
-          .label_count = 2}},
-        {&s->rejected,
-         {.name = "http_requests_rejected_total",
-          .help = "Requests and connections refused before they reached a route, by the status "
-                  "they were answered with; 0: none.",
-          .labels = CODE,
-          .label_count = 1}},
-        {&in_flight,
-         {.kind = SX_METRIC_GAUGE,
-          .name = "http_requests_in_flight",
-          .help = "Requests being answered now."}},
-        {&connections,
-         {.kind = SX_METRIC_GAUGE,
-          .name = "http_connections_open",
-          .help = "Client connections open now."}},
-        {&accepted,
-         {.name = "http_connections_accepted_total", .help = "Client connections accepted."}},
-    };
-    for (size_t i = 0; i < SX_COUNT_OF(METRICS); i++) {
-        sx_status status = sx_metric_new(s->metrics, &METRICS[i].options, METRICS[i].place, err);
-        if (status)
-            return status;
-    }
-    s->in_flight = sx_metric_gauge(in_flight, NULL, 0);
-    s->connections = sx_metric_gauge(connections, NULL, 0);
-    s->accepted = sx_metric_counter(accepted, NULL, 0);
-    return SX_OK;
-}
-
-void sx_chain_cells_free(sx_server_state *server)
-{
-    size_t count = server->cells ? (server->endpoint->route_count + 1) * SX_METHODS : 0;
-    for (size_t i = 0; i < count; i++)
-        sx_free(server->cells[i]);
-    sx_free(server->cells);
-    size_t cursor = 0;
-    for (sx_map64_entry *e; (e = sx_map64_next(&server->named, &cursor));)
-        sx_free(e->ptr);
-    sx_map64_done(&server->named);
+    sx_guard_leave(s->guard, &state->pass);
+    sx_reply_coder_release(r);
 }
 
 /* ---- what handlers ask ---- */
 
 sx_str sx_request_param(sx_request *r, const char *name)
 {
-    request_state *state = state_of(r);
+    sx_request_state *state = sx_request_state_of(r);
     const sx_endpoint_state *e = state ? state->at->endpoint : NULL;
     sx_str wanted = sx_str_z(name);
     for (size_t i = 0; e && state->route < e->route_count && i < state->match.param_count; i++) {
@@ -387,15 +261,38 @@ sx_str sx_request_query(sx_request *r, const char *name)
 
 sx_log_context sx_request_log_context(const sx_request *r)
 {
-    return (sx_log_context){.request_id = r->id};
+    sx_request_state *state = sx_request_state_of(r);
+    if (!state)
+        return (sx_log_context){.request_id = r->id};
+    if (!state->has_ids) /* most requests log nothing but their end */
+        sx_context_log(&state->context, &state->ids);
+    state->has_ids = true;
+    return (sx_log_context){.request_id = r->id,
+                            .trace_id = sx_str_of(state->ids.trace, 32),
+                            .span_id = sx_str_of(state->ids.span, 16)};
+}
+
+sx_span *sx_request_span(sx_request *r)
+{
+    return &sx_request_state_of(r)->span;
+}
+
+const sx_context *sx_request_context(const sx_request *r)
+{
+    return &sx_request_state_of(r)->context;
+}
+
+sx_str sx_request_user(const sx_request *r)
+{
+    return sx_request_state_of(r)->user;
 }
 
 sx_service *sx_request_service(const sx_request *r)
 {
-    return state_of(r)->at->endpoint->service;
+    return sx_request_state_of(r)->at->endpoint->service;
 }
 
 void *sx_request_loop_context(const sx_request *r)
 {
-    return state_of(r)->at->on->context;
+    return sx_request_state_of(r)->at->on->context;
 }

@@ -260,7 +260,7 @@ static void read_pair(sx_config *c, const sx_yaml_pair *pair, sx_str prefix)
         if (read_node(c, e, pair->value, &err))
             file_problem(c, &err);
         e->origin = SX_FROM_FILE;
-    } else if (prefix.len == 0 && is_tree(c, name)) {
+    } else if (is_tree(c, name)) {
         return;
     } else if (is_group(c, name) && pair->value->kind == SX_YAML_MAPPING) {
         read_mapping(c, pair->value, name);
@@ -466,7 +466,15 @@ const char *sx_config_file(const sx_config *c)
 
 const sx_yaml_node *sx_config_tree(const sx_config *c, sx_str key)
 {
-    return c->top ? sx_yaml_get(c->top, key) : NULL;
+    const sx_yaml_node *whole =
+        c->top ? sx_yaml_get(c->top, key) : NULL; /* `a.b:`, or `a`'s `b:` */
+    const sx_yaml_node *node = c->top;
+    sx_str part;
+    while (!whole && node && key.len > 0) {
+        sx_str_cut(key, '.', &part, &key);
+        node = sx_yaml_get(node, part);
+    }
+    return whole ? whole : node;
 }
 
 void sx_config_changes(const sx_config *before, const sx_config *after,

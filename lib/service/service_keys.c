@@ -6,16 +6,25 @@
 /* In the order of sx_level and sx_log_form. */
 static const char *const LEVELS[] = {"trace", "debug", "info", "warn",
                                      "error", "fatal", "off",  NULL};
+static const char *const CODECS[] = {"none", "gzip", "zstd", NULL};
 static const char *const FORMS[] = {"auto", "json", "console", NULL};
+/* In the order of sx_otlp_protocol, after what leaves it to the environment. */
+static const char *const PROTOCOLS[] = {"default", "http/protobuf", "http/json", "grpc", NULL};
+static const char *const COMPRESSIONS[] = {"default", "none", "gzip", NULL};
 
 const sx_key SX_SERVICE_KEYS[] = {
     {"listen", SX_ADDRESS, AT(listen), .help = "address to serve on; port 0 is any free one",
      .text = "127.0.0.1:8080", .flags = SX_KEY_RESTART},
     {"admin.listen", SX_ADDRESS, AT(admin_listen),
-     .help = "address of /metrics and /health; empty: on the main one", .flags = SX_KEY_RESTART},
+     .help = "address of /metrics, /health and /admin; empty: the first two on the main one, no "
+             "/admin",
+     .flags = SX_KEY_RESTART},
     {"tls.chain_file", SX_TEXT, AT(tls_chain_file),
      .help = "PEM file of the certificate, leaf first; empty: cleartext", .flags = SX_KEY_RESTART},
     {"tls.key_file", SX_TEXT, AT(tls_key_file), .help = "PEM file of its key",
+     .flags = SX_KEY_RESTART},
+    {"web.config.file", SX_TEXT, AT(web_config_file),
+     .help = "file in the form of Prometheus's exporters: TLS, users, headers",
      .flags = SX_KEY_RESTART},
     {"proxy_protocol", SX_BOOL, AT(proxy_protocol),
      .help = "expect a PROXY header, version 1 or 2, on each connection", .flags = SX_KEY_RESTART},
@@ -30,6 +39,20 @@ const sx_key SX_SERVICE_KEYS[] = {
      .choices = FORMS, .flags = SX_KEY_RESTART},
     {"log.path", SX_TEXT, AT(log_path), .help = "file of the event log; empty: stderr",
      .flags = SX_KEY_RESTART},
+    {"log.levels", SX_TEXT, AT(log_levels),
+     .help = "levels of parts, such as net=debug,orders.*=trace; the others have log.level"},
+    {"log.layer", SX_TEXT, AT(log_layer), .help = "field layer of each line; empty: none",
+     .flags = SX_KEY_RESTART},
+    {"log.repeats_max", SX_INT, AT(log_repeats_max), 10, 1, 2000000000,
+     "lines of the same words in 5 s; more are counted and told once", .flags = SX_KEY_RESTART},
+    {"log.rotate_bytes", SX_BYTES, AT(log_rotate_bytes), 0, 0, 1ll << 50,
+     "size above which the log's file is rotated; 0: any", .flags = SX_KEY_RESTART},
+    {"log.rotate_ms", SX_MS, AT(log_rotate_ms), 0, 0, 2000000000,
+     "age above which the log's file is rotated; 0: any", .flags = SX_KEY_RESTART},
+    {"log.rotate_keep", SX_INT, AT(log_rotate_keep), 5, 1, 10000, "rotated files that are kept",
+     .flags = SX_KEY_RESTART},
+    {"log.rotate_codec", SX_CHOICE, AT(log_rotate_codec), 0, .help = "how rotated files are kept",
+     .choices = CODECS, .flags = SX_KEY_RESTART},
     {"access_log", SX_TEXT, AT(access_log),
      .help = "file of the access log; -: stdout, log: the event log, off: none", .text = "-",
      .flags = SX_KEY_RESTART},
@@ -39,6 +62,86 @@ const sx_key SX_SERVICE_KEYS[] = {
     {"http.body_bytes_max", SX_BYTES, AT(body_bytes_max), 1 << 20, 0, 1 << 30,
      "largest request body, unless its route says otherwise; above it 413",
      .flags = SX_KEY_RESTART},
+    {"http.compress", SX_BOOL, AT(policy.compress), 1,
+     .help = "compress replies that the client can read and that are worth it"},
+    {"http.compress_bytes_min", SX_BYTES, AT(policy.compress_bytes_min), 1024, 0, 1 << 30,
+     "smallest reply that is compressed"},
+    {"http.gzip_level", SX_INT, AT(policy.gzip_level), 0, 0, 9, "0: 6"},
+    {"http.zstd_level", SX_INT, AT(policy.zstd_level), 0, 0, 19, "0: 3"},
+    {"http.brotli_level", SX_INT, AT(policy.brotli_level), 0, 0, 11, "0: 5"},
+    {"http.security_headers", SX_BOOL, AT(policy.security_headers), 1,
+     .help = "send nosniff, and the headers of the next rows, on every reply"},
+    {"http.frame_options", SX_TEXT, AT(policy.frame_options),
+     .help = "X-Frame-Options; empty: none", .text = "DENY"},
+    {"http.referrer_policy", SX_TEXT, AT(policy.referrer_policy),
+     .help = "Referrer-Policy; empty: none", .text = "strict-origin-when-cross-origin"},
+    {"http.content_security_policy", SX_TEXT, AT(policy.content_security_policy),
+     .help = "Content-Security-Policy of replies whose handler sends none; empty: none"},
+    {"http.hsts_max_age_ms", SX_MS, AT(policy.hsts_ms), 0, 0, 3000000000,
+     "Strict-Transport-Security's max-age over TLS; 0: none"},
+    {"cors.origins", SX_TEXTS, AT(policy.cors_origins),
+     .help = "origins whose pages may ask, such as https://*.example.com, or *; empty: none"},
+    {"cors.methods", SX_TEXTS, AT(policy.cors_methods),
+     .help = "methods that they may use; empty: what the routes take"},
+    {"cors.headers", SX_TEXTS, AT(policy.cors_headers),
+     .help = "header fields that they may send; empty: any"},
+    {"cors.expose_headers", SX_TEXTS, AT(policy.cors_expose),
+     .help = "header fields of replies that they may read"},
+    {"cors.credentials", SX_BOOL, AT(policy.cors_credentials), 0,
+     .help = "with cookies and authentication; not with *"},
+    {"cors.max_age_ms", SX_MS, AT(policy.cors_max_age_ms), 600000, 0, 86400000,
+     "how long a browser may remember a preflight's answer"},
+    {"limits.rate", SX_TEXT, AT(guard.rate),
+     .help =
+         "requests of a client, such as \"100/second + 1000/minute\"; above it 429; empty: any"},
+    {"limits.key", SX_TEXT, AT(guard.key),
+     .help = "who is a client: address, or the name of a header", .text = "address"},
+    {"limits.keys_max", SX_INT, AT(guard.keys_max), 100000, 1, 100000000,
+     "clients that are counted at a time; the least recent gives way", .flags = SX_KEY_RESTART},
+    {"limits.headers", SX_BOOL, AT(guard.headers), 1,
+     .help = "tell clients what is left, by RateLimit-... on every reply"},
+    {"limits.in_flight_max", SX_INT, AT(guard.in_flight_max), 0, 0, 100000000,
+     "requests under way in the whole process; above it 503, by priority; 0: any"},
+    {"tracing.sampler", SX_TEXT, AT(sampler),
+     .help = "as OTEL_TRACES_SAMPLER, which counts if this is empty"},
+    {"tracing.sampler_argument", SX_TEXT, AT(sampler_argument),
+     .help = "its ratio, or traces a second"},
+    {"tracing.propagators", SX_TEXTS, AT(propagators),
+     .help =
+         "tracecontext, baggage, b3, b3multi, jaeger; empty: OTEL_PROPAGATORS, or the first two",
+     .flags = SX_KEY_RESTART},
+    {"otlp.endpoint", SX_TEXT, AT(otlp.endpoint),
+     .help =
+         "collector, such as http://127.0.0.1:4318; empty: OTEL_EXPORTER_OTLP_ENDPOINT, or none",
+     .flags = SX_KEY_RESTART},
+    {"otlp.protocol", SX_CHOICE, AT(otlp.protocol), 0,
+     .help = "default is OTEL_EXPORTER_OTLP_PROTOCOL, or http/protobuf", .choices = PROTOCOLS,
+     .flags = SX_KEY_RESTART},
+    {"otlp.signals", SX_TEXTS, AT(otlp.signals), .help = "what goes to otlp.endpoint",
+     .text = "traces,logs,metrics", .flags = SX_KEY_RESTART},
+    {"otlp.headers", SX_TEXT, AT(otlp.headers), .help = "key=value,key=value, percent-encoded",
+     .flags = SX_KEY_RESTART | SX_KEY_SECRET},
+    {"otlp.compression", SX_CHOICE, AT(otlp.compression), 0,
+     .help = "default is OTEL_EXPORTER_OTLP_COMPRESSION, or none", .choices = COMPRESSIONS,
+     .flags = SX_KEY_RESTART},
+    {"otlp.timeout_ms", SX_MS, AT(otlp.timeout_ms), 0, 0, 600000, "of one attempt; 0: 10s",
+     .flags = SX_KEY_RESTART},
+    {"otlp.ca_file", SX_TEXT, AT(otlp.ca_file), .help = "PEM file of the receiver's authority",
+     .flags = SX_KEY_RESTART},
+    {"otlp.chain_file", SX_TEXT, AT(otlp.chain_file), .help = "PEM file of our certificate",
+     .flags = SX_KEY_RESTART},
+    {"otlp.key_file", SX_TEXT, AT(otlp.key_file), .help = "PEM file of its key",
+     .flags = SX_KEY_RESTART},
+    {"otlp.resource", SX_TEXT, AT(otlp.resource),
+     .help = "key=value,... beside OTEL_RESOURCE_ATTRIBUTES", .flags = SX_KEY_RESTART},
+    {"otlp.queue_max", SX_INT, AT(otlp.queue_max), 0, 0, 10000000,
+     "records that wait, a signal; 0: 2048", .flags = SX_KEY_RESTART},
+    {"otlp.batch_max", SX_INT, AT(otlp.batch_max), 0, 0, 1000000, "records of a request; 0: 512",
+     .flags = SX_KEY_RESTART},
+    {"otlp.batch_delay_ms", SX_MS, AT(otlp.batch_delay_ms), 0, 0, 600000,
+     "longest wait for a full batch; 0: 5s of spans, 1s of log records", .flags = SX_KEY_RESTART},
+    {"otlp.metrics_interval_ms", SX_MS, AT(otlp.metrics_interval_ms), 0, 0, 3600000,
+     "time between two exports of metrics; 0: 60s", .flags = SX_KEY_RESTART},
     {"http.header_bytes_max", SX_BYTES, AT(limits.header_bytes_max), 32768, 1024, 1 << 20,
      "largest header block; above it 431", .flags = SX_KEY_RESTART},
     {"http.header_count_max", SX_INT, AT(limits.header_count_max), 128, 8, 10000,
@@ -72,6 +175,24 @@ const sx_key SX_SERVICE_KEYS[] = {
 };
 
 const size_t SX_SERVICE_KEY_COUNT = SX_COUNT_OF(SX_SERVICE_KEYS);
+
+/* Of the file, read by the service itself. */
+static const sx_str TREES[] = {SX_STR_INIT("tracing.rules")};
+
+sx_status sx_service_trees(const sx_service_def *def, sx_arena *arena, sx_config_options *into,
+                           sx_error *err)
+{
+    size_t own = SX_COUNT_OF(TREES), count = def->tree_count + own;
+    sx_str *trees = (sx_str *)sx_arena_calloc(arena, count, sizeof(*trees));
+    if (!trees)
+        return sx_fail_memory(err, "the settings");
+    memcpy(trees, TREES, sizeof(TREES));
+    if (def->tree_count)
+        memcpy(trees + own, def->trees, def->tree_count * sizeof(*trees));
+    into->trees = trees;
+    into->tree_count = count;
+    return SX_OK;
+}
 
 void sx_service_rows(const sx_service_def *def, sx_key *rows)
 {

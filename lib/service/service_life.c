@@ -10,6 +10,7 @@
 #include "service/service_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,25 @@ static int64_t loop_mono(const sx_clock *clock)
     return sx_loop_now_ms(on->loop) * 1000000;
 }
 
+/* All loops accept from the one socket that the service manager opened, each by a descriptor of its
+ * own: a socket of SO_REUSEPORT a loop would lose what waits in the manager's. */
+static sx_status open_inherited(sx_server_state *at, sx_error *err)
+{
+    sx_endpoint_state *e = at->endpoint;
+    int fd = fcntl(e->inherited_fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return sx_fail_os(err, errno, "no descriptor for the inherited socket of %s", e->proto);
+    sx_listen_options listen = {
+        .tls = e->tls, .proxy_protocol = e->proxy_protocol, .inherited_fd = fd};
+    sx_bound bound = {0};
+    sx_status status = sx_http_server_listen(at->server, &listen, &bound, err);
+    if (status)
+        close(fd);
+    else
+        e->bound = bound;
+    return status;
+}
+
 static sx_status open_server(sx_loop_state *on, sx_endpoint_state *e, sx_error *err)
 {
     sx_server_state *at = &on->servers[on->server_count];
@@ -47,10 +67,15 @@ static sx_status open_server(sx_loop_state *on, sx_endpoint_state *e, sx_error *
                                       .handler = sx_chain_handler,
                                       .done = sx_chain_done,
                                       .rejected = sx_chain_rejected,
-                                      .ctx = at};
+                                      .ctx = at,
+                                      .enter = sx_chain_enter,
+                                      .leave = sx_chain_leave,
+                                      .coder = &SX_REPLY_CODER};
     sx_status status = sx_http_server_new(on->loop, &options, &at->server, err);
     if (status)
         return status;
+    if (e->inherited_fd >= 0)
+        return open_inherited(at, err);
     /* The first loop finds out the port, the others open the same one. */
     sx_listen_options listen = {.address = sx_str_z(e->bound.text[0] ? e->bound.text : e->address),
                                 .tls = e->tls,
@@ -63,12 +88,28 @@ static sx_status open_server(sx_loop_state *on, sx_endpoint_state *e, sx_error *
     return status;
 }
 
+static bool is_opened(const sx_endpoint_state *e)
+{
+    return e->address[0] || e->inherited_fd >= 0;
+}
+
+/* The watchdog asks whether a loop has turned of late: an idle one has to turn, too. */
+static void on_alive(sx_timer *timer, void *arg)
+{
+    sx_loop_state *on = (sx_loop_state *)arg;
+    __atomic_store_n(&on->alive_mono_ms, sx_loop_now_ms(on->loop), __ATOMIC_RELAXED);
+    sx_timer_start(sx_loop_timers(on->loop), timer, on->service->systemd.watchdog_ms / 4 + 1);
+}
+
 static sx_status open_loop(sx_service *s, unsigned index, sx_error *err)
 {
     sx_loop_state *on = &s->loops[index];
     on->service = s;
     on->clock = (sx_clock){.wall_ns = loop_wall, .mono_ns = loop_mono};
     sx_buf_init(&on->text, 0);
+    sx_encoder_pool_init(&on->encoders);
+    on->alive = (sx_timer){.fn = on_alive, .arg = on};
+    on->alive_mono_ms = sx_clock_mono_ms(s->clock);
     s->loop_count = index + 1;
     sx_status status = sx_loop_new(s->clock, index, &on->loop, err);
     if (status)
@@ -78,13 +119,15 @@ static sx_status open_loop(sx_service *s, unsigned index, sx_error *err)
     if (!on->servers)
         return sx_fail_memory(err, "a loop's servers");
     for (size_t i = 0; i < s->endpoint_count && status == SX_OK; i++)
-        if (s->endpoints[i].address[0])
+        if (is_opened(&s->endpoints[i]))
             status = open_server(on, &s->endpoints[i], err);
     if (status == SX_OK)
         status = sx_loop_on_turn_end(on->loop, sx_chain_turn_end, on, err);
     if (status == SX_OK && s->def->loop_setup)
         status = s->def->loop_setup(s, on->loop, s->def->ctx, &on->context, err);
     on->context_made = status == SX_OK;
+    if (status == SX_OK && s->systemd.watchdog_ms)
+        sx_timer_start(sx_loop_timers(on->loop), &on->alive, 0);
     return status;
 }
 
@@ -100,11 +143,14 @@ static void close_loop(sx_loop_state *on)
     if (on->context_made && s->def->loop_teardown)
         s->def->loop_teardown(s, on->loop, s->def->ctx, on->context);
     on->context_made = false;
-    if (on->loop)
+    if (on->loop) {
+        sx_timer_stop(sx_loop_timers(on->loop), &on->alive);
         sx_loop_free(on->loop);
+    }
     for (size_t i = 0; i < on->server_count; i++)
         sx_chain_cells_free(&on->servers[i]);
     sx_free(on->servers);
+    sx_encoder_pool_done(&on->encoders);
     sx_buf_done(&on->text);
 }
 
@@ -148,14 +194,32 @@ static sx_status start_threads(sx_service *s, sx_error *err)
 static bool has_listener(const sx_service *s)
 {
     for (size_t i = 0; i < s->endpoint_count; i++)
-        if (s->endpoints[i].address[0])
+        if (is_opened(&s->endpoints[i]))
             return true;
     return false;
+}
+
+/* Sockets that the service manager opened: to the endpoint of their name, the others in their order to
+ * endpoints that have an address. */
+static void take_inherited(sx_service *s)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        sx_endpoint_state *e = &s->endpoints[i];
+        e->inherited_fd = sx_systemd_take(&s->systemd, e->proto);
+        if (e->inherited_fd < 0 && i == 0) /* it is called after its protocol, which TLS changes */
+            e->inherited_fd = sx_systemd_take(&s->systemd, "http");
+    }
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        sx_endpoint_state *e = &s->endpoints[i];
+        if (e->inherited_fd < 0 && e->address[0])
+            e->inherited_fd = sx_systemd_take(&s->systemd, NULL);
+    }
 }
 
 sx_status sx_service_start(sx_service *s, sx_error *err)
 {
     sx_assert(!s->started);
+    take_inherited(s);
     if (!has_listener(s))
         return sx_fail(err, SX_EINVAL,
                        "nothing to serve: no listener has an address; set `listen`, such as "
@@ -232,7 +296,13 @@ void sx_service_halt(sx_service *s)
     for (size_t i = 0; i < s->loop_count; i++)
         if (s->loops[i].running)
             pthread_join(s->loops[i].thread, NULL);
+    sx_web_auth_stop(s->web); /* what it has checked comes back to loops that exist still */
     close_loops(s);
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        if (s->endpoints[i].inherited_fd >= 0)
+            close(s->endpoints[i].inherited_fd);
+        s->endpoints[i].inherited_fd = -1;
+    }
     s->started = false;
 }
 
@@ -259,6 +329,7 @@ enum { HALT_GRACE_MS = 2000 };
 
 static void stop(sx_service *s, int signals)
 {
+    sx_systemd_notify(&s->systemd, "STOPPING=1\nSTATUS=draining");
     SX_LOG_INFO(sx_service_logger(s), NULL, "stopping",
                 sx_field_u64("shutdown_ms_max", s->settings.shutdown_ms_max));
     __atomic_store_n(&s->draining, 1, __ATOMIC_RELEASE);
@@ -301,14 +372,19 @@ static void raise_fd_limit(const sx_service *s)
                     sx_field_i64("errno", errno));
 }
 
+void sx_service_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    sigaddset(out, SIGTERM);
+    sigaddset(out, SIGINT);
+    sigaddset(out, SIGHUP);
+    sigaddset(out, SIGUSR1);
+}
+
 static int take_signals(sigset_t *before, sx_error *err)
 {
     sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGHUP);
-    sigaddset(&ours, SIGUSR1);
+    sx_service_signals(&ours);
     pthread_sigmask(SIG_BLOCK, &ours, before);
     signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write(2), not our end */
     int fd = signalfd(-1, &ours, SFD_CLOEXEC);
@@ -317,22 +393,57 @@ static int take_signals(sigset_t *before, sx_error *err)
     return fd;
 }
 
+/* Tells the manager that we live, if every loop has turned within the time it gave us. */
+static void feed_watchdog(sx_service *s)
+{
+    int64_t now_ms = sx_clock_mono_ms(s->clock);
+    for (size_t i = 0; i < s->loop_count; i++)
+        if (now_ms - __atomic_load_n(&s->loops[i].alive_mono_ms, __ATOMIC_RELAXED) >
+            s->systemd.watchdog_ms)
+            return; /* one is stuck: the manager will restart us */
+    sx_systemd_notify(&s->systemd, "WATCHDOG=1");
+}
+
+static void reload(sx_service *s)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(sx_clock_mono_ns(sx_clock_system()) / 1000));
+    sx_systemd_notify(&s->systemd, text);
+    sx_service_reload(s);
+    sx_systemd_notify(&s->systemd, "READY=1");
+}
+
+/* Acts on one signal; whether it ends the service. */
+static bool take_signal(sx_service *s, int signals)
+{
+    struct signalfd_siginfo info;
+    ssize_t got = read(signals, &info, sizeof(info));
+    if (got < 0 && errno == EINTR)
+        return false;
+    if (got != sizeof(info) || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+        return true;
+    if (info.ssi_signo == SIGHUP)
+        reload(s);
+    if (info.ssi_signo == SIGUSR1) {
+        sx_log_reopen(s->log);
+        if (s->access_log)
+            sx_log_reopen(s->access_log);
+    }
+    return false;
+}
+
 static void serve_until_signal(sx_service *s, int signals)
 {
+    int64_t period_ms = s->systemd.watchdog_ms / 2;
+    int wait_ms = period_ms == 0 ? -1 : period_ms > 60000 ? 60000 : (int)period_ms;
     for (;;) {
-        struct signalfd_siginfo info;
-        ssize_t got = read(signals, &info, sizeof(info));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got != sizeof(info) || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+        struct pollfd p = {.fd = signals, .events = POLLIN};
+        int got = poll(&p, 1, wait_ms);
+        if (got > 0 && take_signal(s, signals))
             return;
-        if (info.ssi_signo == SIGHUP)
-            sx_service_reload(s);
-        if (info.ssi_signo == SIGUSR1) {
-            sx_log_reopen(s->log);
-            if (s->access_log)
-                sx_log_reopen(s->access_log);
-        }
+        if (wait_ms >= 0)
+            feed_watchdog(s);
     }
 }
 
@@ -348,6 +459,7 @@ sx_status sx_service_run(sx_service *s, sx_error *err)
     sx_status status = sx_service_start(s, err);
     if (status == SX_OK) {
         print_ready(s);
+        sx_systemd_notify(&s->systemd, "READY=1\nSTATUS=serving");
         serve_until_signal(s, signals);
         stop(s, signals);
     }

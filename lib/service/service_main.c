@@ -15,7 +15,7 @@ static bool has_flag(int argc, char **argv, const char *flag)
 
 static void print_help(const sx_service_def *def)
 {
-    sx_key rows[64];
+    sx_key rows[SX_SERVICE_KEYS_MOST];
     sx_key_set sets[2];
     sx_buf out;
     sx_assert(SX_SERVICE_KEY_COUNT <= SX_COUNT_OF(rows));

@@ -410,7 +410,13 @@ static void test_an_admin_listener_takes_the_admin_paths(void **state)
     text = get(admin, "/metrics", "");
     assert_has(text, "HTTP/1.1 200 ");
     free(text);
-    text = get(admin, "/", "");
+    text = get(admin, "/echo/x", "");
+    assert_has(text, "HTTP/1.1 404 ");
+    free(text);
+    text = get(admin, "/admin/build", "");
+    assert_has(text, "HTTP/1.1 200 ");
+    free(text);
+    text = get(at, "/admin/build", "");
     assert_has(text, "HTTP/1.1 404 ");
     free(text);
 }
