@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench fuzz lint format asan tsan coverage parity peers install uninstall \
+.PHONY: build up test test-all bench bench-kit fuzz lint format asan tsan coverage parity peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -34,6 +34,10 @@ tsan: ## unit and end-to-end tests under TSan
 bench: ## measure us and our peers in one run
 	@scripts/setup.sh build bench
 	@scripts/bench.sh
+
+bench-kit: ## the kit's hot paths beside C++ and Go libraries, as a table of ratios
+	@scripts/setup.sh build bench
+	@scripts/bench.sh kit/bench_kit
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60); ONLY=NAME for one
 	@scripts/setup.sh build fuzz
