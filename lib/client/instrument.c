@@ -219,15 +219,15 @@ sx_status client_call_begin(client_call *c, client_scope *s, const client_what *
     start_span(c, what);
     c->open = true;
     err = err ? err : &own;
-    if (sx_context_left_ms(current, s->clock) == 0) {
+    if (sx_context_left_ms(current, s->clock) == 0 && !what->unbreakable) {
         st = sx_fail(err, SX_ETIMEOUT, "no time was left for '%.*s' on %s: the deadline has passed",
                      SX_ARG(what->operation), s->target);
-    } else if (s->breaker && !sx_breaker_allow(s->breaker, &c->pass)) {
+    } else if (s->breaker && !what->unbreakable && !sx_breaker_allow(s->breaker, &c->pass)) {
         st = sx_fail(err, SX_REFUSED,
                      "circuit breaker '%s' is open: '%.*s' was not tried, as earlier calls failed",
                      s->target, SX_ARG(what->operation));
     } else {
-        c->passed = s->breaker != NULL;
+        c->passed = s->breaker != NULL && !what->unbreakable;
     }
     if (st != SX_OK)
         client_call_end(c, client_outcome_of(st), err, NULL);

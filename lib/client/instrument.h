@@ -98,6 +98,7 @@ typedef struct client_what {
     sx_str collection; /* table; may be empty */
     sx_str text;       /* db.query.text; empty: none */
     uint32_t timeout_ms;
+    bool unbreakable; /* goes whatever the breaker says: the end of something begun */
 } client_what;
 
 /* Starts a call: keeps the context, asks the breaker, starts the span. *timeout_ms (0: none) is
