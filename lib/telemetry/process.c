@@ -150,16 +150,14 @@ static bool ip_field(const char *field, double *out)
     while (!found && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
         if (strncmp(names, "IpExt:", 6) != 0)
             continue;
-        char *name_at = NULL, *value_at = NULL;
-        const char *name = strtok_r(names, " \n", &name_at);
-        const char *value = strtok_r(values, " \n", &value_at);
-        while (name && value && strcmp(name, field) != 0) {
-            name = strtok_r(NULL, " \n", &name_at);
-            value = strtok_r(NULL, " \n", &value_at);
+        sx_str names_left = sx_str_z(names), values_left = sx_str_z(values), name, value;
+        while (!found && names_left.len > 0 && values_left.len > 0) {
+            sx_str_cut(names_left, ' ', &name, &names_left);
+            sx_str_cut(values_left, ' ', &value, &values_left);
+            found = sx_str_eq(name, sx_str_z(field));
         }
-        found = name && value;
         if (found)
-            *out = strtod(value, NULL);
+            *out = strtod(value.data, NULL); /* ends at the blank or the line's end behind it */
     }
     fclose(f);
     return found;
