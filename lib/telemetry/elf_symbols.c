@@ -66,8 +66,8 @@ static bool read_head(const sx_elf *elf, Elf64_Ehdr *head)
 /* The first section of `type`. */
 static bool find_section(const sx_elf *elf, const Elf64_Ehdr *head, uint32_t type, Elf64_Shdr *out)
 {
-    for (unsigned i = 0; i < head->e_shnum; i++)
-        if (entry(elf, head->e_shoff, i, out, sizeof(*out)) && out->sh_type == type)
+    for (unsigned i = 0; i < head->e_shnum && entry(elf, head->e_shoff, i, out, sizeof(*out)); i++)
+        if (out->sh_type == type)
             return true;
     return false;
 }
@@ -97,7 +97,9 @@ sx_str sx_elf_build_id(const sx_elf *elf)
     if (!read_head(elf, &head))
         return (sx_str){0};
     for (unsigned i = 0; i < head.e_shnum; i++) {
-        if (!entry(elf, head.e_shoff, i, &section, sizeof(section)) || section.sh_type != SHT_NOTE)
+        if (!entry(elf, head.e_shoff, i, &section, sizeof(section)))
+            break;
+        if (section.sh_type != SHT_NOTE)
             continue;
         sx_str id = sx_elf_note_build_id(piece(elf, section.sh_offset, section.sh_size));
         if (id.len)
