@@ -216,19 +216,19 @@ static void on_pause(sx_timer *timer, void *arg)
     sx_otlp_pipe_advance(p);
 }
 
-/* Takes the next batch off the queue and sends it; false without memory. */
-static bool send_next(sx_otlp_pipe *p)
+/* Takes the next batch off the queue and sends it; its answer comes back to sx_otlp_pipe_advance.
+ * Without memory it stays queued. */
+static void send_next(sx_otlp_pipe *p)
 {
     uint64_t count;
     sx_str records = sx_otlp_queue_first(&p->queue, p->batch_max, SX_OTLP_BATCH_BYTES_MAX, &count);
     if (wrap(p, records, NULL) != SX_OK)
-        return false;
+        return;
     sx_otlp_queue_remove(&p->queue, records, count);
     p->due -= count < p->due ? count : p->due;
     p->batch_count = count;
     p->batch_since_ms = now_ms(p);
     attempt(p);
-    return true;
 }
 
 void sx_otlp_pipe_advance(sx_otlp_pipe *p)
@@ -237,8 +237,7 @@ void sx_otlp_pipe_advance(sx_otlp_pipe *p)
     if (p->state == SX_OTLP_IDLE && p->queue.count > 0 &&
         (p->due > 0 || p->queue.count >= p->batch_max)) {
         sx_timer_stop(timers, &p->delay);
-        if (send_next(p))
-            return; /* its answer comes back here */
+        send_next(p);
     }
     if (p->state == SX_OTLP_IDLE && p->queue.count > 0 && !sx_timer_running(&p->delay))
         sx_timer_start(timers, &p->delay, p->delay_ms);
@@ -280,8 +279,7 @@ void sx_otlp_pipe_flush(sx_otlp_pipe *p)
     p->due = p->queue.count;
     if (p->state == SX_OTLP_WAITING && !p->throttled)
         attempt(p);
-    else
-        sx_otlp_pipe_advance(p);
+    sx_otlp_pipe_advance(p);
 }
 
 /* ---- metrics ---- */
