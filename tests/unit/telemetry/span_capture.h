@@ -159,7 +159,7 @@ static inline void read_event(span_capture *c, sx_pb_reader *r, sx_buf *out)
 
 static inline void read_link(sx_pb_reader *r, sx_buf *out)
 {
-    uint8_t id[16], span[8];
+    uint8_t id[16] = {0}, span[8] = {0};
     sx_buf pairs;
     sx_buf_init(&pairs, 0);
     sx_pb_outer outer = sx_pb_enter(r);
@@ -171,9 +171,11 @@ static inline void read_link(sx_pb_reader *r, sx_buf *out)
         case SX_PB_TAG(2, SX_PB_BYTES):
             read_bytes(r, span, 8);
             break;
-        case SX_PB_TAG(3, SX_PB_BYTES):
-            sx_buf_printf(&pairs, "(%.*s)", SX_ARG(sx_pb_bytes(r)));
+        case SX_PB_TAG(3, SX_PB_BYTES): {
+            sx_str state = sx_pb_bytes(r);
+            sx_buf_printf(&pairs, "(%.*s)", SX_ARG(state));
             break;
+        }
         case SX_PB_TAG(4, SX_PB_BYTES):
             add_pair(r, &pairs);
             break;
@@ -259,6 +261,24 @@ static inline bool read_plain(span_capture *c, sx_pb_reader *r, sx_str *name, in
     default:
         return false;
     }
+}
+
+/* How many attributes and events the last span has or says it dropped, without allocating. */
+static inline size_t capture_count(const span_capture *c)
+{
+    sx_pb_reader r;
+    size_t count = 0;
+    sx_pb_init(&r, sx_str_of(c->bytes, c->len));
+    while (sx_pb_next(&r)) {
+        if (r.tag == SX_PB_TAG(10, SX_PB_VARINT) || r.tag == SX_PB_TAG(12, SX_PB_VARINT)) {
+            count += sx_pb_varint(&r);
+            continue;
+        }
+        count += r.tag == SX_PB_TAG(9, SX_PB_BYTES) || r.tag == SX_PB_TAG(11, SX_PB_BYTES);
+        sx_pb_skip(&r);
+    }
+    assert_int_equal(sx_pb_status(&r, "span", NULL), SX_OK);
+    return count;
 }
 
 /* Reads the last span; its text lives until the next call. */
