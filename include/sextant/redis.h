@@ -29,6 +29,7 @@
 #define SEXTANT_REDIS_H
 
 #include <sextant/client.h>
+#include <sextant/limiter.h>
 #include <sextant/loop.h>
 #include <sextant/tls.h>
 
@@ -140,6 +141,33 @@ sx_redis_counts sx_redis_counts_of(const sx_redis *redis);
 
 /* The loop it belongs to. */
 sx_loop *sx_redis_loop(const sx_redis *redis);
+
+/* ---- rate limits that several processes share (limiter.h) ----
+ *
+ * The store of an sx_limiter: one Lua script over one hash a key, on Redis's own clock, asked through the
+ * client of the thread that asks. A service has one, which each loop joins with its client:
+ *
+ *     sx_redis_limiter_new(NULL, &shared, &err);
+ *     sx_limiter_new(&(sx_limiter_options){.share = sx_redis_limiter_share(shared), …}, &limiter, &err);
+ *     ... on each loop: sx_redis_limiter_join(shared, redis, &err);
+ *
+ * A thread that has not joined, and any while Redis is away or late, is decided by the local table. */
+typedef struct sx_redis_limiter sx_redis_limiter;
+
+/* `prefix` is put before each key; NULL: "sextant:limit:". Copied. Errors: SX_ENOMEM, SX_EINVAL (longer
+ * than 100 bytes). */
+sx_status sx_redis_limiter_new(const char *prefix, sx_redis_limiter **out, sx_error *err);
+
+/* After all limiters that share it and all who joined have gone. NULL is allowed. */
+void sx_redis_limiter_free(sx_redis_limiter *l);
+
+/* What sx_limiter_options.share points to. Lives as long as `l`. */
+const sx_limiter_share *sx_redis_limiter_share(sx_redis_limiter *l);
+
+/* Questions of the calling thread, `redis`'s own, go to `redis` from now on; until _leave in the same
+ * thread, which comes before sx_redis_free. Errors: SX_ELIMIT (more than SX_THREAD_SHARDS_MAX threads). */
+sx_status sx_redis_limiter_join(sx_redis_limiter *l, sx_redis *redis, sx_error *err);
+void sx_redis_limiter_leave(sx_redis_limiter *l);
 
 SX_END_DECLS
 

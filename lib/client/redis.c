@@ -363,6 +363,13 @@ sx_status sx_redis_eval(sx_redis *r, const sx_redis_script *script, const sx_str
                         size_t count, size_t key_count, sx_redis_fn *fn, void *ctx,
                         sx_redis_call **out, sx_error *err)
 {
+    return redis_eval(r, script, words, count, key_count, 0, fn, ctx, out, err);
+}
+
+sx_status redis_eval(sx_redis *r, const sx_redis_script *script, const sx_str *words, size_t count,
+                     size_t key_count, uint32_t ms_max, sx_redis_fn *fn, void *ctx,
+                     sx_redis_call **out, sx_error *err)
+{
     char keys[24];
     bool has_sha1 = script->sha1[0] != '\0';
     if (key_count > count || count > WORDS_MAX - 3)
@@ -377,8 +384,8 @@ sx_status sx_redis_eval(sx_redis *r, const sx_redis_script *script, const sx_str
     all[2] = sx_str_z(keys);
     for (size_t i = 0; i < count; i++)
         all[3 + i] = words[i];
-    sx_status st = send_words(r, &(sx_redis_command){all, count + 3, 0}, has_sha1 ? script : NULL,
-                              fn, ctx, out, err);
+    sx_status st = send_words(r, &(sx_redis_command){all, count + 3, ms_max},
+                              has_sha1 ? script : NULL, fn, ctx, out, err);
     sx_free(all);
     return st;
 }

@@ -174,6 +174,11 @@ void redis_answered(sx_redis *r, const sx_redis_reply *reply);
  * memory. */
 sx_redis_call *redis_call_own(sx_redis *r, const sx_str *words, size_t count);
 
+/* sx_redis_eval with a time of its own; 0: command_ms_max. */
+sx_status redis_eval(sx_redis *r, const sx_redis_script *script, const sx_str *words, size_t count,
+                     size_t key_count, uint32_t ms_max, sx_redis_fn *fn, void *ctx,
+                     sx_redis_call **out, sx_error *err);
+
 /* ---- redis_link.c ---- */
 
 void redis_link_init(sx_redis *r);
