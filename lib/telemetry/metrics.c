@@ -227,10 +227,13 @@ static sx_status match_existing(const sx_metric *there, const sx_metric *asked, 
                    SX_ARG(there->name), differs);
 }
 
-static bool fill_metric(sx_metrics *m, const sx_metric_options *o, sx_metric *metric)
+static bool fill_metric(sx_arena *arena, const sx_metric_options *o, sx_metric *metric)
 {
-    sx_arena *arena = &m->arena;
-    if (!sx_metric_spell(arena, &m->scratch, o, metric))
+    *metric = (sx_metric){.registry = metric->registry,
+                          .kind = o->kind,
+                          .collect = o->collect,
+                          .collect_ctx = o->collect_ctx};
+    if (!sx_metric_spell(arena, &metric->registry->scratch, o, metric))
         return false;
     if (metric->kind != SX_METRIC_HISTOGRAM)
         return true;
@@ -275,25 +278,35 @@ static bool make_first_series(sx_metric *metric)
     return entry != NULL;
 }
 
+/* What is asked for again is made in memory of its own, compared and forgotten: a program may ask at
+ * every request. */
+static sx_status ask_again(sx_metric *there, const sx_metric_options *o, sx_error *err)
+{
+    sx_arena arena;
+    sx_arena_init(&arena, 0, 0);
+    sx_metric asked = {.registry = there->registry};
+    sx_status status = fill_metric(&arena, o, &asked) ? match_existing(there, &asked, err)
+                                                      : sx_fail_memory(err, o->name);
+    sx_arena_done(&arena);
+    return status;
+}
+
 static sx_status add_metric(sx_metrics *m, const sx_metric_options *o, sx_metric **out,
                             sx_error *err)
 {
+    bool found;
+    size_t at = place_of(m, sx_str_z(o->name), &found);
+    if (found) {
+        *out = m->metric[at];
+        return ask_again(*out, o, err);
+    }
     sx_metric *metric = (sx_metric *)sx_arena_calloc(&m->arena, 1, sizeof(*metric));
     if (!metric)
         return sx_fail_memory(err, "a metric");
-    *metric = (sx_metric){.registry = m,
-                          .kind = o->kind,
-                          .collect = o->collect,
-                          .collect_ctx = o->collect_ctx,
-                          .series_max = o->series_max ? o->series_max : m->series_max};
-    if (!fill_metric(m, o, metric))
+    metric->registry = m;
+    if (!fill_metric(&m->arena, o, metric))
         return sx_fail_memory(err, o->name);
-    bool found;
-    size_t at = place_of(m, metric->name, &found);
-    if (found) {
-        *out = m->metric[at];
-        return match_existing(*out, metric, err);
-    }
+    metric->series_max = o->series_max ? o->series_max : m->series_max;
     sx_status status = check_collisions(m, metric, err);
     if (status)
         return status;

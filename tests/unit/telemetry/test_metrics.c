@@ -357,6 +357,11 @@ static void test_registering_the_same_again_gives_the_same(void **state)
     assert_non_null(strstr(err.message, "c_total"));
     assert_non_null(strstr(err.message, "label names"));
     o.labels = LABELS;
+    sx_fault_alloc_set((sx_fault_alloc){.nth = INT64_MAX}); /* counts, and fails none */
+    for (int i = 0; i < 1000; i++)
+        assert_ptr_equal(metric(m, &o), first);
+    assert_int_equal(sx_fault_alloc_held(), 0); /* a program may ask at every request */
+    sx_fault_alloc_set((sx_fault_alloc){0});
     o.kind = SX_METRIC_GAUGE;
     assert_int_equal(sx_metric_new(m, &o, &again, &err), SX_EEXIST);
     sx_metrics_free(m);
