@@ -6,7 +6,6 @@
 #include "telemetry/otlp_json.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "telemetry/otlp_base64.h"
 
@@ -57,16 +56,16 @@ static void write_double(sx_json_writer *w, double value)
 /* 64 bits do not fit a JavaScript number: they are strings. */
 static void write_u64(sx_json_writer *w, uint64_t value)
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "\"%llu\"", (unsigned long long)value);
-    sx_json_raw_value(w, sx_str_of(text, (size_t)len));
+    sx_json_raw_value(w, SX_STR("\""));
+    sx_buf_u64(w->buf, value);
+    sx_buf_byte(w->buf, '"');
 }
 
 static void write_i64(sx_json_writer *w, int64_t value)
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "\"%lld\"", (long long)value);
-    sx_json_raw_value(w, sx_str_of(text, (size_t)len));
+    sx_json_raw_value(w, SX_STR("\""));
+    sx_buf_i64(w->buf, value);
+    sx_buf_byte(w->buf, '"');
 }
 
 static void write_scalar(const sx_otlp_field *f, sx_pb_reader *r, sx_json_writer *w)
