@@ -39,6 +39,7 @@ static void conn_free(http2_conn *c)
     while ((link = sx_list_pop_front(&c->spare)))
         http2_stream_destroy(SX_CONTAINER_OF(link, http2_stream, link));
     nghttp2_session_del(c->session);
+    sx_http2_pool_done(&c->pool);
     sx_free(c);
 }
 
@@ -482,7 +483,7 @@ static int make_session(http2_conn *c)
     if (rv == 0) {
         set_callbacks(callbacks);
         set_options(option);
-        rv = nghttp2_session_server_new3(&c->session, callbacks, c, option, sx_http2_mem());
+        rv = nghttp2_session_server_new3(&c->session, callbacks, c, option, &c->pool.table);
     }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
@@ -521,8 +522,10 @@ void sx_http2_server_take(sx_http_server *server, sx_stream *stream, sx_str alre
     sx_list_init(&c->finishing);
     sx_list_init(&c->writable);
     sx_list_init(&c->spare);
+    sx_http2_pool_init(&c->pool);
     if (make_session(c) != 0) {
         sx_stream_reset(stream);
+        sx_http2_pool_done(&c->pool);
         sx_free(c);
         return;
     }

@@ -43,6 +43,7 @@ typedef struct http2_conn {
     sx_http_server *server;
     sx_stream *stream; /* NULL once closed */
     nghttp2_session *session;
+    sx_http2_pool pool;    /* the session's memory */
     sx_list streams;       /* all http2_stream that know this connection */
     sx_list finishing;     /* whose END_STREAM is written but not yet with the system, in order */
     sx_list writable;      /* whose output fell below the low mark, to be told after sending */
