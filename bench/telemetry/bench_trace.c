@@ -10,7 +10,7 @@
 #include "telemetry/semconv.h"
 #include "telemetry/tracer.h"
 
-enum { LOOPS = 200000, ROUNDS = 9 };
+enum { LOOPS = 2000, ROUNDS = 900 }; /* short rounds: some of them run undisturbed */
 
 static int64_t now_ns(void)
 {
