@@ -91,6 +91,9 @@ typedef struct sx_otlp_counts {
     uint64_t attempts, failures; /* requests */
     uint64_t queued;             /* records now */
 } sx_otlp_counts;
+
+/* What became of a signal's records so far. Of metrics, each is one metric with all its series. Any
+ * thread. */
 sx_otlp_counts sx_otlp_counts_of(const sx_otlp *otlp, sx_otlp_signal signal);
 
 SX_END_DECLS

@@ -22,15 +22,19 @@ const char *sx_otlp_signal_name(sx_otlp_signal signal)
 void sx_otlp_complain(sx_otlp *otlp, sx_otlp_signal signal, uint64_t count, const char *what)
 {
     int64_t now = sx_loop_now_ms(otlp->loop);
+    otlp->lost_untold += count;
     if (now < otlp->complain_ms)
         return;
+    uint64_t lost = otlp->lost_untold;
+    otlp->lost_untold = 0;
     otlp->complain_ms = now + SX_OTLP_COMPLAIN_MS;
     if (!otlp->log) {
-        fprintf(stderr, "sextant: OTLP export of %s: %s\n", SIGNALS[signal].name, what);
+        fprintf(stderr, "sextant: OTLP export of %s: %s (%llu records lost)\n",
+                SIGNALS[signal].name, what, (unsigned long long)lost);
         return;
     }
     sx_field fields[] = {sx_field_z("signal", SIGNALS[signal].name), sx_field_z("error", what),
-                         sx_field_u64("lost", count)};
+                         sx_field_u64("lost", lost)};
     sx_log_write(sx_log_logger(otlp->log, "otlp"), SX_LEVEL_WARN, NULL,
                  SX_STR("OTLP export has trouble"), fields, SX_COUNT_OF(fields));
 }

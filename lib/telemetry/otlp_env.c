@@ -158,7 +158,7 @@ static bool set_headers(sx_otlp_env *e, const char *name, sx_otlp_target *t)
     if (text.len == 0)
         return false;
     sx_arena_init(&arena, 0, 1 << 20);
-    while ((st = sx_otlp_pairs_next(&arena, &rest, &key, &value, &err)) == SX_OK)
+    while ((st = sx_otlp_headers_next(&arena, &rest, &key, &value, &err)) == SX_OK)
         ;
     sx_arena_done(&arena);
     if (st != SX_END) {

@@ -96,6 +96,7 @@ struct sx_otlp {
 
     sx_log *log;
     int64_t complain_ms; /* not before: monotonic */
+    uint64_t lost_untold;
 
     /* The thread, and whoever waits for a flush. */
     bool has_thread;
@@ -123,7 +124,8 @@ bool sx_otlp_core_flushing(const sx_otlp *otlp, bool *whole);
 /* Called by a pipe that has become idle or has given up a flush. otlp.c */
 void sx_otlp_flush_progress(sx_otlp *otlp);
 
-/* Tells what went wrong, at most once a minute. `count` records are concerned; 0: none was lost. */
+/* Tells what went wrong, at most once a minute, with the records lost since the last time; `count` are
+ * lost now. */
 void sx_otlp_complain(sx_otlp *otlp, sx_otlp_signal signal, uint64_t count, const char *what);
 
 /* "spans", "logs", "metrics". Static. */

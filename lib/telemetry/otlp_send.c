@@ -100,7 +100,6 @@ static void on_body(sx_call *call, void *ctx, sx_str piece)
 static bool unframe(http_sender *s, sx_grpc_reader *r, sx_str *message)
 {
     sx_str in = sx_buf_view(&s->answer);
-    sx_grpc_reader_init(r, ANSWER_BYTES_MAX, true);
     sx_status st = sx_grpc_reader_next(r, &in, message, NULL);
     if (st == SX_AGAIN)
         *message = SX_STR("");
@@ -112,7 +111,8 @@ static void answer_grpc(http_sender *s, sx_otlp_answer *out)
     sx_grpc_reader r;
     sx_otlp_grpc_answer in = {
         .status = s->grpc_status, .message = s->grpc_message, .details = s->grpc_details};
-    if (!unframe(s, &r, &in.body)) {
+    sx_grpc_reader_init(&r, ANSWER_BYTES_MAX, true);
+    if (s->is_grpc && !unframe(s, &r, &in.body)) {
         in.body = SX_STR("");
         if (in.status == SX_GRPC_OK || in.status < 0) {
             in.status = SX_GRPC_INTERNAL;
@@ -332,13 +332,9 @@ static sx_status set_headers(http_sender *s, const sx_otlp_target *target, sx_er
             SX_STR("gzip"));
     sx_str rest = target->headers, name, value;
     sx_status st;
-    while ((st = sx_otlp_pairs_next(&s->arena, &rest, &name, &value, err)) == SX_OK) {
+    while ((st = sx_otlp_headers_next(&s->arena, &rest, &name, &value, err)) == SX_OK) {
         if (s->header_count - s->own_count == HEADERS_MAX)
             return sx_fail(err, SX_EINVAL, "the OTLP headers are more than %d", HEADERS_MAX);
-        char *lower = (char *)name.data; /* our arena's; HTTP/2 has no upper case */
-        for (size_t i = 0; i < name.len; i++)
-            lower[i] = name.data[i] >= 'A' && name.data[i] <= 'Z' ? (char)(name.data[i] + 32)
-                                                                  : name.data[i];
         s->headers[s->header_count++] = (sx_header){name, value};
     }
     return st == SX_END ? SX_OK : sx_error_prefix(err, st, "the OTLP headers");

@@ -36,4 +36,9 @@ sx_status sx_otlp_endpoint_check(sx_str endpoint, sx_error *err);
 sx_status sx_otlp_pairs_next(sx_arena *arena, sx_str *rest, sx_str *key, sx_str *value,
                              sx_error *err);
 
+/* The same for header fields: names in lower case, as HTTP/2 wants them. SX_EINVAL for what HTTP does not
+ * allow in a name or value; the value is not shown. */
+sx_status sx_otlp_headers_next(sx_arena *arena, sx_str *rest, sx_str *name, sx_str *value,
+                               sx_error *err);
+
 #endif

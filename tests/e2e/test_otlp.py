@@ -8,6 +8,7 @@ import time
 import pytest
 import requests
 
+from lib.clients import run
 from lib.otlp import GrpcReceiver, Mad, Receiver
 from lib.service import free_port
 from lib.wait import SLOWER, wait_for
@@ -312,8 +313,14 @@ def read_request(connection):
         body += connection.recv(65536)
 
 
+def swallow(connection):
+    """Reads until the other side has enough."""
+    while connection.recv(65536):
+        pass
+
+
 def hang(connection):
-    time.sleep(30)
+    swallow(connection)
 
 
 def reset(connection):
@@ -345,7 +352,7 @@ def wrong_frames(connection):
 def silence_after_the_head(connection):
     read_request(connection)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
-    time.sleep(30)
+    swallow(connection)
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
@@ -380,6 +387,56 @@ def test_a_web_page_is_taken_but_told(zoo):
     with Receiver(answer) as receiver:
         _, err, _ = zoo(spans_only(receiver.url + "/v1/traces"))
     assert "no OTLP response" in err
+
+
+def certificate(folder, name, *more):
+    key, chain = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".pem")
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-keyout", key, "-out", chain, "-days", "2", "-subj", f"/CN={name}", *more)
+    return chain, key
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_tls_is_checked_on_both_sides(zoo, tmp_path, protocol):
+    server = certificate(tmp_path, "server", "-addext", "subjectAltName=IP:127.0.0.1")
+    client = certificate(tmp_path, "client")
+    make = GrpcReceiver if protocol == "grpc" else Receiver
+    with make(tls=(*server, client[0])) as receiver:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+               "OTEL_LOGS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_TIMEOUT": "3000"}
+        ours = {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": client[0],
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY": client[1]}
+        trust = {"OTEL_EXPORTER_OTLP_CERTIFICATE": server[0]}
+        for wrong in ({**env, **ours}, {**env, **trust}):  # we do not trust it, it does not trust us
+            counts, err, _ = zoo(wrong)
+            assert counts["spans"]["exported"] == 0 and "trouble" in err
+        counts, err, _ = zoo({**env, **trust, **ours})
+        assert counts["spans"]["exported"] == 2, err
+        assert len(receiver.spans()) == 2
+
+
+def test_grpc_behind_a_proxy_that_answers_http(zoo):
+    """503 without a grpc-status means UNAVAILABLE: it is tried again."""
+    import h2.config
+    import h2.connection
+    import h2.events
+
+    def unavailable(connection):
+        c = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        c.initiate_connection()
+        connection.sendall(c.data_to_send())
+        while data := connection.recv(65536):
+            for event in c.receive_data(data):
+                if isinstance(event, h2.events.StreamEnded):
+                    c.send_headers(event.stream_id, [(":status", "503"),
+                                                     ("content-type", "text/plain")])
+                    c.send_data(event.stream_id, b"no upstream", end_stream=True)
+            connection.sendall(c.data_to_send())
+    with Mad(unavailable) as mad:
+        counts, err, _ = zoo(spans_only(mad.url, OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+                                        OTEL_EXPORTER_OTLP_TIMEOUT="5000"))
+    assert counts["spans"]["dropped"] == 0 and counts["spans"]["failures"] == 1
+    assert "UNAVAILABLE" in err
 
 
 def test_bad_variables_are_told_and_ignored(zoo):

@@ -8,6 +8,7 @@ import gzip
 import http.server
 import json
 import socket
+import ssl
 import threading
 
 import grpc
@@ -93,9 +94,10 @@ class Received:
 
 
 class Receiver(Received):
-    """HTTP. `answer(path, headers)` may return (status, headers, body) in place of success."""
+    """HTTP. `answer(path, headers)` may return (status, headers, body) in place of success. `tls`:
+    files of our chain, our key, and of the certificate that clients must have."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer=None, tls=None):
         super().__init__()
         outer = self
 
@@ -136,8 +138,18 @@ class Receiver(Received):
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
 
+            def handle_error(self, *_):
+                pass  # a client that went away, or whom we do not trust
+
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
+        if tls:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls[2])
+            context.load_cert_chain(tls[0], tls[1])
+            context.verify_mode = ssl.CERT_REQUIRED
+            # Without the handshake in accept(): one that fails is its thread's fault, not ours.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
     def __enter__(self):
@@ -151,9 +163,9 @@ class Receiver(Received):
 
 
 class GrpcReceiver(Received):
-    """gRPC, by grpcio. `answer(context)` may abort the call."""
+    """gRPC, by grpcio. `answer(context)` may abort the call; `tls` as Receiver's."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer=None, tls=None):
         super().__init__()
         outer = self
 
@@ -174,7 +186,13 @@ class GrpcReceiver(Received):
                 ("/v1/metrics", metrics_service_pb2_grpc.MetricsServiceServicer,
                  metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server)):
             add(type("Servicer", (base,), {"Export": export(path)})(), self.server)
-        self.url = f"http://127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        if tls:
+            chain, key, clients = (open(path, "rb").read() for path in tls)
+            credentials = grpc.ssl_server_credentials([(key, chain)], clients, True)
+            port = self.server.add_secure_port("127.0.0.1:0", credentials)
+        else:
+            port = self.server.add_insecure_port("127.0.0.1:0")
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
 
     def __enter__(self):
         self.server.start()
