@@ -47,8 +47,11 @@ static sx_status add_log(sx_telemetry *t, const sx_telemetry_options *o, sx_str 
     }
     if (!options.clock)
         options.clock = o->clock;
+    sx_status st = sx_log_new(&options, &t->log, err);
+    if (st != SX_OK)
+        return st;
     t->own_log = true;
-    return sx_log_new(&options, &t->log, err);
+    return t->metrics ? sx_log_metrics(t->log, t->metrics, err) : SX_OK;
 }
 
 /* The program's own word on where it runs, below what the environment says. */

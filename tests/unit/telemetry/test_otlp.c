@@ -2,7 +2,11 @@
  * thread around them, without one. */
 #include "tests/unit/base/cmocka_all.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sextant/mem.h>
 #include <sextant/protobuf.h>
@@ -604,6 +608,37 @@ static void test_a_flush_of_nothing_is_done_at_once(void **state)
     sx_otlp_free(NULL, 0);
 }
 
+/* A listener whose connections nobody takes: the kernel answers the handshake, and then nothing comes. */
+static void test_a_receiver_that_hangs_does_not_hold_the_end_up(void **state)
+{
+    (void)state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    char url[64];
+    int bytes = snprintf(url, sizeof(url), "http://127.0.0.1:%d/v1/traces", ntohs(at.sin_port));
+    for (int protocol = 0; protocol < SX_OTLP_PROTOCOLS; protocol++) {
+        sx_otlp *otlp;
+        sx_otlp_options options = {.targets = {{.endpoint = sx_str_of(url, (size_t)bytes),
+                                                .protocol = (sx_otlp_protocol)protocol}}};
+        assert_int_equal(sx_otlp_new(&options, &otlp, NULL), SX_OK);
+        char *room = sx_otlp_room(otlp, SX_OTLP_SPANS, 16);
+        assert_non_null(room);
+        memset(room, 0, 16);
+        memcpy(room, "\x0a\x02xx", 4);
+        sx_otlp_commit(otlp, SX_OTLP_SPANS, 4);
+        int64_t start = sx_clock_mono_ms(sx_clock_system());
+        assert_false(sx_otlp_flush(otlp, 50));
+        assert_int_equal(sx_otlp_counts_of(otlp, SX_OTLP_SPANS).queued, 1);
+        sx_otlp_free(otlp, 50);
+        assert_true(sx_clock_mono_ms(sx_clock_system()) - start < 5000); /* the time-out is 10 s */
+    }
+    close(fd);
+}
+
 #define ON_FAKE_CLOCK(test) cmocka_unit_test_setup_teardown(test, open_plain, close_all)
 
 int main(void)
@@ -633,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_an_endpoint_that_is_no_url_is_refused_without_showing_it),
         cmocka_unit_test(test_four_threads_lose_no_count),
         cmocka_unit_test(test_a_flush_of_nothing_is_done_at_once),
+        cmocka_unit_test(test_a_receiver_that_hangs_does_not_hold_the_end_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
