@@ -49,7 +49,8 @@ struct sx_cache_tier {
     void (*set)(sx_cache_tier *tier, sx_str key, sx_str record, uint32_t ttl_ms,
                 sx_cache_tier_fn *done, void *ctx);
     void (*remove)(sx_cache_tier *tier, sx_str key, sx_cache_tier_fn *done, void *ctx);
-    /* Ends all calls under way (SX_ECANCELED) and frees it. */
+    /* Frees it; calls under way are answered (SX_ECANCELED where there is nothing better), here or
+     * soon after. */
     void (*free)(sx_cache_tier *tier);
 };
 
