@@ -91,14 +91,15 @@ bool sx_limiter_take(sx_limiter *l, sx_str key, uint32_t cost, sx_limit_answer *
 /* What a cost of 1 would be answered, without taking; `remaining` is what there is now. */
 void sx_limiter_peek(sx_limiter *l, sx_str key, sx_limit_answer *answer);
 
-/* Fields of an answer: RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy
- * (as draft-ietf-httpapi-ratelimit-headers-03 and most gateways; the policy has all rules, the
- * others are of the answer's), and Retry-After in seconds if refused. Texts lie in `room`;
- * returns how many. */
 typedef struct sx_limit_field {
     sx_str name, value;
 } sx_limit_field;
 enum { SX_LIMIT_FIELDS = 5, SX_LIMIT_BYTES = 320 };
+
+/* Fields of an answer: RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy
+ * (as draft-ietf-httpapi-ratelimit-headers-03 and most gateways; the policy has all rules, the
+ * others are of the answer's), and Retry-After in seconds if refused. Texts lie in `room`;
+ * returns how many. */
 size_t sx_limit_headers(const sx_limiter *l, const sx_limit_answer *a,
                         sx_limit_field fields[SX_LIMIT_FIELDS], char room[SX_LIMIT_BYTES]);
 

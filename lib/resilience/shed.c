@@ -24,7 +24,7 @@ struct sx_shed {
     const sx_clock *clock; /* coarse */
     sx_counter *allowed[SX_PRIORITIES], *refused[SX_PRIORITIES];
 
-    uint32_t running __attribute__((aligned(CACHE_LINE)));
+    uint32_t running __attribute__((aligned(CACHE_LINE))); /* counted if in_flight_max is set */
     uint32_t sum[SX_PRIORITIES];
 
     /* The interval so far. */
@@ -86,7 +86,7 @@ static double worst_signal(sx_shed *s, int64_t now_ns)
         {&s->queue, queue_ns == INT64_MAX ? 0 : (double)queue_ns, s->o.queue_ms * 1e6},
         {&s->loop, (double)loop_ns, s->o.loop_ms * 1e6},
         {&s->cpu, has_cpu ? load_double(&s->cpu_used) : 0, s->o.cpu},
-        {&s->in_flight, running, s->o.in_flight_max > 0 ? s->o.in_flight_max : 1e18},
+        {&s->in_flight, running, s->o.in_flight_max > 0 ? s->o.in_flight_max : 1},
     };
     double worst = 0;
     for (size_t i = 0; i < SX_COUNT_OF(signals); i++) {
@@ -149,38 +149,46 @@ static bool is_refused_part(sx_shed *s, sx_priority priority, uint32_t part)
     return part == PART_ALL || (part > 0 && add_return(&s->sum[priority], part) < part);
 }
 
+/* Counts one more as running if there is room for that priority. */
+static bool enter(sx_shed *s, sx_priority priority)
+{
+    uint32_t running = add_return(&s->running, 1);
+    if (sx_unlikely(running > s->in_flight_most[priority])) {
+        __atomic_sub_fetch(&s->running, 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    uint32_t most = load(&s->running_most);
+    while (running > most && !exchange_if(&s->running_most, &most, running))
+        ;
+    look_at_clock(s);
+    return true;
+}
+
 bool sx_shed_allow(sx_shed *s, sx_priority priority)
 {
-    uint32_t part = load(&s->part[priority]);
     bool refused = false;
-    if (sx_unlikely(part > 0)) {
+    if (sx_unlikely(load(&s->part[priority]) > 0)) {
         look_at_clock(s); /* which may end it */
         refused = is_refused_part(s, priority, load(&s->part[priority]));
     }
-    if (!refused) {
-        uint32_t running = add_return(&s->running, 1);
-        if (sx_unlikely(running > s->in_flight_most[priority])) {
-            __atomic_sub_fetch(&s->running, 1, __ATOMIC_RELAXED);
-            refused = true;
-        }
-        if (s->o.in_flight_max > 0) {
-            uint32_t most = load(&s->running_most);
-            while (running > most && !exchange_if(&s->running_most, &most, running))
-                ;
-            look_at_clock(s);
-        }
+    if (!refused && s->o.in_flight_max > 0)
+        refused = !enter(s, priority);
+    if (sx_unlikely(refused)) {
+        sx_counter_add(s->refused[priority], 1);
+        return false;
     }
-    sx_counter_add(refused ? s->refused[priority] : s->allowed[priority], 1);
-    if (!refused)
-        sx_gauge_add(s->running_gauge, 1);
-    return !refused;
+    sx_counter_add(s->allowed[priority], 1);
+    sx_gauge_add(s->running_gauge, 1); /* each thread's own: a shared count would cost more */
+    return true;
 }
 
 void sx_shed_done(sx_shed *s)
 {
+    sx_gauge_add(s->running_gauge, -1);
+    if (s->o.in_flight_max == 0)
+        return;
     uint32_t running = __atomic_sub_fetch(&s->running, 1, __ATOMIC_RELAXED);
     sx_assert(running != UINT32_MAX);
-    sx_gauge_add(s->running_gauge, -1);
 }
 
 /* ---- signals ---- */
@@ -211,13 +219,14 @@ void sx_shed_cpu(sx_shed *s, double used)
 
 void sx_shed_info_of(const sx_shed *s, sx_shed_info *out)
 {
+    double running = sx_gauge_value(s->running_gauge);
     *out = (sx_shed_info){
         .pressure = load_double(&s->pressure),
         .queue = load_double(&s->queue),
         .loop = load_double(&s->loop),
         .cpu = load_double(&s->cpu),
         .in_flight = load_double(&s->in_flight),
-        .running = load(&s->running),
+        .running = running > 0 ? (uint32_t)(running + 0.5) : 0,
     };
     for (size_t i = 0; i < SX_PRIORITIES; i++)
         out->refused[i] = (uint64_t)sx_counter_value(s->refused[i]);
@@ -276,9 +285,7 @@ static void set_limits(sx_shed *s)
         [SX_PRIORITY_SHEDDABLE] = 80, [SX_PRIORITY_NORMAL] = 100, [SX_PRIORITY_CRITICAL] = 110};
     for (size_t i = 0; i < SX_PRIORITIES; i++) {
         uint64_t most = (uint64_t)s->o.in_flight_max * PERCENT[i] / 100;
-        s->in_flight_most[i] = s->o.in_flight_max == 0 || most > INT32_MAX ? INT32_MAX
-                               : most > 0                                  ? (uint32_t)most
-                                                                           : 1;
+        s->in_flight_most[i] = most > INT32_MAX ? INT32_MAX : most > 0 ? (uint32_t)most : 1;
     }
 }
 
