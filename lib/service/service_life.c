@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <sextant/crash.h>
 #include <sextant/mem.h>
 
 /* ---- start ---- */
@@ -447,6 +448,16 @@ static void serve_until_signal(sx_service *s, int signals)
     }
 }
 
+/* A service without it serves all the same. */
+static void install_crash_handler(sx_service *s)
+{
+    sx_error err = {0};
+    sx_crash_options options = {.service = s->def->name, .version = s->def->version, .log = s->log};
+    if (sx_crash_install(&options, &err))
+        SX_LOG_WARN(sx_service_logger(s), NULL, "crashes will not be reported",
+                    sx_field_error(&err));
+}
+
 sx_status sx_service_run(sx_service *s, sx_error *err)
 {
     sigset_t before;
@@ -456,6 +467,7 @@ sx_status sx_service_run(sx_service *s, sx_error *err)
     if (signals < 0)
         return err->status;
     raise_fd_limit(s);
+    install_crash_handler(s);
     sx_status status = sx_service_start(s, err);
     if (status == SX_OK) {
         print_ready(s);
@@ -463,6 +475,7 @@ sx_status sx_service_run(sx_service *s, sx_error *err)
         serve_until_signal(s, signals);
         stop(s, signals);
     }
+    sx_crash_uninstall();
     close(signals);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;

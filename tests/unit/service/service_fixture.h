@@ -124,6 +124,11 @@ static inline void send_all(int fd, const void *data, size_t len)
     }
 }
 
+static inline void send_text(int fd, const char *text)
+{
+    send_all(fd, text, strlen(text));
+}
+
 /* All that comes until the other side closes, NUL after it; *len may be NULL. free() it. */
 static inline char *receive_all(int fd, size_t *len)
 {

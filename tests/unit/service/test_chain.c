@@ -194,7 +194,7 @@ static void test_every_callback_is_called_in_its_requests_context(void **state)
     free(text);
 
     int fd = dial(at);
-    send_all(fd, "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 53);
+    send_text(fd, "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     text = malloc(1 << 16);
     while (recv(fd, text, 1 << 16, 0) > 0) {
     }
@@ -203,7 +203,10 @@ static void test_every_callback_is_called_in_its_requests_context(void **state)
     close(fd);
 
     fd = dial(at);
-    send_all(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+    send_text(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct linger reset = {.l_onoff = 1}; /* closed by a RST: the client has really gone */
+    get_status(at, "/", "");              /* the one loop has seen the request by now */
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(fd);
     for (int i = 0; i < 1000 && !__atomic_load_n(&aborted, __ATOMIC_ACQUIRE); i++)
         get_status(at, "/", ""); /* the loop goes on, in a context of its own each time */
@@ -390,6 +393,10 @@ static int64_t count_allocations(fixture *f, const char *at, bool http2)
     return calls;
 }
 
+/* Of a thousand requests: the message that ends the count, and chunks of the log if its writer was not
+ * given the processor for a while. */
+enum { SPARE = 4 };
+
 static const char *const EVERYTHING[] = {"--loops=1",
                                          "--limits.rate=1000000/second + 100000000/hour",
                                          "--limits.in_flight_max=1000",
@@ -409,7 +416,7 @@ static void test_http2_takes_no_memory_in_the_steady_state(void **state)
 {
     fixture *f = *state;
     const char *at = start_service(f, &DEF, EVERYTHING);
-    assert_in_range(count_allocations(f, at, true), 0, 1);
+    assert_in_range(count_allocations(f, at, true), 0, SPARE);
 }
 
 static sx_status make_once(fixture *f)
