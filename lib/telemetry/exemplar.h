@@ -17,16 +17,16 @@ typedef struct sx_exemplar {
     int64_t wall_ns;
 } sx_exemplar;
 
-/* Keeps an exemplar in `slot`; without memory, or of a trace that is all zero, it is left out. Any
+/* Keeps an exemplar in that slot; without memory, or of a trace that is all zero, it is left out. Any
  * thread. */
-void sx_exemplar_put(sx_series *s, size_t slot, double value, const uint8_t trace_id[16],
+void sx_exemplar_put(sx_series *s, size_t number, double value, const uint8_t trace_id[16],
                      const uint8_t span_id[8]);
 
 /* How many slots there are: 0 before the first exemplar. */
 size_t sx_exemplar_count(const sx_series *s);
 
-/* Copies what is in `slot`; false if it is empty. Any thread. */
-bool sx_exemplar_get(const sx_series *s, size_t slot, sx_exemplar *out);
+/* Copies what is in that slot; false if it is empty. Any thread. */
+bool sx_exemplar_get(const sx_series *s, size_t number, sx_exemplar *out);
 
 enum { SX_EXEMPLAR_HEX_BYTES = 32 };
 

@@ -254,3 +254,33 @@ def test_the_answer_says_what_it_is(zoo):
     weighed = scrape(zoo, f"{PROTOBUF}values;q=0.2,{OPENMETRICS}dots;q=0.7,text/plain;q=0.69")
     assert weighed.headers["content-type"].startswith("application/openmetrics-text;")
     assert weighed.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_service_answers_in_every_format(hello, coding):
+    assert requests.get(hello.url(), timeout=10 * SLOWER).ok
+    headers = {"Accept-Encoding": coding}
+    kinds = {"text/plain": text_families, OPENMETRICS + "underscores": open_families}
+    for accept, families in kinds.items():
+        answer = requests.get(hello.url("/metrics"), headers={"Accept": accept, **headers},
+                              timeout=10 * SLOWER)
+        assert answer.headers.get("content-encoding", "identity") == coding
+        names = {sample.name for family in families(answer.text) for sample in family.samples}
+        assert {"http_requests_total", "process_open_fds", "sextant_build_info"} <= names
+    answer = requests.get(hello.url("/metrics"), timeout=10 * SLOWER,
+                          headers={"Accept": PROTOBUF + "underscores", **headers})
+    assert answer.headers["content-type"].startswith("application/vnd.google.protobuf;")
+    assert b"http_requests_total" in answer.content
+
+
+def test_prometheus_3_scrapes_a_service(hello, spawn, tmp_path):
+    binary = newer_prometheus()
+    if not binary:
+        pytest.skip("no Prometheus 3: scripts/peers.sh builds one into .cache/peers/bin")
+    jobs = [job(short, hello.address(), scrape_protocols=f"[{protocol}]").replace(
+        "metrics_path: /", "metrics_path: /metrics") for short, protocol in PROTOCOLS.items()]
+    server = Prometheus(spawn, str(tmp_path), binary, "scrape_configs:\n" + "".join(jobs))
+    wait_for(lambda: requests.get(f"http://{server.address}/-/ready", timeout=5).ok, 60)
+    server.wait_scraped(len(jobs))
+    for short in PROTOCOLS:
+        assert float(server.value(f'process_open_fds{{job="{short}"}}')) > 3
