@@ -140,15 +140,17 @@ sx_logger *sx_log_logger(sx_log *log, const char *name);
  * such logger, with the names there are. Any thread. */
 sx_status sx_log_level_set(sx_log *log, const char *name, sx_level level, sx_error *err);
 
-/* Levels by a setting: "info,net=debug,orders.*=trace". A level alone is that of all others; a name
- * stands for the logger and those below it ("net" also for net.http), with '*' at its end for all that
- * begin so; of several that fit the longest decides. Views point into `text`. Errors: SX_EINVAL (what
- * is no level, where), SX_ELIMIT. */
+/* One part of a setting of levels. */
 enum { SX_LOG_LEVEL_RULES_MAX = 64 };
 typedef struct sx_log_level_rule {
     sx_str name; /* empty: all others */
     sx_level level;
 } sx_log_level_rule;
+
+/* Levels by a setting: "info,net=debug,orders.*=trace". A level alone is that of all others; a name
+ * stands for the logger and those below it ("net" also for net.http), with '*' at its end for all that
+ * begin so; of several that fit the longest decides. Views point into `text`. Errors: SX_EINVAL (what
+ * is no level, where), SX_ELIMIT. */
 sx_status sx_log_levels_parse(sx_str text, sx_log_level_rule rules[SX_LOG_LEVEL_RULES_MAX],
                               size_t *count, sx_error *err);
 

@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sextant/mem.h>
@@ -56,12 +55,6 @@ static void die_as_usual(int number)
     struct sigaction usual = {.sa_handler = SIG_DFL};
     sigaction(number, &usual, NULL);
     syscall(SYS_tgkill, getpid(), own_tid(), number);
-}
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&t, NULL);
 }
 
 /* ---- the report ---- */
@@ -120,7 +113,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
         if (nobody == self && crash.guarded)
             siglongjmp(crash.rescue, 1);
         for (int waited = 0; nobody != self && waited < OTHERS_WAIT_MS; waited += 10)
-            pause_ms(10); /* the owner ends the process */
+            (void)poll(NULL, 0, 10); /* the owner ends the process */
         die_as_usual(number);
         return;
     }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file_sys.h"
@@ -308,7 +307,6 @@ void *sx_log_writer(void *arg)
 
 bool sx_log_crash_flush(sx_log *log, uint32_t ms)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
     int64_t until = now_ms() + ms;
     if (pthread_equal(pthread_self(), log->thread))
         return false; /* the writer itself has crashed */
@@ -319,7 +317,7 @@ bool sx_log_crash_flush(sx_log *log, uint32_t ms)
     while (!__atomic_load_n(&log->crash_done, __ATOMIC_ACQUIRE)) {
         if (now_ms() >= until)
             return false;
-        nanosleep(&pause, NULL);
+        (void)poll(NULL, 0, 1);
     }
     return true;
 }

@@ -7,11 +7,11 @@ import select
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
 from conftest import BUILD
+from lib.wait import wait_for
 
 SECONDS = 30
 
@@ -52,13 +52,6 @@ def zoo(tmp_path):
         if each.process.poll() is None:
             each.process.kill()
             each.process.communicate()
-
-
-def wait_until(holds):
-    until = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.02)
 
 
 def test_an_event_has_the_names_that_pipelines_expect(zoo):
@@ -111,7 +104,7 @@ def test_rotated_files_are_read_by_the_usual_tools(zoo, tmp_path, codec, tool, e
 
     def old():
         return [p for p in tmp_path.iterdir() if p.name != "shop.log"]
-    wait_until(lambda: old() and all(p.name.endswith(ending) for p in old()))
+    wait_for(lambda: old() and all(p.name.endswith(ending) for p in old()))
     assert log.end()[0] == "dropped 0\n"
     texts = [read_with(tool, p) for p in sorted(old())] + [(tmp_path / "shop.log").read_bytes()]
     assert all(len(t) <= 50000 and t.endswith(b"\n") for t in texts)

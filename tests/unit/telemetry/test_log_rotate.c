@@ -2,6 +2,7 @@
 #include "tests/unit/telemetry/log_fixture.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -25,7 +26,7 @@ static void wait_for_files(fixture *f, size_t count, const char *ending)
         /* A compressed file and its plain one stand side by side for a moment. */
         if (found == count && unfinished == 0 && (!*ending || f->name_count == count + 1))
             return;
-        usleep(5000); /* a poll with a deadline: the threads tell nobody when they are done */
+        poll(NULL, 0, 5); /* a poll with a deadline: the threads tell nobody when they are done */
     }
     fail_msg("%zu files ending in '%s' never came", count, ending);
 }
