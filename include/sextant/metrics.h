@@ -111,7 +111,8 @@ typedef struct sx_metric_options {
     /* 2^-128: what is this close to 0 is counted as 0. Negative: 0 alone is. */
     double native_zero_threshold;
     /* 160: with more buckets in use than this, pairs of neighbours become one (all of them, the
-     * constant is squared). Nothing is reset or lost. */
+     * constant is squared). Nothing is reset or lost. Each thread's
+     * share of a series takes at most 8 bytes * 2 signs * 4 times this, rounded up. */
     uint32_t native_buckets_max;
 } sx_metric_options;
 

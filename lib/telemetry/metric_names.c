@@ -58,7 +58,7 @@ static void escape_values(sx_buf *out, uint32_t c, bool plain)
         sx_buf_printf(out, "_%x_", (unsigned)c);
 }
 
-void sx_name_escape(sx_buf *out, sx_str name, sx_metrics_escaping escaping)
+void sx_name_escape(sx_buf *out, sx_str name, sx_name_of what, sx_metrics_escaping escaping)
 {
     static void (*const ESCAPE[SX_METRICS_ESCAPINGS])(sx_buf *, uint32_t, bool) = {
         [SX_METRICS_UNDERSCORES] = escape_underscores,
@@ -74,7 +74,7 @@ void sx_name_escape(sx_buf *out, sx_str name, sx_metrics_escaping escaping)
     uint32_t c = 0;
     bool first = true;
     for (size_t len = sx_utf8_decode(name, &c); len > 0; len = sx_utf8_decode(name, &c)) {
-        ESCAPE[escaping](out, c, is_plain(c, first, true));
+        ESCAPE[escaping](out, c, is_plain(c, first, what == SX_NAME_OF_METRIC));
         first = false;
         name = sx_str_from(name, len);
     }
@@ -169,10 +169,10 @@ static bool keep(sx_arena *arena, sx_buf *scratch, sx_str *out)
     return out->data != NULL;
 }
 
-static bool spell(sx_arena *arena, sx_buf *scratch, sx_str name, sx_metrics_escaping escaping,
-                  sx_str *out)
+static bool spell(sx_arena *arena, sx_buf *scratch, sx_str name, sx_name_of what,
+                  sx_metrics_escaping escaping, sx_str *out)
 {
-    sx_name_escape(scratch, name, escaping);
+    sx_name_escape(scratch, name, what, escaping);
     return keep(arena, scratch, out);
 }
 
@@ -207,7 +207,7 @@ static bool spell_labels(sx_arena *arena, sx_buf *scratch, const sx_metric_optio
             sx_str *to = &metric->spelled[e].labels[i];
             if (plain)
                 *to = metric->labels[i];
-            else if (!spell(arena, scratch, name, (sx_metrics_escaping)e, to))
+            else if (!spell(arena, scratch, name, SX_NAME_OF_LABEL, (sx_metrics_escaping)e, to))
                 return false;
         }
     }
@@ -247,7 +247,7 @@ bool sx_metric_spell(sx_arena *arena, sx_buf *scratch, const sx_metric_options *
     for (size_t e = 0; e < SX_METRICS_ESCAPINGS; e++)
         if (plain)
             metric->spelled[e].name = metric->name;
-        else if (!spell(arena, scratch, metric->name, (sx_metrics_escaping)e,
+        else if (!spell(arena, scratch, metric->name, SX_NAME_OF_METRIC, (sx_metrics_escaping)e,
                         &metric->spelled[e].name))
             return false;
     if (!plain) {

@@ -9,8 +9,10 @@
 bool sx_name_is_plain_metric(sx_str name);
 bool sx_name_is_plain_label(sx_str name);
 
-/* Appends `name`, which is not plain, under an escaping. */
-void sx_name_escape(sx_buf *out, sx_str name, sx_metrics_escaping escaping);
+/* Appends `name`, which is not plain, under an escaping: so that it is plain, for a metric or for a
+ * label, whose names have no colons; SX_METRICS_ALLOW_UTF8: as it is. */
+typedef enum sx_name_of { SX_NAME_OF_METRIC, SX_NAME_OF_LABEL } sx_name_of;
+void sx_name_escape(sx_buf *out, sx_str name, sx_name_of what, sx_metrics_escaping escaping);
 
 /* Appends text with backslashes before backslashes and line feeds (as n) and, where wanted, quotes;
  * what is no UTF-8 becomes U+FFFD. */

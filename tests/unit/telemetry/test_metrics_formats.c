@@ -266,6 +266,24 @@ static void test_names_are_escaped_by_the_four_schemes(void **state)
         }
 }
 
+static void test_a_colon_is_plain_in_a_metric_and_not_in_a_label(void **state)
+{
+    fixture *f = *state;
+    static const char *const LABELS[] = {"a:b"};
+    sx_metric *m = metric(f, (sx_metric_options){.kind = SX_METRIC_GAUGE,
+                                                 .name = "x:y",
+                                                 .help = "X.",
+                                                 .labels = LABELS,
+                                                 .label_count = 1});
+    sx_gauge_set(sx_metric_gauge(m, &SX_STR("1"), 1), 2);
+    assert_text(f, SX_METRICS_TEXT_004, SX_METRICS_UNDERSCORES,
+                "# HELP x:y X.\n# TYPE x:y gauge\nx:y{a_b=\"1\"} 2\n");
+    assert_text(f, SX_METRICS_TEXT_100, SX_METRICS_VALUES,
+                "# HELP x:y X.\n# TYPE x:y gauge\nx:y{U__a_3a_b=\"1\"} 2\n");
+    assert_text(f, SX_METRICS_TEXT_100, SX_METRICS_ALLOW_UTF8,
+                "# HELP x:y X.\n# TYPE x:y gauge\nx:y{\"a:b\"=\"1\"} 2\n");
+}
+
 static void test_names_that_would_be_shown_twice_are_refused(void **state)
 {
     (void)state;
@@ -742,6 +760,7 @@ int main(void)
         WITH(test_the_text_format_has_none_of_that),
         cmocka_unit_test(test_names_are_escaped_by_the_four_schemes),
         cmocka_unit_test(test_names_that_would_be_shown_twice_are_refused),
+        WITH(test_a_colon_is_plain_in_a_metric_and_not_in_a_label),
         WITH(test_infos_and_states_come_and_go),
         WITH(test_protobuf_has_families_labels_and_exemplars),
         WITH(test_protobuf_spans_and_deltas_are_the_buckets),
