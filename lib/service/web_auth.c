@@ -309,9 +309,10 @@ static void ask_basic(sx_web_auth *w, sx_request *r, sx_request_state *state, sx
             j.hash = config->users[i].hash;
         }
     }
-    digest_of(w, j.user, j.hash, j.password, j.digest);
+    /* Of a user that does not exist without the borrowed hash: it could be another's right one. */
+    digest_of(w, j.user, j.exists ? j.hash : SX_STR(""), j.password, j.digest);
     if (recall(w, j.digest, &right))
-        decide(w, r, state, j.user, right);
+        decide(w, r, state, j.user, right && j.exists);
     else
         ask_pool(w, r, state, &j);
 }
