@@ -9,9 +9,9 @@
  * closed: all pass; after failures_max failures in a row, or once the failure rate over the
  * window has reached failure_rate, it opens. open: nothing passes for open_ms; then half-open:
  * trials_max calls at a time pass, successes_min of them in a row close it, one failure opens it
- * again. A trial that nobody ends gives its place back after open_ms. Results of calls that were
- * let through before the last change of state are counted in the metrics and change nothing
- * else.
+ * again. It becomes half-open when a call asks: without calls it is shown as open. A trial that
+ * nobody ends gives its place back after open_ms. Results of calls that were let through before
+ * the last change of state are counted in the metrics and change nothing else.
  *
  * One breaker a name and process; deciding takes atomics on a cache line of its own: 20 ns.
  * While it is closed no clock is read, unless slow_ms or failure_rate need it. Time is the

@@ -44,9 +44,9 @@ sx_status limiter_rule_make(const sx_rate *rate, limiter_rule *out, sx_error *er
 static inline void limiter_cell_turn(const limiter_rule *r, limiter_cell *c, int64_t now)
 {
     int64_t age = now - c->at;
-    if (sx_likely(age < r->period_ns))
+    if (sx_likely(age < r->period_ns && c->at != 0))
         return;
-    bool is_next = age < 2 * r->period_ns;
+    bool is_next = age < 2 * r->period_ns && c->at != 0; /* 0: never used, it begins now */
     c->before = is_next ? c->current : 0;
     c->at = is_next ? c->at + r->period_ns : now;
     c->current = 0;

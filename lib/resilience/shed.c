@@ -167,6 +167,7 @@ static bool enter(sx_shed *s, sx_priority priority)
 bool sx_shed_allow(sx_shed *s, sx_priority priority)
 {
     bool refused = false;
+    sx_assert((unsigned)priority < SX_PRIORITIES);
     if (sx_unlikely(load(&s->part[priority]) > 0)) {
         look_at_clock(s); /* which may end it */
         refused = is_refused_part(s, priority, load(&s->part[priority]));

@@ -285,7 +285,8 @@ static void test_random_requests_agree_with_the_plain_models(void **state)
         plain rules[SX_RATES_MAX] = {0};
         int64_t now_ms = sx_clock_mono_ms(&f->clock.clock);
         for (size_t i = 0; i < f->o.rate_count; i++)
-            rules[i] = (plain){.r = f->o.rates[i], .tokens = 1e12, .ms = now_ms};
+            rules[i] = (plain){
+                .r = f->o.rates[i], .tokens = 1e12, .ms = now_ms, .start_ms = INT64_MIN / 2};
         for (int step = 0; step < 20000; step++) {
             int64_t ms = (int64_t)sx_random_below(&random, step % 100 == 0 ? 9000 : 150);
             uint32_t cost = 1 + (uint32_t)sx_random_below(&random, 3) / 2;
@@ -585,6 +586,88 @@ static void test_a_shared_store_decides_and_the_table_when_it_is_away(void **sta
     assert_int_equal(info.refused, 2);
 }
 
+/* A store with a thread of its own that answers whatever is asked, every fifth time with nothing. */
+typedef struct far_store {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    sx_limiter_wait *asked; /* under the lock, as the others */
+    bool stop;
+} far_store;
+
+static bool far_take(void *ctx, sx_str limiter_name, sx_str key, uint32_t cost,
+                     const sx_rate *rates, size_t count, uint32_t timeout_ms, sx_limiter_wait *w)
+{
+    far_store *s = ctx;
+    (void)limiter_name;
+    (void)key;
+    (void)cost;
+    (void)rates;
+    (void)count;
+    (void)timeout_ms;
+    pthread_mutex_lock(&s->lock);
+    bool is_free = s->asked == NULL;
+    if (is_free)
+        s->asked = w;
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return is_free;
+}
+
+static void *answer_all(void *arg)
+{
+    far_store *s = arg;
+    for (uint32_t n = 0;; n++) {
+        pthread_mutex_lock(&s->lock);
+        while (!s->asked && !s->stop)
+            pthread_cond_wait(&s->changed, &s->lock);
+        sx_limiter_wait *w = s->asked;
+        s->asked = NULL;
+        pthread_mutex_unlock(&s->lock);
+        if (!w)
+            return NULL;
+        const sx_limit_answer a = {.allowed = n % 3 != 0, .remaining = n};
+        sx_limiter_answered(w, n % 5 == 0 ? NULL : &a);
+    }
+}
+
+static void note_done(sx_limiter_wait *w, const sx_limit_answer *answer, sx_limit_source source)
+{
+    int *done = w->arg;
+    (void)answer;
+    assert_true(source == SX_LIMIT_SHARED || source == SX_LIMIT_FALLBACK);
+    __atomic_add_fetch(done, 1, __ATOMIC_RELEASE);
+}
+
+static void test_answers_may_come_from_another_thread(void **state)
+{
+    fixture *f = *state;
+    enum { QUESTIONS = 20000 };
+    far_store s = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    sx_limiter_share share = {.ctx = &s, .take = far_take};
+    f->o.share = &share;
+    make(f, "1000000/second");
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, answer_all, &s), 0);
+    sx_limiter_wait *waits = calloc(QUESTIONS, sizeof(*waits));
+    int done = 0, at_once = 0;
+    for (int i = 0; i < QUESTIONS; i++) {
+        sx_limit_answer a;
+        sx_limit_source source;
+        waits[i] = (sx_limiter_wait){.done = note_done, .arg = &done};
+        at_once += sx_limiter_take_async(f->l, SX_STR("k"), 1, &waits[i], &a, &source);
+    }
+    pthread_mutex_lock(&s.lock);
+    s.stop = true;
+    pthread_cond_signal(&s.changed);
+    pthread_mutex_unlock(&s.lock);
+    pthread_join(thread, NULL);
+    assert_int_equal(__atomic_load_n(&done, __ATOMIC_ACQUIRE) + at_once, QUESTIONS);
+    sx_limiter_info info;
+    sx_limiter_info_of(f->l, &info);
+    assert_int_equal(info.allowed + info.refused, QUESTIONS); /* each decided once */
+    free(waits);
+}
+
 static void test_without_memory_it_says_so(void **state)
 {
     fixture *f = *state;
@@ -628,6 +711,7 @@ int main(void)
         T(test_answers_become_fields),
         T(test_many_threads_get_exactly_the_burst),
         T(test_a_shared_store_decides_and_the_table_when_it_is_away),
+        T(test_answers_may_come_from_another_thread),
         T(test_without_memory_it_says_so),
     };
 #undef T
