@@ -309,6 +309,27 @@ static void set_numbers(sx_otlp_env *e, sx_otlp_options *o)
     }
 }
 
+/* Choices of the specification of which there is one here: another one is told, not silently passed by. */
+static const struct {
+    const char *name, *only;
+} FIXED[] = {
+    {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative"},
+    {"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram"},
+    {"OTEL_METRICS_EXEMPLAR_FILTER", "trace_based"},
+    {"OTEL_CONFIG_FILE", ""},
+    {"OTEL_EXPERIMENTAL_CONFIG_FILE", ""},
+};
+
+static void warn_of_fixed(sx_otlp_env *e)
+{
+    for (size_t i = 0; i < SX_COUNT_OF(FIXED); i++) {
+        sx_str value = sx_otlp_env_get(e, FIXED[i].name);
+        if (value.len > 0 && !sx_str_ieq(value, sx_str_z(FIXED[i].only)))
+            sx_otlp_env_warn(e, FIXED[i].name, "not supported%s%s; ignored",
+                             FIXED[i].only[0] ? ": only " : "", FIXED[i].only);
+    }
+}
+
 /* service.name of OTEL_RESOURCE_ATTRIBUTES, unless OTEL_SERVICE_NAME names it; both beat what the program
  * was built with. A list with a fault is left out as a whole, as the specification asks. */
 static void set_resource(sx_otlp_env *e, sx_otlp_options *o)
@@ -346,6 +367,7 @@ sx_status sx_otlp_environment(const char *const *environment, sx_arena *arena,
         set_target(&e, &SIGNALS[i], &options->targets[i]);
     set_numbers(&e, options);
     set_resource(&e, options);
+    warn_of_fixed(&e);
     sx_otlp_env_bool(&e, "OTEL_SDK_DISABLED", &disabled);
     for (int i = 0; disabled && i < SX_OTLP_SIGNALS; i++)
         options->targets[i].endpoint = SX_STR("");

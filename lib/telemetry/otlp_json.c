@@ -9,7 +9,7 @@
 
 #include "telemetry/otlp_base64.h"
 
-static sx_pb_wire wire_of(sx_otlp_kind kind)
+sx_pb_wire sx_otlp_wire(sx_otlp_kind kind)
 {
     static const uint8_t WIRE[] = {
         [SX_OTLP_STRING] = SX_PB_BYTES,     [SX_OTLP_HEX] = SX_PB_BYTES,
@@ -118,8 +118,9 @@ static void write_message(const sx_otlp_schema *schema, sx_pb_reader *r, sx_json
 /* The value that the reader is at, or each of a packed list. */
 static void write_value(const sx_otlp_field *f, sx_pb_reader *r, sx_json_writer *w)
 {
-    bool packed = f->repeated && sx_pb_wire_of(r) == SX_PB_BYTES && wire_of(f->kind) != SX_PB_BYTES;
-    if (!packed && sx_pb_wire_of(r) != wire_of((sx_otlp_kind)f->kind)) {
+    bool packed = f->repeated && sx_pb_wire_of(r) == SX_PB_BYTES &&
+                  sx_otlp_wire((sx_otlp_kind)f->kind) != SX_PB_BYTES;
+    if (!packed && sx_pb_wire_of(r) != sx_otlp_wire((sx_otlp_kind)f->kind)) {
         sx_pb_set_fault(r, SX_PB_BAD_TAG);
         sx_json_null(w);
     } else if (f->kind == SX_OTLP_MESSAGE) {

@@ -3,7 +3,7 @@
  * The table (otlp_schema.c) says for each message what its fields are called in JSON and how their
  * values look there. With it anything that was encoded for protobuf is told as OTLP/JSON, without
  * objects in between: the exporter for http/json, and receivers and query interfaces that answer in
- * OTLP/JSON.
+ * OTLP/JSON; and what comes as OTLP/JSON is made protobuf, so that a receiver has one reader.
  *
  * Source: opentelemetry-proto 1.x, "JSON Protobuf Encoding": lowerCamelCase names, trace and span ids
  * in hex, enums as numbers, 64-bit integers as decimal strings, other bytes in base64. */
@@ -58,5 +58,16 @@ extern const sx_otlp_schema sx_otlp_span, sx_otlp_log_record, sx_otlp_metric, sx
  * than SX_PB_DEPTH_MAX), SX_ENOMEM or what the writer's buffer says. The output is then to be thrown away. */
 sx_status sx_otlp_json_write(const sx_otlp_schema *schema, sx_str bytes, sx_json_writer *w,
                              sx_error *err);
+
+/* Reads the next value of `r`, an object, and appends it to `out` as protobuf. Members that the table
+ * does not know are passed over, as the specification asks; null counts as not there. The reader's
+ * depth_max bounds the nesting. A member given twice is written twice: protobuf takes the last.
+ * Errors, with line and column: what sx_json_status says, SX_EFORMAT for a value of the wrong type or
+ * an id that is not in hex, SX_ELIMIT for a number out of range; and those of `out`, which then holds
+ * a part. */
+sx_status sx_otlp_json_read(const sx_otlp_schema *schema, sx_json *r, sx_buf *out, sx_error *err);
+
+/* How values of that kind stand in protobuf. */
+sx_pb_wire sx_otlp_wire(sx_otlp_kind kind);
 
 #endif

@@ -211,6 +211,16 @@ static void test_the_services_name_has_an_order(void **state)
     assert_true(warned(f, "OTEL_RESOURCE_ATTRIBUTES"));
 }
 
+static void test_what_cannot_be_chosen_is_told(void **state)
+{
+    fixture *f = *state;
+    READ(f, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=Cumulative");
+    assert_int_equal(f->warnings.len, 0);
+    READ(f, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta", "OTEL_CONFIG_FILE=x.yaml");
+    assert_true(warned(f, "TEMPORALITY_PREFERENCE: not supported: only cumulative"));
+    assert_true(warned(f, "OTEL_CONFIG_FILE: not supported;"));
+}
+
 static void test_the_tracer_has_samplers_and_propagators(void **state)
 {
     fixture *f = *state;
@@ -325,6 +335,7 @@ int main(void)
         TEST(test_without_an_endpoint_otlp_only_warns),
         TEST(test_disabled_means_nothing_at_all),
         TEST(test_the_services_name_has_an_order),
+        TEST(test_what_cannot_be_chosen_is_told),
         TEST(test_the_tracer_has_samplers_and_propagators),
         TEST(test_what_cannot_be_read_is_told_and_left_out),
         cmocka_unit_test(test_telemetry_survives_every_failed_allocation),

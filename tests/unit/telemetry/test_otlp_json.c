@@ -45,6 +45,32 @@ static sx_status transcode(const sx_otlp_schema *schema, sx_str bytes, sx_buf *o
     return sx_otlp_json_write(schema, bytes, &w, err);
 }
 
+static sx_status read_json(const sx_otlp_schema *schema, sx_str json, sx_buf *bytes, sx_error *err)
+{
+    sx_arena arena;
+    sx_json r;
+    sx_buf_clear(bytes);
+    sx_arena_init(&arena, 0, 0);
+    sx_json_init(&r, json, &(sx_json_options){.arena = &arena});
+    sx_status st = sx_otlp_json_read(schema, &r, bytes, err);
+    sx_arena_done(&arena);
+    return st;
+}
+
+/* JSON made protobuf and JSON again is the same JSON. */
+static void reads_back(const sx_otlp_schema *schema, sx_str json)
+{
+    sx_buf bytes, again;
+    sx_error err = {0};
+    sx_buf_init(&bytes, 0);
+    sx_buf_init(&again, 0);
+    assert_int_equal(read_json(schema, json, &bytes, &err), SX_OK);
+    assert_int_equal(transcode(schema, sx_buf_view(&bytes), &again, &err), SX_OK);
+    assert_true(sx_str_eq(sx_buf_view(&again), json));
+    sx_buf_done(&bytes);
+    sx_buf_done(&again);
+}
+
 static void becomes(const sx_otlp_schema *schema, const sx_buf *bytes, const char *json)
 {
     sx_buf out;
@@ -54,6 +80,7 @@ static void becomes(const sx_otlp_schema *schema, const sx_buf *bytes, const cha
     sx_buf_byte(&out, '\0');
     assert_string_equal(out.data, json);
     sx_buf_done(&out);
+    reads_back(schema, sx_str_z(json));
 }
 
 static void test_a_span(void **state)
@@ -204,6 +231,67 @@ static void test_depth_is_bounded(void **state)
     sx_buf_done(&out);
 }
 
+static void test_json_as_others_write_it_is_read(void **state)
+{
+    static const char *const ROWS[][2] = {
+        {"{\"traceId\":\"ABcd\",\"unknown\":{\"deep\":[1]},\"name\":null,\"kind\":\"3\"}",
+         "{\"traceId\":\"abcd\",\"kind\":3}"},
+        {"{\"startTimeUnixNano\":12,\"endTimeUnixNano\":\"18446744073709551615\",\"events\":[]}",
+         "{\"startTimeUnixNano\":\"12\",\"endTimeUnixNano\":\"18446744073709551615\"}"},
+        {" {\n\"name\" : \"a\", \"name\" : \"b\" } ", "{\"name\":\"b\"}"},
+        {"{\"attributes\":[{\"key\":\"d\",\"value\":{\"doubleValue\":\"Infinity\"}}]}",
+         "{\"attributes\":[{\"key\":\"d\",\"value\":{\"doubleValue\":\"Infinity\"}}]}"},
+        {"{\"attributes\":[{\"key\":\"i\",\"value\":{\"intValue\":-7}}]}",
+         "{\"attributes\":[{\"key\":\"i\",\"value\":{\"intValue\":\"-7\"}}]}"},
+    };
+    sx_buf bytes, out;
+    sx_error err = {0};
+    (void)state;
+    sx_buf_init(&bytes, 0);
+    sx_buf_init(&out, 0);
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
+        assert_int_equal(read_json(&sx_otlp_span, sx_str_z(ROWS[i][0]), &bytes, &err), SX_OK);
+        assert_int_equal(transcode(&sx_otlp_span, sx_buf_view(&bytes), &out, &err), SX_OK);
+        sx_buf_byte(&out, '\0');
+        assert_string_equal(out.data, ROWS[i][1]);
+    }
+    sx_buf_done(&bytes);
+    sx_buf_done(&out);
+}
+
+static void test_json_that_is_wrong_is_refused(void **state)
+{
+    static const char *const ROWS[] = {
+        "[]",
+        "1",
+        "{\"name\":1}",
+        "{\"name\":",
+        "{\"traceId\":\"abc\"}",
+        "{\"traceId\":\"xy\"}",
+        "{\"kind\":4294967296}",
+        "{\"kind\":-1}",
+        "{\"kind\":1.5}",
+        "{\"startTimeUnixNano\":\"-1\"}",
+        "{\"startTimeUnixNano\":\"1e3\"}",
+        "{\"events\":{}}",
+        "{\"events\":[1]}",
+        "{\"status\":[]}",
+        "{\"attributes\":[{\"value\":{\"bytesValue\":\"!\"}}]}",
+        "{\"attributes\":[{\"value\":{\"doubleValue\":\"much\"}}]}",
+        "{\"attributes\":[{\"value\":{\"boolValue\":\"true\"}}]}",
+    };
+    sx_buf bytes;
+    (void)state;
+    sx_buf_init(&bytes, 0);
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
+        sx_error err = {0};
+        sx_status st = read_json(&sx_otlp_span, sx_str_z(ROWS[i]), &bytes, &err);
+        assert_true(st == SX_EFORMAT || st == SX_ELIMIT); /* the latter: an integer out of range */
+        assert_true(err.message[0] != '\0');
+    }
+    sx_buf_done(&bytes);
+}
+
 static void test_without_memory_it_says_so(void **state)
 {
     sx_buf b, out;
@@ -233,6 +321,8 @@ int main(void)
         cmocka_unit_test(test_cut_at_any_byte_it_is_refused_or_shorter),
         cmocka_unit_test(test_a_wrong_wire_type_is_refused),
         cmocka_unit_test(test_depth_is_bounded),
+        cmocka_unit_test(test_json_as_others_write_it_is_read),
+        cmocka_unit_test(test_json_that_is_wrong_is_refused),
         cmocka_unit_test(test_without_memory_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
