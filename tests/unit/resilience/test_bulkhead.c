@@ -279,6 +279,71 @@ static void test_a_turn_is_told_on_its_loop(void **state)
     sx_loop_free(loop);
 }
 
+/* A loop in a thread of its own that takes turn after turn, while another thread comes and goes. */
+typedef struct turner {
+    fixture *f;
+    sx_bulkhead_turn turn;
+    int entered, late, left;
+    bool over; /* atomic */
+} turner;
+
+static void next_turn(sx_loop *loop, void *arg);
+
+static void end_turn(sx_bulkhead_turn *t, sx_status status)
+{
+    turner *one = t->arg;
+    if (status == SX_OK) {
+        one->entered++;
+        sx_bulkhead_leave(one->f->b);
+    } else {
+        one->late++;
+    }
+    assert_int_equal(sx_loop_post(t->loop, next_turn, one, NULL), SX_OK);
+}
+
+static void next_turn(sx_loop *loop, void *arg)
+{
+    turner *one = arg;
+    if (one->left-- == 0) {
+        __atomic_store_n(&one->over, true, __ATOMIC_RELEASE);
+        sx_loop_stop(loop);
+        return;
+    }
+    one->turn = (sx_bulkhead_turn){.done = end_turn, .arg = one};
+    sx_status status = sx_bulkhead_enter_on(one->f->b, loop, 1000, &one->turn);
+    if (status != SX_AGAIN)
+        end_turn(&one->turn, status);
+}
+
+static void *run_loop(void *arg)
+{
+    sx_loop_run(arg);
+    return NULL;
+}
+
+static void test_turns_are_woken_from_other_threads(void **state)
+{
+    fixture *f = *state;
+    sx_loop *loop;
+    pthread_t thread;
+    turner one = {.f = f, .left = 5000};
+    f->o.calls_max = 1;
+    f->o.clock = NULL;
+    make(f);
+    assert_int_equal(sx_loop_new(NULL, 0, &loop, NULL), SX_OK);
+    assert_int_equal(sx_loop_post(loop, next_turn, &one, NULL), SX_OK);
+    assert_int_equal(pthread_create(&thread, NULL, run_loop, loop), 0);
+    while (!__atomic_load_n(&one.over, __ATOMIC_ACQUIRE))
+        if (sx_bulkhead_enter(f->b, NULL) == SX_OK)
+            sx_bulkhead_leave(f->b);
+    pthread_join(thread, NULL);
+    assert_int_equal(one.entered + one.late, 5000);
+    sx_bulkhead_info info;
+    sx_bulkhead_info_of(f->b, &info);
+    assert_true(info.running == 0 && info.waiting == 0);
+    sx_loop_free(loop);
+}
+
 /* ---- the learned number ---- */
 
 /* A server that works on `workers` calls at once, each for `work_us`, and queues the rest; clients that
@@ -495,6 +560,7 @@ int main(void)
         T(test_new_limits_let_more_in),
         T(test_many_threads_never_pass_the_limit),
         T(test_a_turn_is_told_on_its_loop),
+        T(test_turns_are_woken_from_other_threads),
         T(test_an_overloaded_server_stays_quick_and_busy),
         T(test_a_limit_that_is_not_used_does_not_grow),
         T(test_dropped_calls_cut_the_limit),
