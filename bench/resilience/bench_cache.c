@@ -53,31 +53,33 @@ typedef struct hot_keys {
     sx_str key[HOT];
 } hot_keys;
 
-static void costs(const char *name, sx_cache *cache, const hot_keys *hot)
+typedef void step_fn(sx_cache *cache, const hot_keys *hot, unsigned first, unsigned count);
+
+static void hits(sx_cache *cache, const hot_keys *hot, unsigned first, unsigned count)
 {
-    for (unsigned i = 0; i < HOT; i++)
-        sx_assert(sx_cache_put(cache, hot->key[i], 0, sx_str_of(VALUE, VALUE_BYTES), NULL, NULL) ==
-                  SX_OK);
-    uint64_t hits = 0;
-    int64_t start = now_ns();
-    for (unsigned i = 0; i < ROUNDS; i++)
-        hits += look(cache, hot->key[i * 2654435761u % HOT]);
-    printf("cache_hit%s %.1f ns\n", name, (double)(now_ns() - start) / ROUNDS);
-    sx_assert(hits == ROUNDS);
+    for (unsigned i = first; i < first + count; i++)
+        sx_assert(look(cache, hot->key[i * 2654435761u % HOT]));
+}
 
-    start = now_ns();
-    for (unsigned i = 0; i < ROUNDS; i++)
+static void misses(sx_cache *cache, const hot_keys *hot, unsigned first, unsigned count)
+{
+    (void)hot;
+    for (unsigned i = first; i < first + count; i++)
         look(cache, sx_str_of(&i, sizeof(i)));
-    printf("cache_miss%s %.1f ns\n", name, (double)(now_ns() - start) / ROUNDS);
+}
 
-    start = now_ns();
-    for (unsigned i = 0; i < ROUNDS / 4; i++)
+static void puts_new(sx_cache *cache, const hot_keys *hot, unsigned first, unsigned count)
+{
+    (void)hot;
+    for (unsigned i = first; i < first + count; i++)
         sx_assert(sx_cache_put(cache, sx_str_of(&i, sizeof(i)), 0, sx_str_of(VALUE, VALUE_BYTES),
                                NULL, NULL) == SX_OK);
-    printf("cache_put%s %.1f ns\n", name, (double)(now_ns() - start) / (ROUNDS / 4));
+}
 
-    start = now_ns();
-    for (unsigned i = 0; i < ROUNDS / 4; i++) {
+static void loads(sx_cache *cache, const hot_keys *hot, unsigned first, unsigned count)
+{
+    (void)hot;
+    for (unsigned i = first; i < first + count; i++) {
         uint64_t key = (uint64_t)i << 32;
         sx_cache_view v;
         sx_assert(sx_cache_get(cache, sx_str_of(&key, sizeof(key)), 0, &(sx_cache_ask){0}, &v) ==
@@ -85,7 +87,32 @@ static void costs(const char *name, sx_cache *cache, const hot_keys *hot)
         sx_assert(sx_cache_fill(cache, v.token, sx_str_of(VALUE, VALUE_BYTES), NULL, NULL) ==
                   SX_OK);
     }
-    printf("cache_load_and_fill%s %.1f ns\n", name, (double)(now_ns() - start) / (ROUNDS / 4));
+}
+
+/* The best of many slices: the others were shared with other programs. */
+static void measure(const char *name, const char *suffix, step_fn *step, sx_cache *cache,
+                    const hot_keys *hot)
+{
+    enum { SLICES = 40, SLICE = ROUNDS / SLICES };
+    int64_t best = INT64_MAX;
+    for (unsigned i = 0; i < SLICES; i++) {
+        int64_t start = now_ns();
+        step(cache, hot, i * SLICE, SLICE);
+        int64_t took = now_ns() - start;
+        best = took < best ? took : best;
+    }
+    printf("cache_%s%s %.1f ns\n", name, suffix, (double)best / SLICE);
+}
+
+static void costs(const char *suffix, sx_cache *cache, const hot_keys *hot)
+{
+    for (unsigned i = 0; i < HOT; i++)
+        sx_assert(sx_cache_put(cache, hot->key[i], 0, sx_str_of(VALUE, VALUE_BYTES), NULL, NULL) ==
+                  SX_OK);
+    measure("hit", suffix, hits, cache, hot);
+    measure("miss", suffix, misses, cache, hot);
+    measure("put", suffix, puts_new, cache, hot);
+    measure("load_and_fill", suffix, loads, cache, hot);
 }
 
 typedef struct reader {

@@ -52,7 +52,8 @@ typedef struct cache_entry {
     uint64_t epoch;
     _Atomic uint32_t holders; /* the index and each view; who takes the last one away frees it */
     uint32_t key_len, value_len;
-    uint16_t tag; /* its place among the tags; 0: none */
+    uint32_t moved; /* the shard's count of moves when it last became the first of its list */
+    uint16_t tag;   /* its place among the tags; 0: none */
     uint8_t class_index;
     uint8_t segment; /* cache_segment */
     uint8_t status;  /* sx_status: SX_OK for a value, else negative */
@@ -101,7 +102,8 @@ typedef struct cache_shard {
     size_t window_bytes_max, protected_bytes_max;
     size_t value_room; /* an entry may take so much */
     size_t entries;
-    size_t hand; /* the sweep's next bucket */
+    uint32_t moves; /* to the front of some list, ever */
+    size_t hand;    /* the sweep's next bucket */
     cache_sketch sketch;
     sx_random random;
     cache_load *loads[CACHE_LOAD_BUCKETS];

@@ -16,6 +16,7 @@ enum {
     WINDOW_PERCENT = 1,
     PROTECTED_PERCENT = 80,
     VALUE_PART = 8, /* an entry may take an eighth of its shard */
+    FRONT_PART = 8,
 };
 
 size_t cache_entry_bytes(size_t key_len, size_t value_len)
@@ -118,6 +119,7 @@ static void put_first(cache_shard *s, cache_entry *e, cache_segment segment)
     sx_list_push_front(&s->segments[segment], &e->link);
     s->segment_bytes[segment] += cache_entry_size(e);
     e->segment = (uint8_t)segment;
+    e->moved = s->moves++;
 }
 
 static cache_entry *oldest(const cache_shard *s, cache_segment segment)
@@ -138,12 +140,13 @@ static void demote(cache_shard *s)
 
 void cache_shard_touch(cache_shard *s, cache_entry *e)
 {
-    sx_list *head = &s->segments[e->segment];
     if (e->segment != CACHE_PROBATION) {
-        if (head->next != &e->link) {
-            sx_list_remove(&e->link);
-            sx_list_push_front(head, &e->link);
-        }
+        /* So few moved since that it is still well in front: leave the neighbours' cache lines alone. */
+        if (s->moves - e->moved < s->entries / FRONT_PART)
+            return;
+        sx_list_remove(&e->link);
+        sx_list_push_front(&s->segments[e->segment], &e->link);
+        e->moved = s->moves++;
         return;
     }
     take_off(s, e);
