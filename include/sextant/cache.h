@@ -166,7 +166,7 @@ typedef struct sx_cache_ask {
      * said no, in the thread that says so. Should it end the duty at once and `loop` be NULL, then
      * `answer` runs before sx_cache_get returns. */
     sx_cache_load_fn *load;
-    void *load_ctx; /* alive until `load` is called, or the asker answered */
+    void *load_ctx; /* alive until `load` is called, the asker answered, or the cache freed */
 } sx_cache_ask;
 
 /* HOT, 150 ns for a hit. Asks for `key`; `class_index` (of options.classes) is what a load of it will be

@@ -263,7 +263,7 @@ sx_status sx_cache_put(sx_cache *cache, sx_str key, unsigned class_index, sx_str
                                                         .value = value,
                                                         .is_put = true,
                                                         .tiers = SX_CACHE_TIERS_MAX,
-                                                        .class_index = class_index,
+                                                        .class_of = &cache->classes[class_index],
                                                         .ttl_ms = e->fresh_age,
                                                         .tag = how ? how->tag : 0});
     cache_shard_insert(cache, s, e);

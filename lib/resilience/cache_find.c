@@ -148,7 +148,7 @@ static cache_tier_result judge(const find *f, size_t index, sx_status status, sx
                            .value = r.value,
                            .is_absent = r.is_absent,
                            .tiers = index,
-                           .class_index = f->class_index,
+                           .class_of = k,
                            .age_ms = age,
                            .ttl_ms = (uint32_t)ttl,
                            .tag = r.tag};

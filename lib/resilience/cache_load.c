@@ -310,7 +310,7 @@ static void keep(sx_cache *c, cache_shard *s, const cache_load *load, cache_entr
                                       .value = cache_entry_value(e),
                                       .is_absent = e->status == SX_ENOTFOUND,
                                       .tiers = end->lower ? end->lower->tiers : SX_CACHE_TIERS_MAX,
-                                      .class_index = e->class_index,
+                                      .class_of = &c->classes[e->class_index],
                                       .age_ms = end->lower ? end->lower->age_ms : 0,
                                       .ttl_ms = e->fresh_age,
                                       .tag = end->how ? end->how->tag : 0});

@@ -24,11 +24,11 @@ void cache_tiers_find(sx_cache_tiers *t, sx_cache_token token, sx_str key, unsig
 typedef struct cache_stored {
     sx_str key, value;
     bool is_absent;
-    bool is_put;  /* replaces whatever a tier has; a load's only adds */
-    size_t tiers; /* goes to the first so many */
-    unsigned class_index;
-    int64_t age_ms;  /* since it was loaded */
-    uint32_t ttl_ms; /* from then on */
+    bool is_put;                    /* replaces whatever a tier has; a load's only adds */
+    size_t tiers;                   /* goes to the first so many */
+    const sx_cache_class *class_of; /* the cache's: it outlives the call */
+    int64_t age_ms;                 /* since it was loaded */
+    uint32_t ttl_ms;                /* from then on */
     uint64_t tag;
 } cache_stored;
 void cache_tiers_store(sx_cache_tiers *t, const cache_stored *what);

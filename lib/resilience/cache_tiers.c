@@ -368,7 +368,7 @@ void cache_tiers_flush(sx_cache_tiers *t)
 
 void cache_tiers_store(sx_cache_tiers *t, const cache_stored *what)
 {
-    const sx_cache_class *k = cache_class_of(t->cache, what->class_index);
+    const sx_cache_class *k = what->class_of;
     int64_t now_ms = sx_clock_ms(t->clock), stored_ms = now_ms - what->age_ms;
     if (stored_ms < 0 || what->age_ms >= what->ttl_ms || what->value.len > UINT32_MAX)
         return;

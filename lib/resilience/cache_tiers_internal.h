@@ -60,7 +60,7 @@ struct sx_cache_tiers {
     size_t write_bytes_max;
     const sx_clock *clock;
     /* Records stored at or before these were removed here. */
-    int64_t class_walls[64], tag_walls[CACHE_SLOTS], all_wall;
+    int64_t class_walls[SX_CACHE_CLASSES_MAX], tag_walls[CACHE_SLOTS], all_wall;
     struct {
         sx_str prefix; /* heap */
         int64_t wall_ms;

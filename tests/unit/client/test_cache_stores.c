@@ -653,6 +653,43 @@ static void test_threads_over_both(void **state)
     shared_close(&s);
 }
 
+static void on_any_answer(void *ctx, sx_cache_result result, sx_cache_view *view)
+{
+    _Atomic int *told = ctx;
+    (void)result;
+    sx_cache_release(view);
+    (*told)++;
+}
+
+/* The disk's thread answers while the cache goes: nobody is forgotten, nothing is used after it. */
+static void test_a_cache_goes_while_tiers_answer(void **state)
+{
+    (void)state;
+    disk d;
+    disk_make(&d, 0);
+    sx_fake_clock_jump(&d.clock, sx_clock_ms(sx_clock_system()));
+    for (unsigned round = 0; round < 60; round++) {
+        chain c;
+        _Atomic int told = 0;
+        int asked = 0;
+        chain_open(&c, d.tier, d.tier);
+        for (unsigned i = 0; i < 20; i++) {
+            sx_cache_view v;
+            asked += sx_cache_get(c.cache, sx_str_of(&i, sizeof(i)), 0,
+                                  &(sx_cache_ask){.answer = on_any_answer,
+                                                  .ctx = &told,
+                                                  .load = i % 2 ? load_number : NULL},
+                                  &v) == SX_CACHE_WAIT;
+            sx_cache_release(&v);
+        }
+        if (round % 3)
+            WAIT_FOR(told >= (int)round / 3);
+        chain_close(&c);
+        assert_int_equal(told, asked);
+    }
+    disk_remove(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -667,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_redis_that_hangs_or_goes_is_an_error_in_time),
         cmocka_unit_test(test_memory_then_redis_then_disk),
         cmocka_unit_test(test_threads_over_both),
+        cmocka_unit_test(test_a_cache_goes_while_tiers_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
