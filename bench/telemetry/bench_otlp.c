@@ -83,7 +83,7 @@ static void coded(const taker *t)
         json_ns += now_ns() - start;
         start = now_ns();
         sx_buf_clear(&packed);
-        sx_assert(sx_compress(SX_CODEC_GZIP, sx_buf_view(&t->last), SX_LEVEL_DEFAULT, &packed,
+        sx_assert(sx_compress(SX_CODEC_GZIP, sx_buf_view(&t->last), SX_OTLP_GZIP_LEVEL, &packed,
                               NULL) == SX_OK);
         gzip_ns += now_ns() - start;
     }

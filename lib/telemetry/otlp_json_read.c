@@ -37,7 +37,8 @@ static void read_hex(const sx_otlp_field *f, sx_json *r, sx_buf *out)
     for (size_t i = 0; fine && i < text.len; i += 2) {
         int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
         fine = high >= 0 && low >= 0;
-        sx_buf_byte(out, (char)(high << 4 | low));
+        if (fine)
+            sx_buf_byte(out, (char)(high << 4 | low));
     }
     sx_pb_end(out, mark);
     if (!fine)

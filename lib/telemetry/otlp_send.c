@@ -378,7 +378,8 @@ static sx_status set_up(http_sender *s, const sx_otlp_target *target, sx_otlp_si
     if (st == SX_OK)
         st = set_client(s, target, tls, err);
     if (st == SX_OK && target->gzip) {
-        s->gzip = sx_encoder_new(SX_CODEC_GZIP, NULL, err);
+        s->gzip =
+            sx_encoder_new(SX_CODEC_GZIP, &(sx_encoder_options){.level = SX_OTLP_GZIP_LEVEL}, err);
         st = s->gzip ? SX_OK : sx_fail_memory(err, "an OTLP exporter's gzip");
     }
     return st;
