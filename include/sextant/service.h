@@ -216,7 +216,7 @@ sx_log *sx_service_log(const sx_service *s);
 sx_logger *sx_service_logger(const sx_service *s);
 /* What instrumented parts (clients, caches) report to. */
 const sx_kit *sx_service_kit(const sx_service *s);
-/* The settings in force. */
+/* The settings as they were last read: after a reload, keys that need a restart are not in force yet. */
 const sx_config *sx_service_config(const sx_service *s);
 /* The clock it was given. */
 const sx_clock *sx_service_clock(const sx_service *s);

@@ -18,5 +18,6 @@
 #include <sextant/service.h>
 #include <sextant/str.h>
 #include <sextant/tls.h>
+#include <sextant/web_config.h>
 
 #endif

@@ -166,7 +166,7 @@ void sx_chain_handler(sx_request *r, void *ctx)
     state->encoder = NULL;
     state->fields_own = 0;
     state->user = sx_str_of(NULL, 0);
-    state->has_ids = state->waits = false;
+    state->has_ids = false;
     sx_gauge_add(e->service->in_flight, 1);
     sx_headers_scan(r, &state->seen);
     give_id(r, state);

@@ -254,6 +254,7 @@ static sx_status read_settings(sx_service *s, sx_buf *problems, sx_error *err)
     sx_buf_init(&own, 0);
     status = sx_config_load(&options, &s->config, problems ? problems : &own);
     sx_buf_done(&own);
+    s->newest = s->config;
     return status ? sx_fail(err, status, "the settings of %s are not right", s->def->name) : SX_OK;
 }
 
@@ -486,7 +487,7 @@ const sx_kit *sx_service_kit(const sx_service *s)
 
 const sx_config *sx_service_config(const sx_service *s)
 {
-    return s->config;
+    return __atomic_load_n(&s->newest, __ATOMIC_ACQUIRE);
 }
 
 const sx_clock *sx_service_clock(const sx_service *s)

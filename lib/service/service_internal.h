@@ -137,7 +137,8 @@ typedef struct sx_applied {
 struct sx_service {
     const sx_service_def *def;
     const sx_clock *clock;
-    sx_config *config;
+    sx_config *config;       /* as it was started */
+    const sx_config *newest; /* atomic: of the last reload that was taken, or the same */
     sx_service_settings settings;
     sx_service_options options; /* for reloads; what it points to is the caller's */
     sx_key *keys;               /* the base rows with this definition's defaults */
@@ -193,7 +194,6 @@ typedef struct sx_request_state {
     size_t fields_own;   /* bytes of reply fields that the chain itself has added */
     sx_str user;         /* who asks, once known */
     bool has_ids;        /* `ids` is written */
-    bool waits;          /* for the pool that checks passwords */
     sx_context_ids ids;
     char id[SX_UUID_BYTES];
 } sx_request_state;

@@ -176,6 +176,7 @@ void sx_service_reload(sx_service *s)
         apply(s, new);
         new->next = s->reloaded;
         s->reloaded = new;
+        __atomic_store_n(&s->newest, new->config, __ATOMIC_RELEASE);
         SX_LOG_INFO(sx_service_logger(s), NULL, "settings reloaded");
     }
     reload_certificates(s);

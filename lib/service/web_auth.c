@@ -229,7 +229,6 @@ static void password_checked(sx_loop *loop, void *arg)
     job *j = (job *)arg;
     sx_request *r = j->r;
     sx_request_state *state = sx_request_state_of(r);
-    state->waits = false;
     remember(j->auth, j->digest, j->right);
     if (sx_exchange_of(r)->state == SX_EXCHANGE_HEAD) { /* else the client has gone meanwhile */
         const sx_context *outer = sx_context_enter(&state->context);
@@ -239,16 +238,14 @@ static void password_checked(sx_loop *loop, void *arg)
     sx_request_release(r);
 }
 
-static void ask_pool(sx_web_auth *w, sx_request *r, sx_request_state *state, const job *from)
+static void ask_pool(sx_web_auth *w, sx_request *r, const job *from)
 {
     job *j = (job *)sx_arena_alloc(&r->arena, sizeof(*j));
     if (j) {
         *j = *from;
-        state->waits = true;
         sx_request_hold(r);
         if (sx_pool_submit(w->pool, r->loop, check_password, password_checked, j, NULL) == SX_OK)
             return;
-        state->waits = false;
         sx_request_release(r);
     }
     sx_counter_add(w->outcomes[BUSY], 1);
@@ -314,7 +311,7 @@ static void ask_basic(sx_web_auth *w, sx_request *r, sx_request_state *state, sx
     if (recall(w, j.digest, &right))
         decide(w, r, state, j.user, right && j.exists);
     else
-        ask_pool(w, r, state, &j);
+        ask_pool(w, r, &j);
 }
 
 /* ---- tokens ---- */
