@@ -39,8 +39,7 @@ static void give_id(sx_request *r, sx_request_state *state)
         sx_uuid7(&state->at->on->uuids, state->id);
         r->id = sx_str_of(state->id, SX_UUID_BYTES - 1);
     }
-    /* Refused only without memory: then the reply will fail too. */
-    (void)sx_reply_header(r, SX_STR("x-request-id"), r->id);
+    sx_reply_own_field(r, SX_STR("x-request-id"), r->id);
 }
 
 /* ---- routing ---- */

@@ -5,6 +5,8 @@
 
 #include <sextant/mem.h>
 
+#include "service/service_internal.h"
+
 enum { BY_RATE, BY_LOAD, LINE = 64, RETRY_AFTER_S = 1 };
 
 /* What loops read in one go: a reload publishes another one. All are kept until the guard is freed. */
@@ -209,7 +211,7 @@ static void add_fields(sx_request *r, const sx_limiter *l, const sx_limit_answer
     char room[SX_LIMIT_BYTES];
     size_t count = sx_limit_headers(l, answer, fields, room);
     for (size_t i = 0; i < count; i++)
-        (void)sx_reply_header(r, fields[i].name, fields[i].value); /* without memory: without it */
+        sx_reply_own_field(r, fields[i].name, fields[i].value);
 }
 
 /* Whether the limiter lets it pass; else it is answered. */

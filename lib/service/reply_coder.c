@@ -72,6 +72,22 @@ void sx_reply_coder_release(sx_request *r)
 
 /* ---- header fields ---- */
 
+void sx_reply_own_field(sx_request *r, sx_str name, sx_str value)
+{
+    sx_buf *fields = &sx_exchange_of(r)->reply_fields;
+    size_t len = name.len + value.len + 4;
+    char *to = sx_buf_reserve(fields, len);
+    if (sx_unlikely(!to)) {
+        fields->failed = false; /* what is there stays good */
+        return;
+    }
+    memcpy(to, name.data, name.len);
+    memcpy(to + name.len, ": ", 2);
+    memcpy(to + name.len + 2, value.data, value.len);
+    memcpy(to + name.len + 2 + value.len, "\r\n", 2);
+    fields->len += len;
+}
+
 /* The value of a field that the reply has so far; data NULL if it has none. */
 static sx_str reply_field(const sx_exchange *x, sx_str name)
 {
