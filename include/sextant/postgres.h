@@ -149,6 +149,7 @@ typedef struct sx_pg_counts {
     uint64_t connects, connect_failures, disconnects, prepared, reused; /* since it was made */
     uint64_t idle, busy, connecting, waiting;                           /* now */
 } sx_pg_counts;
+/* Its numbers so far. */
 sx_pg_counts sx_pg_counts_of(const sx_pg *pg);
 
 /* The loop it belongs to. */

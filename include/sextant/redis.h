@@ -137,6 +137,7 @@ typedef struct sx_redis_counts {
     uint64_t waiting, unanswered;                     /* now */
     uint64_t held_bytes;                              /* of both */
 } sx_redis_counts;
+/* Its numbers so far. */
 sx_redis_counts sx_redis_counts_of(const sx_redis *redis);
 
 /* The loop it belongs to. */

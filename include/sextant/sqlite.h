@@ -178,6 +178,7 @@ typedef struct sx_sqlite_counts {
     uint64_t prepared, reused; /* statements, since it was opened */
     uint64_t running, waiting; /* now */
 } sx_sqlite_counts;
+/* Its numbers so far. Any thread. */
 sx_sqlite_counts sx_sqlite_counts_of(sx_sqlite *db);
 
 SX_END_DECLS

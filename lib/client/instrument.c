@@ -1,10 +1,11 @@
 /* instrument.c - span, metrics, breaker, health and context around a call (instrument.h). */
-#include "client/instrument.h"
+#include <sextant/client.h>
 
 #include <stdio.h>
 
 #include <sextant/mem.h>
 
+#include "client/instrument.h"
 #include "telemetry/semconv.h"
 
 static const char *const OUTCOMES[CLIENT_OUTCOMES] = {

@@ -1,8 +1,9 @@
 /* postgres.c - a pool's life and its public calls (pg_internal.h, postgres.h). */
-#include "client/pg_internal.h"
+#include <sextant/postgres.h>
 
 #include <sextant/mem.h>
 
+#include "client/pg_internal.h"
 #include "telemetry/semconv.h"
 
 static const client_kind KIND = {

@@ -1,11 +1,13 @@
 /* redis.c - the client's public calls, and a command's life (redis_internal.h, redis.h). */
-#include "client/redis_internal.h"
+#include <sextant/redis.h>
 
 #include <stdio.h>
 
 #include <openssl/evp.h>
+
 #include <sextant/mem.h>
 
+#include "client/redis_internal.h"
 #include "telemetry/semconv.h"
 
 enum { RENEW_MS_MIN = 1000, WORDS_MAX = 1 << 20 };

@@ -1,11 +1,12 @@
 /* sqlite.c - opening, closing, the line for connections, queries in the calling thread
  * (sqlite_internal.h). */
-#include "client/sqlite_internal.h"
+#include <sextant/sqlite.h>
 
 #include <time.h>
 
 #include <sextant/mem.h>
 
+#include "client/sqlite_internal.h"
 #include "telemetry/semconv.h"
 
 static const client_kind KIND = {
@@ -58,14 +59,9 @@ sqlite_side_index sqlite_side_of(const sx_sqlite *db, const sx_sqlite_query *que
 
 sqlite_conn *sqlite_take(sqlite_side *side, uint32_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until); /* what a condition waits by cannot be a test's clock */
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    /* What a condition waits by (CLOCK_MONOTONIC) cannot be a test's clock. */
+    int64_t until_ns = sx_clock_mono_ns(sx_clock_system()) + (int64_t)ms * 1000000;
+    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
     pthread_mutex_lock(&side->lock);
     side->waiting++;
     int rc = 0;

@@ -290,9 +290,9 @@ def test_postgres_transactions_hold_or_vanish(zoo, postgres):
 
 def test_postgres_query_that_takes_too_long_is_stopped(zoo, postgres):
     z = zoo(pg=postgres.conninfo)
-    status, text = z.ask("/pg", "SELECT pg_sleep(60)", ms=200)
+    status, text = z.ask("/pg", "SELECT pg_sleep_for('60 s')", ms=200)
     assert status == "timed out" and "200 ms" in text
-    asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(60)%' " \
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep_for%' " \
             "AND pid <> pg_backend_pid()"
     wait_for(lambda: z.ok("/pg", asked) == "0", what="the end of the query on the server")
 
