@@ -206,6 +206,12 @@ static void score_all(const geo_index *ix, geo_searcher *s, const geo_query *q, 
     geo_pairs_end(&s->pairs, s->query);
 }
 
+static void enter(const geo_query *q, geo_phase phase)
+{
+    if (q->observer)
+        q->observer->phase(q->observer->ctx, phase);
+}
+
 sx_status geo_search(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out,
                      sx_error *err)
 {
@@ -214,17 +220,22 @@ sx_status geo_search(const geo_index *ix, geo_searcher *s, const geo_query *q, g
     if (status != SX_OK || ix->doc_count == 0)
         return status;
     s->corrupt = false;
+    enter(q, GEO_PHASE_NORMALISE);
     s->query = geo_fold(q->text, s->folded, sizeof(s->folded));
     /* One set of rules a query: the first source's. */
     geo_source source;
     unsigned language = geo_index_source(ix, 0, &source) ? source.language : GEO_LANGUAGE_NONE;
     s->token_count = geo_tokens(geo_rules_of(language), s->query, s->tokens, GEO_SEARCH_TOKENS_MAX);
+    enter(q, GEO_PHASE_CANDIDATES);
     geo_search_plan(ix, s, q);
     geo_search_all_words(ix, s);
+    enter(q, GEO_PHASE_SCORE);
     if (s->candidate_count)
         score_all(ix, s, q, out);
     if (out->count == 0) {
+        enter(q, GEO_PHASE_CANDIDATES);
         geo_search_rare_words(ix, s);
+        enter(q, GEO_PHASE_SCORE);
         score_all(ix, s, q, out);
     }
     return s->corrupt ? sx_fail(err, SX_ECORRUPT,

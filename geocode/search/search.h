@@ -38,6 +38,13 @@ typedef struct geo_filter {
     sx_str key, value;
 } geo_filter;
 
+/* Told where a search is, for spans: `phase` as each begins (candidates and score may come again). */
+typedef enum geo_phase { GEO_PHASE_NORMALISE, GEO_PHASE_CANDIDATES, GEO_PHASE_SCORE } geo_phase;
+typedef struct geo_observer {
+    void (*phase)(void *ctx, geo_phase phase);
+    void *ctx;
+} geo_observer;
+
 typedef struct geo_query {
     sx_str text;        /* any bytes */
     uint32_t limit;     /* 1 to GEO_RESULTS_MAX; 0: 5 */
@@ -47,6 +54,7 @@ typedef struct geo_query {
     double lat, lon;
     const geo_filter *filters;
     size_t filter_count;
+    const geo_observer *observer; /* NULL: nobody is told, which is free */
 } geo_query;
 
 typedef struct geo_result {
