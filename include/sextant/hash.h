@@ -23,10 +23,11 @@ static inline uint64_t sx_hash(sx_str s, uint64_t seed)
  * by 64 bits whose halves are folded, so that every bit of both arguments reaches every bit. */
 static inline uint64_t sx_hash_u64(uint64_t value, uint64_t seed)
 {
-    unsigned __int128 wide =
-        (unsigned __int128)(value ^ seed ^ 0x9e3779b97f4a7c15u) * (seed | 0xa0761d6478bd642fu);
+    __extension__ typedef unsigned __int128 wide_number; /* GNU C's; ISO's has none so wide */
+    wide_number wide =
+        (wide_number)(value ^ seed ^ 0x9e3779b97f4a7c15u) * (seed | 0xa0761d6478bd642fu);
     uint64_t folded = (uint64_t)wide ^ (uint64_t)(wide >> 64);
-    wide = (unsigned __int128)(folded ^ 0xe7037ed1a0b428dbu) * 0x8ebc6af09c88c6e3u;
+    wide = (wide_number)(folded ^ 0xe7037ed1a0b428dbu) * 0x8ebc6af09c88c6e3u;
     return (uint64_t)wide ^ (uint64_t)(wide >> 64);
 }
 

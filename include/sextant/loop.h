@@ -30,6 +30,13 @@ void sx_loop_run(sx_loop *loop);
  * for programs with a main loop of their own. Returns whether anything is still open. */
 bool sx_loop_turn(sx_loop *loop);
 
+/* For a program that waits in poll(2), epoll or its toolkit's own loop: the descriptor that becomes
+ * readable when a turn has something to do, and for how many milliseconds at most to wait before the
+ * next turn whatever it says (-1: as long as you like; 0: not at all). Ask for the time anew after
+ * each turn and after each call that started something on the loop. The loop's thread. */
+int sx_loop_fd(const sx_loop *loop);
+int sx_loop_wait_ms(sx_loop *loop);
+
 /* Makes sx_loop_run() return after the present turn. Any thread. */
 void sx_loop_stop(sx_loop *loop);
 

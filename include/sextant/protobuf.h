@@ -72,8 +72,10 @@ static inline void sx_pb_init(sx_pb_reader *r, sx_str bytes)
 {
     static const uint8_t nothing[1] = {0};
     const uint8_t *data = bytes.len ? (const uint8_t *)bytes.data : nothing;
-    *r = (sx_pb_reader){
-        .at = data, .end = data + bytes.len, .depth_left = SX_PB_DEPTH_MAX, .begin = data};
+    memset(r, 0, sizeof(*r));
+    r->at = r->begin = data;
+    r->end = data + bytes.len;
+    r->depth_left = SX_PB_DEPTH_MAX;
 }
 
 /* SX_OK; or SX_EFORMAT (SX_ELIMIT for depth) with `what` and the byte named. */

@@ -41,11 +41,12 @@ static inline uint64_t sx_random_u64(sx_random *r)
  * Generation in an Interval", 2019. */
 static inline uint64_t sx_random_below(sx_random *r, uint64_t bound)
 {
-    unsigned __int128 wide = (unsigned __int128)sx_random_u64(r) * bound;
+    __extension__ typedef unsigned __int128 wide_number; /* GNU C's; ISO's has none so wide */
+    wide_number wide = (wide_number)sx_random_u64(r) * bound;
     if (sx_unlikely((uint64_t)wide < bound)) {
         uint64_t least = (0 - bound) % bound;
         while ((uint64_t)wide < least)
-            wide = (unsigned __int128)sx_random_u64(r) * bound;
+            wide = (wide_number)sx_random_u64(r) * bound;
     }
     return (uint64_t)(wide >> 64);
 }

@@ -6,6 +6,7 @@
  * that restarting an idle timeout costs no heap operation. */
 #include "net/loop_internal.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #include <sextant/mem.h>
@@ -257,6 +258,24 @@ bool sx_loop_turn(sx_loop *loop)
         uv_loop_alive(&loop->uv) || loop->timers.count > 0 || !sx_list_empty(&loop->pending);
     uv_ref((uv_handle_t *)&loop->wake);
     return is_alive;
+}
+
+int sx_loop_fd(const sx_loop *loop)
+{
+    return uv_backend_fd(&loop->uv);
+}
+
+/* libuv's own timeout is 0 while a socket waits to be added to its descriptor, which only a turn does;
+ * a timer that was started since the last turn is not on libuv's alarm yet. */
+int sx_loop_wait_ms(sx_loop *loop)
+{
+    if (loop->hooks_due || !sx_list_empty(&loop->pending))
+        return 0;
+    int64_t wait_ms = uv_backend_timeout(&loop->uv);
+    int64_t timer_ms = sx_timers_next_ms(&loop->timers);
+    if (timer_ms >= 0 && (wait_ms < 0 || timer_ms < wait_ms))
+        wait_ms = timer_ms;
+    return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
 }
 
 void sx_loop_stop(sx_loop *loop)

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,46 @@ static void test_timers_wake_a_running_loop(void **state)
     sx_loop_run(loop);
     assert_int_equal(fired, 1);
     sx_loop_free(loop);
+}
+
+/* A main loop that is not ours: it waits in poll(2) for our descriptor, as long as it is told. */
+static void wait_and_turn(sx_loop *loop)
+{
+    struct pollfd from = {.fd = sx_loop_fd(loop), .events = POLLIN};
+    poll(&from, 1, sx_loop_wait_ms(loop));
+    sx_loop_turn(loop);
+}
+
+static void *post_from_afar(void *arg)
+{
+    poster *p = arg;
+    sx_loop_post(p->loop, count, &p->ran, NULL);
+    return NULL;
+}
+
+static void test_a_foreign_main_loop_waits_for_posts_and_timers(void **state)
+{
+    (void)state;
+    poster p = {0};
+    int fired = 0;
+    pthread_t thread;
+    sx_timer timer = {.fn = on_timer, .arg = &fired};
+    assert_int_equal(sx_loop_new(NULL, 0, &p.loop, NULL), SX_OK);
+    sx_loop_turn(p.loop);
+    assert_int_equal(sx_loop_wait_ms(p.loop), -1);
+
+    pthread_create(&thread, NULL, post_from_afar, &p);
+    while (!p.ran)
+        wait_and_turn(p.loop);
+    pthread_join(thread, NULL);
+
+    sx_timer_start(sx_loop_timers(p.loop), &timer, 3600000);
+    assert_in_range(sx_loop_wait_ms(p.loop), 1, 3600000);
+    sx_timer_start(sx_loop_timers(p.loop), &timer, 15);
+    assert_in_range(sx_loop_wait_ms(p.loop), 0, 15);
+    while (!fired)
+        wait_and_turn(p.loop);
+    sx_loop_free(p.loop);
 }
 
 /* ---- pool ---- */
@@ -337,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_what_was_posted_runs_at_the_latest_at_the_end),
         cmocka_unit_test(test_timers_follow_the_fake_clock),
         cmocka_unit_test(test_timers_wake_a_running_loop),
+        cmocka_unit_test(test_a_foreign_main_loop_waits_for_posts_and_timers),
         cmocka_unit_test(test_pool_reports_back_and_is_bounded),
         cmocka_unit_test(test_failed_allocations_leave_nothing_behind),
         cmocka_unit_test(test_cores_follow_the_tightest_quota),
