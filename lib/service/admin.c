@@ -154,6 +154,11 @@ static void answer_limits(sx_request *r, void *ctx)
         key_u64(&w, "in_flight", in_flight);
         key_u64(&w, "in_flight_max", most);
     }
+    if (sx_guard_shed(s->guard)) {
+        sx_shed_info info;
+        sx_shed_info_of(sx_guard_shed(s->guard), &info);
+        key_double(&w, "pressure", info.pressure);
+    }
     sx_json_end_object(&w);
     sx_reply_json(r, 200, &w, text);
 }

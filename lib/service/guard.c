@@ -36,6 +36,7 @@ struct sx_guard_routes {
 };
 
 struct sx_guard {
+    sx_shed *shed; /* made by the first apply, or never */
     const sx_clock *clock;
     sx_metrics *metrics;
     rules *now;             /* atomic: the newest, older ones behind it */
@@ -88,7 +89,13 @@ void sx_guard_free(sx_guard *g)
         next = r->next;
         sx_free(r->memory);
     }
+    sx_shed_free(g->shed);
     sx_free(g);
+}
+
+sx_shed *sx_guard_shed(const sx_guard *g)
+{
+    return g->shed;
 }
 
 /* ---- settings ---- */
@@ -155,6 +162,10 @@ sx_status sx_guard_apply(sx_guard *g, const sx_guard_settings *set, sx_error *er
     if (!fresh)
         return sx_fail_memory(err, "the limits");
     sx_status status = apply_rate(g, set, &fresh->limiter, err);
+    if (status == SX_OK && set->shed && !g->now) { /* the first: no loop runs yet */
+        sx_shed_options options = {.clock = g->clock, .metrics = g->metrics};
+        status = sx_shed_new(&options, &g->shed, err);
+    }
     if (status) {
         sx_free(fresh);
         return status;
@@ -264,8 +275,15 @@ bool sx_guard_enter(sx_guard *g, sx_guard_routes *routes, sx_request *r, const s
     *pass = (sx_guard_pass){0};
     if (route && route->flags & SX_ROUTE_UNLIMITED)
         return true;
+    sx_priority priority = route ? route->priority : SX_PRIORITY_NORMAL;
+    if (g->shed) {
+        if (!sx_shed_allow(g->shed, priority)) {
+            refuse_load(g, r);
+            return false;
+        }
+        pass->shed = true;
+    }
     if (now && now->in_flight_max) {
-        sx_priority priority = route ? route->priority : SX_PRIORITY_NORMAL;
         if (!count_in(&g->in_flight, most_for(now->in_flight_max, priority))) {
             refuse_load(g, r);
             return false;
@@ -289,6 +307,8 @@ bool sx_guard_enter(sx_guard *g, sx_guard_routes *routes, sx_request *r, const s
 
 void sx_guard_leave(sx_guard *g, const sx_guard_pass *pass)
 {
+    if (pass->shed)
+        sx_shed_done(g->shed);
     if (pass->counted)
         __atomic_sub_fetch(&g->in_flight, 1, __ATOMIC_RELAXED);
     if (pass->route)

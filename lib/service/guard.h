@@ -3,7 +3,8 @@
  * The general limiter (limits.rate) counts each client by its address, or by a header; a route may
  * have a limiter and a number at a time of its own (sx_route). Above limits.in_flight_max requests in
  * the whole process those of priority sheddable are refused first (from three quarters of it on), then
- * normal ones, and critical ones last (a quarter above it). Refused is answered at once: 429 or 503,
+ * normal ones, and critical ones last (a quarter above it). With limits.shed the same is done by how
+ * late the loops are and how busy the processors (shed.h). Refused is answered at once: 429 or 503,
  * with Retry-After. One of each a process, atomics only; any loop. */
 #ifndef SEXTANT_SERVICE_GUARD_H
 #define SEXTANT_SERVICE_GUARD_H
@@ -11,11 +12,13 @@
 #include <sextant/config.h>
 #include <sextant/limiter.h>
 #include <sextant/service.h>
+#include <sextant/shed.h>
 
 typedef struct sx_guard_settings {
     sx_str rate, key; /* key: "address", or a header's name */
     uint32_t keys_max, in_flight_max;
     bool headers; /* RateLimit-… on answers that were let through, too */
+    bool shed;    /* by load, too; what it was at the first apply */
 } sx_guard_settings;
 
 typedef struct sx_guard sx_guard;
@@ -25,7 +28,7 @@ typedef struct sx_guard_route sx_guard_route;
 /* What a request that was let in gives back at its end. Zero: nothing. */
 typedef struct sx_guard_pass {
     sx_guard_route *route;
-    bool counted;
+    bool counted, shed;
 } sx_guard_pass;
 
 /* Errors: SX_ENOMEM, SX_EINVAL. */
@@ -47,6 +50,9 @@ sx_status sx_guard_routes_new(sx_guard *g, const sx_route *routes, size_t count,
 bool sx_guard_enter(sx_guard *g, sx_guard_routes *routes, sx_request *r, const sx_route *route,
                     size_t index, sx_guard_pass *pass);
 void sx_guard_leave(sx_guard *g, const sx_guard_pass *pass);
+
+/* What sheds by load; NULL if that is off. For its signals and the admin pages. */
+sx_shed *sx_guard_shed(const sx_guard *g);
 
 /* For the admin pages: all limiters; the one of a name (NULL: there is none). */
 void sx_guard_limiters(sx_guard *g, void (*fn)(void *ctx, sx_limiter *l), void *ctx);

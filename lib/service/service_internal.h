@@ -118,11 +118,13 @@ struct sx_loop_state {
     bool context_made;
     sx_server_state *servers; /* one for each opened endpoint */
     size_t server_count;
-    size_t draining;          /* servers that have not drained yet */
-    sx_encoder_pool encoders; /* of compressed replies */
-    sx_latency latency;       /* of the last minutes: written here, read by /health/detailed */
-    int64_t alive_mono_ms;    /* atomic: when this loop last turned, as the watchdog asks */
-    sx_timer alive;           /* makes it turn while nothing happens */
+    size_t draining;             /* servers that have not drained yet */
+    sx_encoder_pool encoders;    /* of compressed replies */
+    sx_latency latency;          /* of the last minutes: written here, read by /health/detailed */
+    int64_t alive_mono_ms;       /* atomic: when this loop last turned, as the watchdog asks */
+    sx_timer alive;              /* makes it turn while nothing happens */
+    int64_t alive_due_ms;        /* when that timer should run: how late it is tells the load */
+    int64_t cpu_ns, cpu_mono_ns; /* of the first loop: the process's time as last read, and when */
 };
 
 enum { SX_ENDPOINTS_MAX = 24 };
@@ -167,6 +169,7 @@ struct sx_service {
     size_t endpoint_count;
     sx_loop_state *loops;
     size_t loop_count;
+    unsigned cores; /* that it may use */
     bool started;
     int draining;     /* atomic: not ready any more */
     int loops_left;   /* atomic: loops that have not drained */

@@ -94,12 +94,47 @@ static bool is_opened(const sx_endpoint_state *e)
     return e->address[0] || e->inherited_fd >= 0;
 }
 
-/* The watchdog asks whether a loop has turned of late: an idle one has to turn, too. */
+/* The part of its processors that the process used since the last call: one loop tells for all. */
+static void tell_cpu(sx_loop_state *on, sx_shed *shed)
+{
+    struct rusage used;
+    int64_t now_ns = sx_clock_mono_ns(on->service->clock);
+    if (getrusage(RUSAGE_SELF, &used))
+        return;
+    int64_t cpu_ns = ((int64_t)used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000000 +
+                     ((int64_t)used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
+    int64_t passed_ns = now_ns - on->cpu_mono_ns;
+    if (on->cpu_mono_ns && passed_ns > 0)
+        sx_shed_cpu(shed, (double)(cpu_ns - on->cpu_ns) / ((double)passed_ns * on->service->cores));
+    on->cpu_ns = cpu_ns;
+    on->cpu_mono_ns = now_ns;
+}
+
+/* How often a loop shows that it lives; 0: nobody asks. */
+static int64_t alive_period_ms(const sx_service *s)
+{
+    enum { SHED_PERIOD_MS = 100 };
+    int64_t watched_ms = s->systemd.watchdog_ms ? s->systemd.watchdog_ms / 4 + 1 : 0;
+    if (!sx_guard_shed(s->guard))
+        return watched_ms;
+    return watched_ms && watched_ms < SHED_PERIOD_MS ? watched_ms : SHED_PERIOD_MS;
+}
+
+/* The watchdog asks whether a loop has turned of late: an idle one has to turn, too. Shedding asks how
+ * late it is. */
 static void on_alive(sx_timer *timer, void *arg)
 {
     sx_loop_state *on = (sx_loop_state *)arg;
-    __atomic_store_n(&on->alive_mono_ms, sx_loop_now_ms(on->loop), __ATOMIC_RELAXED);
-    sx_timer_start(sx_loop_timers(on->loop), timer, on->service->systemd.watchdog_ms / 4 + 1);
+    sx_shed *shed = sx_guard_shed(on->service->guard);
+    int64_t now_ms = sx_loop_now_ms(on->loop), period_ms = alive_period_ms(on->service);
+    __atomic_store_n(&on->alive_mono_ms, now_ms, __ATOMIC_RELAXED);
+    if (shed && on->alive_due_ms)
+        sx_shed_loop_delay(shed,
+                           now_ms > on->alive_due_ms ? (now_ms - on->alive_due_ms) * 1000000 : 0);
+    if (shed && sx_loop_index(on->loop) == 0)
+        tell_cpu(on, shed);
+    on->alive_due_ms = now_ms + period_ms;
+    sx_timer_start(sx_loop_timers(on->loop), timer, period_ms);
 }
 
 static sx_status open_loop(sx_service *s, unsigned index, sx_error *err)
@@ -127,7 +162,7 @@ static sx_status open_loop(sx_service *s, unsigned index, sx_error *err)
     if (status == SX_OK && s->def->loop_setup)
         status = s->def->loop_setup(s, on->loop, s->def->ctx, &on->context, err);
     on->context_made = status == SX_OK;
-    if (status == SX_OK && s->systemd.watchdog_ms)
+    if (status == SX_OK && alive_period_ms(s) > 0)
         sx_timer_start(sx_loop_timers(on->loop), &on->alive, 0);
     return status;
 }
@@ -225,7 +260,8 @@ sx_status sx_service_start(sx_service *s, sx_error *err)
         return sx_fail(err, SX_EINVAL,
                        "nothing to serve: no listener has an address; set `listen`, such as "
                        "--listen=127.0.0.1:8080");
-    unsigned count = s->settings.loops ? s->settings.loops : sx_cores();
+    s->cores = sx_cores();
+    unsigned count = s->settings.loops ? s->settings.loops : s->cores;
     s->loops = (sx_loop_state *)sx_calloc(count, sizeof(*s->loops));
     if (!s->loops)
         return sx_fail_memory(err, "the loops");

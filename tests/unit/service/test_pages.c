@@ -390,6 +390,23 @@ static void test_requests_at_a_time_are_limited(void **state)
     close(fd);
 }
 
+static void test_a_service_that_sheds_serves_while_it_can(void **state)
+{
+    fixture *f = *state;
+    const char *at = start_service(
+        f, &DEF, (const char *const[]){"--limits.shed=true", "--admin.listen=127.0.0.1:0", NULL});
+    assert_int_equal(get_status(at, "/small", ""), 200);
+    sx_shed *shed = sx_guard_shed(f->service->guard);
+    assert_non_null(shed);
+    char *text = get(sx_service_address(f->service, "admin"), "/admin/limits", "");
+    assert_has(text, "\"pressure\":");
+    free(text);
+    sx_service_stop(f->service);
+    sx_shed_info info;
+    sx_shed_info_of(shed, &info);
+    assert_int_equal(info.running, 0); /* all was given back */
+}
+
 static void test_load_is_shed_by_priority(void **state)
 {
     (void)state;
@@ -639,6 +656,7 @@ int main(void)
         T(test_a_route_may_have_a_rate_of_its_own),
         T(test_requests_at_a_time_are_limited),
         T(test_load_is_shed_by_priority),
+        T(test_a_service_that_sheds_serves_while_it_can),
         T(test_detailed_health_tells_all),
         T(test_breakers_are_shown_and_changed),
         T(test_limits_are_shown_and_forgotten),
