@@ -140,8 +140,8 @@ static token next_token(sx_str *rest)
     } else if (c == '$' && (n = dollar_len(s))) {
         t.kind = TOKEN_LITERAL;
     } else if (c == '"' || c == '`') {
-        t.kind = TOKEN_QUOTED;
         n = quoted_len(s, c, false);
+        t.kind = n > 1 && s.data[n - 1] == c ? TOKEN_QUOTED : TOKEN_LITERAL; /* unclosed: no name */
     } else if (is_digit(c) || (c == '.' && is_digit(second))) {
         t.kind = TOKEN_LITERAL;
         n = number_len(s);
