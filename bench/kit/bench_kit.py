@@ -6,7 +6,7 @@ handed to another thread or to a collector of garbage is counted and other progr
 turns, several rounds, and the least figure of each counts. A ratio is the peer's time by ours. Prints `name value unit` a line for ours, then one table.
 
     ours                build/bench/kit/kit_ours, build/bench/service/bench_chain
-    prometheus-cpp      Debian's (libprometheus-cpp-dev)
+    prometheus-cpp      Debian's (prometheus-cpp-dev)
     client_golang, OpenTelemetry Go, gobreaker, x/time/rate: bench/kit/go, by `make peers`' Go if the
                         system's is too old for its go.mod; its modules come through the Go module proxy
     opentelemetry-cpp   if OPENTELEMETRY_CPP (or .cache/peers/opentelemetry-cpp) is where it was installed:
