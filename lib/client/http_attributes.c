@@ -165,8 +165,9 @@ void http_span_end(sx_span *span, const sx_call_end_info *info, bool is_grpc, in
             set_response(span, info);
         if (info->resends)
             SX_SPAN_SET(span, sx_field_u64(SX_ATTR_HTTP_REQUEST_RESEND_COUNT, info->resends));
-        bool is_error = info->status != SX_OK ||
-                        (is_grpc ? grpc_status != SX_GRPC_OK : info->response->status >= 400);
+        bool is_error =
+            info->status != SX_OK ||
+            (is_grpc ? grpc_status != SX_GRPC_OK : info->response && info->response->status >= 400);
         if (is_error)
             http_span_fail(span, code, info->err);
     }

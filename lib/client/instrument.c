@@ -62,6 +62,7 @@ sx_status client_scope_init(client_scope *s, const sx_kit *kit, const client_kin
     const sx_client_options *o = options ? options : &DEFAULTS;
     sx_str name = sx_str_z(o->name ? o->name : kind->name);
     sx_status st = SX_OK;
+    sx_assert(name.data);
     memset(s, 0, sizeof(*s));
     if (kit)
         s->kit = *kit;

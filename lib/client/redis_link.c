@@ -211,9 +211,10 @@ static void take_replies(sx_redis *r, const sx_stream *s)
             redis_link_lost(r, st, &err);
         } else if (r->state == REDIS_READY) {
             redis_answered(r, reply);
-        } else if (greeted(r, (step)r->greeting[r->greeting_at++], reply) &&
-                   r->greeting_at == r->greeting_count) {
-            ready(r);
+        } else {
+            step which = (step)r->greeting[r->greeting_at++];
+            if (greeted(r, which, reply) && r->greeting_at == r->greeting_count)
+                ready(r);
         }
     }
 }
