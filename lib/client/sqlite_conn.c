@@ -29,7 +29,8 @@ void sqlite_conn_limit(sqlite_conn *c, uint32_t ms, const bool *stop)
 
 static bool is_over(sqlite_conn *c)
 {
-    if (c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED))
+    if (c->stop && (__atomic_load_n(c->stop, __ATOMIC_RELAXED) ||
+                    __atomic_load_n(&c->db->closing, __ATOMIC_RELAXED)))
         c->is_stopped = true;
     else if (c->deadline_ns && sx_clock_mono_ns(c->clock) >= c->deadline_ns)
         c->is_late = true;

@@ -179,7 +179,9 @@ static void test_what_takes_too_long_is_stopped(void **state)
     for (int i = 0; i < 4; i++) /* more than there are readers: they run on, and are stopped */
         assert_int_equal(sx_sqlite_start(f.db, f.loop, &query, on_done, &f, NULL, &err), SX_OK);
     assert_int_equal(run(&f, "INSERT INTO t (b) VALUES (1)", &r, &err), SX_OK);
+    int64_t begun_ms = sx_clock_mono_ms(sx_clock_system());
     close_fixture(&f);
+    assert_true(sx_clock_mono_ms(sx_clock_system()) - begun_ms < 3000); /* it waits for none */
     assert_int_equal(f.told, 6);
     assert_int_equal(f.result, SX_ECANCELED);
 }
