@@ -46,12 +46,13 @@ static void answer_streamed(sx_request *r, void *ctx)
 }
 
 /* Sends more than the queue takes, and goes on when told. */
-static bool drained_in_context; /* of the one test that asks; written before its reply ends */
+static bool drained_in_context; /* atomic; of the one test that asks */
 
 static void on_drained(sx_request *r, void *ctx)
 {
     (void)ctx;
-    drained_in_context = sx_context_current() == sx_request_context(r);
+    __atomic_store_n(&drained_in_context, sx_context_current() == sx_request_context(r),
+                     __ATOMIC_RELEASE);
     sx_reply_end(r);
 }
 
@@ -69,7 +70,7 @@ static void answer_large(sx_request *r, void *ctx)
     sx_reply_end(r);
 }
 
-static bool aborted_in_context; /* as above */
+static bool aborted_in_context; /* published by `aborted` */
 static int aborted;             /* atomic */
 
 static void on_aborted(sx_request *r, void *ctx)
@@ -198,7 +199,7 @@ static void test_every_callback_is_called_in_its_requests_context(void **state)
     text = malloc(1 << 16);
     while (recv(fd, text, 1 << 16, 0) > 0) {
     }
-    assert_true(drained_in_context);
+    assert_true(__atomic_load_n(&drained_in_context, __ATOMIC_ACQUIRE));
     free(text);
     close(fd);
 
