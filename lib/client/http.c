@@ -30,9 +30,13 @@ typedef struct origin {
     sx_str host;
 } origin;
 
-typedef struct series {
+typedef struct handles {
     sx_counter *total;
     sx_histogram *seconds;
+} handles;
+
+typedef struct series {
+    handles at;
     char key[];
 } series;
 
@@ -133,7 +137,7 @@ static void free_origin(origin *at)
 
 /* ---- series ---- */
 
-static void resolve(observer *o, const state *s, sx_str code, series *out)
+static void resolve(observer *o, const state *s, sx_str code, handles *out)
 {
     const sx_str labels[] = {sx_str_z(s->method), s->origin->host, code};
     out->total = sx_metric_counter(o->total[s->protocol], labels, 3);
@@ -141,23 +145,22 @@ static void resolve(observer *o, const state *s, sx_str code, series *out)
 }
 
 /* The handles of a call's series: resolved once, then found in the origin's table. */
-static series series_of(observer *o, const state *s, sx_str code)
+static handles handles_of(observer *o, const state *s, sx_str code)
 {
     char key[KEY_BYTES];
-    series result;
+    handles result;
     int len = snprintf(key, sizeof(key), "%d%s %.*s", s->protocol, s->method, SX_ARG(code));
     sx_str text = sx_str_of(key, (size_t)len < sizeof(key) ? (size_t)len : sizeof(key) - 1);
     series *found = sx_map_get(&s->origin->series, text);
     if (found)
-        return *found;
+        return found->at;
     resolve(o, s, code, &result);
     if (sx_map_count(&s->origin->series) < SERIES_MAX &&
         (found = sx_calloc(1, sizeof(*found) + text.len))) {
         memcpy(found->key, text.data, text.len);
         sx_map_entry *e = sx_map_put(&s->origin->series, sx_str_of(found->key, text.len), NULL);
         if (e) {
-            found->total = result.total;
-            found->seconds = result.seconds;
+            found->at = result;
             e->ptr = found;
         } else {
             sx_free(found);
@@ -170,7 +173,7 @@ static void count(observer *o, const state *s, sx_str code, bool is_timed)
 {
     if (!o->total[PLAIN])
         return;
-    series at = series_of(o, s, code);
+    handles at = handles_of(o, s, code);
     sx_counter_add(at.total, 1);
     if (is_timed)
         sx_histogram_observe(at.seconds,
