@@ -112,6 +112,13 @@ typedef struct sx_check {
     void *ctx;
 } sx_check;
 
+/* Another default for one of the settings that every service has (docs/config.md). */
+typedef struct sx_service_default {
+    const char *key;  /* "limits.rate" */
+    const char *text; /* of texts, lists and addresses */
+    int64_t usual;    /* of numbers, truths and choices */
+} sx_service_default;
+
 /* Everything may be zero but the name. What it points to outlives the service. */
 typedef struct sx_service_def {
     const char *name; /* of logs, metrics, the ready line; its capitals begin environment names */
@@ -150,6 +157,12 @@ typedef struct sx_service_def {
     /* On SIGHUP, in the main thread, if the new settings are right: `fresh` is a second structure of
      * config_bytes that lives until sx_service_free. An error refuses the reload. */
     sx_status (*reload)(sx_service *s, void *ctx, const void *fresh, sx_error *err);
+
+    const sx_service_default *defaults; /* of the kit's own settings, where this service's differ */
+    size_t default_count;
+    bool
+        pages_on_main; /* /metrics and /health/… answer on the main listener, too, where there is an */
+                       /* admin one: for load balancers that know only the main address */
 } sx_service_def;
 
 /* Runs the service as a program: --help and --version, settings, start, signals, end. Returns the
@@ -220,6 +233,9 @@ const sx_kit *sx_service_kit(const sx_service *s);
 const sx_config *sx_service_config(const sx_service *s);
 /* The clock it was given. */
 const sx_clock *sx_service_clock(const sx_service *s);
+
+/* Client connections that are open now, on all listeners. */
+double sx_service_connections(const sx_service *s);
 
 /* The loops, once started: 0 to count - 1. For posting work. */
 size_t sx_service_loop_count(const sx_service *s);

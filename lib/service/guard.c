@@ -5,6 +5,8 @@
 
 #include <sextant/mem.h>
 
+#include "service/exempt.h"
+
 #include "service/service_internal.h"
 
 enum { BY_RATE, BY_LOAD, LINE = 64, RETRY_AFTER_S = 1 };
@@ -14,6 +16,7 @@ typedef struct rules {
     struct rules *next;
     sx_limiter *limiter; /* NULL: no general rate */
     sx_str header;       /* whose value is the key; empty: the address is */
+    sx_exempt exempt;    /* keys that `limiter` does not count */
     uint32_t in_flight_max;
     bool headers;
 } rules;
@@ -126,9 +129,11 @@ sx_status sx_guard_check(const sx_guard_settings *set, sx_error *err)
 {
     sx_rate rates[SX_RATES_MAX];
     size_t count;
-    if (set->rate.len == 0)
-        return SX_OK;
-    sx_status status = sx_rates_parse(set->rate, rates, &count, err);
+    sx_exempt exempt;
+    sx_status status = sx_exempt_parse(set->exempt, &exempt, err);
+    if (status || set->rate.len == 0)
+        return status;
+    status = sx_rates_parse(set->rate, rates, &count, err);
     return status ? sx_error_prefix(err, status, "limits.rate") : SX_OK;
 }
 
@@ -161,7 +166,9 @@ sx_status sx_guard_apply(sx_guard *g, const sx_guard_settings *set, sx_error *er
     rules *fresh = (rules *)sx_calloc(1, sizeof(*fresh));
     if (!fresh)
         return sx_fail_memory(err, "the limits");
-    sx_status status = apply_rate(g, set, &fresh->limiter, err);
+    sx_status status = sx_exempt_parse(set->exempt, &fresh->exempt, err);
+    if (status == SX_OK)
+        status = apply_rate(g, set, &fresh->limiter, err);
     if (status == SX_OK && set->shed && !g->now) { /* the first: no loop runs yet */
         sx_shed_options options = {.clock = g->clock, .metrics = g->metrics};
         status = sx_shed_new(&options, &g->shed, err);
@@ -232,6 +239,8 @@ static bool take(sx_guard *g, sx_limiter *l, const rules *now, sx_request *r)
     sx_str key = now && now->header.len ? sx_request_header(r, now->header) : sx_str_of(NULL, 0);
     if (key.len == 0) /* who sends no such header shares what its address may do */
         key = sx_str_z(r->peer->address);
+    if (now && l == now->limiter && sx_exempt_has(&now->exempt, key))
+        return true;
     bool allowed = sx_limiter_take(l, key, 1, &answer);
     if (sx_unlikely(!allowed) || (now && now->headers))
         add_fields(r, l, &answer);

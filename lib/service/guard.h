@@ -16,6 +16,7 @@
 
 typedef struct sx_guard_settings {
     sx_str rate, key; /* key: "address", or a header's name */
+    sx_texts exempt;  /* for whom `rate` does not hold: exempt.h */
     uint32_t keys_max, in_flight_max;
     bool headers; /* RateLimit-… on answers that were let through, too */
     bool shed;    /* by load, too; what it was at the first apply */

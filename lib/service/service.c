@@ -121,7 +121,7 @@ static sx_status add_own_endpoints(sx_service *s, sx_error *err)
                         .slash = def->slash,
                         .fallback = def->fallback,
                         .proxy_protocol = s->settings.proxy_protocol,
-                        .admin = !admin_apart,
+                        .admin = !admin_apart || def->pages_on_main,
                         .web_config = true};
     sx_status status = open_tls(s, &main.tls, err);
     if (status)
@@ -493,6 +493,11 @@ const sx_config *sx_service_config(const sx_service *s)
 const sx_clock *sx_service_clock(const sx_service *s)
 {
     return s->clock;
+}
+
+double sx_service_connections(const sx_service *s)
+{
+    return sx_gauge_value(s->connections);
 }
 
 size_t sx_service_loop_count(const sx_service *s)

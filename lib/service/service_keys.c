@@ -96,6 +96,10 @@ const sx_key SX_SERVICE_KEYS[] = {
          "requests of a client, such as \"100/second + 1000/minute\"; above it 429; empty: any"},
     {"limits.key", SX_TEXT, AT(guard.key),
      .help = "who is a client: address, or the name of a header", .text = "address"},
+    {"limits.exempt", SX_TEXTS, AT(guard.exempt),
+     .help =
+         "clients that limits.rate does not hold for: addresses, prefixes such as 10.0.0.0/8, or "
+         "loopback"},
     {"limits.keys_max", SX_INT, AT(guard.keys_max), 100000, 1, 100000000,
      "clients that are counted at a time; the least recent gives way", .flags = SX_KEY_RESTART},
     {"limits.headers", SX_BOOL, AT(guard.headers), 1,
@@ -205,6 +209,14 @@ void sx_service_rows(const sx_service_def *def, sx_key *rows)
             rows[i].text = def->listen;
         if (def->admin_listen && rows[i].offset == offsetof(sx_service_settings, admin_listen))
             rows[i].text = def->admin_listen;
+    }
+    for (size_t i = 0; i < def->default_count; i++) {
+        size_t at = 0;
+        while (at < SX_SERVICE_KEY_COUNT && strcmp(rows[at].key, def->defaults[i].key) != 0)
+            at++;
+        sx_assert(at < SX_SERVICE_KEY_COUNT); /* a definition names keys that there are */
+        rows[at].text = def->defaults[i].text;
+        rows[at].usual = def->defaults[i].usual;
     }
 }
 
