@@ -9,6 +9,8 @@ static const cmd_flag UP_FLAGS[] = {
     {"data", 0, CMD_TEXT, "DIR", NULL,
      "folder with the address files to import; the default is the data that ships with sextant"},
     {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878", "address of the geocoder"},
+    {"admin", 0, CMD_TEXT, "ADDR", "127.0.0.1:0",
+     "address of its admin pages (breakers, limits, log levels, profiles); port 0 is any free one"},
     {0},
 };
 
@@ -23,6 +25,7 @@ static const cmd_flag SERVE_FLAGS[] = {
     {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878",
      "HOST:PORT to serve on; port 0 takes any free one"},
     {"config", 'c', CMD_TEXT, "FILE", NULL, "YAML file with the keys listed below"},
+    {"no-cache", 0, CMD_SWITCH, NULL, NULL, "compute each answer; as --cache.enabled=false"},
     {0},
 };
 
@@ -54,7 +57,8 @@ const cmd_command COMMANDS[] = {
     {"geocode serve", "", 0, 0, "serve an index over HTTP with Addok's API",
      "Answers /search/ and /reverse/ as GeoJSON, and a search page at /. Metrics are at /metrics, "
      "health at /health/live and /health/ready. SIGTERM drains and stops, SIGUSR1 reopens the "
-     "logs, SIGHUP reads the configuration again.",
+     "logs, SIGHUP reads the configuration again and takes up a new index at once; without it a new "
+     "index is taken up within some seconds.",
      "sextant geocode serve --index france.idx --listen 127.0.0.1:7878", SERVE_FLAGS, true,
      cmd_geocode_serve},
     {"geocode bench", "QUERIES", 1, 1, "measure searches without HTTP",

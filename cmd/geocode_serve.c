@@ -28,6 +28,8 @@ int cmd_geocode_serve(const cmd_args *args)
         fits = fits && len < FLAG_BYTES;
         flags[count++] = config;
     }
+    if (cmd_switch(args, "no-cache"))
+        flags[count++] = "--cache.enabled=false";
     if (!fits) {
         fprintf(stderr, "sextant: --listen and --config take at most %d bytes\n", FLAG_BYTES - 20);
         return 2;

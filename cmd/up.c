@@ -1,7 +1,8 @@
 /* up.c - `sextant up`: everything on one machine, on real data.
  *
  * DIR holds what it makes: geocode/france.idx, log/, and while it runs a lock and the addresses it
- * serves on, so that a second `sextant up` can print them. */
+ * serves on, so that a second `sextant up` can print them. Children inherit the environment: OTEL_*
+ * (where spans, logs and metrics go) and GEOCODE_* (settings) hold for them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ enum {
 typedef struct up {
     char dir[PATH_BYTES], data[PATH_BYTES], index[PATH_BYTES], log[PATH_BYTES];
     char addresses[PATH_BYTES]; /* file in which a running `up` keeps what it serves on */
-    const char *listen;
+    const char *listen, *admin;
     sx_file_lock lock;
 } up;
 
@@ -136,24 +137,41 @@ static sx_status import_if_needed(const up *u, sx_error *err)
     return cmd_import(files, 1, u->index, false, err);
 }
 
+/* Of `addresses`, "http=127.0.0.1:7878 admin=127.0.0.1:4321", the one that is `proto`'s. */
+static sx_str address_of(sx_str addresses, const char *proto)
+{
+    sx_str one, name, where;
+    while (addresses.len) {
+        sx_str_cut(addresses, ' ', &one, &addresses);
+        if (sx_str_cut(one, '=', &name, &where) && sx_str_eq(name, sx_str_z(proto)))
+            return where;
+    }
+    return sx_str_of(NULL, 0);
+}
+
 static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
 {
     const up *u = ctx;
     (void)child;
-    sx_str proto, where;
-    sx_str_cut(addresses, ' ', &addresses, &where);
-    sx_str_cut(addresses, '=', &proto, &where);
     sx_buf text;
     sx_buf_init(&text, ADDRESSES_BYTES_MAX);
     static const struct {
-        const char *path, *what;
-    } PAGES[] = {{"/", "search page"},
-                 {"/search/?q=34+avenue+de+l+opera", "Addok's API"},
-                 {"/metrics", "for Prometheus"},
-                 {"/health/ready", "for a load balancer"}};
-    for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++)
-        sx_buf_printf(&text, "  http://%.*s%-33s  %s\n", SX_ARG(where), PAGES[i].path,
-                      PAGES[i].what);
+        const char *proto, *path, *what;
+    } PAGES[] = {{"http", "/", "search page"},
+                 {"http", "/search/?q=34+avenue+de+l+opera", "Addok's API"},
+                 {"http", "/metrics", "for Prometheus"},
+                 {"http", "/health/ready", "for a load balancer"},
+                 {"http", "/health/detailed", "what is well and what is not"},
+                 {"admin", "/admin/breakers", "circuit breakers"},
+                 {"admin", "/admin/limits", "rate limits"},
+                 {"admin", "/admin/log-levels", "log levels"},
+                 {"admin", "/admin/config", "the settings in force"}};
+    for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++) {
+        sx_str where = address_of(addresses, PAGES[i].proto);
+        if (where.len)
+            sx_buf_printf(&text, "  http://%.*s%-33s  %s\n", SX_ARG(where), PAGES[i].path,
+                          PAGES[i].what);
+    }
     sx_buf_printf(&text, "Logs are in %s\n%c", u->log, '\0');
     if (text.failed) {
         sx_buf_done(&text);
@@ -183,11 +201,14 @@ static void on_restart(void *ctx, const sx_child_def *child, const char *why, in
 
 static sx_status serve(up *u, const char *self, sx_error *err)
 {
-    char log_flag[PATH_BYTES + 64], access_flag[PATH_BYTES + 64];
+    char log_flag[PATH_BYTES + 64], access_flag[PATH_BYTES + 64], admin_flag[PATH_BYTES + 64];
+    if (snprintf(admin_flag, sizeof(admin_flag), "--admin.listen=%s", u->admin) >=
+        (int)sizeof(admin_flag))
+        return sx_fail(err, SX_EINVAL, "--admin is no address: it is too long");
     snprintf(log_flag, sizeof(log_flag), "--log.path=%s/geocode.log", u->log);
     snprintf(access_flag, sizeof(access_flag), "--access_log=%s/geocode-access.log", u->log);
-    const char *argv[] = {self,       "geocode", "serve",  "--index",   u->index,
-                          "--listen", u->listen, log_flag, access_flag, NULL};
+    const char *argv[] = {self,      "geocode", "serve",     "--index",  u->index, "--listen",
+                          u->listen, log_flag,  access_flag, admin_flag, NULL};
     sx_child_def child = {"geocode", (char *const *)argv};
     sx_supervisor_options options = {.children = &child,
                                      .child_count = 1,
@@ -223,6 +244,7 @@ static sx_status check_port(const up *u, sx_error *err)
 static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error *err)
 {
     u->listen = cmd_value(args, "listen");
+    u->admin = cmd_value(args, "admin");
     char folder[PATH_BYTES];
     sx_status status = expand_home(cmd_value(args, "dir"), u->dir, err);
     if (status == SX_OK)

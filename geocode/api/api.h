@@ -11,28 +11,31 @@
 #ifndef SEXTANT_GEOCODE_API_API_H
 #define SEXTANT_GEOCODE_API_API_H
 
-#include <sextant/http.h>
+#include "geocode/api/cache.h"
+#include "geocode/api/live.h"
+#include "geocode/api/stats.h"
 
-#include "geocode/index/index.h"
-
-typedef struct geo_api geo_api;
-
-/* `index` is borrowed and must stay open as long as the api. Errors: SX_ENOMEM. */
-sx_status geo_api_new(const geo_index *index, geo_api **out, sx_error *err);
-
-/* Frees it; no request may be under way. NULL is allowed. */
-void geo_api_free(geo_api *api);
+/* What all loops answer from; filled before the first request, read-only afterwards. */
+typedef struct geo_api {
+    geo_live *live;
+    geo_cache *cache; /* NULL: each answer is computed */
+    geo_stats stats;
+} geo_api;
 
 /* What one loop's requests scribble on, about 300 KB: the loop's context of the service
- * (sx_service_def.loop_setup), where the handlers look for it. Errors: SX_ENOMEM. */
+ * (sx_service_def.loop_setup), where the handlers look for it. `api` is borrowed. Errors: SX_ENOMEM. */
 typedef struct geo_scratch geo_scratch;
-sx_status geo_scratch_new(geo_scratch **out, sx_error *err);
+sx_status geo_scratch_new(geo_api *api, geo_scratch **out, sx_error *err);
 
 /* Frees it; NULL is allowed. */
 void geo_scratch_free(geo_scratch *s);
 
-/* The handlers, `ctx` being the geo_api. Each answers every method itself, as Addok does: GET, 200 to
- * OPTIONS, else 405. */
+/* Lets go of an index that is no longer the newest, for a loop that has had no request since. The
+ * loop's thread. */
+void geo_scratch_follow(geo_scratch *s);
+
+/* The handlers, which find the geo_api in their loop's scratch; `ctx` is not used. Each answers every
+ * method itself, as Addok does: GET, 200 to OPTIONS, else 405. */
 void geo_api_search(sx_request *r, void *ctx);
 void geo_api_reverse(sx_request *r, void *ctx);
 void geo_api_health(sx_request *r, void *ctx);

@@ -1,11 +1,19 @@
 /* map.c - /map: what the page draws of a rectangle.
  *
  *   {"places":[{"name":"Rue de la Paix","type":"street","points":[[2.33,48.86],…],"numbers":["1",…]},
- *              {"name":"Lyon","type":"municipality","points":[[4.835,45.758]]}],"truncated":false}
+ *              {"name":"Lyon","type":"municipality","points":[[4.835,45.758]]}],
+ *    "grid":{"zoom":12,"x":2048,"y":1408,"columns":200,"rows":180,"cells":"0012…"},"truncated":false}
  *
- * A small rectangle gets every point in it, grouped by document in the order of house numbers. In a
- * large one the points would be too many to draw: it gets places without house numbers, the most
- * important first (documents are numbered by importance), and says that it was cut. */
+ * The smaller the rectangle, the more is told, so that no answer grows with the index:
+ *
+ *   all points fit        every house number, grouped by document in their order; no grid
+ *   all documents fit     each street by a few of its house numbers in a line; no "numbers", no grid
+ *   neither               a grid of how much there is, and the most important places by name
+ *                         (documents are numbered by importance); "truncated" is true
+ *
+ * The grid lies on the Web Mercator square, which has 2^zoom cells a side counted from the north-west;
+ * a cell is a digit to the base of 36: 0 for nothing, else 1 + log2 of its points. */
+#include <math.h>
 #include <stdlib.h>
 
 #include <sextant/json.h>
@@ -16,9 +24,17 @@
 
 enum {
     POINTS_MAX = 6000,     /* of a small rectangle */
-    PLACES_MAX = 1200,     /* of a large one */
+    STREETS_MAX = 9000,    /* documents of a middling one */
+    STREET_POINTS_MAX = 5, /* that stand for one of its streets */
+    PLACES_MAX = 400,      /* named in a large one */
     EXAMINED_MAX = 200000, /* documents looked at for it: bounds the time on a big index */
+    GRID_SIDE_MAX = 256,   /* cells */
+    GRID_ZOOM_MAX = 22,
+    MICRO_E7 = 10,   /* 1e-6 degrees, 0.1 m: as exact as a house number needs */
+    STREET_E7 = 100, /* 1e-5 degrees, 1 m */
 };
+
+static const double LAT_MERCATOR_MAX = 85.05; /* where the square ends */
 
 typedef struct map_points {
     geo_box_point *items;
@@ -40,11 +56,17 @@ static int by_document(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-static void write_point(sx_json_writer *w, int32_t lon_e7, int32_t lat_e7)
+/* Degrees, rounded to `unit_e7` ten-millionths: fewer digits to send. */
+static double rounded(int32_t e7, int32_t unit_e7)
+{
+    return round((double)e7 / unit_e7) / (1e7 / unit_e7);
+}
+
+static void write_point(sx_json_writer *w, int32_t lon_e7, int32_t lat_e7, int32_t unit_e7)
 {
     sx_json_begin_array(w);
-    sx_json_double(w, lon_e7 / 1e7);
-    sx_json_double(w, lat_e7 / 1e7);
+    sx_json_double(w, rounded(lon_e7, unit_e7));
+    sx_json_double(w, rounded(lat_e7, unit_e7));
     sx_json_end_array(w);
 }
 
@@ -97,10 +119,46 @@ static void write_small(sx_json_writer *w, const geo_index *index, const map_poi
         size_t drawn = numbers ? numbers : 1;
         begin_place(w, index, points->items[from].doc);
         for (size_t i = from; i < from + drawn; i++)
-            write_point(w, points->items[i].lon_e7, points->items[i].lat_e7);
+            write_point(w, points->items[i].lon_e7, points->items[i].lat_e7, MICRO_E7);
         sx_json_end_array(w);
         if (numbers)
             write_numbers(w, index, points->items + from, numbers);
+        sx_json_end_object(w);
+    }
+}
+
+/* A street by evenly chosen house numbers, all of one side where there is a choice: a line through
+ * both sides in turn would be a zigzag. */
+static void write_line(sx_json_writer *w, const geo_index *index, uint32_t doc, uint32_t count)
+{
+    uint32_t steps = (count < STREET_POINTS_MAX ? count : STREET_POINTS_MAX) - 1, side = 0;
+    for (uint32_t i = 0; i <= steps; i++) {
+        uint32_t at = steps ? (uint32_t)((uint64_t)i * (count - 1) / steps) : 0;
+        geo_housenumber number, next;
+        if (!geo_number_at(index, doc, at, &number))
+            continue;
+        if (i == 0)
+            side = number.number & 1;
+        else if ((number.number & 1) != side && i < steps &&
+                 geo_number_at(index, doc, at + 1, &next) && (next.number & 1) == side)
+            number = next;
+        write_point(w, number.lon_e7, number.lat_e7, STREET_E7);
+    }
+}
+
+static void write_middling(sx_json_writer *w, const geo_index *index, const map_points *points)
+{
+    for (size_t i = 0; i < points->count; i++) {
+        const geo_box_point *point = &points->items[i];
+        const geo_disk_doc *doc = geo_doc(index, point->doc);
+        if (!doc)
+            continue;
+        begin_place(w, index, point->doc);
+        if (doc->number_count)
+            write_line(w, index, point->doc, doc->number_count);
+        else
+            write_point(w, point->lon_e7, point->lat_e7, STREET_E7);
+        sx_json_end_array(w);
         sx_json_end_object(w);
     }
 }
@@ -121,11 +179,118 @@ static void write_large(sx_json_writer *w, const geo_index *index, const geo_box
         if (!doc || doc->number_count || !inside(doc, box))
             continue;
         begin_place(w, index, i);
-        write_point(w, doc->lon_e7, doc->lat_e7);
+        write_point(w, doc->lon_e7, doc->lat_e7, STREET_E7);
         sx_json_end_array(w);
         sx_json_end_object(w);
         written++;
     }
+}
+
+/* ---- the grid of a large rectangle ---- */
+
+typedef struct grid {
+    uint32_t zoom, x, y, columns, rows;
+    double
+        south[GRID_SIDE_MAX + 1]; /* of each row: a latitude is found in it without a logarithm */
+    uint32_t counts[];            /* row by row */
+} grid;
+
+static double mercator_y(double lat)
+{
+    double sine = sin(fmax(-LAT_MERCATOR_MAX, fmin(LAT_MERCATOR_MAX, lat)) * M_PI / 180);
+    return 0.5 - log((1 + sine) / (1 - sine)) / (4 * M_PI);
+}
+
+static double mercator_lat(double y)
+{
+    return atan(sinh(M_PI * (1 - 2 * y))) * 180 / M_PI;
+}
+
+/* The finest power of two with which the box has at most GRID_SIDE_MAX cells each way. Cells have
+ * fixed places on Earth, so that the picture does not shimmer while it is moved. NULL: no memory. */
+static grid *grid_new(sx_arena *arena, const geo_box *box)
+{
+    double west = (box->lon_min + 180) / 360, east = (box->lon_max + 180) / 360;
+    double north = mercator_y(box->lat_max), south = mercator_y(box->lat_min);
+    uint32_t zoom = GRID_ZOOM_MAX;
+    double side;
+    do {
+        side = ldexp(1, (int)zoom);
+    } while ((floor(east * side) - floor(west * side) >= GRID_SIDE_MAX ||
+              floor(south * side) - floor(north * side) >= GRID_SIDE_MAX) &&
+             zoom-- > 0);
+    uint32_t x = (uint32_t)(west * side), y = (uint32_t)(north * side);
+    uint32_t columns = (uint32_t)(east * side) - x + 1, rows = (uint32_t)(south * side) - y + 1;
+    size_t cells = (size_t)columns * rows;
+    grid *g = sx_arena_alloc(arena, sizeof(*g) + cells * sizeof(g->counts[0]));
+    if (!g)
+        return NULL;
+    g->zoom = zoom;
+    g->x = x;
+    g->y = y;
+    g->columns = columns;
+    g->rows = rows;
+    memset(g->counts, 0, cells * sizeof(g->counts[0]));
+    for (uint32_t row = 0; row < rows; row++)
+        g->south[row] = mercator_lat((y + row + 1) / side);
+    return g;
+}
+
+/* The row in which `lat`, inside the box, lies: the first whose south is not north of it. */
+static uint32_t grid_row(const grid *g, double lat)
+{
+    uint32_t low = 0, high = g->rows - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (g->south[middle] <= lat)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void grid_count(grid *g, const geo_index *index, const geo_box *box)
+{
+    geo_stat stat;
+    geo_index_stat(index, &stat);
+    double side = ldexp(1, (int)g->zoom);
+    for (uint32_t i = 0; i < stat.documents && i < EXAMINED_MAX; i++) {
+        const geo_disk_doc *doc = geo_doc(index, i);
+        if (!doc || !inside(doc, box))
+            continue;
+        uint32_t column = (uint32_t)((doc->lon_e7 / 1e7 + 180) / 360 * side) - g->x;
+        if (column < g->columns)
+            g->counts[grid_row(g, doc->lat_e7 / 1e7) * g->columns + column] +=
+                1 + doc->number_count;
+    }
+}
+
+static void write_grid(sx_json_writer *w, const grid *g, sx_arena *arena)
+{
+    size_t cells = (size_t)g->columns * g->rows;
+    char *digits = sx_arena_alloc(arena, cells);
+    if (!digits)
+        return; /* the names alone are still a map */
+    for (size_t i = 0; i < cells; i++) {
+        uint32_t count = g->counts[i];
+        digits[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[count ? 32 - __builtin_clz(count) : 0];
+    }
+    sx_json_key(w, SX_STR("grid"));
+    sx_json_begin_object(w);
+    sx_json_key(w, SX_STR("zoom"));
+    sx_json_u64(w, g->zoom);
+    sx_json_key(w, SX_STR("x"));
+    sx_json_u64(w, g->x);
+    sx_json_key(w, SX_STR("y"));
+    sx_json_u64(w, g->y);
+    sx_json_key(w, SX_STR("columns"));
+    sx_json_u64(w, g->columns);
+    sx_json_key(w, SX_STR("rows"));
+    sx_json_u64(w, g->rows);
+    sx_json_key(w, SX_STR("cells"));
+    sx_json_str(w, sx_str_of(digits, cells));
+    sx_json_end_object(w);
 }
 
 /* "W,S,E,N" in degrees, west no farther east than east, south no farther north than north. */
@@ -153,9 +318,35 @@ static bool find_box(sx_request *r, geo_box *out)
     return false;
 }
 
+typedef enum detail { SMALL, MIDDLING, LARGE } detail;
+
+/* Fills `points` with what fits of the box and tells how much that is. False: a damaged index. */
+static bool gather(const geo_index *index, const geo_box *box, map_points *points, detail *level)
+{
+    sx_error err = {0};
+    if (geo_points_in_box(index, box, GEO_BOX_ALL, POINTS_MAX + 1, keep_point, points, NULL,
+                          &err) != SX_OK)
+        return false;
+    *level = SMALL;
+    if (points->count > POINTS_MAX) {
+        points->count = 0;
+        *level = MIDDLING;
+        if (geo_points_in_box(index, box, GEO_BOX_DOCUMENTS, STREETS_MAX + 1, keep_point, points,
+                              NULL, &err) != SX_OK)
+            return false;
+    }
+    if (points->count > STREETS_MAX)
+        *level = LARGE;
+    else
+        qsort(points->items, points->count, sizeof(*points->items), by_document);
+    return true;
+}
+
 void geo_api_map(sx_request *r, void *ctx)
 {
-    geo_api *api = ctx;
+    (void)ctx;
+    geo_scratch *s = geo_api_scratch(r, GEO_ENDPOINT_map);
+    const geo_index *index = s->now->index;
     geo_box box;
     if (geo_api_other_method(r))
         return;
@@ -166,29 +357,33 @@ void geo_api_map(sx_request *r, void *ctx)
         geo_refuse(r, &refusal);
         return;
     }
-    map_points points = {sx_arena_alloc(&r->arena, (POINTS_MAX + 1) * sizeof(geo_box_point)), 0};
-    sx_error err = {0};
-    if (!points.items || geo_points_in_box(api->index, &box, GEO_BOX_ALL, POINTS_MAX + 1,
-                                           keep_point, &points, NULL, &err) != SX_OK) {
+    map_points points = {sx_arena_alloc(&r->arena, (STREETS_MAX + 1) * sizeof(geo_box_point)), 0};
+    detail level = SMALL;
+    if (!points.items || !gather(index, &box, &points, &level)) {
         geo_refuse_status(r, 500);
         return;
     }
-    geo_scratch *s = geo_api_scratch(r);
     sx_json_writer w;
-    bool small = points.count <= POINTS_MAX;
     sx_json_writer_init(&w, &s->body, NULL);
     sx_json_begin_object(&w);
     sx_json_key(&w, SX_STR("places"));
     sx_json_begin_array(&w);
-    if (small) {
-        qsort(points.items, points.count, sizeof(*points.items), by_document);
-        write_small(&w, api->index, &points);
-    } else {
-        write_large(&w, api->index, &box);
-    }
+    if (level == SMALL)
+        write_small(&w, index, &points);
+    else if (level == MIDDLING)
+        write_middling(&w, index, &points);
+    else
+        write_large(&w, index, &box);
     sx_json_end_array(&w);
+    if (level == LARGE) {
+        grid *g = grid_new(&r->arena, &box);
+        if (g) {
+            grid_count(g, index, &box);
+            write_grid(&w, g, &r->arena);
+        }
+    }
     sx_json_key(&w, SX_STR("truncated"));
-    sx_json_bool(&w, !small);
+    sx_json_bool(&w, level == LARGE);
     sx_json_end_object(&w);
-    geo_api_send(r, &s->body);
+    geo_api_send_body(r, s);
 }

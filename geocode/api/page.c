@@ -1,8 +1,8 @@
 /* page.c - "/": the search page for browsers, Addok's 404 for everybody else. */
 #include "geocode/api/page.h"
 
-#include "geocode/api/api.h"
 #include "geocode/api/refusal.h"
+#include "geocode/api/scratch.h"
 
 /* A browser names text/html; "any type", which API clients send, does not count. */
 static bool is_browser(const sx_request *r)
@@ -14,6 +14,7 @@ static bool is_browser(const sx_request *r)
 void geo_api_page(sx_request *r, void *ctx)
 {
     (void)ctx;
+    (void)geo_api_scratch(r, GEO_ENDPOINT_page);
     if ((r->method != SX_GET && r->method != SX_HEAD) || !is_browser(r)) {
         geo_refuse_status(r, 404);
         return;
@@ -26,6 +27,10 @@ void geo_api_page(sx_request *r, void *ctx)
     sx_reply_header(r, SX_STR("X-Content-Type-Options"), SX_STR("nosniff"));
     sx_reply_header(r, SX_STR("Referrer-Policy"), SX_STR("no-referrer"));
     sx_reply_header(r, SX_STR("Vary"), SX_STR("Accept"));
-    if (!sx_assets_serve(&GEO_PAGES, r, SX_STR("/")))
+    sx_request_hold(r); /* whether it is 200 or 304 is known afterwards */
+    if (sx_assets_serve(&GEO_PAGES, r, SX_STR("/")))
+        geo_api_count(r, r->status);
+    else
         geo_refuse_status(r, 404);
+    sx_request_release(r);
 }

@@ -5,6 +5,7 @@
 
 #include <sextant/json.h>
 
+#include "geocode/api/scratch.h"
 #include "net/accept.h"
 
 const sx_json_style GEO_JSON_STYLE = {SX_JSON_PYTHON_SPACING, SX_JSON_ASCII, SX_DOUBLE_PYTHON,
@@ -101,6 +102,7 @@ void geo_refuse(sx_request *r, const geo_refusal *refusal)
     FORMS[form].write(&body, refusal);
     geo_allow_any_origin(r);
     sx_reply_header(r, SX_STR("Vary"), SX_STR("Accept"));
+    geo_api_count(r, refusal->status);
     sx_reply(r, refusal->status, FORMS[form].type, sx_buf_view(&body));
     sx_buf_done(&body);
 }

@@ -6,23 +6,27 @@
 #include "geocode/search/search.h"
 
 struct geo_scratch {
+    geo_api *api;
+    geo_snapshot *now;     /* held; a request that goes on after its handler holds its own */
+    geo_endpoint endpoint; /* of the request at hand */
     geo_searcher *searcher;
     geo_results results;
-    sx_buf body;
+    sx_buf key, body;
 };
 
-struct geo_api {
-    const geo_index *index;
-    const char *filters[9]; /* names of the index's filters in Addok's order, NULL after the last */
-};
-
-/* The scratch of the loop that `r` runs on, its body emptied. */
-geo_scratch *geo_api_scratch(const sx_request *r);
+/* The scratch of the loop that `r` runs on, its body emptied, `now` the newest index. */
+geo_scratch *geo_api_scratch(const sx_request *r, geo_endpoint endpoint);
 
 /* Answers all but GET: 200 with Allow to OPTIONS, 405 to the others. True if it did. */
 bool geo_api_other_method(sx_request *r);
 
-/* Sends `body` as Addok's JSON: 200, or 500 if the buffer has failed. */
-void geo_api_send(sx_request *r, const sx_buf *body);
+/* Sends `body` as Addok's JSON. */
+void geo_api_send(sx_request *r, sx_str body);
+
+/* Sends the scratch's body so: 200, or 500 if it has failed. */
+void geo_api_send_body(sx_request *r, const geo_scratch *s);
+
+/* Counts a request that is about to be answered with `status`: every answer of ours goes through it. */
+void geo_api_count(sx_request *r, int status);
 
 #endif

@@ -1,8 +1,13 @@
-/* serve.c - routes and life of `sextant geocode serve`. */
+/* serve.c - routes, settings and life of `sextant geocode serve`.
+ *
+ * The first loop owns what there is once a process: the cache with its client of Redis, and the timer
+ * that has a thread of a pool look at the index's file. */
 #include "geocode/api/serve.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <sextant/service.h>
@@ -10,57 +15,240 @@
 #include "geocode/api/api.h"
 #include "geocode/api/page.h"
 
+enum { LOOPS_MAX = 256, SWEEP_MS = 1000 };
+
+typedef struct settings {
+    geo_cache_settings cache;
+    uint32_t watch_ms;
+    uint64_t disk_free_bytes_min;
+} settings;
+
+#define AT(field) SX_AT(settings, field)
+#define DAY_MS    86400000ll
+static const sx_key KEYS[] = {
+    {"cache.enabled", SX_BOOL, AT(cache.enabled), 1,
+     .help = "keep answers; --no-cache is the same as false", .flags = SX_KEY_RESTART},
+    {"cache.bytes_max", SX_BYTES, AT(cache.bytes_max), 64 << 20, 1 << 20, 1ll << 40,
+     "memory for answers; 64MiB hold some 25,000 of five results each", .flags = SX_KEY_RESTART},
+    {"cache.value_bytes_max", SX_BYTES, AT(cache.value_bytes_max), 64 << 10, 1 << 10, 1 << 30,
+     "largest answer that is kept", .flags = SX_KEY_RESTART},
+    {"cache.exact_ttl_ms", SX_MS, AT(cache.exact_ttl_ms), DAY_MS, 1, 30ll * DAY_MS,
+     "how long an answer is kept whose best score is 0.8 or more, and those of /reverse/",
+     .flags = SX_KEY_RESTART},
+    {"cache.fuzzy_ttl_ms", SX_MS, AT(cache.fuzzy_ttl_ms), DAY_MS / 24, 1, 30ll * DAY_MS,
+     "how long any other answer is kept", .flags = SX_KEY_RESTART},
+    {"cache.not_found_ttl_ms", SX_MS, AT(cache.not_found_ttl_ms), 300000, 1, 30ll * DAY_MS,
+     "how long it is kept that nothing was found", .flags = SX_KEY_RESTART},
+    {"cache.redis_url", SX_TEXT, AT(cache.redis_url),
+     .help =
+         "Redis that several geocoders share, such as redis://:PASSWORD@HOST:6379/0; empty: none",
+     .flags = SX_KEY_RESTART | SX_KEY_SECRET},
+    {"cache.redis_ms_max", SX_MS, AT(cache.redis_ms_max), 50, 1, 10000,
+     "longest wait for Redis or SQLite, each; then the answer is computed",
+     .flags = SX_KEY_RESTART},
+    {"cache.sqlite_path", SX_TEXT, AT(cache.sqlite_path),
+     .help = "file of one more tier, on this machine's disk; empty: none, which is faster",
+     .flags = SX_KEY_RESTART},
+    {"cache.sqlite_bytes_max", SX_BYTES, AT(cache.sqlite_bytes_max), 256 << 20, 1 << 20, 1ll << 50,
+     "largest size of that file", .flags = SX_KEY_RESTART},
+    {"index.watch_ms", SX_MS, AT(watch_ms), 1000, 0, DAY_MS,
+     "how often the index's file is looked at; a new one is taken up once two looks have found it "
+     "the same; 0: on SIGHUP alone",
+     .flags = SX_KEY_RESTART},
+    {"health.disk_free_bytes_min", SX_BYTES, AT(disk_free_bytes_min), 64 << 20, 0, 1ll << 50,
+     "with less room on the index's disk /health/detailed says so", .flags = SX_KEY_RESTART},
+};
+#undef AT
+
+/* What the kit's own settings are here unless told otherwise. */
+static const sx_service_default DEFAULTS[] = {
+    {"limits.rate", "10/second + 100/minute + 1000/hour"},
+    {"limits.exempt", "loopback"},
+    {"http.compress_bytes_min", NULL, 500},
+};
+
 typedef struct server {
-    const char *path;
-    geo_index *index;
-    geo_api *api;
+    const char *path, *version;
+    settings set;
+    geo_api api;
+    sx_service *service;
+    geo_scratch *scratches[LOOPS_MAX]; /* by loop */
+    size_t scratch_count;
+    sx_pool *disk; /* of one thread, which looks at the file */
+    sx_timer tick; /* of the first loop */
+    bool looking;  /* that loop's: a look is under way */
     sx_route routes[8];
+    size_t route_count;
 } server;
+
+/* ---- health ---- */
 
 static sx_status is_index_open(void *ctx, sx_error *err)
 {
     const server *s = ctx;
-    return s->index ? SX_OK : sx_fail(err, SX_ENOTFOUND, "no index is open");
+    return s->api.live ? SX_OK : sx_fail(err, SX_ENOTFOUND, "no index is open");
 }
 
-static void collect_documents(sx_collect *into, void *ctx)
+static sx_status is_newest_served(void *ctx, sx_error *err)
 {
     const server *s = ctx;
-    geo_stat stat;
-    geo_index_stat(s->index, &stat);
-    sx_collect_value(into, NULL, 0, (double)stat.documents);
+    return geo_live_check(s->api.live, err);
 }
+
+static sx_status has_disk_room(void *ctx, sx_error *err)
+{
+    const server *s = ctx;
+    struct statvfs disk;
+    if (statvfs(s->path, &disk) != 0)
+        return sx_fail_os(err, errno, "the disk of '%s'", s->path);
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (free_bytes >= s->set.disk_free_bytes_min)
+        return SX_OK;
+    return sx_fail(err, SX_ELIMIT,
+                   "the disk of '%s' has %llu bytes left, less than "
+                   "health.disk_free_bytes_min, %llu: an import may not fit",
+                   s->path, (unsigned long long)free_bytes,
+                   (unsigned long long)s->set.disk_free_bytes_min);
+}
+
+/* Shown in /health/detailed; none of them makes the service unready. */
+static sx_status add_checks(server *s, sx_error *err)
+{
+    const sx_health_check_options checks[] = {
+        {.name = "index.file", .informative = true, .ask = is_newest_served, .ctx = s},
+        {.name = "disk", .informative = true, .ask = has_disk_room, .ctx = s},
+    };
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(checks) && status == SX_OK; i++)
+        status = sx_health_add(sx_service_kit(s->service)->health, &checks[i], NULL, err);
+    return status;
+}
+
+/* ---- the index's file ---- */
+
+static void look(void *arg)
+{
+    server *s = arg;
+    if (s->set.watch_ms)
+        (void)geo_live_look(s->api.live, GEO_LOOK_SETTLED, NULL); /* it has told the log */
+    else
+        geo_live_sweep(s->api.live);
+}
+
+static void follow(sx_loop *loop, void *arg)
+{
+    const server *s = arg;
+    geo_scratch_follow(s->scratches[sx_loop_index(loop)]);
+}
+
+static void looked(sx_loop *loop, void *arg)
+{
+    (void)loop;
+    ((server *)arg)->looking = false;
+}
+
+/* A loop that is idle would hold on to an old index: it is told. */
+static void on_tick(sx_timer *timer, void *arg)
+{
+    server *s = arg;
+    sx_loop *loop = sx_service_loop(s->service, 0);
+    for (size_t i = 0; geo_live_has_retired(s->api.live) && i < s->scratch_count; i++)
+        (void)sx_loop_post(sx_service_loop(s->service, i), follow, s, NULL); /* or the next time */
+    if (!s->looking)
+        s->looking = sx_pool_submit(s->disk, loop, look, looked, s, NULL) == SX_OK;
+    sx_timer_start(sx_loop_timers(loop), timer, s->set.watch_ms ? s->set.watch_ms : SWEEP_MS);
+}
+
+static sx_status on_reload(sx_service *service, void *ctx, const void *fresh, sx_error *err)
+{
+    (void)service;
+    (void)fresh; /* all our settings need a restart */
+    const server *s = ctx;
+    return geo_live_look(s->api.live, GEO_LOOK_NOW, err);
+}
+
+/* ---- life ---- */
 
 static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
 {
-    sx_metric *documents;
-    return sx_metric_new(sx_service_metrics(service),
-                         &(sx_metric_options){.kind = SX_METRIC_GAUGE,
-                                              .name = "geocode_index_documents",
-                                              .help = "Documents in the index being served.",
-                                              .collect = collect_documents,
-                                              .collect_ctx = ctx},
-                         &documents, err);
+    server *s = ctx;
+    s->service = service;
+    sx_status status =
+        geo_live_report(s->api.live, sx_service_metrics(service), sx_service_logger(service), err);
+    return status == SX_OK ? add_checks(s, err) : status;
+}
+
+static void tear_down(sx_service *service, void *ctx)
+{
+    (void)service;
+    server *s = ctx;
+    geo_live_mute(s->api.live);
+    for (size_t i = 0; i < s->scratch_count; i++)
+        geo_scratch_free(s->scratches[i]);
+    s->scratch_count = 0;
+}
+
+static void first_loop_tear_down(server *s)
+{
+    if (s->disk)
+        sx_pool_free(s->disk);
+    s->disk = NULL;
+    geo_stats_forget_cache(&s->api.stats);
+    geo_cache_free(s->api.cache);
+    s->api.cache = NULL;
+}
+
+static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
+{
+    sx_status status = SX_OK;
+    const sx_kit *kit = sx_service_kit(s->service);
+    if (s->set.cache.enabled)
+        status = geo_cache_new(&s->set.cache, s->version, kit, loop, &s->api.cache, err);
+    if (status == SX_OK)
+        status = geo_stats_init(&s->api.stats, s->service, s->api.cache, err);
+    if (status == SX_OK)
+        status = sx_pool_new(&(sx_pool_options){.name = "index", .threads = 1, .queue_max = 4},
+                             &s->disk, err);
+    if (status != SX_OK) {
+        first_loop_tear_down(s);
+        return status;
+    }
+    s->tick = (sx_timer){.fn = on_tick, .arg = s};
+    sx_timer_start(sx_loop_timers(loop), &s->tick, s->set.watch_ms ? s->set.watch_ms : SWEEP_MS);
+    return SX_OK;
 }
 
 static sx_status loop_set_up(sx_service *service, sx_loop *loop, void *ctx, void **loop_ctx,
                              sx_error *err)
 {
     (void)service;
-    (void)loop;
-    (void)ctx;
-    geo_scratch *scratch = NULL;
-    sx_status status = geo_scratch_new(&scratch, err);
-    *loop_ctx = scratch;
+    server *s = ctx;
+    sx_assert(sx_loop_index(loop) == s->scratch_count && s->scratch_count < LOOPS_MAX);
+    sx_status status = s->scratch_count == 0 ? first_loop_set_up(s, loop, err) : SX_OK;
+    if (status == SX_OK)
+        status = geo_scratch_new(&s->api, &s->scratches[s->scratch_count], err);
+    if (status == SX_OK) {
+        *loop_ctx = s->scratches[s->scratch_count++];
+        return SX_OK;
+    }
+    if (s->scratch_count == 0) {
+        sx_timer_stop(sx_loop_timers(loop), &s->tick);
+        first_loop_tear_down(s);
+    }
     return status;
 }
 
+/* What was asked of the cache and not answered yet is answered now, on loops that no longer run, so
+ * the scratches stay until all loops have gone. */
 static void loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *loop_ctx)
 {
     (void)service;
-    (void)loop;
-    (void)ctx;
-    geo_scratch_free(loop_ctx);
+    (void)loop_ctx;
+    server *s = ctx;
+    if (sx_loop_index(loop) != 0)
+        return;
+    sx_timer_stop(sx_loop_timers(loop), &s->tick);
+    first_loop_tear_down(s);
 }
 
 static void fill_routes(server *s)
@@ -68,41 +256,52 @@ static void fill_routes(server *s)
     const sx_route rows[] = {
         {.method = SX_ANY_METHOD, .path = "/search/", .handler = geo_api_search},
         {.method = SX_ANY_METHOD, .path = "/reverse/", .handler = geo_api_reverse},
-        {.method = SX_ANY_METHOD, .path = "/health", .handler = geo_api_health},
+        {.method = SX_ANY_METHOD,
+         .path = "/health",
+         .handler = geo_api_health,
+         .flags = SX_ROUTE_UNLIMITED},
         {.method = SX_ANY_METHOD, .path = "/map", .handler = geo_api_map},
         {.method = SX_ANY_METHOD, .path = "/", .handler = geo_api_page},
     };
     _Static_assert(SX_COUNT_OF(rows) <= SX_COUNT_OF(((server *)0)->routes), "room for each row");
-    for (size_t i = 0; i < SX_COUNT_OF(rows); i++) {
-        s->routes[i] = rows[i];
-        s->routes[i].ctx = s->api;
-    }
+    memcpy(s->routes, rows, sizeof(rows));
+    s->route_count = SX_COUNT_OF(rows);
 }
 
-static sx_service_def definition(server *s, const char *version)
+static sx_service_def definition(server *s)
 {
     static sx_check checks[1];
     checks[0] = (sx_check){"index", is_index_open, s};
+    fill_routes(s);
     return (sx_service_def){.name = "geocode",
-                            .version = version,
+                            .version = s->version,
                             .summary = "address search with Addok's API",
                             .listen = "127.0.0.1:7878",
+                            .pages_on_main = true,
+                            .defaults = DEFAULTS,
+                            .default_count = SX_COUNT_OF(DEFAULTS),
                             .routes = s->routes,
-                            .route_count = 5,
+                            .route_count = s->route_count,
                             .slash = SX_SLASH_IGNORE,
                             .fallback = geo_api_not_found,
+                            .keys = KEYS,
+                            .key_count = SX_COUNT_OF(KEYS),
+                            .config = &s->set,
+                            .config_bytes = sizeof(s->set),
                             .checks = checks,
                             .check_count = SX_COUNT_OF(checks),
                             .ctx = s,
                             .setup = set_up,
+                            .teardown = tear_down,
                             .loop_setup = loop_set_up,
-                            .loop_teardown = loop_tear_down};
+                            .loop_teardown = loop_tear_down,
+                            .reload = on_reload};
 }
 
 static sx_status run(server *s, const geo_serve_options *options, sx_buf *problems, sx_error *err)
 {
     sx_service *service = NULL;
-    sx_service_def def = definition(s, options->version);
+    sx_service_def def = definition(s);
     sx_status status = sx_service_new(&def,
                                       &(sx_service_options){.flags = options->flags,
                                                             .flag_count = options->flag_count,
@@ -150,33 +349,28 @@ static void catch_bus_errors(const char *path, struct sigaction *before)
 
 sx_status geo_serve(const geo_serve_options *options, sx_buf *problems, sx_error *err)
 {
-    server s = {.path = options->index};
-    sx_status status = geo_index_open(options->index, &s.index, err);
+    server s = {.path = options->index, .version = options->version};
+    sx_status status = geo_live_new(options->index, &s.api.live, err);
     if (status != SX_OK)
         return status;
     struct sigaction before;
     catch_bus_errors(options->index, &before);
-    status = geo_api_new(s.index, &s.api, err);
-    if (status == SX_OK) {
-        fill_routes(&s);
-        status = run(&s, options, problems, err);
-    }
-    geo_api_free(s.api);
-    geo_index_close(s.index);
+    status = run(&s, options, problems, err);
+    geo_live_free(s.api.live);
     sx_assert(sigaction(SIGBUS, &before, NULL) == 0);
     return status;
 }
 
 void geo_serve_help(sx_buf *out)
 {
-    server s = {0};
-    sx_service_def def = definition(&s, "");
+    server s = {.version = ""};
+    sx_service_def def = definition(&s);
     sx_service_help(&def, out);
 }
 
 void geo_serve_docs(sx_buf *out)
 {
-    server s = {0};
-    sx_service_def def = definition(&s, "");
+    server s = {.version = ""};
+    sx_service_def def = definition(&s);
     sx_service_docs(&def, out);
 }
