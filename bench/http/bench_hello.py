@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """bench_hello.py - examples/hello (metrics, request id, access log to a file) beside nginx's plain
-`return 200` (no log), in one run, taking turns.
+`return 200` (no log), in one run, taking turns. `chain` is the same with everything on: spans of 1 %
+of the requests exported, a rate limit for each client, a breaker around the handler.
 
 Client and server share the machine's cores, so the figure is requests per second of CPU time that
 the server used, from /proc/PID/stat; the ratio is ours by nginx's. Then: HTTP/2 by h2load, latency
@@ -10,6 +11,7 @@ idle keep-alive connections. Prints `name value unit` a line.
     bench/http/bench_hello.py [--build build] [--rounds 3] [--seconds 4]
 """
 import argparse
+import http.server
 import os
 import re
 import resource
@@ -19,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -125,8 +128,9 @@ def compare(title, servers, command, pattern, rounds):
     per_second = {name: n / used for name, (n, used) in totals.items()}
     for name, figure in per_second.items():
         print(f"{title}_{name} {figure:.0f} requests/cpu-s")
-    if len(servers) == 2:
-        print(f"{title}_ratio {per_second['hello'] / per_second['nginx']:.3f} x")
+    for name, figure in per_second.items():
+        if name != "nginx" and "nginx" in per_second:
+            print(f"{title}_{name}_ratio {figure / per_second['nginx']:.3f} x")
     sys.stdout.flush()
 
 
@@ -173,6 +177,39 @@ def idle_connections(server, count):
         s.close()
 
 
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes what the exporter sends, unread."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def chain_server(args, folder):
+    """The whole chain, and the collector that its spans go to; None where it is not built."""
+    program = f"{args.build}/bench/http/hello_chain"
+    if not os.path.exists(program):
+        print(f"# chain: skipped, {program} is not built")
+        return None
+    collector = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    log, port = f"{folder}/chain.log", free_port()
+    tracing = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.01",
+    }
+    argv = [program, f"--listen=127.0.0.1:{port}", f"--access_log={log}", "--limits.rate=100000000/second"]
+    return Server("chain", argv, port, env=dict(os.environ, **tracing), log=log)
+
+
 def main():
     ask = argparse.ArgumentParser()
     ask.add_argument("--build", default="build")
@@ -196,6 +233,9 @@ def main():
                 log=log,
             )
         ]
+        chain = chain_server(args, d)
+        if chain:
+            servers.append(chain)
         if os.path.exists(nginx_path):
             with open(f"{d}/nginx.conf", "w") as f:
                 f.write(NGINX % (cores, d, d, d, d, d, d, d, theirs))
@@ -223,7 +263,7 @@ def main():
                     r"(\d+) succeeded",
                     args.rounds,
                 )
-            fixed_rate(servers, f"{args.build}/bench/http/rate_load", d, 10000, args.seconds)
+            fixed_rate([s for s in servers if s.name != "chain"], f"{args.build}/bench/http/rate_load", d, 10000, args.seconds)
             idle_connections(servers[0], args.idle)
         finally:
             for s in servers:
