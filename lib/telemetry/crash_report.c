@@ -2,7 +2,6 @@
 #include "telemetry/crash_report.h"
 
 #include <execinfo.h>
-#include <link.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -26,52 +25,14 @@ static void copy_cut(char *out, size_t size, sx_str s)
     out[s.len] = '\0';
 }
 
-static int add_module(struct dl_phdr_info *info, size_t size, void *ctx)
-{
-    (void)size;
-    sx_crash_report *r = (sx_crash_report *)ctx;
-    if (r->module_count == SX_CRASH_MODULES)
-        return 1;
-    sx_crash_module *m = &r->modules[r->module_count];
-    *m = (sx_crash_module){.bias = info->dlpi_addr, .start = UINTPTR_MAX};
-    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        uintptr_t start = info->dlpi_addr + segment->p_vaddr, end = start + segment->p_memsz;
-        if (segment->p_type == PT_NOTE && m->build_id_len == 0) {
-            sx_str id =
-                sx_elf_note_build_id(sx_str_of((const void *)start, (size_t)segment->p_memsz));
-            id = sx_str_first(id, sizeof(m->build_id));
-            if (id.len)
-                memcpy(m->build_id, id.data, id.len);
-            m->build_id_len = (uint8_t)id.len;
-        }
-        if (segment->p_type != PT_LOAD)
-            continue;
-        m->start = start < m->start ? start : m->start;
-        m->end = end > m->end ? end : m->end;
-    }
-    if (info->dlpi_name && *info->dlpi_name) {
-        copy_cut(m->path, sizeof(m->path), sx_str_z(info->dlpi_name));
-    } else { /* the program itself */
-        ssize_t len = readlink("/proc/self/exe", m->path, sizeof(m->path) - 1);
-        m->path[len > 0 ? len : 0] = '\0';
-    }
-    r->module_count++;
-    return 0;
-}
-
 void sx_crash_modules(sx_crash_report *r)
 {
-    r->module_count = 0;
-    dl_iterate_phdr(add_module, r);
+    r->module_count = sx_modules_list(r->modules, SX_COUNT_OF(r->modules));
 }
 
-static const sx_crash_module *find_module(const sx_crash_report *r, uintptr_t pc)
+static const sx_module *find_module(const sx_crash_report *r, uintptr_t pc)
 {
-    for (size_t i = 0; i < r->module_count; i++)
-        if (pc >= r->modules[i].start && pc < r->modules[i].end)
-            return &r->modules[i];
-    return NULL;
+    return sx_module_find(r->modules, r->module_count, pc);
 }
 
 /* ---- the cause ---- */
@@ -198,7 +159,7 @@ void sx_crash_find_frames(sx_crash_report *r)
 
 void sx_crash_find_symbols(sx_crash_report *r)
 {
-    const sx_crash_module *open_module = NULL;
+    const sx_module *open_module = NULL;
     sx_elf elf = {0};
     for (size_t i = 0; i < r->frame_count; i++) {
         sx_crash_frame *f = &r->frames[i];
@@ -210,7 +171,7 @@ void sx_crash_find_symbols(sx_crash_report *r)
             open_module = f->module;
             if (!sx_elf_open(&elf, f->module->path))
                 continue;
-            sx_str id = sx_str_first(sx_elf_build_id(&elf), SX_CRASH_BUILD_ID_BYTES);
+            sx_str id = sx_str_first(sx_elf_build_id(&elf), SX_MODULE_BUILD_ID_BYTES);
             if (!sx_str_eq(id, sx_str_of(f->module->build_id, f->module->build_id_len)))
                 sx_elf_close(&elf); /* another program lies there by now */
         }
@@ -320,7 +281,7 @@ static void put_json_frame(cursor *c, const sx_crash_frame *f)
 
 static void put_build_id(cursor *c, const sx_crash_report *r)
 {
-    const sx_crash_module *program = &r->modules[0]; /* dl_iterate_phdr's first */
+    const sx_module *program = &r->modules[0]; /* dl_iterate_phdr's first */
     for (size_t i = 0; r->module_count > 0 && i < program->build_id_len; i++) {
         char digits[2] = {"0123456789abcdef"[program->build_id[i] >> 4],
                           "0123456789abcdef"[program->build_id[i] & 15]};
@@ -358,7 +319,7 @@ sx_str sx_crash_json(sx_crash_report *r)
     put_z(&c, ",\"build_id\":\"");
     put_build_id(&c, r);
     put_z(&c, "\",\"backtrace\":[");
-    for (size_t i = 0; i < r->frame_count && c.end - c.at > 3 * SX_CRASH_PATH_BYTES * 6; i++) {
+    for (size_t i = 0; i < r->frame_count && c.end - c.at > 3 * SX_MODULE_PATH_BYTES * 6; i++) {
         put_z(&c, i ? "," : "");
         put_json_frame(&c, &r->frames[i]);
     }

@@ -11,28 +11,14 @@
 
 #include <sextant/str.h>
 
-enum {
-    SX_CRASH_MODULES = 128,
-    SX_CRASH_PATH_BYTES = 256,
-    SX_CRASH_BUILD_ID_BYTES = 20,
-    SX_CRASH_FRAMES = 64,
-    SX_CRASH_SYMBOL_BYTES = 96,
-    SX_CRASH_TEXT_BYTES = 65536
-};
+#include "telemetry/modules.h"
 
-/* A file that is mapped into the process, as it was when the handler was installed. */
-typedef struct sx_crash_module {
-    char path[SX_CRASH_PATH_BYTES];
-    uintptr_t bias;       /* address = bias + the file's own address */
-    uintptr_t start, end; /* of its segments */
-    uint8_t build_id[SX_CRASH_BUILD_ID_BYTES];
-    uint8_t build_id_len;
-} sx_crash_module;
+enum { SX_CRASH_FRAMES = 64, SX_CRASH_SYMBOL_BYTES = 96, SX_CRASH_TEXT_BYTES = 65536 };
 
 typedef struct sx_crash_frame {
     uintptr_t pc;
-    bool exact; /* pc is the instruction itself, not the one that a call returns to */
-    const sx_crash_module *module; /* NULL: in none that is known */
+    bool exact;              /* pc is the instruction itself, not the one that a call returns to */
+    const sx_module *module; /* NULL: in none that is known */
     char symbol[SX_CRASH_SYMBOL_BYTES];
     uint64_t symbol_offset;
 } sx_crash_frame;
@@ -40,7 +26,7 @@ typedef struct sx_crash_frame {
 typedef struct sx_crash_report {
     /* Made at the start. */
     char service[64], version[64];
-    sx_crash_module modules[SX_CRASH_MODULES];
+    sx_module modules[SX_MODULES_MOST];
     size_t module_count;
     /* Found out at the crash. */
     int signal_number, code;
@@ -55,7 +41,7 @@ typedef struct sx_crash_report {
     char text[SX_CRASH_TEXT_BYTES];
 } sx_crash_report;
 
-/* Lists what is mapped now. */
+/* Lists what is mapped now: what the handler will know. */
 void sx_crash_modules(sx_crash_report *r);
 
 /* The signal's name ("SIGSEGV"). Static. */

@@ -118,37 +118,63 @@ static sx_str name_at(const sx_elf *elf, const Elf64_Shdr *names, uint64_t offse
     return sx_str_first(table, sx_str_find_byte(table, '\0'));
 }
 
-static bool search(const sx_elf *elf, const Elf64_Ehdr *head, const Elf64_Shdr *symbols,
-                   uint64_t vaddr, sx_str *name, uint64_t *offset)
+/* The first query at `vaddr` or above; count: none. */
+static size_t first_from(const sx_elf_query *queries, size_t count, uint64_t vaddr)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (queries[middle].vaddr < vaddr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Goes through one symbol table; answers what has no answer yet. */
+static void search(const sx_elf *elf, const Elf64_Ehdr *head, const Elf64_Shdr *symbols,
+                   sx_elf_query *queries, size_t count)
 {
     Elf64_Shdr names;
     if (!entry(elf, head->e_shoff, symbols->sh_link, &names, sizeof(names)))
-        return false;
-    uint64_t count = symbols->sh_size / sizeof(Elf64_Sym);
-    for (uint64_t i = 0; i < count; i++) {
+        return;
+    uint64_t symbol_count = symbols->sh_size / sizeof(Elf64_Sym);
+    for (uint64_t i = 0; i < symbol_count; i++) {
         Elf64_Sym symbol;
         if (!entry(elf, symbols->sh_offset, i, &symbol, sizeof(symbol)))
-            return false;
-        if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF ||
-            vaddr < symbol.st_value || vaddr - symbol.st_value >= symbol.st_size)
+            return;
+        if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF)
             continue;
-        *name = name_at(elf, &names, symbol.st_name);
-        *offset = vaddr - symbol.st_value;
-        return name->len > 0;
+        for (size_t q = first_from(queries, count, symbol.st_value);
+             q < count && queries[q].vaddr - symbol.st_value < symbol.st_size; q++) {
+            if (queries[q].name.len)
+                continue;
+            queries[q].name = name_at(elf, &names, symbol.st_name);
+            queries[q].start = symbol.st_value;
+        }
     }
-    return false;
 }
 
-bool sx_elf_function(const sx_elf *elf, uint64_t vaddr, sx_str *name, uint64_t *offset)
+void sx_elf_functions(const sx_elf *elf, sx_elf_query *queries, size_t count)
 {
     static const uint32_t TABLES[] = {SHT_SYMTAB, SHT_DYNSYM};
     Elf64_Ehdr head;
     Elf64_Shdr symbols;
     if (!read_head(elf, &head))
-        return false;
+        return;
     for (size_t i = 0; i < SX_COUNT_OF(TABLES); i++)
-        if (find_section(elf, &head, TABLES[i], &symbols) &&
-            search(elf, &head, &symbols, vaddr, name, offset))
-            return true;
-    return false;
+        if (find_section(elf, &head, TABLES[i], &symbols))
+            search(elf, &head, &symbols, queries, count);
+}
+
+bool sx_elf_function(const sx_elf *elf, uint64_t vaddr, sx_str *name, uint64_t *offset)
+{
+    sx_elf_query query = {.vaddr = vaddr};
+    sx_elf_functions(elf, &query, 1);
+    if (query.name.len == 0)
+        return false;
+    *name = query.name;
+    *offset = vaddr - query.start;
+    return true;
 }

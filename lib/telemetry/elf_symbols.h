@@ -1,5 +1,5 @@
 /* elf_symbols.h - the function that an address of a program file belongs to, without the dynamic
- * linker's locks: for the crash handler, which may use system calls alone.
+ * linker's locks: for the crash handler, which may use system calls alone, and for profiles.
  *
  * The file is mapped and its symbol table searched from end to end; nothing is kept. Every offset in it
  * is checked: the file may have been replaced since the program was started. Source: System V ABI,
@@ -27,5 +27,15 @@ sx_str sx_elf_note_build_id(sx_str notes);
 /* The function at `vaddr`, an address before relocation: its name points into the mapping, *offset is
  * counted from its start. False if no symbol covers it. */
 bool sx_elf_function(const sx_elf *elf, uint64_t vaddr, sx_str *name, uint64_t *offset);
+
+/* One address that is asked for, and the answer. */
+typedef struct sx_elf_query {
+    uint64_t vaddr;
+    sx_str name;    /* empty: no symbol covers it; else points into the mapping */
+    uint64_t start; /* of the function */
+} sx_elf_query;
+
+/* The same for many addresses in one pass; `queries` are sorted by vaddr, their names empty. */
+void sx_elf_functions(const sx_elf *elf, sx_elf_query *queries, size_t count);
 
 #endif

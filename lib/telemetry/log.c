@@ -88,6 +88,7 @@ static sx_status start_writer(sx_log *log, sx_error *err)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGPROF); /* a CPU profile sees it, too */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&log->thread, NULL, sx_log_writer, log);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

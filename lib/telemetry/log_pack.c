@@ -185,6 +185,7 @@ sx_status sx_log_pack_start(sx_log *log, sx_error *err)
     log->pack_wanted = true; /* what an earlier run has left */
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGPROF); /* a CPU profile sees it, too */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&log->pack_thread, NULL, packer, log);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -14,6 +14,7 @@ static sx_status start_thread(sx_otlp *otlp, sx_error *err)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGPROF); /* a CPU profile sees it, too */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&otlp->thread, NULL, run, otlp->loop);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
