@@ -5,12 +5,15 @@
 
 #include <sextant/hash.h>
 #include <sextant/map.h>
+#include <sextant/mem.h>
 #include <sextant/number.h>
 #include <sextant/random.h>
 #include <sextant/regex.h>
 #include <sextant/ring.h>
 #include <sextant/timer.h>
 #include <sextant/utf8.h>
+
+#include "base/heap_profile.h"
 
 enum { ROUNDS = 7, KEYS = 4096, CALLS = 1 << 20, TEXT_BYTES = 1 << 16 };
 
@@ -51,6 +54,31 @@ static void do_ring(bench *b, size_t i)
 {
     b->sink += sx_ring_push(&b->ring, &b->keys[i % KEYS]);
     b->sink += (uintptr_t)sx_ring_pop(&b->ring);
+}
+
+/* What malloc and free themselves cost, for the difference. */
+static void do_malloc_free(bench *b, size_t i)
+{
+    void *block = malloc(64 + (i & 255));
+    b->sink += (uintptr_t)block;
+    free(block);
+}
+
+static void do_alloc_free(bench *b, size_t i)
+{
+    void *block = sx_alloc(64 + (i & 255));
+    b->sink += (uintptr_t)block;
+    sx_free(block);
+}
+
+/* The same while the heap is sampled; turned off again by the last call. */
+static void do_alloc_free_sampled(bench *b, size_t i)
+{
+    if (i == 0)
+        sx_heap_profile_set(512 * 1024);
+    do_alloc_free(b, i);
+    if (i == CALLS - 1)
+        sx_heap_profile_set(0);
 }
 
 static void do_hash_16(bench *b, size_t i)
@@ -144,6 +172,9 @@ static const struct bench_case {
     size_t calls;
     size_t bytes; /* of one call, if the figure is a throughput */
 } CASES[] = {
+    {"malloc_free", do_malloc_free, CALLS, 0},
+    {"alloc_free", do_alloc_free, CALLS, 0},
+    {"alloc_free_heap_profile", do_alloc_free_sampled, CALLS, 0},
     {"map_find_text", do_map_find, CALLS, 0},
     {"map_find_number", do_map64_find, CALLS, 0},
     {"timer_restart", do_timer_restart, CALLS, 0},

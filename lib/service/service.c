@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <sextant/mem.h>
+#include <sextant/profile.h>
 
 #include "service/config_internal.h"
 
@@ -29,7 +30,8 @@ static void add_rows(sx_endpoint_state *e, const sx_endpoint *from, const sx_rou
 static sx_status join_routes(sx_endpoint_state *e, const sx_endpoint *from, bool pages,
                              sx_error *err)
 {
-    size_t most = from->route_count + SX_BUILTIN_ROUTE_COUNT + SX_ADMIN_ROUTE_COUNT;
+    size_t most =
+        from->route_count + SX_BUILTIN_ROUTE_COUNT + SX_ADMIN_ROUTE_COUNT + SX_PPROF_ROUTE_COUNT;
     e->routes = (sx_route *)sx_calloc(most + 1, sizeof(sx_route));
     if (!e->routes)
         return sx_fail_memory(err, "the routes");
@@ -38,8 +40,10 @@ static sx_status join_routes(sx_endpoint_state *e, const sx_endpoint *from, bool
     e->route_count = from->route_count;
     if (from->admin)
         add_rows(e, from, SX_BUILTIN_ROUTES, SX_BUILTIN_ROUTE_COUNT);
-    if (pages)
+    if (pages) {
         add_rows(e, from, SX_ADMIN_ROUTES, SX_ADMIN_ROUTE_COUNT);
+        add_rows(e, from, SX_PPROF_ROUTES, SX_PPROF_ROUTE_COUNT);
+    }
     sx_status status =
         sx_guard_routes_new(e->service->guard, e->routes, e->route_count, &e->guards, err);
     return status ? status : sx_router_new(e->routes, e->route_count, e->slash, &e->router, err);
@@ -307,6 +311,9 @@ sx_status sx_service_apply(sx_service *s, const sx_service_settings *set, const 
     }
     fresh->next = s->applied;
     __atomic_store_n(&s->applied, fresh, __ATOMIC_RELEASE);
+    if (s->profile_heap_bytes != set->profile_heap_bytes) /* else the program's own choice stays */
+        sx_profile_heap_set(set->profile_heap_bytes);
+    s->profile_heap_bytes = set->profile_heap_bytes;
     return SX_OK;
 }
 

@@ -43,7 +43,8 @@ typedef struct sx_service_settings {
     uint64_t log_rotate_bytes;
     uint32_t log_rotate_ms, log_rotate_keep, log_repeats_max;
     int log_rotate_codec;
-    uint32_t series_max, body_bytes_max;
+    uint32_t series_max, body_bytes_max, profile_seconds_max;
+    uint64_t profile_heap_bytes;
     sx_http_limits limits;
 
     sx_str sampler, sampler_argument; /* empty: OTEL_TRACES_SAMPLER's */
@@ -171,10 +172,12 @@ struct sx_service {
     size_t loop_count;
     unsigned cores; /* that it may use */
     bool started;
-    int draining;     /* atomic: not ready any more */
-    int loops_left;   /* atomic: loops that have not drained */
-    int drained_fd;   /* eventfd, written by the last of them */
-    bool interrupted; /* a second signal came while draining; see service_life.c */
+    int draining;                /* atomic: not ready any more */
+    int loops_left;              /* atomic: loops that have not drained */
+    int drained_fd;              /* eventfd, written by the last of them */
+    bool interrupted;            /* a second signal came while draining; see service_life.c */
+    int profile_jobs;            /* atomic: profiles under way, admin_pprof.c */
+    uint64_t profile_heap_bytes; /* as last applied */
 
     /* Structures of earlier reloads: loops may still read them. */
     struct sx_reloaded *reloaded;
@@ -290,6 +293,8 @@ extern const sx_route SX_BUILTIN_ROUTES[];
 extern const size_t SX_BUILTIN_ROUTE_COUNT;
 extern const sx_route SX_ADMIN_ROUTES[];
 extern const size_t SX_ADMIN_ROUTE_COUNT;
+extern const sx_route SX_PPROF_ROUTES[];
+extern const size_t SX_PPROF_ROUTE_COUNT;
 
 /* health_pages.c */
 void sx_answer_live(sx_request *r, void *ctx);

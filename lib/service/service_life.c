@@ -209,14 +209,15 @@ static void *run_loop(void *arg)
 }
 
 /* Loops take no signals: they are the main thread's. Except for those that a thread's own fault
- * raises: blocked, they would end the process without calling a handler (sigprocmask(2)). */
+ * raises: blocked, they would end the process without calling a handler (sigprocmask(2)).
+ * And the profiler's (profile.h), which is sent to the thread that uses the time. */
 static sx_status start_threads(sx_service *s, sx_error *err)
 {
-    static const int FAULTS[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
+    static const int OWN[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGPROF};
     sigset_t all, before;
     sigfillset(&all);
-    for (size_t i = 0; i < SX_COUNT_OF(FAULTS); i++)
-        sigdelset(&all, FAULTS[i]);
+    for (size_t i = 0; i < SX_COUNT_OF(OWN); i++)
+        sigdelset(&all, OWN[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     for (size_t i = 0; i < s->loop_count && !failed; i++) {
