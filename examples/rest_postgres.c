@@ -109,7 +109,6 @@ int main(int argc, char **argv)
     };
     return sx_service_main(argc, argv,
                            &(sx_service_def){.name = "shop",
-                                             .version = "1.0.0",
                                              .routes = ROUTES,
                                              .route_count = SX_COUNT_OF(ROUTES),
                                              .keys = KEYS,

@@ -1,8 +1,8 @@
 /* http1_input.c - what an HTTP/1.x connection does with bytes: heads, bodies, pipelines.
  *
- * HOT. A head that lies whole in the loop's read buffer is parsed and served there, without a copy.
- * If its request outlives the read (a reply that comes later, a socket that is full) the head's bytes
- * are copied once and all views moved over (http1_keep_head). */
+ * HOT. A head that lies whole in the loop's read buffer is parsed there, and copied into the request's
+ * arena before its handler is called (own_head): what a handler takes from it, a header's value
+ * or a part of the path, is good for as long as the request, which may outlive the read. */
 #include "net/http1_internal.h"
 
 #include <sextant/mem.h>
@@ -32,7 +32,7 @@ static http1_exchange *take_exchange(http1_conn *c)
         sx_buf_init(&e->head_kept, 0);
     }
     e->next_unsent = NULL;
-    e->head_is_ours = e->reply_over = e->body_over = e->listed = false;
+    e->reply_over = e->body_over = e->listed = false;
     e->chunked_reply = false;
     e->conn = c;
     return e;
@@ -99,6 +99,30 @@ void http1_reply_ended(http1_exchange *e)
     }
     http1_expect_within(c, http1_limits(c)->body_ms_max);
     sx_stream_resume(c->stream);
+}
+
+static void move_view(sx_str *view, sx_str from, const char *to)
+{
+    if (view->data >= from.data && view->data <= from.data + from.len)
+        view->data = to + (view->data - from.data);
+}
+
+/* Copies a head out of the read buffer, which the next read overwrites, and moves all views over.
+ * False without memory. */
+static bool own_head(http1_exchange *e, http1_head *head, sx_str from)
+{
+    const char *to = sx_arena_copy(&e->x.request.arena, from).data;
+    if (sx_unlikely(!to))
+        return false;
+    sx_str *const VIEWS[] = {&head->method_text, &head->target,    &head->path,
+                             &head->query,       &head->authority, &head->upgrade};
+    for (size_t i = 0; i < SX_COUNT_OF(VIEWS); i++)
+        move_view(VIEWS[i], from, to);
+    for (size_t i = 0; i < head->header_count; i++) {
+        move_view(&e->headers[i].name, from, to);
+        move_view(&e->headers[i].value, from, to);
+    }
+    return true;
 }
 
 static void fill_request(http1_conn *c, http1_exchange *e, const http1_head *head)
@@ -190,11 +214,13 @@ static bool read_head(http1_conn *c, sx_str *in)
         if (sx_likely(rc == SX_OK)) {
             *in = sx_str_from(*in, head.bytes - had);
             c->progress = (http1_progress){0};
-            e->head_bytes = sx_str_first(bytes, head.bytes);
             if (had) { /* the buffer goes with the request */
                 e->head_kept = c->partial;
-                e->head_is_ours = true;
                 sx_buf_init(&c->partial, 0);
+            } else if (sx_unlikely(!own_head(e, &head, sx_str_first(bytes, head.bytes)))) {
+                http1_ops.free(&e->x);
+                http1_answer_error(c, 503, "out of memory");
+                return true;
             }
             start_request(c, e, &head);
             return true;
@@ -282,7 +308,6 @@ static bool read_body(http1_conn *c, sx_str *in)
         c->current = NULL;
         e->conn = NULL;
         e->reply_over = e->body_over = true;
-        http1_keep_head(e);
         sx_exchange_cut(&e->x);
         sx_exchange_drop(&e->x);
         http1_answer_error(c, c->chunks.status, c->chunks.why);

@@ -63,11 +63,9 @@ struct http1_exchange {
     http1_exchange *next_unsent;
     sx_list link;    /* server->http1_free */
     uint64_t end_at; /* in the stream's output, where the reply ends */
-    sx_str
-        head_bytes;   /* where the request's views point: borrowed from the read buffer until ... */
-    sx_buf head_kept; /* ... they come from here, or from the arena */
-    sx_str upgrade;   /* what the client offers */
-    bool head_is_ours;
+    sx_buf
+        head_kept;  /* where the request's views point if its head came in pieces; else its arena */
+    sx_str upgrade; /* what the client offers */
     bool keep_alive;
     bool expects_continue; /* and was not told to go on yet */
     bool chunked_reply;
@@ -96,9 +94,6 @@ void http1_kill(http1_conn *c);
 
 /* Drops the protocol's hold if both halves are over. */
 void http1_drop_if_over(http1_exchange *e);
-
-/* Copies the bytes that a request's views point to, once, and moves the views. */
-void http1_keep_head(http1_exchange *e);
 
 /* Uses what was read; what cannot be used yet goes back to the stream. */
 void http1_input(http1_conn *c, sx_str in);

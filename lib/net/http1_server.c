@@ -99,13 +99,11 @@ static void die(http1_conn *c)
         c->unsent_first = e->next_unsent;
         if (e == c->current)
             c->current = NULL;
-        http1_keep_head(e);
         cut_exchange(e);
     }
     if (c->current) {
         http1_exchange *e = c->current;
         c->current = NULL;
-        http1_keep_head(e);
         cut_exchange(e);
     }
 }
@@ -138,34 +136,6 @@ void http1_enter(http1_conn *c)
         sx_stream_cork(c->stream);
 }
 
-/* Copies the head of a request that lives on when the bytes under it go. Without memory its views
- * are emptied: the log line is poorer, nothing dangles. */
-static void move_view(sx_str *view, sx_str from, const char *to)
-{
-    if (view->data >= from.data && view->data <= from.data + from.len) {
-        view->len = to ? view->len : 0;
-        view->data = to ? to + (view->data - from.data) : NULL;
-    }
-}
-
-void http1_keep_head(http1_exchange *e)
-{
-    if (e->head_is_ours)
-        return;
-    sx_request *r = &e->x.request;
-    sx_str from = e->head_bytes;
-    const char *to = sx_arena_copy(&r->arena, from).data;
-    sx_str *const VIEWS[] = {&r->method_text, &r->target,    &r->path,
-                             &r->query,       &r->authority, &e->upgrade};
-    for (size_t i = 0; i < SX_COUNT_OF(VIEWS); i++)
-        move_view(VIEWS[i], from, to);
-    for (size_t i = 0; i < r->header_count; i++) {
-        move_view(&e->headers[i].name, from, to);
-        move_view(&e->headers[i].value, from, to);
-    }
-    e->head_is_ours = true;
-}
-
 void http1_drop_if_over(http1_exchange *e)
 {
     if (!e->reply_over || !e->body_over)
@@ -176,7 +146,7 @@ void http1_drop_if_over(http1_exchange *e)
     sx_exchange_drop(&e->x);
 }
 
-/* Tells of every reply that has left since, and keeps the heads of those that have not. */
+/* Tells of every reply that has left since. */
 static void settle(http1_conn *c)
 {
     uint64_t sent = sx_stream_sent_total(c->stream);
@@ -192,10 +162,6 @@ static void settle(http1_conn *c)
         if (c->dead)
             return;
     }
-    for (http1_exchange *e = c->unsent_first; e; e = e->next_unsent)
-        http1_keep_head(e);
-    if (c->current)
-        http1_keep_head(c->current);
 }
 
 void http1_leave(http1_conn *c)

@@ -67,6 +67,7 @@ static void do_stream(http_fixture *f, sx_request *r)
 static void do_hold(http_fixture *f, sx_request *r)
 {
     f->held = r;
+    f->held_host = sx_request_header(r, SX_STR("host"));
     sx_request_events_set(r, &WATCHING, f);
 }
 

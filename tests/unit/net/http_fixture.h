@@ -18,6 +18,7 @@ typedef struct http_fixture {
     char peer_address[46];
     char tls_client_name[128];
     sx_request *held; /* of /hold: replied to by the test */
+    sx_str held_host; /* of the same, as its handler saw it */
     sx_buf body;      /* what body events brought */
     bool body_ended;
     int body_pieces;

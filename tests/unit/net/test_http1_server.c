@@ -101,6 +101,21 @@ static void test_request_behind_a_waiting_one_waits(void **state)
     close(fd);
 }
 
+/* Not only the request's own views: also those that a handler took while it ran. */
+static void test_what_a_handler_has_seen_lives_as_long_as_the_request(void **state)
+{
+    http_fixture *f = *state;
+    int fd = http_fixture_connect(f), other = http_fixture_connect(f);
+    http_fixture_say(f, fd, "GET /hold HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    http_fixture_say(f, other,
+                     "GET /zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz HTTP/1.1\r\nHost: b\r\n\r\n");
+    assert_true(sx_str_eq(f->held_host, SX_STR("shop.example")));
+    sx_reply(f->held, 200, SX_STR("text/plain"), SX_STR("first"));
+    http_fixture_settle(f);
+    close(fd);
+    close(other);
+}
+
 static void test_every_cut_gives_the_same_replies(void **state)
 {
     http_fixture *f = *state;
@@ -657,6 +672,7 @@ int main(void)
         TEST(test_reply_is_exactly_this),
         TEST(test_pipelined_requests_are_answered_in_order),
         TEST(test_request_behind_a_waiting_one_waits),
+        TEST(test_what_a_handler_has_seen_lives_as_long_as_the_request),
         TEST(test_every_cut_gives_the_same_replies),
         TEST(test_bad_head_is_answered_and_the_answer_arrives),
         TEST(test_replies_before_a_bad_head_still_come),
