@@ -5,9 +5,11 @@ build; SEXTANT_BIN names another sextant binary. What a failed test's processes 
 with the failure.
 """
 import os
+import subprocess
 
 import pytest
 
+from lib.databases import PG_BIN, REDIS, Postgres, Redis
 from lib.service import Process, Service
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -101,6 +103,31 @@ def start_hello(serve):
 def hello(start_hello):
     """examples/hello on a free port."""
     return start_hello()
+
+
+@pytest.fixture
+def redis(processes, tmp_path):
+    if not REDIS:
+        pytest.skip("no redis-server")
+
+    def start(*options, port=None):
+        r = Redis(str(tmp_path), *options, port=port)
+        processes.append(r)
+        return r.start()
+    return start
+
+
+@pytest.fixture
+def postgres(tmp_path):
+    if not PG_BIN:
+        pytest.skip("no PostgreSQL")
+    server = Postgres(str(tmp_path)).start()
+    yield server
+    try:
+        server.signal(18)  # CONT
+        server.stop("immediate")
+    except (subprocess.CalledProcessError, OSError):
+        pass  # the test has stopped it
 
 
 @pytest.fixture
