@@ -8,8 +8,9 @@
 #include "geocode/index/build_impl.h"
 #include "geocode/text/fold.h"
 
-/* Which properties are searched, and how much one token of them weighs: boost / tokens of the field,
- * as Addok weighs them. `part` says which of a label's parts the field is. */
+/* Which properties are searched, and how much one token of them weighs: (boost + importance / 10) /
+ * tokens of the field, as Addok weighs them; the fields are those of the Base Adresse Nationale's
+ * settings. `role` says which of a label's parts the field is. */
 typedef struct field {
     sx_str key;
     double boost, municipality_boost;
@@ -20,7 +21,12 @@ static const field FIELDS[] = {
     {SX_STR_INIT("name"), 4, 4, GEO_ROLE_NAME},
     {SX_STR_INIT("postcode"), 1, 1.2, GEO_ROLE_POSTCODE},
     {SX_STR_INIT("city"), 1, 1, GEO_ROLE_CITY},
+    {SX_STR_INIT("street"), 1, 1, GEO_ROLE_OTHER},
     {SX_STR_INIT("context"), 1, 1, GEO_ROLE_OTHER},
+    {SX_STR_INIT("citycode"), 1, 1, GEO_ROLE_OTHER},
+    {SX_STR_INIT("oldcitycode"), 1, 1, GEO_ROLE_OTHER},
+    {SX_STR_INIT("oldcity"), 1, 1, GEO_ROLE_OTHER},
+    {SX_STR_INIT("district"), 1, 1, GEO_ROLE_OTHER},
 };
 
 static const struct {
@@ -95,9 +101,8 @@ void geo_builder_free(geo_builder *b)
     sx_buf_done(&b->properties);
     sx_buf_done(&b->labels);
     sx_buf_done(&b->numbers);
-    void *blocks[] = {b->sources,    b->docs,      b->term_ids,    b->term_weights,
-                      b->term_first, b->name_term, b->points,      b->rank,
-                      b->by_rank,    b->term_rank, b->by_term_rank};
+    void *blocks[] = {b->sources, b->docs, b->term_ids, b->term_weights, b->term_first,
+                      b->points,  b->rank, b->by_rank,  b->term_rank,    b->by_term_rank};
     for (size_t i = 0; i < SX_COUNT_OF(blocks); i++)
         sx_free(blocks[i]);
     sx_free(b);
@@ -124,38 +129,48 @@ sx_status geo_builder_source(geo_builder *b, const geo_source *source, sx_error 
 }
 
 /* The code of a weight: exact while there are at most 255 different ones, then the nearest. */
-static uint8_t weight_code(geo_builder *b, double weight)
+static uint8_t weight_code(geo_builder *b, double boost, double tokens)
 {
-    uint32_t nearest = 0;
-    for (uint32_t i = 0; i < b->weight_count; i++) {
-        if (fabs(b->weights[i] - weight) < fabs(b->weights[nearest] - weight))
+    uint32_t nearest = 1;
+    for (uint32_t i = 1; i < b->weight_count; i++) {
+        const geo_disk_weight *w = &b->weights[i], *best = &b->weights[nearest];
+        if (w->boost == boost && w->tokens == tokens)
+            return (uint8_t)i;
+        if (fabs(w->boost / w->tokens - boost / tokens) <
+            fabs(best->boost / best->tokens - boost / tokens))
             nearest = i;
     }
-    if (b->weights[nearest] != weight && b->weight_count < 256) {
+    if (b->weight_count < 256) {
         nearest = b->weight_count++;
-        b->weights[nearest] = weight;
+        b->weights[nearest] = (geo_disk_weight){boost, tokens};
     }
     return (uint8_t)nearest;
 }
 
-/* Adds a term to the document, or raises its weight if it has it already. */
-static sx_status add_term(geo_builder *b, sx_str term, double weight, uint32_t *id, sx_error *err)
+/* What a code weighs in the document being added. */
+static double weight_of(const geo_builder *b, uint8_t code)
 {
-    sx_status status = geo_pool_put(&b->terms, term, id, err);
+    return code ? (b->weights[code].boost + b->own_importance * 0.1) / b->weights[code].tokens : 0;
+}
+
+/* Adds a term to the document, or raises its weight if it has it already. */
+static sx_status add_term(geo_builder *b, sx_str term, uint8_t code, sx_error *err)
+{
+    uint32_t id;
+    sx_status status = geo_pool_put(&b->terms, term, &id, err);
     if (status != SX_OK)
         return status;
-    uint8_t code = weight_code(b, weight);
     for (uint32_t i = 0; i < b->own_count; i++) {
-        if (b->own_terms[i] != *id)
+        if (b->own_terms[i] != id)
             continue;
-        if (b->weights[b->own_weights[i]] < weight)
+        if (weight_of(b, b->own_weights[i]) < weight_of(b, code))
             b->own_weights[i] = code;
         return SX_OK;
     }
     if (b->own_count == GEO_DOC_TERMS_MAX)
         return sx_fail(err, SX_ELIMIT, "the document has more than %d different words",
                        GEO_DOC_TERMS_MAX);
-    b->own_terms[b->own_count] = *id;
+    b->own_terms[b->own_count] = id;
     b->own_weights[b->own_count++] = code;
     return SX_OK;
 }
@@ -170,24 +185,20 @@ static sx_status add_text(geo_builder *b, const field *f, double boost, sx_str t
     sx_str folded = geo_fold(text, b->folded, sizeof(b->folded));
     size_t count = geo_tokens(b->rules, folded, b->tokens, GEO_BUILD_TOKENS_MAX);
     for (size_t i = 0; i < count; i++) {
-        uint32_t id;
-        sx_status status = add_term(b, b->tokens[i].text, boost / (double)count, &id, err);
+        sx_status status =
+            add_term(b, b->tokens[i].text, weight_code(b, boost, (double)count), err);
         if (status != SX_OK)
             return status;
-        if (f->role == GEO_ROLE_NAME && b->own_name == GEO_NO_TERM)
-            b->own_name = id;
     }
     if (f->role == GEO_ROLE_OTHER || folded.len == 0 || *label_count >= GEO_LABEL_PARTS_MAX)
         return SX_OK;
-    uint32_t ref, id;
-    char whole[GEO_NAME_BYTES_MAX];
+    uint32_t ref;
     sx_status status = geo_pool_ref(&b->strings, folded, &ref, err);
     if (status != SX_OK)
         return status;
     geo_put_varint(label, ref);
     ++*label_count;
-    sx_str name = f->role == GEO_ROLE_NAME ? geo_name_text(folded, whole) : sx_str_of("", 0);
-    return name.len ? add_term(b, name, 0, &id, err) : SX_OK;
+    return SX_OK;
 }
 
 /* Text of a scalar that can be searched or filtered by. */
@@ -207,9 +218,7 @@ static sx_status add_field(geo_builder *b, const geo_in_doc *doc, const field *f
     bool municipality = sx_str_eq(doc->type, SX_STR("municipality"));
     const geo_in_value *items = p->value.kind == GEO_ARRAY ? p->value.items : &p->value;
     uint32_t count = p->value.kind == GEO_ARRAY ? p->value.count : 1;
-    /* Alternatives share the field's weight: Paris has twenty postcodes and is no better answer to
-     * one of them than the arrondissement is. */
-    double boost = (municipality ? f->municipality_boost : f->boost) / (count ? count : 1);
+    double boost = municipality ? f->municipality_boost : f->boost;
     for (uint32_t i = 0; i < count; i++) {
         if (!has_text(&items[i]))
             continue;
@@ -248,11 +257,10 @@ static sx_status add_fields(geo_builder *b, const geo_in_doc *doc, uint64_t *lab
 static sx_status add_filter(geo_builder *b, sx_str key, sx_str value, sx_error *err)
 {
     char text[GEO_FILTER_BYTES_MAX];
-    uint32_t id;
     sx_str term = geo_filter_text(key, value, text);
     if (term.len == 0)
         return SX_OK; /* nobody could ask for it */
-    return add_term(b, term, 0, &id, err);
+    return add_term(b, term, 0, err);
 }
 
 /* A term for every value of every filtered property; a street that has house numbers also passes the
@@ -282,15 +290,13 @@ static sx_status keep_terms(geo_builder *b, sx_error *err)
     size_t need = b->tuple_count + b->own_count;
     if (!sx_grow(&b->term_ids, &b->id_cap, need, sizeof(*b->term_ids)) ||
         !sx_grow(&b->term_weights, &b->weight_cap, need, sizeof(*b->term_weights)) ||
-        !sx_grow(&b->term_first, &b->first_cap, b->doc_count + 2, sizeof(*b->term_first)) ||
-        !sx_grow(&b->name_term, &b->name_cap, b->doc_count + 1, sizeof(*b->name_term)))
+        !sx_grow(&b->term_first, &b->first_cap, b->doc_count + 2, sizeof(*b->term_first)))
         return sx_fail_memory(err, "the index's postings");
     memcpy(b->term_ids + b->tuple_count, b->own_terms, b->own_count * sizeof(*b->term_ids));
     memcpy(b->term_weights + b->tuple_count, b->own_weights, b->own_count);
     b->term_first[b->doc_count] = b->tuple_count;
     b->tuple_count = need;
     b->term_first[b->doc_count + 1] = need;
-    b->name_term[b->doc_count] = b->own_name;
     return SX_OK;
 }
 
@@ -306,7 +312,7 @@ static uint8_t type_of(sx_str name)
 static sx_status add_parts(geo_builder *b, const geo_in_doc *doc, geo_disk_doc *out, sx_error *err)
 {
     b->own_count = 0;
-    b->own_name = GEO_NO_TERM;
+    b->own_importance = doc->importance;
     sx_status status = geo_pool_ref(&b->strings, doc->id, &out->id, err);
     if (status == SX_OK)
         status = geo_build_properties(b, doc, &out->properties, err);
@@ -334,7 +340,6 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
         return sx_fail_memory(err, "the index's documents");
     geo_disk_doc *out = &b->docs[b->doc_count];
     *out = (geo_disk_doc){
-        .order = (uint32_t)b->doc_count + 1,
         .lon_e7 = geo_e7(doc->lon),
         .lat_e7 = geo_e7(doc->lat),
         .importance = doc->importance,

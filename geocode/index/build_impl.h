@@ -43,10 +43,8 @@ struct geo_builder {
     size_t tuple_count, id_cap, weight_cap;
     uint64_t *term_first;
     size_t first_cap;
-    uint32_t *name_term; /* by document: the first term of its first name, for prefixes */
-    size_t name_cap;
 
-    double weights[256];
+    geo_disk_weight weights[256];
     uint32_t weight_count;
 
     geo_build_point *points;
@@ -55,7 +53,8 @@ struct geo_builder {
     /* The document being added. */
     uint32_t own_terms[GEO_DOC_TERMS_MAX];
     uint8_t own_weights[GEO_DOC_TERMS_MAX];
-    uint32_t own_count, own_name;
+    uint32_t own_count;
+    double own_importance;
     char folded[GEO_BUILD_FIELD_BYTES_MAX * 4 + 1];
     geo_token tokens[GEO_BUILD_TOKENS_MAX];
 
@@ -67,6 +66,9 @@ struct geo_builder {
 
 /* The property named `key`, or NULL. */
 const geo_in_property *geo_in_find(const geo_in_property *p, uint32_t count, sx_str key);
+
+/* build_keys.c: numbers the documents (in the order of import) by their keys. False: no memory. */
+bool geo_build_keys(geo_disk_doc *docs, size_t count);
 
 /* build_values.c */
 
@@ -87,8 +89,21 @@ sx_status geo_build_point_add(geo_builder *b, int32_t lon_e7, int32_t lat_e7, ui
 
 /* The sections that are made at the end; each is appended to `out`. */
 typedef struct geo_build_terms_out {
-    sx_buf blocks, heap, terms, postings, doc_terms, prefixes, prefix_docs;
+    sx_buf blocks, heap, terms, postings, doc_terms, heavy, heavy_docs, pairs, trie;
 } geo_build_terms_out;
+/* One posting while lists are laid out. */
+typedef struct geo_build_posting {
+    uint32_t doc;
+    uint8_t weight;
+} geo_build_posting;
+
+/* build_heavy.c. The list of the term of rank t is [first[t], first[t + 1]) of `all`. */
+sx_status geo_build_heavy(geo_builder *b, const uint64_t *first, const geo_build_posting *all,
+                          geo_build_terms_out *o, sx_error *err);
+
+/* build_trie.c */
+sx_status geo_build_trie(geo_builder *b, sx_buf *out, sx_error *err);
+
 sx_status geo_build_terms(geo_builder *b, geo_build_terms_out *out, sx_error *err);
 sx_status geo_build_points(geo_builder *b, sx_buf *points, sx_buf *tree, sx_error *err);
 

@@ -1,5 +1,5 @@
 /* build_terms.c - turns the run of (document, term, weight) tuples into the dictionary, the posting
- * lists, each document's own terms, and the best documents of short prefixes.
+ * lists, and each document's own terms.
  *
  * Tuples lie in document order. Walking the documents by rank and dropping each tuple into its
  * term's next place is a counting sort: every list comes out rising, in time linear in the tuples.
@@ -10,16 +10,10 @@
 
 #include "geocode/index/build_impl.h"
 
-/* One posting while lists are laid out. */
-typedef struct posting {
-    uint32_t doc;
-    uint8_t weight;
-} posting;
-
 /* All lists in one block; list of term rank t is [first[t], first[t + 1]). */
 typedef struct lists {
     uint64_t *first;
-    posting *all;
+    geo_build_posting *all;
 } lists;
 
 static int by_text(const void *left, const void *right, void *pool)
@@ -60,7 +54,7 @@ static sx_status make_lists(geo_builder *b, lists *l, sx_error *err)
         uint32_t doc = b->by_rank[rank];
         for (uint64_t i = b->term_first[doc]; i < b->term_first[doc + 1]; i++) {
             uint64_t *place = &l->first[b->term_rank[b->term_ids[i]] + 1];
-            l->all[(*place)++] = (posting){rank, b->term_weights[i]};
+            l->all[(*place)++] = (geo_build_posting){rank, b->term_weights[i]};
         }
     }
     return SX_OK;
@@ -73,7 +67,7 @@ static void pad(sx_buf *out, size_t to)
 }
 
 /* Blocks of 128 behind their skip entries. */
-static void put_blocks(sx_buf *out, const posting *p, uint32_t count)
+static void put_blocks(sx_buf *out, const geo_build_posting *p, uint32_t count)
 {
     uint32_t blocks = (count - 1) / GEO_POSTING_BLOCK + 1;
     pad(out, 4);
@@ -98,7 +92,7 @@ static void put_blocks(sx_buf *out, const posting *p, uint32_t count)
 }
 
 /* A bit a document, then rank entries, then weights. */
-static sx_status put_bitmap(sx_buf *out, const posting *p, uint32_t count, size_t docs,
+static sx_status put_bitmap(sx_buf *out, const geo_build_posting *p, uint32_t count, size_t docs,
                             sx_error *err)
 {
     size_t words = (docs + 63) / 64, ranks = (words + GEO_RANK_WORDS - 1) / GEO_RANK_WORDS;
@@ -121,12 +115,13 @@ static sx_status put_bitmap(sx_buf *out, const posting *p, uint32_t count, size_
     return SX_OK;
 }
 
-static sx_status put_list(geo_builder *b, const posting *p, uint32_t count, geo_build_terms_out *o,
-                          sx_error *err)
+static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t count,
+                          geo_build_terms_out *o, sx_error *err)
 {
     geo_disk_term term = {.count = count};
     for (uint32_t i = 0; i < count; i++) {
-        if (b->weights[p[i].weight] > b->weights[term.weight])
+        const geo_disk_weight *w = &b->weights[p[i].weight], *best = &b->weights[term.weight];
+        if (p[i].weight && (!term.weight || w->boost / w->tokens > best->boost / best->tokens))
             term.weight = p[i].weight;
     }
     sx_status status = SX_OK;
@@ -194,113 +189,6 @@ static void put_doc_terms(geo_builder *b, sx_buf *out)
     }
 }
 
-/* --- Prefixes. */
-
-/* Room to gather the documents of one prefix. */
-typedef struct gather {
-    uint64_t *bits, *first_bits; /* all of them; those whose name begins with the prefix */
-    size_t words;
-} gather;
-
-/* Marks all documents of terms [from, to). */
-static void mark(const geo_builder *b, const lists *l, uint32_t from, uint32_t to, gather *g)
-{
-    for (uint64_t i = l->first[from]; i < l->first[to]; i++) {
-        uint32_t rank = l->all[i].doc, name = b->name_term[b->by_rank[rank]];
-        g->bits[rank / 64] |= UINT64_C(1) << (rank % 64);
-        if (name != GEO_NO_TERM && b->term_rank[name] >= from && b->term_rank[name] < to)
-            g->first_bits[rank / 64] |= UINT64_C(1) << (rank % 64);
-    }
-}
-
-/* The most important documents whose name begins with the prefix fill the first half, the most
- * important of all the rest; both together in rising order. Clears the marks. */
-static uint32_t choose(gather *g, uint32_t out[GEO_PREFIX_DOCS])
-{
-    uint32_t count = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        uint32_t most = pass == 0 ? GEO_PREFIX_DOCS / 2 : GEO_PREFIX_DOCS;
-        for (size_t w = 0; w < g->words && count < most; w++) {
-            uint64_t bits = pass == 0 ? g->first_bits[w] : g->bits[w];
-            for (; bits && count < most; bits &= bits - 1) {
-                uint32_t bit = (uint32_t)__builtin_ctzll(bits);
-                out[count++] = (uint32_t)w * 64 + bit;
-                g->bits[w] &= ~(UINT64_C(1) << bit);
-            }
-        }
-    }
-    memset(g->bits, 0, g->words * sizeof(*g->bits));
-    memset(g->first_bits, 0, g->words * sizeof(*g->first_bits));
-    qsort(out, count, sizeof(*out), by_value);
-    return count;
-}
-
-/* Whether the term has at least `len` bytes and the same first `len` as `other`. */
-static bool same_start(sx_str term, sx_str other, size_t len)
-{
-    return term.len >= len && other.len >= len && memcmp(term.data, other.data, len) == 0;
-}
-
-/* A length that cuts no UTF-8 character of `term`. */
-static bool is_boundary(sx_str term, size_t len)
-{
-    return len == term.len || ((unsigned char)term.data[len] & 0xC0) != 0x80;
-}
-
-/* All prefixes of one length whose terms have more documents together than are kept. Rows of
- * different lengths are sorted together afterwards. */
-static void prefixes_of_length(const geo_builder *b, const lists *l, size_t len, gather *g,
-                               geo_build_terms_out *o)
-{
-    uint32_t terms = (uint32_t)b->terms.count;
-    for (uint32_t from = 0; from < terms;) {
-        sx_str head = geo_pool_get(&b->terms, b->by_term_rank[from]);
-        uint32_t to = from + 1;
-        if (head.len < len || (unsigned char)head.data[0] <= GEO_NAME_LEAD ||
-            !is_boundary(head, len)) {
-            from = to;
-            continue;
-        }
-        while (to < terms && same_start(geo_pool_get(&b->terms, b->by_term_rank[to]), head, len))
-            to++;
-        if (l->first[to] - l->first[from] > GEO_PREFIX_DOCS) {
-            uint32_t docs[GEO_PREFIX_DOCS];
-            mark(b, l, from, to, g);
-            geo_disk_prefix row = {.first = (uint32_t)(o->prefix_docs.len / sizeof(uint32_t))};
-            memcpy(row.prefix, head.data, len);
-            row.count = choose(g, docs);
-            sx_buf_bytes(&o->prefixes, &row, sizeof(row));
-            sx_buf_bytes(&o->prefix_docs, docs, row.count * sizeof(*docs));
-        }
-        from = to;
-    }
-}
-
-static int by_prefix(const void *left, const void *right)
-{
-    return memcmp(((const geo_disk_prefix *)left)->prefix, ((const geo_disk_prefix *)right)->prefix,
-                  GEO_PREFIX_BYTES);
-}
-
-static sx_status put_prefixes(const geo_builder *b, const lists *l, geo_build_terms_out *o,
-                              sx_error *err)
-{
-    gather g = {.words = (b->doc_count + 63) / 64};
-    g.bits = sx_calloc(g.words, sizeof(*g.bits));
-    g.first_bits = sx_calloc(g.words, sizeof(*g.first_bits));
-    for (size_t len = 1; g.bits && g.first_bits && len <= GEO_PREFIX_BYTES; len++)
-        prefixes_of_length(b, l, len, &g, o);
-    bool ok = g.bits && g.first_bits;
-    sx_free(g.bits);
-    sx_free(g.first_bits);
-    if (!ok)
-        return sx_fail_memory(err, "the index's prefixes");
-    if (o->prefixes.len)
-        qsort(o->prefixes.data, o->prefixes.len / sizeof(geo_disk_prefix), sizeof(geo_disk_prefix),
-              by_prefix);
-    return SX_OK;
-}
-
 static sx_status put_all(geo_builder *b, lists *l, geo_build_terms_out *o, sx_error *err)
 {
     sx_status status = rank_terms(b, err);
@@ -314,9 +202,11 @@ static sx_status put_all(geo_builder *b, lists *l, geo_build_terms_out *o, sx_er
         return status;
     put_dictionary(b, o);
     put_doc_terms(b, &o->doc_terms);
-    status = put_prefixes(b, l, o, err);
-    sx_buf *outs[] = {&o->blocks,    &o->heap,     &o->terms,      &o->postings,
-                      &o->doc_terms, &o->prefixes, &o->prefix_docs};
+    status = geo_build_heavy(b, l->first, l->all, o, err);
+    if (status == SX_OK)
+        status = geo_build_trie(b, &o->trie, err);
+    sx_buf *outs[] = {&o->blocks, &o->heap,       &o->terms, &o->postings, &o->doc_terms,
+                      &o->heavy,  &o->heavy_docs, &o->pairs, &o->trie};
     for (size_t i = 0; status == SX_OK && i < SX_COUNT_OF(outs); i++)
         status = sx_buf_status(outs[i], "the index's dictionary", err);
     return status;

@@ -9,7 +9,7 @@
 
 enum { WRITE_STEPS = 5, WRITE_BUFFER_BYTES = 1 << 20 };
 
-/* Falling importance, then rising order of import. */
+/* Falling importance, then falling key: the order in which Addok's store cuts ties. */
 static int by_importance(const void *left, const void *right, void *docs)
 {
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
@@ -17,7 +17,8 @@ static int by_importance(const void *left, const void *right, void *docs)
     double y = ((const geo_disk_doc *)docs)[b].importance;
     if (x != y)
         return x > y ? -1 : 1;
-    return (a > b) - (a < b);
+    uint32_t k = ((const geo_disk_doc *)docs)[a].key, l = ((const geo_disk_doc *)docs)[b].key;
+    return (k < l) - (k > l);
 }
 
 static sx_status rank_docs(geo_builder *b, sx_error *err)
@@ -26,6 +27,8 @@ static sx_status rank_docs(geo_builder *b, sx_error *err)
     b->by_rank = sx_calloc(b->doc_count + 1, sizeof(uint32_t));
     if (!b->rank || !b->by_rank)
         return sx_fail_memory(err, "the index's order of documents");
+    if (!geo_build_keys(b->docs, b->doc_count))
+        return sx_fail_memory(err, "the index's document keys");
     for (size_t i = 0; i < b->doc_count; i++)
         b->by_rank[i] = (uint32_t)i;
     qsort_r(b->by_rank, b->doc_count, sizeof(uint32_t), by_importance, b->docs);
@@ -86,7 +89,8 @@ static void parts_done(parts *p)
                      &p->tree,           &p->terms.blocks,
                      &p->terms.heap,     &p->terms.terms,
                      &p->terms.postings, &p->terms.doc_terms,
-                     &p->terms.prefixes, &p->terms.prefix_docs};
+                     &p->terms.heavy,    &p->terms.heavy_docs,
+                     &p->terms.pairs,    &p->terms.trie};
     for (size_t i = 0; i < SX_COUNT_OF(own); i++)
         sx_buf_done(own[i]);
 }
@@ -106,8 +110,10 @@ static void name_sections(const geo_builder *b, parts *p)
     p->section[GEO_S_POSTINGS] = &p->terms.postings;
     p->section[GEO_S_WEIGHTS] = &p->weights;
     p->section[GEO_S_DOC_TERMS] = &p->terms.doc_terms;
-    p->section[GEO_S_PREFIXES] = &p->terms.prefixes;
-    p->section[GEO_S_PREFIX_DOCS] = &p->terms.prefix_docs;
+    p->section[GEO_S_HEAVY] = &p->terms.heavy;
+    p->section[GEO_S_HEAVY_DOCS] = &p->terms.heavy_docs;
+    p->section[GEO_S_PAIRS] = &p->terms.pairs;
+    p->section[GEO_S_TRIE] = &p->terms.trie;
     p->section[GEO_S_FILTER_KEYS] = &p->filter_keys;
     p->section[GEO_S_POINTS] = &p->points;
     p->section[GEO_S_POINT_TREE] = &p->tree;

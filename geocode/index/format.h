@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define GEO_MAGIC "SXGEOIX\n"
 
 enum {
-    GEO_FORMAT_VERSION = 1,
+    GEO_FORMAT_VERSION = 2,
     GEO_HEADER_BYTES = 4096,
     GEO_SECTION_ALIGN = 64,
     GEO_SECTIONS_MAX = 64,
@@ -27,8 +27,9 @@ enum {
     GEO_NUMBER_GROUP = 16,   /* house numbers between two index entries */
     GEO_POINT_BLOCK = 64,    /* points under a leaf box, and children of every inner box */
     GEO_RANK_WORDS = 2,      /* bitmap words between two rank entries */
-    GEO_PREFIX_BYTES = 8,    /* longest prefix with precomputed documents */
-    GEO_PREFIX_DOCS = 128,   /* documents kept for it */
+    GEO_HEAVY_LEAST = 512,   /* documents of a term that is kept among the heavy ones */
+    GEO_HEAVY_DOCS = 512,    /* its best documents that are kept */
+    GEO_HEAVY_MAX = 1024,    /* terms that can be heavy: the most frequent */
     GEO_POINT_LEVELS_MAX = 6,
 };
 
@@ -36,10 +37,6 @@ enum {
  * contains either byte. */
 #define GEO_FILTER_LEAD  '\1'
 #define GEO_FILTER_SPLIT '\x1f'
-
-/* The namespace of whole names: "\2rue de la paix". It finds the village of Rue among 4,000 streets
- * that have "rue" in their name. */
-#define GEO_NAME_LEAD '\2'
 
 /* Section ids: X(id, name, bytes of one record; 1 for byte streams). A file of this version has
  * every one of them, an unknown id is skipped. */
@@ -55,13 +52,15 @@ enum {
     X(9, TERM_HEAP, 1)                                                                             \
     X(10, TERMS, 16)                                                                               \
     X(11, POSTINGS, 1)                                                                             \
-    X(12, WEIGHTS, 8)                                                                              \
+    X(12, WEIGHTS, 16)                                                                             \
     X(13, DOC_TERMS, 1)                                                                            \
-    X(14, PREFIXES, 16)                                                                            \
-    X(15, PREFIX_DOCS, 4)                                                                          \
+    X(14, HEAVY, 16)                                                                               \
+    X(15, HEAVY_DOCS, 8)                                                                           \
     X(16, FILTER_KEYS, 4)                                                                          \
     X(17, POINTS, 16)                                                                              \
-    X(18, POINT_TREE, 16)
+    X(18, POINT_TREE, 16)                                                                          \
+    X(19, PAIRS, 8)                                                                                \
+    X(20, TRIE, 12)
 
 typedef enum geo_section {
 #define X(id, name, record) GEO_S_##name = (id),
@@ -124,8 +123,8 @@ typedef enum geo_type {
 } geo_type;
 
 typedef struct geo_disk_doc {
-    uint32_t order; /* number in the order of import, from 1 */
-    uint32_t id;    /* string reference */
+    uint32_t key; /* place of the document's key (hashids of the order of import) among all */
+    uint32_t id;  /* string reference */
     int32_t lon_e7, lat_e7;
     double importance;
     uint64_t properties, labels, numbers, terms; /* offsets in their sections */
@@ -155,10 +154,32 @@ typedef struct geo_disk_skip {
     uint32_t offset; /* of the block, from the end of the skip entries */
 } geo_disk_skip;
 
-typedef struct geo_disk_prefix {
-    uint8_t prefix[GEO_PREFIX_BYTES]; /* zero-padded; records are sorted by it */
-    uint32_t first, count;            /* in PREFIX_DOCS */
-} geo_disk_prefix;
+/* What a weight code stands for: in a document of importance i a word weighs
+ * (boost + i / 10) / tokens. Code 0 weighs nothing. */
+typedef struct geo_disk_weight {
+    double boost, tokens;
+} geo_disk_weight;
+
+/* A word that many documents have. */
+typedef struct geo_disk_heavy {
+    uint32_t term;         /* records are sorted by it */
+    uint32_t first, count; /* in HEAVY_DOCS: its best documents, by falling weight */
+    uint32_t reserved;
+} geo_disk_heavy;
+
+typedef struct geo_disk_heavy_doc {
+    uint32_t doc;
+    uint32_t weight; /* code */
+} geo_disk_heavy_doc;
+
+/* A node of the tree of words. Its children lie side by side, by rising byte; node 0 is the root. */
+typedef struct geo_disk_node {
+    uint32_t children; /* the first one */
+    uint32_t term;     /* the word that ends here; UINT32_MAX */
+    uint8_t byte;      /* that leads here */
+    uint8_t child_count;
+    uint16_t reserved;
+} geo_disk_node;
 
 #define GEO_NO_NUMBER UINT32_MAX
 
@@ -175,7 +196,10 @@ typedef struct geo_disk_box {
 _Static_assert(sizeof(geo_disk_header) == GEO_HEADER_BYTES, "header is one page");
 _Static_assert(sizeof(geo_disk_source) == 32 && sizeof(geo_disk_key) == 16, "records as written");
 _Static_assert(sizeof(geo_disk_doc) == 64 && sizeof(geo_disk_term) == 16, "records as written");
-_Static_assert(sizeof(geo_disk_prefix) == 16 && sizeof(geo_disk_point) == 16, "records as written");
+_Static_assert(sizeof(geo_disk_weight) == 16 && sizeof(geo_disk_heavy) == 16 &&
+                   sizeof(geo_disk_heavy_doc) == 8 && sizeof(geo_disk_node) == 12,
+               "records as written");
+_Static_assert(sizeof(geo_disk_point) == 16, "records as written");
 
 /* First byte of an encoded value (PROPERTIES and the free columns of NUMBERS). */
 typedef enum geo_tag {

@@ -109,7 +109,18 @@ static sx_status check_sections(geo_index *ix, sx_error *err)
     ix->doc_count = (uint32_t)ix->s[GEO_S_DOCS].count;
     ix->terms = (const geo_disk_term *)(const void *)ix->s[GEO_S_TERMS].data;
     ix->term_count = (uint32_t)ix->s[GEO_S_TERMS].count;
-    ix->weights = (const double *)(const void *)ix->s[GEO_S_WEIGHTS].data;
+    ix->weights = (const geo_disk_weight *)(const void *)ix->s[GEO_S_WEIGHTS].data;
+    ix->trie = (const geo_disk_node *)(const void *)ix->s[GEO_S_TRIE].data;
+    ix->heavy = (const geo_disk_heavy *)(const void *)ix->s[GEO_S_HEAVY].data;
+    if (ix->s[GEO_S_TRIE].count == 0 || ix->s[GEO_S_TRIE].count > UINT32_MAX ||
+        ix->s[GEO_S_HEAVY].count > GEO_HEAVY_MAX)
+        return sx_fail(err, SX_ECORRUPT, "section TRIE or HEAVY has a wrong number of records");
+    ix->node_count = (uint32_t)ix->s[GEO_S_TRIE].count;
+    ix->heavy_count = (uint32_t)ix->s[GEO_S_HEAVY].count;
+    uint64_t row = ((uint64_t)ix->heavy_count + 63) / 64;
+    if (ix->s[GEO_S_PAIRS].count != row * ix->heavy_count)
+        return sx_fail(err, SX_ECORRUPT, "section PAIRS has %llu words for %u heavy terms",
+                       (unsigned long long)ix->s[GEO_S_PAIRS].count, ix->heavy_count);
     if (ix->s[GEO_S_WEIGHTS].count != 256)
         return sx_fail(err, SX_ECORRUPT, "section WEIGHTS has %llu records, should have 256",
                        (unsigned long long)ix->s[GEO_S_WEIGHTS].count);

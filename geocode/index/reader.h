@@ -24,7 +24,11 @@ struct geo_index {
     uint32_t doc_count;
     const geo_disk_term *terms;
     uint32_t term_count;
-    const double *weights; /* 256 */
+    const geo_disk_weight *weights; /* 256 */
+    const geo_disk_node *trie;
+    uint32_t node_count;
+    const geo_disk_heavy *heavy;
+    uint32_t heavy_count;
     /* The box tree: level 0 are the leaves' boxes. */
     uint32_t level_count;
     uint64_t level_first[GEO_POINT_LEVELS_MAX], level_size[GEO_POINT_LEVELS_MAX];
@@ -66,11 +70,6 @@ sx_str geo_filter_text(sx_str key, sx_str value, char out[GEO_FILTER_BYTES_MAX])
 
 /* Its id; GEO_NO_TERM if no document has it. */
 uint32_t geo_filter_term(const geo_index *ix, sx_str key, sx_str value);
-
-enum { GEO_NAME_BYTES_MAX = 128 }; /* longer names are not in the dictionary as a whole */
-
-/* The term of a whole folded name, into `out`; empty if it is empty or too long. */
-sx_str geo_name_text(sx_str folded, char out[GEO_NAME_BYTES_MAX]);
 
 /* --- Posting lists. */
 
@@ -118,7 +117,39 @@ enum { GEO_DOC_TERMS_MAX = 512 };
 /* The document's terms, rising, into `out`; returns how many (0 if damaged). */
 uint32_t geo_doc_terms(const geo_index *ix, uint32_t doc, uint32_t out[GEO_DOC_TERMS_MAX]);
 
-/* The precomputed best documents of a short prefix; false if it has none (few documents match). */
-bool geo_prefix_docs(const geo_index *ix, sx_str prefix, const uint32_t **docs, uint32_t *count);
+/* What a word of weight code `weight` adds to document `doc`, which must exist. */
+static inline double geo_weight(const geo_index *ix, uint8_t weight, uint32_t doc)
+{
+    const geo_disk_weight *w = &ix->weights[weight];
+    return weight ? (w->boost + ix->docs[doc].importance * 0.1) / w->tokens : 0;
+}
+
+/* --- The tree of words. */
+
+/* The children of `node`: how many, and the first of them. None if the node is damaged. */
+uint32_t geo_trie_children(const geo_index *ix, uint32_t node, uint32_t *first);
+
+/* The child of `node` by `byte`; 0 if there is none. */
+uint32_t geo_trie_child(const geo_index *ix, uint32_t node, uint8_t byte);
+
+/* The node of exactly these bytes from `node` on; 0 if there is none (or if `text` is empty at the
+ * root). */
+uint32_t geo_trie_walk(const geo_index *ix, uint32_t node, sx_str text);
+
+/* The term of a word, by way of the tree; GEO_NO_TERM. */
+uint32_t geo_word_find(const geo_index *ix, sx_str word);
+
+/* --- Words that many documents have. */
+
+#define GEO_NOT_HEAVY UINT32_MAX
+
+/* The place of `term` among the heavy ones; GEO_NOT_HEAVY. */
+uint32_t geo_heavy_find(const geo_index *ix, uint32_t term);
+
+/* The best documents of heavy word `heavy`; none if damaged. */
+const geo_disk_heavy_doc *geo_heavy_docs(const geo_index *ix, uint32_t heavy, uint32_t *count);
+
+/* Whether some document has both of two words. */
+bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b);
 
 #endif

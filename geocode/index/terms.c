@@ -138,33 +138,6 @@ uint32_t geo_doc_terms(const geo_index *ix, uint32_t doc, uint32_t out[GEO_DOC_T
     return c.bad ? 0 : count;
 }
 
-bool geo_prefix_docs(const geo_index *ix, sx_str prefix, const uint32_t **docs, uint32_t *count)
-{
-    uint8_t key[GEO_PREFIX_BYTES] = {0};
-    if (prefix.len == 0 || prefix.len > sizeof(key))
-        return false;
-    memcpy(key, prefix.data, prefix.len);
-    const geo_disk_prefix *rows = (const geo_disk_prefix *)(const void *)ix->s[GEO_S_PREFIXES].data;
-    uint64_t low = 0, high = ix->s[GEO_S_PREFIXES].count;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        int order = memcmp(rows[middle].prefix, key, sizeof(key));
-        if (order == 0) {
-            const geo_bytes *s = &ix->s[GEO_S_PREFIX_DOCS];
-            if (rows[middle].first > s->count || rows[middle].count > s->count - rows[middle].first)
-                return false;
-            *docs = (const uint32_t *)(const void *)s->data + rows[middle].first;
-            *count = rows[middle].count;
-            return true;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
 bool geo_filter_known(const geo_index *ix, sx_str key)
 {
     for (uint32_t i = 0; i < ix->s[GEO_S_FILTER_KEYS].count; i++) {
@@ -190,13 +163,4 @@ uint32_t geo_filter_term(const geo_index *ix, sx_str key, sx_str value)
     char text[GEO_FILTER_BYTES_MAX];
     sx_str term = geo_filter_text(key, value, text);
     return term.len ? geo_term_find(ix, term) : GEO_NO_TERM;
-}
-
-sx_str geo_name_text(sx_str folded, char out[GEO_NAME_BYTES_MAX])
-{
-    if (folded.len == 0 || folded.len + 1 > GEO_NAME_BYTES_MAX)
-        return sx_str_of("", 0);
-    out[0] = GEO_NAME_LEAD;
-    memcpy(out + 1, folded.data, folded.len);
-    return sx_str_of(out, folded.len + 1);
 }

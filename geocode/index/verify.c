@@ -85,6 +85,32 @@ static sx_status check_dictionary(const geo_index *ix, sx_error *err)
     return SX_OK;
 }
 
+/* Every word is found by way of the tree, and the best documents of the heavy ones have them. */
+static sx_status check_words(const geo_index *ix, sx_error *err)
+{
+    char text[512];
+    for (uint32_t t = 0; t < ix->term_count; t++) {
+        sx_str word = geo_term_text(ix, t, text, sizeof(text));
+        if (word.len && word.data[0] != GEO_FILTER_LEAD && geo_word_find(ix, word) != t)
+            return sx_fail(err, SX_ECORRUPT, "section TRIE: term %u is not found", t);
+    }
+    for (uint32_t h = 0; h < ix->heavy_count; h++) {
+        geo_postings list;
+        uint32_t count;
+        uint8_t weight;
+        const geo_disk_heavy_doc *docs = geo_heavy_docs(ix, h, &count);
+        geo_postings_open(ix, ix->heavy[h].term, &list);
+        for (uint32_t i = 0; i < count; i++) {
+            if (docs[i].doc >= ix->doc_count || !geo_postings_has(&list, docs[i].doc, &weight) ||
+                weight != docs[i].weight)
+                return sx_fail(err, SX_ECORRUPT, "section HEAVY: row %u is damaged", h);
+        }
+        if (count == 0 || (h && ix->heavy[h].term <= ix->heavy[h - 1].term))
+            return sx_fail(err, SX_ECORRUPT, "section HEAVY: row %u is damaged", h);
+    }
+    return SX_OK;
+}
+
 static sx_status check_points(const geo_index *ix, sx_error *err)
 {
     const geo_bytes *s = &ix->s[GEO_S_POINTS];
@@ -106,5 +132,7 @@ sx_status geo_index_verify(const geo_index *ix, sx_error *err)
         status = check_doc(ix, doc, err);
     if (status == SX_OK)
         status = check_dictionary(ix, err);
+    if (status == SX_OK)
+        status = check_words(ix, err);
     return status == SX_OK ? check_points(ix, err) : status;
 }

@@ -58,14 +58,14 @@ static sx_status check_query(const geo_query *q, sx_error *err)
     return SX_OK;
 }
 
-/* Puts a result in its place: falling score, then the order of import. */
+/* Puts a result in its place: falling score, then rising key, as Addok's store gives documents. */
 static void insert(const geo_index *ix, geo_results *out, uint32_t limit, const geo_result *r)
 {
     uint32_t at = out->count;
     while (at > 0) {
         const geo_result *before = &out->items[at - 1];
         if (before->score > r->score ||
-            (before->score == r->score && ix->docs[before->doc].order < ix->docs[r->doc].order))
+            (before->score == r->score && ix->docs[before->doc].key < ix->docs[r->doc].key))
             break;
         at--;
     }
@@ -77,41 +77,17 @@ static void insert(const geo_index *ix, geo_results *out, uint32_t limit, const 
     out->items[at] = *r;
 }
 
-/* Whether one of the document's names has `word`: then it is no house number ("20P4 Rue de Rome" is
- * a street's name in the BAN). */
-static bool in_name(const geo_searcher *s, sx_str word)
+/* Takes the house number that the query names, if the document has it. */
+static bool take_number(const geo_index *ix, const geo_searcher *s, geo_result *r)
 {
-    for (uint32_t n = 0; n < s->parts.name_count; n++) {
-        sx_str left = s->parts.names[n], part;
-        while (left.len) {
-            (void)sx_str_cut(left, ' ', &part, &left);
-            if (sx_str_eq(part, word))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* The best house number that the query may mean: the candidate's label with it fits best. Returns
- * the similarity, or -1 if none of the query's numbers is there. */
-static double best_number(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_result *r)
-{
-    const geo_disk_doc *doc = &ix->docs[r->doc];
-    double best = -1;
-    for (uint32_t i = 0; i < s->number_count && doc->number_count; i++) {
-        geo_housenumber n;
-        if (in_name(s, s->number_texts[i]) ||
-            !geo_number_find(ix, r->doc, s->numbers[i].number, s->numbers[i].suffix, &n))
-            continue;
-        double similarity = geo_similarity(s, doc, s->number_texts[i], q->autocomplete);
-        if (similarity <= best)
-            continue;
-        best = similarity;
-        r->number = n.index;
-        r->lon_e7 = n.lon_e7;
-        r->lat_e7 = n.lat_e7;
-    }
-    return best;
+    geo_housenumber n;
+    if (!s->has_number || ix->docs[r->doc].number_count == 0 ||
+        !geo_number_find(ix, r->doc, s->number.number, s->number.suffix, &n))
+        return false;
+    r->number = n.index;
+    r->lon_e7 = n.lon_e7;
+    r->lat_e7 = n.lat_e7;
+    return true;
 }
 
 /* Whether the filter on type lets a document pass as itself, without a house number. */
@@ -131,79 +107,58 @@ static bool passes_as_itself(const geo_index *ix, const geo_searcher *s, const g
     return false;
 }
 
-/* No label of the document at hand can be more like the query than this. Every label holds the name,
- * so if each name is longer than the query none equals it. */
-static double most_similar(const geo_searcher *s, bool autocomplete)
+static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_found *f)
 {
-    size_t shortest = SIZE_MAX;
-    for (uint32_t n = 0; n < s->parts.name_count; n++) {
-        if (s->parts.names[n].len < shortest)
-            shortest = s->parts.names[n].len;
-    }
-    if (shortest <= s->query.len || s->query.len < 2)
-        return 1;
-    return autocomplete ? 0.9 : (double)(s->query.len - 1) / (double)(shortest - 1);
-}
-
-static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, uint32_t limit,
-                      uint32_t id, geo_results *out)
-{
-    const geo_disk_doc *doc = &ix->docs[id];
-    geo_result r = {.doc = id,
-                    .number = GEO_NO_NUMBER,
-                    .lon_e7 = doc->lon_e7,
-                    .lat_e7 = doc->lat_e7,
-                    .distance_m = -1};
-    if (!geo_doc_label_parts(ix, id, &s->parts)) {
+    const geo_disk_doc *doc = &ix->docs[f->result.doc];
+    geo_result *r = &f->result;
+    *r = (geo_result){.doc = r->doc,
+                      .number = GEO_NO_NUMBER,
+                      .lon_e7 = doc->lon_e7,
+                      .lat_e7 = doc->lat_e7,
+                      .distance_m = -1};
+    f->similarity = 0;
+    f->passes = false;
+    if (!geo_doc_label_parts(ix, r->doc, &s->parts)) {
         s->corrupt = true;
         return;
     }
-    double near_most = q->has_point ? NEARNESS_SHARE : 0;
-    double whole = q->has_point ? 1.2 : 1.1; /* 1.1 + 0.1 is another double, and not Addok's */
-    double important = IMPORTANCE_SHARE * doc->importance;
-    if (out->count == limit && (most_similar(s, q->autocomplete) + important + near_most) / whole <
-                                   out->items[limit - 1].score)
+    sx_str number = {"", 0};
+    if ((!s->type_filtered || s->takes_housenumber) && take_number(ix, s, r))
+        number = s->number_text;
+    else if (!passes_as_itself(ix, s, q, r->doc))
         return;
-    double similarity = -1;
-    if (!s->type_filtered || s->takes_housenumber)
-        similarity = best_number(ix, s, q, &r);
-    if (similarity < 0) {
-        if (!passes_as_itself(ix, s, q, id))
-            return;
-        similarity = geo_similarity(s, doc, sx_str_of("", 0), q->autocomplete);
-    }
-    double sum = similarity + important;
+    f->passes = true;
+    f->similarity = geo_similarity(s, doc, number, q->autocomplete);
+    double sum = f->similarity + IMPORTANCE_SHARE * doc->importance;
+    double whole = 1.1;
     if (q->has_point) {
-        r.distance_m = geo_distance_m(q->lat, q->lon, r.lat_e7 / 1e7, r.lon_e7 / 1e7);
-        sum += NEARNESS_SHARE * nearness(r.distance_m);
+        r->distance_m = geo_distance_m(q->lat, q->lon, r->lat_e7 / 1e7, r->lon_e7 / 1e7);
+        sum += NEARNESS_SHARE * nearness(r->distance_m);
+        whole = 1.2; /* 1.1 + 0.1 is another double, and not Addok's */
     }
-    r.score = sum / whole;
-    if (r.score >= LEAST_SCORE)
-        insert(ix, out, limit, &r);
+    r->score = sum / whole;
 }
 
-/* By document. The walks gave most of them in that order: insertion has little to do, and takes no
- * memory as qsort() may. */
-static void sort_candidates(geo_candidate *c, uint32_t count)
+void geo_search_score(const geo_index *ix, geo_searcher *s, const geo_query *q)
 {
-    for (uint32_t i = 1; i < count; i++) {
-        geo_candidate one = c[i];
-        uint32_t at = i;
-        for (; at > 0 && c[at - 1].doc > one.doc; at--)
-            c[at] = c[at - 1];
-        c[at] = one;
-    }
-}
-
-/* Most important first, so that the limit is soon full of good results and the rest is cut short. */
-static void score_all(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out)
-{
-    uint32_t limit = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
-    sort_candidates(s->candidates, s->candidate_count);
+    if (s->scored == s->bucket_count)
+        return;
     geo_pairs_begin(&s->pairs, s->query);
-    for (uint32_t i = 0; i < s->candidate_count; i++)
-        score_one(ix, s, q, limit, s->candidates[i].doc, out);
+    for (; s->scored < s->bucket_count; s->scored++) {
+        geo_found *f = &s->bucket[s->scored];
+        score_one(ix, s, q, f);
+        if (f->passes && f->similarity > s->best_similarity)
+            s->best_similarity = f->similarity;
+    }
     geo_pairs_end(&s->pairs, s->query);
+}
+
+static void take_results(const geo_index *ix, const geo_searcher *s, geo_results *out)
+{
+    for (uint32_t i = 0; i < s->bucket_count; i++) {
+        if (s->bucket[i].passes && s->bucket[i].result.score >= LEAST_SCORE)
+            insert(ix, out, s->wanted, &s->bucket[i].result);
+    }
 }
 
 static void enter(const geo_query *q, geo_phase phase)
@@ -220,24 +175,15 @@ sx_status geo_search(const geo_index *ix, geo_searcher *s, const geo_query *q, g
     if (status != SX_OK || ix->doc_count == 0)
         return status;
     s->corrupt = false;
+    s->wanted = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
     enter(q, GEO_PHASE_NORMALISE);
     s->query = geo_fold(q->text, s->folded, sizeof(s->folded));
-    /* One set of rules a query: the first source's. */
-    geo_source source;
-    unsigned language = geo_index_source(ix, 0, &source) ? source.language : GEO_LANGUAGE_NONE;
-    s->token_count = geo_tokens(geo_rules_of(language), s->query, s->tokens, GEO_SEARCH_TOKENS_MAX);
-    enter(q, GEO_PHASE_CANDIDATES);
     geo_search_plan(ix, s, q);
-    geo_search_all_words(ix, s);
+    enter(q, GEO_PHASE_CANDIDATES);
+    geo_search_collect(ix, s, q);
     enter(q, GEO_PHASE_SCORE);
-    if (s->candidate_count)
-        score_all(ix, s, q, out);
-    if (out->count == 0) {
-        enter(q, GEO_PHASE_CANDIDATES);
-        geo_search_rare_words(ix, s);
-        enter(q, GEO_PHASE_SCORE);
-        score_all(ix, s, q, out);
-    }
+    geo_search_score(ix, s, q);
+    take_results(ix, s, out);
     return s->corrupt ? sx_fail(err, SX_ECORRUPT,
                                 "the index is damaged; run 'sextant geocode "
                                 "verify' and build it again")

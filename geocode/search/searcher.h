@@ -1,4 +1,5 @@
-/* searcher.h - inside a searcher: what candidates.c, score.c and search.c share. */
+/* searcher.h - inside a searcher: what words.c, bucket.c, collect.c, complete.c, fuzzy.c, score.c and search.c
+ * share. The numbers are Addok's defaults. */
 #ifndef GEOCODE_SEARCH_SEARCHER_H
 #define GEOCODE_SEARCH_SEARCHER_H
 
@@ -7,50 +8,57 @@
 #include "geocode/text/tokens.h"
 
 enum {
-    GEO_SEARCH_TOKENS_MAX = 64,     /* of a query; the rest is not looked at */
-    GEO_SEARCH_TERMS_MAX = 16,      /* that must match */
-    GEO_SEARCH_NUMBERS_MAX = 4,     /* tokens that may be the house number */
-    GEO_SEARCH_CANDIDATES_MAX = 64, /* scored by label; Addok's bucket has 100 */
-    GEO_SEARCH_ENOUGH = 10,         /* whole words gave so many: the last one is not completed */
-    GEO_SEARCH_VISITS_MAX = 1500,   /* documents looked at in a pass */
-    GEO_SEARCH_UNFINISHED_VISITS_MAX = 800, /* where the last word is unfinished: costs more each */
-    GEO_SEARCH_MATCHES_MAX = 1000,          /* of them, those that match */
-    GEO_SEARCH_RARE_VISITS_MAX = 128,       /* of one token when not all match */
-    GEO_SEARCH_RARE_ROUNDS_MAX = 3,         /* tokens that are tried then */
-    GEO_SEARCH_SEEN_SLOTS = 8192,
+    GEO_SEARCH_TOKENS_MAX = 64,      /* of a query; the rest is not looked at */
+    GEO_SEARCH_MEANINGFUL_MAX = 10,  /* more words than these are taken for common ones */
+    GEO_SEARCH_COMMON_LEAST = 10000, /* documents; a word in more says little */
+    GEO_SEARCH_BUCKET_MIN = 10,    /* documents looked for around a point when the bucket is full */
+    GEO_SEARCH_BUCKET_MAX = 100,   /* with as many the search ends */
+    GEO_SEARCH_BUCKET_ROOM = 1024, /* documents around a point come on top */
+    GEO_SEARCH_CELL_DOCS_MAX = 4096, /* around a point */
+    GEO_SEARCH_PREFIX_MIN = 3,       /* letters of a word that can be completed */
+    GEO_SEARCH_PREFIX_MAX = 20,
+    GEO_SEARCH_COMPLETIONS_MAX = 8192,
+    GEO_SEARCH_FUZZY_MAX = 256, /* words one letter away */
     GEO_SEARCH_GROUPS_MAX = 16, /* filter keys */
-    GEO_PAIR_CODES = 4096,      /* two characters of 6 bits */
+    GEO_SEARCH_KEYS_MAX = GEO_SEARCH_TOKENS_MAX + GEO_SEARCH_GROUPS_MAX + 2,
+    GEO_SEARCH_SEEN_SLOTS = 4096, /* a power of two, several times the bucket's room */
+    GEO_PAIR_CODES = 4096,        /* two characters of 6 bits */
 };
 
-/* Whether a document must have a word. A pass at a level leaves out the words above it. */
-typedef enum geo_need {
-    GEO_NEED_WORD = 0, /* always, until only some words are asked for */
-    GEO_NEED_NUMBER =
-        1, /* a number: of a street's name, or of a floor; left out if nothing has it */
-    GEO_NEED_HOUSE = 2, /* where a house number stands: rarely part of a name */
-} geo_need;
+/* One word of the query that is no house number. */
+typedef struct geo_word {
+    sx_str text;    /* as it sounds */
+    uint32_t term;  /* GEO_NO_TERM: no document has it */
+    uint32_t count; /* documents */
+    bool digits;    /* nothing but digits: never misspelt */
+} geo_word;
 
-/* One token that narrows the search: a term, or every term that begins with the last word. */
-typedef struct geo_want {
-    uint32_t first, end; /* terms; end = first + 1 for a whole word */
-    uint32_t term;       /* the whole word's own term; GEO_NO_TERM */
-    uint32_t count;      /* documents, at most */
-    geo_need need;
-    sx_str text;
-    double rarity;
-    geo_postings list; /* of `term` */
-} geo_want;
+/* Words by their place in geo_searcher.words. */
+typedef struct geo_word_list {
+    uint32_t count;
+    uint8_t at[GEO_SEARCH_TOKENS_MAX];
+} geo_word_list;
 
 /* The terms of one filter key's values, any of which will do. */
 typedef struct geo_filter_group {
     sx_str key;
-    uint32_t first, count; /* in filter_lists */
+    uint32_t first, count; /* in filter_terms */
+    uint32_t documents;    /* at most */
 } geo_filter_group;
 
-typedef struct geo_candidate {
-    uint32_t doc;
-    double value; /* how well its words fit, before labels are compared */
-} geo_candidate;
+/* What documents are asked to have: words, then implicitly every filter, then perhaps the cell. */
+typedef struct geo_keys {
+    uint32_t count;
+    uint32_t terms[GEO_SEARCH_TOKENS_MAX + 1];
+    bool cell; /* lie around the query's point */
+} geo_keys;
+
+/* A document found, and what it scores once that has been asked for. */
+typedef struct geo_found {
+    geo_result result;
+    double similarity; /* of its best label; negative: not yet computed */
+    bool passes;       /* the filter on type, which is about the house number too */
+} geo_found;
 
 /* The pairs of the query's letters, and the walk over a label that uses them up. */
 typedef struct geo_pairs {
@@ -64,51 +72,105 @@ typedef struct geo_pairs {
     uint32_t label_len;
 } geo_pairs;
 
+/* A list opened to be probed, or a stand-in for a filter or the cell. */
+typedef struct geo_probe {
+    uint32_t count;
+    enum { GEO_PROBE_WORD, GEO_PROBE_FILTER, GEO_PROBE_CELL } kind;
+    uint32_t which; /* term; filter group */
+    geo_postings list;
+} geo_probe;
+
+typedef struct geo_top {
+    double score;
+    uint32_t doc;
+} geo_top;
+
 struct geo_searcher {
     char folded[GEO_QUERY_CHARS_LIMIT * 16 + 1];
+    char cleaned[GEO_QUERY_CHARS_LIMIT * 16 + 1];
     sx_str query; /* folded */
     geo_token tokens[GEO_SEARCH_TOKENS_MAX];
-    size_t token_count;
 
-    geo_want wants[GEO_SEARCH_TERMS_MAX];
-    uint32_t want_count;
-    geo_number numbers[GEO_SEARCH_NUMBERS_MAX];
-    sx_str number_texts[GEO_SEARCH_NUMBERS_MAX];
-    uint32_t number_count;
+    /* The query's words, longest first, then as they stand; and which of them are what. */
+    geo_word words[GEO_SEARCH_TOKENS_MAX];
+    uint32_t word_count;
+    int32_t last; /* the query's last word among them; -1: the last word is a house number */
+    geo_word_list meaningful, common, missing;
+    uint32_t should_match; /* two thirds of the words */
+
+    bool has_number;
+    geo_number number;
+    sx_str number_text;
 
     geo_filter_group groups[GEO_SEARCH_GROUPS_MAX];
     uint32_t group_count;
     uint32_t filter_terms[GEO_QUERY_FILTERS_MAX];
     uint32_t filter_term_count;
+    uint32_t wanted;                       /* results */
     bool nothing_passes;                   /* a filter has no known value */
     bool type_filtered, takes_housenumber; /* by the filter on type */
 
-    /* How words are matched in the present pass. */
-    geo_need level;
-    uint32_t lead;    /* the word whose documents are walked: they have it */
-    uint32_t matches; /* documents that the pass has kept or weighed */
-    bool whole_words;
-    double best_fit; /* no document's words can weigh more */
-    double bonus;    /* a surer pass's candidates stay before a later one's */
+    uint32_t cell[GEO_SEARCH_CELL_DOCS_MAX]; /* documents around the point, rising */
+    uint32_t cell_count;
+    bool cell_known;
 
-    geo_candidate candidates[GEO_SEARCH_CANDIDATES_MAX];
-    uint32_t candidate_count;
-    uint32_t seen[GEO_SEARCH_SEEN_SLOTS]; /* doc + 1, of the present query */
-    uint32_t seen_used[GEO_SEARCH_SEEN_SLOTS];
-    uint32_t seen_count;
+    geo_found bucket[GEO_SEARCH_BUCKET_ROOM];
+    uint32_t bucket_count, scored; /* the first `scored` of them have been */
+    double best_similarity;
+    uint32_t seen[GEO_SEARCH_SEEN_SLOTS]; /* doc + 1 */
+    uint16_t seen_used[GEO_SEARCH_BUCKET_ROOM];
+
+    geo_probe probes[GEO_SEARCH_KEYS_MAX];
+    uint32_t probe_count;
+    geo_top top[GEO_SEARCH_BUCKET_MAX];
+    uint32_t top_count;
+
+    uint32_t completions[GEO_SEARCH_COMPLETIONS_MAX];
+    double completion_scores[GEO_SEARCH_COMPLETIONS_MAX];
 
     geo_pairs pairs;
     geo_label_parts parts;
     bool corrupt;
 };
 
-/* candidates.c: fills wants and filters from the tokens. */
+/* words.c: the query's words and filters as terms. */
 void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q);
 
-/* candidates.c: documents that have all words; then, if those were no use, some. Both begin with no
- * candidates. */
-void geo_search_all_words(const geo_index *ix, geo_searcher *s);
-void geo_search_rare_words(const geo_index *ix, geo_searcher *s);
+/* collect.c: fills the bucket. */
+void geo_search_collect(const geo_index *ix, geo_searcher *s, const geo_query *q);
+
+/* bucket.c */
+
+void geo_bucket_clear(geo_searcher *s);
+
+/* Adds the best documents that have all keys, `limit` at most (0: as many as the bucket takes). */
+void geo_bucket_add(const geo_index *ix, geo_searcher *s, const geo_query *q, const geo_keys *k,
+                    uint32_t limit);
+
+/* Fewer documents than the query wants results: the search goes on. */
+static inline bool geo_bucket_dry(const geo_searcher *s)
+{
+    return s->bucket_count < s->wanted;
+}
+
+static inline bool geo_bucket_overflows(const geo_searcher *s)
+{
+    return s->bucket_count >= GEO_SEARCH_BUCKET_MAX;
+}
+
+/* The documents that lie around the query's point, as keys.cell asks for them. */
+void geo_search_cell(const geo_index *ix, geo_searcher *s, const geo_query *q);
+
+/* complete.c: adds documents that have the words of `list`, the last one of the query completed. */
+void geo_search_complete(const geo_index *ix, geo_searcher *s, const geo_query *q,
+                         const geo_word_list *list, bool cell);
+
+/* fuzzy.c: the words one letter away from `word`, in the order in which Addok tries them. Returns
+ * how many. */
+uint32_t geo_search_fuzzy(const geo_index *ix, sx_str word, uint32_t out[GEO_SEARCH_FUZZY_MAX]);
+
+/* search.c: computes what the bucket's documents score; best_similarity then is of all. */
+void geo_search_score(const geo_index *ix, geo_searcher *s, const geo_query *q);
 
 /* score.c: once for each searcher. */
 void geo_pairs_init(geo_pairs *p);

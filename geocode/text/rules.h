@@ -25,15 +25,22 @@ const geo_rules *geo_rules_of(unsigned language);
 /* The language's code: "fr". Empty for none. */
 sx_str geo_rules_code(const geo_rules *r);
 
-/* The word that `word` (folded) stands for; `word` itself if it is no abbreviation. Static text or
- * the argument. */
+/* The words that `word` (folded) stands for, a space between two: "xix" is "dix neuf"; `word` itself
+ * if it stands for nothing else. Static text or the argument. */
 sx_str geo_rules_expand(const geo_rules *r, sx_str word);
 
-/* `word` (folded, expanded or not) names a kind of street: rue, avenue, calle. */
+/* `word` (folded, as written) names a kind of street: rue, av, calle. */
 bool geo_rules_is_street_word(const geo_rules *r, sx_str word);
 
 /* The letters that an ordinal after a house number shortens to ("bis" to "b"); empty if `word` is
  * none. */
 sx_str geo_rules_ordinal(const geo_rules *r, sx_str word);
+
+/* Writes a word the way it sounds, in place; returns its new length, never greater. Languages
+ * without such rules leave it as it is. */
+size_t geo_rules_sound(const geo_rules *r, char *word, size_t len);
+
+/* Whether queries in this language are cleaned first (clean.h). */
+bool geo_rules_cleans(const geo_rules *r);
 
 #endif

@@ -1,6 +1,8 @@
 /* tokens.c - see tokens.h. */
 #include "geocode/text/tokens.h"
 
+enum { DIGITS_APART = 5 }; /* five digits are a postcode wherever they stand */
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -30,42 +32,13 @@ bool geo_number_parse(sx_str folded, geo_number *out)
     return true;
 }
 
-/* Cuts at spaces; a word longer than the limit keeps its first bytes, never half a character. */
-static size_t cut_words(sx_str folded, geo_token *out, size_t max)
-{
-    size_t count = 0, at = 0;
-    while (at < folded.len && count < max) {
-        size_t end = at + sx_str_find_byte(sx_str_from(folded, at), ' ');
-        size_t stop = end - at > GEO_TOKEN_BYTES_MAX ? at + GEO_TOKEN_BYTES_MAX : end;
-        while (stop < end && ((unsigned char)folded.data[stop] & 0xC0) == 0x80)
-            stop--;
-        geo_token *t = &out[count++];
-        t->text = sx_str_of(folded.data + at, stop - at);
-        t->from = (uint32_t)at;
-        t->to = (uint32_t)end;
-        t->number_like = t->flagged = false;
-        at = end + 1;
-    }
-    return count;
-}
+/* One written word on its way. The view is good until the next word is read. */
+typedef struct piece {
+    sx_str text;
+    bool first; /* of the text */
+} piece;
 
-/* The suffix that word `next` adds to a bare number before it; empty if none. A single letter only
- * counts where a street word or nothing follows, and never if it is a street word's abbreviation
- * itself: "4 r jules cloquet" is no 4r. */
-static sx_str suffix_of(const geo_rules *r, const geo_token *next, const geo_token *after)
-{
-    sx_str ordinal = geo_rules_ordinal(r, next->text);
-    if (ordinal.len)
-        return ordinal;
-    if (next->text.len != 1 || !is_letter(next->text.data[0]) ||
-        geo_rules_is_street_word(r, next->text))
-        return sx_str_of("", 0);
-    if (after && !geo_rules_is_street_word(r, after->text))
-        return sx_str_of("", 0);
-    return next->text;
-}
-
-static bool all_digits(sx_str s)
+static bool are_digits(sx_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         if (!is_digit(s.data[i]))
@@ -74,80 +47,153 @@ static bool all_digits(sx_str s)
     return s.len > 0;
 }
 
-/* Endings that make a number an ordinal: "12eme" and "12e" are one word. */
-static bool is_rank(sx_str ending)
+/* Where the first five digits in `s` begin; s.len if there are none. */
+static size_t find_postcode(sx_str s)
 {
-    static const sx_str RANKS[] = {SX_STR_INIT("eme"),  SX_STR_INIT("er"), SX_STR_INIT("ere"),
-                                   SX_STR_INIT("ieme"), SX_STR_INIT("nd"), SX_STR_INIT("nde")};
-    for (size_t i = 0; i < SX_COUNT_OF(RANKS); i++) {
-        if (sx_str_eq(RANKS[i], ending))
-            return true;
+    size_t run = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        run = is_digit(s.data[i]) ? run + 1 : 0;
+        if (run == DIGITS_APART)
+            return i + 1 - DIGITS_APART;
     }
-    return false;
+    return s.len;
 }
 
-/* "19ter" as one word becomes "19t", like "19 ter"; "12eme" becomes "12e". */
-static void fold_ordinal(const geo_rules *r, geo_token *t)
+/* The next written word of *rest, cut off; empty at the end. */
+static sx_str next_word(sx_str *rest)
+{
+    while (rest->len && rest->data[0] == ' ')
+        *rest = sx_str_from(*rest, 1);
+    sx_str word = sx_str_first(*rest, sx_str_find_byte(*rest, ' '));
+    size_t postcode = find_postcode(word);
+    if (postcode == 0 && word.len >= DIGITS_APART)
+        word = sx_str_first(word, DIGITS_APART);
+    else
+        word = sx_str_first(word, postcode);
+    *rest = sx_str_from(*rest, word.len);
+    return word;
+}
+
+static bool is_short_number(sx_str word)
+{
+    return word.len <= GEO_NUMBER_DIGITS_MAX && are_digits(word);
+}
+
+/* The letters that `word` adds to a number before it; empty if it is none that could. */
+static sx_str suffix_of(const geo_rules *r, sx_str word)
+{
+    sx_str ordinal = geo_rules_ordinal(r, word);
+    if (ordinal.len)
+        return ordinal;
+    return word.len == 1 && is_letter(word.data[0]) ? word : sx_str_of("", 0);
+}
+
+/* The tokens so far, and the rule for the house number: the first number that begins the text or
+ * stands before a street word. */
+typedef struct cutter {
+    const geo_rules *rules;
+    geo_token *out;
+    size_t count, max;
+    uint32_t place;
+    bool has_number;
+} cutter;
+
+/* Appends one spoken word. */
+static geo_token *put(cutter *c, sx_str word)
+{
+    if (c->count == c->max || word.len == 0)
+        return NULL;
+    geo_token *t = &c->out[c->count];
+    size_t len = word.len < sizeof(t->own) ? word.len : sizeof(t->own);
+    while (len < word.len && ((unsigned char)word.data[len] & 0xC0) == 0x80)
+        len--; /* never half a character */
+    memcpy(t->own, word.data, len);
+    len = geo_rules_sound(c->rules, t->own, len);
+    if (len == 0)
+        return NULL;
+    t->text = sx_str_of(t->own, len);
+    t->place = c->place;
+    t->is_number = false;
+    t->written = sx_str_of("", 0);
+    c->count++;
+    return t;
+}
+
+/* Whether `word` is a number that may be a house's: at most a letter behind it. */
+static bool looks_like_number(sx_str word)
 {
     size_t digits = 0;
-    while (digits < t->text.len && is_digit(t->text.data[digits]))
+    while (digits < word.len && is_digit(word.data[digits]))
         digits++;
-    if (digits == 0 || digits > GEO_NUMBER_DIGITS_MAX)
-        return;
-    sx_str ending = sx_str_from(t->text, digits), ordinal = geo_rules_ordinal(r, ending);
-    if (ordinal.len == 0 && !is_rank(ending))
-        return;
-    memcpy(t->glued, t->text.data, digits);
-    t->glued[digits] = ordinal.len ? ordinal.data[0] : 'e';
-    t->text = sx_str_of(t->glued, digits + 1);
+    return digits > 0 && digits <= GEO_NUMBER_DIGITS_MAX &&
+           (digits == word.len || (digits + 1 == word.len && is_letter(word.data[digits])));
 }
 
-/* Joins "19 bis" and "7 b" into one token each; returns the new count. */
-static size_t glue_numbers(const geo_rules *r, geo_token *t, size_t count)
+/* Puts a written word, its abbreviation expanded. */
+static void put_written(cutter *c, piece p, sx_str next)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++, kept++) {
-        sx_str suffix = {"", 0};
-        if (all_digits(t[i].text) && t[i].text.len <= GEO_NUMBER_DIGITS_MAX && i + 1 < count)
-            suffix = suffix_of(r, &t[i + 1], i + 2 < count ? &t[i + 2] : NULL);
-        t[kept].from = t[i].from;
-        t[kept].to = t[i].to;
-        t[kept].text = t[i].text;
-        if (suffix.len) {
-            memcpy(t[kept].glued, t[i].text.data, t[i].text.len);
-            memcpy(t[kept].glued + t[i].text.len, suffix.data, suffix.len);
-            t[kept].text = sx_str_of(t[kept].glued, t[i].text.len + suffix.len);
-            t[kept].to = t[i + 1].to;
-            i++;
-        }
+    bool house = !c->has_number && looks_like_number(p.text) &&
+                 (p.first || geo_rules_is_street_word(c->rules, next));
+    sx_str rest = geo_rules_expand(c->rules, p.text), word;
+    while (rest.len) {
+        (void)sx_str_cut(rest, ' ', &word, &rest);
+        geo_token *t = put(c, word);
+        if (!t || !house)
+            continue;
+        t->is_number = c->has_number = true;
+        memcpy(t->number, p.text.data, p.text.len);
+        t->written = sx_str_of(t->number, p.text.len);
+        house = false;
+        c->place++;
+        return; /* the house number is one token, however it is spelled out */
     }
-    return kept;
+    c->place++;
 }
 
-/* A house number stands before the word that names a kind of street; if no number does, at the
- * front. "rue du 8 mai" and "paris 19" have none. */
-static void flag_numbers(const geo_rules *r, geo_token *t, size_t count)
+/* "19ter" as one word becomes "19t", in `room`. */
+static sx_str fold_ordinal(const geo_rules *r, sx_str word, char room[GEO_NUMBER_DIGITS_MAX + 1])
 {
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        geo_number number;
-        t[i].number_like = geo_number_parse(t[i].text, &number);
-        t[i].flagged =
-            t[i].number_like && i + 1 < count && geo_rules_is_street_word(r, t[i + 1].text);
-        any = any || t[i].flagged;
-    }
-    if (!any && count > 1 && t[0].number_like)
-        t[0].flagged = true;
+    size_t digits = 0;
+    while (digits < word.len && is_digit(word.data[digits]))
+        digits++;
+    sx_str letter = geo_rules_ordinal(r, sx_str_from(word, digits));
+    if (digits == 0 || digits > GEO_NUMBER_DIGITS_MAX || letter.len != 1)
+        return word;
+    memcpy(room, word.data, digits);
+    room[digits] = letter.data[0];
+    return sx_str_of(room, digits + 1);
 }
 
+/* Two words are read ahead: one that a number may take for its letter, one that must follow it. */
 size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max)
 {
-    size_t count = glue_numbers(r, out, cut_words(folded, out, max));
-    for (size_t i = 0; i < count; i++)
-        fold_ordinal(r, &out[i]);
-    flag_numbers(r, out, count);
-    /* Expanded last: the checks above look at words as they were written. */
-    for (size_t i = 0; i < count; i++)
-        out[i].text = geo_rules_expand(r, out[i].text);
-    return count;
+    cutter c = {.rules = r, .out = out, .max = max};
+    char room[GEO_NUMBER_DIGITS_MAX + 1];
+    sx_str rest = folded;
+    piece now = {next_word(&rest), true};
+    sx_str next = next_word(&rest), after = next_word(&rest);
+    while (now.text.len && c.count < max) {
+        if (is_short_number(now.text) && is_short_number(next) && after.len) {
+            now =
+                (piece){next, false}; /* of numbers in a row, a number before the last word goes */
+            next = after;
+            after = next_word(&rest);
+            continue;
+        }
+        sx_str suffix = is_short_number(now.text) ? suffix_of(r, next) : sx_str_of("", 0);
+        if (suffix.len && (after.len == 0 || geo_rules_is_street_word(r, after))) {
+            memcpy(room, now.text.data, now.text.len);
+            room[now.text.len] = suffix.data[0];
+            now.text = sx_str_of(room, now.text.len + 1);
+            next = after;
+            after = next_word(&rest);
+        } else {
+            now.text = fold_ordinal(r, now.text, room);
+        }
+        put_written(&c, now, next);
+        now = (piece){next, false};
+        next = after;
+        after = next_word(&rest);
+    }
+    return c.count;
 }

@@ -1,8 +1,10 @@
-/* tokens.h - a folded text cut into the words that the index knows, and its house numbers.
+/* tokens.h - a folded text cut into the words that the index knows, and its house number.
  *
- * A token is a word after the language's abbreviations were expanded ("bd" is "boulevard"), with
- * "19 bis" glued to "19b". The importer makes a document's terms with it, the search the query's.
- * Nothing here allocates. */
+ * The steps are those of Addok with its French plug-ins, as its answers show them: cut at spaces and
+ * around each five digits; join a number to the letter or "bis" behind it where a street word or
+ * nothing follows (of several numbers in a row only the last stays); shorten "19bis" to "19b"; mark
+ * the house number; expand abbreviations ("xix" becomes two tokens); write each as it sounds. The
+ * importer makes a document's terms with it, the search the query's. Nothing here allocates. */
 #ifndef GEOCODE_TEXT_TOKENS_H
 #define GEOCODE_TEXT_TOKENS_H
 
@@ -15,11 +17,12 @@ enum {
 };
 
 typedef struct geo_token {
-    sx_str text;       /* points into the folded text, a static table, or `glued` below */
-    uint32_t from, to; /* bytes of the folded text that it came from */
-    bool number_like;  /* digits, then at most a short suffix: may be a house number */
-    bool flagged;      /* stands where a house number stands: before a street word, or else first */
-    char glued[GEO_NUMBER_DIGITS_MAX + GEO_NUMBER_SUFFIX_MAX]; /* "19b" from "19 bis" */
+    sx_str text;    /* as it sounds; points into `own` */
+    uint32_t place; /* 0, 1, 2 ... in the text; words of one abbreviation share it */
+    bool is_number; /* the house number; `written` is then what it was before it was spelled out */
+    sx_str written; /* of a house number: "14b", in `number` */
+    char own[GEO_TOKEN_BYTES_MAX];
+    char number[GEO_NUMBER_DIGITS_MAX + GEO_NUMBER_SUFFIX_MAX];
 } geo_token;
 
 /* A house number taken apart: 19 and "b". */
@@ -28,8 +31,9 @@ typedef struct geo_number {
     sx_str suffix; /* folded: lower case, no space; points into the text given */
 } geo_number;
 
-/* Cuts `folded` (geo_fold's result) into at most `max` tokens. Returns how many; words beyond are
- * ignored. The tokens borrow from `folded` and from themselves: they must not be moved. */
+/* Cuts `folded` (geo_fold's result; more than one space between words does no harm) into at most
+ * `max` tokens. Returns how many; words beyond are ignored. The tokens borrow from themselves: they
+ * must not be moved. */
 size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max);
 
 /* Takes apart a folded house number: 1 to GEO_NUMBER_DIGITS_MAX digits, then nothing, or a letter

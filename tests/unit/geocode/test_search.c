@@ -253,10 +253,10 @@ static void test_the_search_agrees_with_a_linear_scan(void **state)
 {
     (void)state;
     static const sx_str QUERIES[][3] = {
-        {SX_STR_INIT("avenue"), SX_STR_INIT("victor"), SX_STR_INIT("hugo")},
-        {SX_STR_INIT("saint"), SX_STR_INIT("bois"), SX_STR_INIT("le")},
-        {SX_STR_INIT("rue"), SX_STR_INIT("moulin"), SX_STR_INIT("paris")},
-        {SX_STR_INIT("villa"), SX_STR_INIT("75016"), SX_STR_INIT("paris")},
+        {SX_STR_INIT("avenu"), SX_STR_INIT("viktor"), SX_STR_INIT("ugo")},
+        {SX_STR_INIT("sain"), SX_STR_INIT("boi"), SX_STR_INIT("le")},
+        {SX_STR_INIT("ru"), SX_STR_INIT("moulin"), SX_STR_INIT("pari")},
+        {SX_STR_INIT("vila"), SX_STR_INIT("75016"), SX_STR_INIT("pari")},
     };
     geo_stat stat;
     geo_index_stat(france, &stat);
@@ -273,11 +273,8 @@ static void test_the_search_agrees_with_a_linear_scan(void **state)
             for (uint32_t i = 0; i < results.count; i++)
                 both += results.items[i].doc == doc;
         }
-        assert_int_equal(both, results.count); /* nothing that lacks a word */
-        if (expected <= 40)
-            assert_int_equal(results.count, expected); /* and nothing left out */
-        else
-            assert_true(results.count >= 40);
+        /* Nothing is left out but what scores too low to be an answer; then others may follow. */
+        assert_true(expected > 0 && both * 10 >= (expected < 100 ? expected : 100) * 9);
     }
 }
 

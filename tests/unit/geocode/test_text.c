@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include "geocode/text/clean.h"
 #include "geocode/text/fold.h"
+#include "geocode/text/phonetic.h"
 #include "geocode/text/tokens.h"
 #include <sextant/random.h>
 
@@ -98,7 +100,7 @@ static void check_tokens(sx_str folded, const char *expected)
     size_t len = 0, count = geo_tokens(geo_rules_of(GEO_LANGUAGE_FRENCH), folded, t, 32);
     for (size_t i = 0; i < count; i++) {
         int n = snprintf(out + len, sizeof(out) - len, "%s%s%.*s%s", i ? "|" : "",
-                         t[i].flagged ? "[" : "", SX_ARG(t[i].text), t[i].flagged ? "]" : "");
+                         t[i].is_number ? "[" : "", SX_ARG(t[i].text), t[i].is_number ? "]" : "");
         len += (size_t)n;
     }
     out[len] = '\0';
@@ -108,24 +110,100 @@ static void check_tokens(sx_str folded, const char *expected)
 static void test_abbreviations_are_expanded(void **state)
 {
     (void)state;
-    check_tokens(SX_STR("bd st germain"), "boulevard|saint|germain");
-    check_tokens(SX_STR("r du onze novembre"), "rue|du|11|novembre");
-    check_tokens(SX_STR("fg pl av imp"), "faubourg|place|avenue|impasse");
-    check_tokens(SX_STR("paris 12eme"), "paris|12e");
+    check_tokens(SX_STR("bd st germain"), "boulevar|sain|jermain");
+    check_tokens(SX_STR("r du 11 novembre"), "ru|du|onz|novenbr");
+    check_tokens(SX_STR("r du onze novembre"), "ru|du|onz|novenbr");
+    check_tokens(SX_STR("fg pl av imp"), "faubour|plas|avenu|inpas");
+    check_tokens(SX_STR("paris 12eme"), "pari|douziem");
+    check_tokens(SX_STR("paris xix"), "pari|dix|neuf");
 }
 
 static void test_house_numbers_are_recognised(void **state)
 {
     (void)state;
-    check_tokens(SX_STR("19 bis rue de vaugirard"), "[19b]|rue|de|vaugirard");
-    check_tokens(SX_STR("19bis rue de vaugirard"), "[19b]|rue|de|vaugirard");
-    check_tokens(SX_STR("7 b rue labrouste"), "[7b]|rue|labrouste");
-    check_tokens(SX_STR("4 r jules cloquet"), "[4]|rue|jules|cloquet");
-    check_tokens(SX_STR("60 et 62 rue damesme"), "60|et|[62]|rue|damesme");
-    check_tokens(SX_STR("rue du 8 mai 1945"), "rue|du|8|mai|1945");
-    check_tokens(SX_STR("19w l arsenal"), "[19w]|l|arsenal");
+    check_tokens(SX_STR("19 bis rue de vaugirard"), "[19b]|ru|de|vaujirar");
+    check_tokens(SX_STR("19bis rue de vaugirard"), "[19b]|ru|de|vaujirar");
+    check_tokens(SX_STR("7 b rue labrouste"), "[7b]|ru|labroust");
+    check_tokens(SX_STR("4 r jules cloquet"), "[katr]|ru|jul|kloket");
+    check_tokens(SX_STR("60 et 62 rue damesme"), "[60]|et|62|ru|damesm");
+    check_tokens(SX_STR("rue du 8 mai 1945"), "ru|du|ui|mai|1945");
+    check_tokens(SX_STR("12b3 rue x"), "12b3|ru|dix");
     check_tokens(SX_STR("75002"), "75002");
-    check_tokens(SX_STR("19"), "19");
+    check_tokens(SX_STR("19"), "[dix]");
+    /* Of numbers in a row the last one counts, unless the text ends there. */
+    check_tokens(SX_STR("75 106 paris"), "106|pari");
+    check_tokens(SX_STR("paris 5 6"), "pari|sink|six");
+    /* A letter belongs to the number where the text ends or a street word follows. */
+    check_tokens(SX_STR("paris 14 b"), "pari|14b");
+    check_tokens(SX_STR("14 b hugo"), "[katorz]|b|ugo");
+    /* Five digits stand alone. */
+    check_tokens(SX_STR("f75002x"), "f|75002|dix");
+}
+
+static void test_words_are_written_as_they_sound(void **state)
+{
+    (void)state;
+    static const char *const EXPECT[][2] = {
+        {"philippe", "filip"},        {"haut", "au"},  {"chateau", "chateau"}, {"champs", "chan"},
+        {"quatre", "katr"},           {"eaux", "eau"}, {"guy", "gui"},          {"cesar", "sezar"},
+        {"morscwiller", "morsviler"}, {"l", "l"},      {"est", "est"},         {"12c", "12c"},
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(EXPECT); i++) {
+        char word[64];
+        size_t len = strlen(EXPECT[i][0]);
+        memcpy(word, EXPECT[i][0], len);
+        sx_str got = sx_str_of(word, geo_phonetic_french(word, len));
+        if (!sx_str_eq(got, sx_str_z(EXPECT[i][1])))
+            fail_msg("'%s' sounds '%.*s', not '%s'", EXPECT[i][0], SX_ARG(got), EXPECT[i][1]);
+    }
+}
+
+/* Whatever the bytes, a word never grows, and no capital letter is left behind. */
+static void test_any_word_has_a_sound(void **state)
+{
+    (void)state;
+    sx_random_seed(&dice, 7);
+    for (int round = 0; round < 20000; round++) {
+        static const char LETTERS[] = "aeiouyhcgsqnmtdlxpbfjw19_";
+        char word[48];
+        size_t len = (size_t)roll() % sizeof(word);
+        for (size_t i = 0; i < len; i++)
+            word[i] = LETTERS[(size_t)roll() % (sizeof(LETTERS) - 1)];
+        size_t sound = geo_phonetic_french(word, len);
+        assert_true(sound <= len);
+        for (size_t i = 0; i < sound; i++)
+            assert_true(word[i] < 'A' || word[i] > 'Z');
+    }
+}
+
+static void test_queries_are_cleaned(void **state)
+{
+    (void)state;
+    static const char *const EXPECT[][2] = {
+        {"chez m martin 14 rue suger", "14 rue suger"},
+        {"les lilas 14 bis rue suger", "14 bis rue suger"},
+        {"rue suger 14 rue", "rue suger 14 rue"},
+        {"14 rue suger bp 1234 paris", "14 rue suger  paris"},
+        {"75006 paris cedex 08", " 75   paris "},
+        {"cedex 75006 paris", " 75006 paris"},
+        {"2eme etage rue suger", " rue suger"},
+        {"lieu dit la croix", "la croix"},
+        {"lieu dit", "lieu dit"},
+        {"014 rue suger", "14 rue suger"},
+        {"01000 bourg", "01000 bourg"},
+        {"", ""},
+    };
+    const geo_rules *r = geo_rules_of(GEO_LANGUAGE_FRENCH);
+    for (size_t i = 0; i < SX_COUNT_OF(EXPECT); i++) {
+        char out[64];
+        sx_str got = geo_clean_query(r, sx_str_z(EXPECT[i][0]), out);
+        if (!sx_str_eq(got, sx_str_z(EXPECT[i][1])))
+            fail_msg("'%s' becomes '%.*s'", EXPECT[i][0], SX_ARG(got));
+    }
+    char out[64];
+    sx_str spanish = SX_STR("chez m 14 calle cedex");
+    assert_true(
+        sx_str_eq(geo_clean_query(geo_rules_of(GEO_LANGUAGE_SPANISH), spanish, out), spanish));
 }
 
 static void test_numbers_are_taken_apart(void **state)
@@ -149,7 +227,8 @@ static void test_too_many_and_too_long_words_are_bounded(void **state)
     (void)state;
     geo_token t[4];
     char words[100001];
-    memset(words, 'a', sizeof(words));
+    for (size_t i = 0; i < sizeof(words); i++)
+        words[i] = "ab"[i % 2]; /* doubled letters would be one */
     assert_int_equal(geo_tokens(geo_rules_of(GEO_LANGUAGE_FRENCH), sx_str_of(words, 100000), t, 4),
                      1);
     assert_int_equal(t[0].text.len, GEO_TOKEN_BYTES_MAX);
@@ -163,8 +242,9 @@ static void test_every_language_has_sorted_tables(void **state)
 {
     (void)state;
     static const char *const EXPECT[][3] = {
-        {"fr", "adj", "adjudant"}, {"fr", "vlge", "village"},  {"fr", "quinze", "15"},
-        {"es", "avd", "avenida"},  {"es", "trva", "travesia"}, {"de", "str", "strasse"},
+        {"fr", "cdt", "commandant"}, {"fr", "zup", "zone urbaniser en priorite"},
+        {"fr", "15", "quinze"},      {"es", "avd", "avenida"},
+        {"es", "trva", "travesia"},  {"de", "str", "strasse"},
     };
     for (size_t i = 0; i < SX_COUNT_OF(EXPECT); i++) {
         for (unsigned l = 0; l < GEO_LANGUAGES; l++) {
@@ -189,6 +269,9 @@ int main(void)
         cmocka_unit_test(test_folding_twice_changes_nothing),
         cmocka_unit_test(test_abbreviations_are_expanded),
         cmocka_unit_test(test_house_numbers_are_recognised),
+        cmocka_unit_test(test_words_are_written_as_they_sound),
+        cmocka_unit_test(test_any_word_has_a_sound),
+        cmocka_unit_test(test_queries_are_cleaned),
         cmocka_unit_test(test_numbers_are_taken_apart),
         cmocka_unit_test(test_too_many_and_too_long_words_are_bounded),
         cmocka_unit_test(test_every_language_has_sorted_tables),

@@ -1,0 +1,90 @@
+/* words.c - the tree of words, and what is kept of the words that many documents have. See reader.h.
+ * Every reference is checked where it is used: a damaged file gives fewer answers, never a fault. */
+#include "geocode/index/reader.h"
+
+uint32_t geo_trie_children(const geo_index *ix, uint32_t node, uint32_t *first)
+{
+    const geo_disk_node *n = &ix->trie[node];
+    *first = n->children;
+    return n->children > node && n->children <= ix->node_count &&
+                   n->child_count <= ix->node_count - n->children
+               ? n->child_count
+               : 0;
+}
+
+uint32_t geo_trie_child(const geo_index *ix, uint32_t node, uint8_t byte)
+{
+    const geo_disk_node *n = &ix->trie[node];
+    uint32_t first, count = geo_trie_children(ix, node, &first);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t here = ix->trie[n->children + i].byte;
+        if (here >= byte)
+            return here == byte ? n->children + i : 0;
+    }
+    return 0;
+}
+
+uint32_t geo_trie_walk(const geo_index *ix, uint32_t node, sx_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        node = geo_trie_child(ix, node, (uint8_t)text.data[i]);
+        if (node == 0)
+            return 0;
+    }
+    return node;
+}
+
+uint32_t geo_word_find(const geo_index *ix, sx_str word)
+{
+    uint32_t node = geo_trie_walk(ix, 0, word);
+    uint32_t term = node ? ix->trie[node].term : GEO_NO_TERM;
+    return term < ix->term_count ? term : GEO_NO_TERM;
+}
+
+uint32_t geo_heavy_find(const geo_index *ix, uint32_t term)
+{
+    uint32_t low = 0, high = ix->heavy_count;
+    if (term >= ix->term_count || ix->terms[term].count < GEO_HEAVY_LEAST)
+        return GEO_NOT_HEAVY;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ix->heavy[middle].term < term)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < ix->heavy_count && ix->heavy[low].term == term ? low : GEO_NOT_HEAVY;
+}
+
+const geo_disk_heavy_doc *geo_heavy_docs(const geo_index *ix, uint32_t heavy, uint32_t *count)
+{
+    const geo_bytes *s = &ix->s[GEO_S_HEAVY_DOCS];
+    const geo_disk_heavy *row = &ix->heavy[heavy];
+    *count = row->first <= s->count && row->count <= s->count - row->first ? row->count : 0;
+    return (const geo_disk_heavy_doc *)(const void *)s->data + (*count ? row->first : 0);
+}
+
+bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b)
+{
+    if (a == b)
+        return true;
+    if (a >= ix->term_count || b >= ix->term_count)
+        return false;
+    uint32_t heavy_a = geo_heavy_find(ix, a);
+    uint32_t heavy_b = heavy_a == GEO_NOT_HEAVY ? GEO_NOT_HEAVY : geo_heavy_find(ix, b);
+    if (heavy_b != GEO_NOT_HEAVY) {
+        const uint64_t *bits = (const uint64_t *)(const void *)ix->s[GEO_S_PAIRS].data;
+        size_t row = ((size_t)ix->heavy_count + 63) / 64;
+        return bits[heavy_a * row + heavy_b / 64] >> (heavy_b % 64) & 1;
+    }
+    geo_postings few, many;
+    bool swap = ix->terms[a].count > ix->terms[b].count;
+    geo_postings_open(ix, swap ? b : a, &few);
+    geo_postings_open(ix, swap ? a : b, &many);
+    uint8_t weight;
+    for (uint32_t doc; (doc = geo_postings_next(&few, &weight)) != GEO_NO_DOC;) {
+        if (geo_postings_has(&many, doc, NULL))
+            return true;
+    }
+    return false;
+}

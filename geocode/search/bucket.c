@@ -1,0 +1,337 @@
+/* bucket.c - the best documents that have all of some words, and the bucket they are gathered in.
+ *
+ * A document's worth is the sum of what the words weigh in it; at equal worth the greater key wins,
+ * which is the smaller id where importance is equal too (see format.h). The shortest list is walked
+ * and the others are probed. Where even the shortest is long, the words' best documents come first
+ * (Fagin's threshold algorithm): once the hundredth best so far weighs more than anything not yet
+ * met could, the walk is not needed.
+ *
+ * HOT: 15 to 30 ns a document. */
+#include <math.h>
+
+#include "geocode/search/searcher.h"
+
+void geo_bucket_clear(geo_searcher *s)
+{
+    for (uint32_t i = 0; i < s->bucket_count; i++)
+        s->seen[s->seen_used[i]] = 0;
+    s->bucket_count = s->scored = 0;
+    s->best_similarity = -1;
+}
+
+static void put(geo_searcher *s, uint32_t doc)
+{
+    uint32_t slot = (doc * 2654435761u) >> 20; /* the top 12 bits */
+    while (s->seen[slot] && s->seen[slot] != doc + 1)
+        slot = (slot + 1) % GEO_SEARCH_SEEN_SLOTS;
+    if (s->seen[slot] || s->bucket_count == GEO_SEARCH_BUCKET_ROOM)
+        return;
+    s->seen[slot] = doc + 1;
+    s->seen_used[s->bucket_count] = (uint16_t)slot;
+    s->bucket[s->bucket_count++] = (geo_found){.result.doc = doc, .similarity = -1};
+}
+
+/* --- Documents around a point: those with a point in the geohash cell of seven letters, or in one
+ * of the eight around it. */
+
+enum { CELL_LON_BITS = 18, CELL_LAT_BITS = 17 };
+
+static int64_t cell_lon(double lon)
+{
+    return (int64_t)floor((lon + 180) / 360 * (1 << CELL_LON_BITS));
+}
+
+static int64_t cell_lat(double lat)
+{
+    return (int64_t)floor((lat + 90) / 180 * (1 << CELL_LAT_BITS));
+}
+
+static bool overlaps(const geo_disk_box *a, const geo_disk_box *b)
+{
+    return a->lon_min <= b->lon_max && b->lon_min <= a->lon_max && a->lat_min <= b->lat_max &&
+           b->lat_min <= a->lat_max;
+}
+
+static void add_cell_points(const geo_index *ix, geo_searcher *s, const geo_query *q, uint64_t leaf)
+{
+    const geo_disk_point *points = (const geo_disk_point *)(const void *)ix->s[GEO_S_POINTS].data;
+    uint64_t from = leaf * GEO_POINT_BLOCK, to = from + GEO_POINT_BLOCK;
+    if (to > ix->s[GEO_S_POINTS].count)
+        to = ix->s[GEO_S_POINTS].count;
+    for (uint64_t i = from; i < to && s->cell_count < GEO_SEARCH_CELL_DOCS_MAX; i++) {
+        int64_t east = cell_lon(points[i].lon_e7 / 1e7) - cell_lon(q->lon);
+        int64_t north = cell_lat(points[i].lat_e7 / 1e7) - cell_lat(q->lat);
+        if (east < -1 || east > 1 || north < -1 || north > 1 || points[i].doc >= ix->doc_count)
+            continue;
+        uint32_t at = s->cell_count;
+        while (at > 0 && s->cell[at - 1] > points[i].doc)
+            at--;
+        if (at > 0 && s->cell[at - 1] == points[i].doc)
+            continue;
+        memmove(&s->cell[at + 1], &s->cell[at], (s->cell_count - at) * sizeof(*s->cell));
+        s->cell[at] = points[i].doc;
+        s->cell_count++;
+    }
+}
+
+/* Recursion is as deep as the tree, six levels at most. */
+static void descend(const geo_index *ix, geo_searcher *s, const geo_query *q,
+                    const geo_disk_box *around, uint32_t level, uint64_t index)
+{
+    const geo_disk_box *boxes = (const geo_disk_box *)(const void *)ix->s[GEO_S_POINT_TREE].data;
+    if (!overlaps(&boxes[ix->level_first[level] + index], around))
+        return;
+    if (level == 0) {
+        add_cell_points(ix, s, q, index);
+        return;
+    }
+    uint64_t from = index * GEO_POINT_BLOCK, to = from + GEO_POINT_BLOCK;
+    if (to > ix->level_size[level - 1])
+        to = ix->level_size[level - 1];
+    for (uint64_t i = from; i < to; i++)
+        descend(ix, s, q, around, level - 1, i);
+}
+
+void geo_search_cell(const geo_index *ix, geo_searcher *s, const geo_query *q)
+{
+    static const double WIDTH = 360.0 / (1 << CELL_LON_BITS), HEIGHT = 180.0 / (1 << CELL_LAT_BITS);
+    if (s->cell_known)
+        return;
+    s->cell_known = true;
+    s->cell_count = 0;
+    if (ix->level_count == 0)
+        return;
+    geo_disk_box around = {(int32_t)lround(fmax(q->lon - 2 * WIDTH, -180) * 1e7),
+                           (int32_t)lround(fmax(q->lat - 2 * HEIGHT, -90) * 1e7),
+                           (int32_t)lround(fmin(q->lon + 2 * WIDTH, 180) * 1e7),
+                           (int32_t)lround(fmin(q->lat + 2 * HEIGHT, 90) * 1e7)};
+    descend(ix, s, q, &around, ix->level_count - 1, 0);
+}
+
+static bool in_cell(const geo_searcher *s, uint32_t doc)
+{
+    uint32_t low = 0, high = s->cell_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (s->cell[middle] < doc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->cell_count && s->cell[low] == doc;
+}
+
+/* --- All keys at once. */
+
+/* Whether the document at the root is worth less than (score, doc). */
+static bool is_worse(const geo_top *a, double score, uint32_t doc)
+{
+    return a->score < score || (a->score == score && a->doc > doc);
+}
+
+static void sift(geo_top *heap, uint32_t count, uint32_t at)
+{
+    for (;;) {
+        uint32_t least = at, left = 2 * at + 1;
+        for (uint32_t child = left; child < count && child < left + 2; child++) {
+            if (is_worse(&heap[child], heap[least].score, heap[least].doc))
+                least = child;
+        }
+        if (least == at)
+            return;
+        geo_top swap = heap[at];
+        heap[at] = heap[least];
+        heap[least] = swap;
+        at = least;
+    }
+}
+
+static void keep(geo_searcher *s, uint32_t limit, double score, uint32_t doc)
+{
+    if (s->top_count < limit) {
+        s->top[s->top_count++] = (geo_top){score, doc};
+        if (s->top_count == limit) {
+            for (uint32_t i = limit / 2; i-- > 0;)
+                sift(s->top, limit, i);
+        }
+    } else if (is_worse(&s->top[0], score, doc)) {
+        s->top[0] = (geo_top){score, doc};
+        sift(s->top, limit, 0);
+    }
+}
+
+static bool passes_group(const geo_index *ix, const geo_searcher *s, const geo_filter_group *g,
+                         uint32_t doc)
+{
+    uint32_t terms[GEO_DOC_TERMS_MAX];
+    uint32_t count = geo_doc_terms(ix, doc, terms);
+    for (uint32_t i = 0; i < g->count; i++) {
+        for (uint32_t t = 0; t < count && terms[t] <= s->filter_terms[g->first + i]; t++) {
+            if (terms[t] == s->filter_terms[g->first + i])
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Adds what a probe gives the document; false if it has not got it. Sets weigh one. */
+static bool probe(const geo_index *ix, geo_searcher *s, geo_probe *p, uint32_t doc, double *sum)
+{
+    uint8_t weight;
+    if (p->kind == GEO_PROBE_WORD) {
+        if (!geo_postings_has(&p->list, doc, &weight))
+            return false;
+        *sum += geo_weight(ix, weight, doc);
+        return true;
+    }
+    *sum += 1;
+    return p->kind == GEO_PROBE_CELL ? in_cell(s, doc)
+                                     : passes_group(ix, s, &s->groups[p->which], doc);
+}
+
+/* A document that has the first key, for `sum`: whether it has the others, and its worth. Sums are
+ * built from the rarest key on, as Redis does, so that their last digits agree. */
+static void consider(const geo_index *ix, geo_searcher *s, uint32_t limit, uint32_t doc, double sum)
+{
+    if (sx_unlikely(doc >= ix->doc_count)) {
+        s->corrupt = true;
+        return;
+    }
+    for (uint32_t i = 1; i < s->probe_count; i++) {
+        if (!probe(ix, s, &s->probes[i], doc, &sum))
+            return;
+    }
+    keep(s, limit, sum, doc);
+}
+
+/* Puts a probe behind those that are not more frequent. */
+static geo_probe *add_probe(geo_searcher *s, uint32_t count)
+{
+    uint32_t at = s->probe_count++;
+    for (; at > 0 && s->probes[at - 1].count > count; at--)
+        s->probes[at] = s->probes[at - 1];
+    s->probes[at].count = count;
+    return &s->probes[at];
+}
+
+/* The keys, rarest first. False if one of them has no documents. */
+static bool open_probes(const geo_index *ix, geo_searcher *s, const geo_query *q, const geo_keys *k)
+{
+    s->probe_count = 0;
+    for (uint32_t i = 0; i < k->count; i++) {
+        if (k->terms[i] >= ix->term_count)
+            return false;
+        geo_probe *p = add_probe(s, ix->terms[k->terms[i]].count);
+        p->kind = GEO_PROBE_WORD;
+        p->which = k->terms[i];
+    }
+    for (uint32_t g = 0; g < s->group_count; g++) {
+        geo_probe *p = add_probe(s, s->groups[g].documents);
+        p->kind = GEO_PROBE_FILTER;
+        p->which = g;
+    }
+    if (k->cell) {
+        geo_search_cell(ix, s, q);
+        geo_probe *p = add_probe(s, s->cell_count);
+        p->kind = GEO_PROBE_CELL;
+    }
+    for (uint32_t i = 0; i < s->probe_count; i++) {
+        if (s->probes[i].kind == GEO_PROBE_WORD)
+            geo_postings_open(ix, s->probes[i].which, &s->probes[i].list);
+    }
+    return s->probe_count > 0 && s->probes[0].count > 0;
+}
+
+static void walk_word(const geo_index *ix, geo_searcher *s, uint32_t limit)
+{
+    uint8_t weight;
+    geo_postings *list = &s->probes[0].list;
+    for (uint32_t doc; (doc = geo_postings_next(list, &weight)) != GEO_NO_DOC;) {
+        if (sx_unlikely(doc >= ix->doc_count)) {
+            s->corrupt = true;
+            return;
+        }
+        consider(ix, s, limit, doc, geo_weight(ix, weight, doc));
+    }
+    s->corrupt = s->corrupt || list->bad;
+}
+
+/* The documents of a filter's values; one met twice is taken once. */
+static void walk_filter(const geo_index *ix, geo_searcher *s, uint32_t limit)
+{
+    const geo_filter_group *g = &s->groups[s->probes[0].which];
+    for (uint32_t i = 0; i < g->count; i++) {
+        geo_postings list;
+        uint8_t weight;
+        geo_postings_open(ix, s->filter_terms[g->first + i], &list);
+        for (uint32_t doc; (doc = geo_postings_next(&list, &weight)) != GEO_NO_DOC;) {
+            bool twice = false;
+            for (uint32_t t = 0; g->count > 1 && t < s->top_count && !twice; t++)
+                twice = s->top[t].doc == doc;
+            if (!twice)
+                consider(ix, s, limit, doc, 1);
+        }
+    }
+}
+
+/* Rounding may not make the bound smaller than a sum it stands for. */
+static const double SLACK = 1e-9;
+
+/* The best documents of every word, in turn. True if nothing else can be among the best. */
+static bool threshold(const geo_index *ix, geo_searcher *s, uint32_t limit)
+{
+    const geo_disk_heavy_doc *best[GEO_SEARCH_KEYS_MAX];
+    uint32_t count[GEO_SEARCH_KEYS_MAX], met[2 * GEO_HEAVY_DOCS], met_count = 0;
+    for (uint32_t i = 0; i < s->probe_count; i++) {
+        uint32_t heavy = s->probes[i].kind == GEO_PROBE_WORD
+                             ? geo_heavy_find(ix, s->probes[i].which)
+                             : GEO_NOT_HEAVY;
+        if (heavy == GEO_NOT_HEAVY)
+            return false;
+        best[i] = geo_heavy_docs(ix, heavy, &count[i]);
+    }
+    for (uint32_t depth = 0; depth < GEO_HEAVY_DOCS; depth++) {
+        double bound = SLACK;
+        for (uint32_t i = 0; i < s->probe_count; i++) {
+            if (depth >= count[i] || best[i][depth].doc >= ix->doc_count ||
+                met_count == SX_COUNT_OF(met))
+                return false;
+            uint32_t doc = best[i][depth].doc;
+            bound += geo_weight(ix, (uint8_t)best[i][depth].weight, doc);
+            bool again = false;
+            for (uint32_t m = 0; m < s->top_count && !again; m++)
+                again = s->top[m].doc == doc;
+            if (again)
+                continue;
+            double sum = 0;
+            if (probe(ix, s, &s->probes[0], doc, &sum))
+                consider(ix, s, limit, doc, sum);
+            met[met_count++] = doc;
+        }
+        if (s->top_count == limit && s->top[0].score > bound)
+            return true;
+    }
+    return false;
+}
+
+void geo_bucket_add(const geo_index *ix, geo_searcher *s, const geo_query *q, const geo_keys *k,
+                    uint32_t limit)
+{
+    if (limit == 0)
+        limit = geo_bucket_overflows(s) ? 0 : GEO_SEARCH_BUCKET_MAX - s->bucket_count;
+    s->top_count = 0;
+    if (limit == 0 || s->nothing_passes || !open_probes(ix, s, q, k))
+        return;
+    if (s->probes[0].kind == GEO_PROBE_CELL) {
+        for (uint32_t i = 0; i < s->cell_count; i++)
+            consider(ix, s, limit, s->cell[i], 1);
+    } else if (s->probes[0].kind == GEO_PROBE_FILTER) {
+        walk_filter(ix, s, limit);
+    } else if (s->probes[0].count < GEO_HEAVY_LEAST || !threshold(ix, s, limit)) {
+        s->top_count = 0;
+        geo_postings_open(ix, s->probes[0].which, &s->probes[0].list); /* probing has moved it */
+        walk_word(ix, s, limit);
+    }
+    for (uint32_t i = 0; i < s->top_count; i++)
+        put(s, s->top[i].doc);
+}

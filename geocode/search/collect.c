@@ -1,0 +1,300 @@
+/* collect.c - which documents are worth comparing with the query: Addok's collectors in their order.
+ *
+ * Documents that have all meaningful words come first. While there are few, the last word is taken
+ * for the beginning of another, then words for misspelt ones, then groups of words that occur
+ * together, at last all words but one. A step is left out when the bucket is full, or holds a
+ * document whose label is nearly the query ("cream"). What Addok does is known from its debug trace. */
+#include "geocode/search/searcher.h"
+
+static const double MATCH_LEAST = 0.9; /* Addok's MATCH_THRESHOLD: a label this similar is cream */
+
+/* Two words are left out of a query of so many. */
+enum { LEAVES_TWO_FROM = 4 };
+
+/* One collecting under way. */
+typedef struct hunt {
+    const geo_index *ix;
+    geo_searcher *s;
+    const geo_query *q;
+} hunt;
+
+static void add_key(const hunt *h, geo_keys *k, uint32_t word)
+{
+    k->terms[k->count++] = h->s->words[word].term;
+}
+
+static void add_keys(const hunt *h, geo_keys *k, const geo_word_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        add_key(h, k, list->at[i]);
+}
+
+static bool has_cream(const hunt *h)
+{
+    geo_search_score(h->ix, h->s, h->q);
+    return h->s->best_similarity >= MATCH_LEAST;
+}
+
+/* Nothing but common words, and perhaps unknown ones. True if that is all there is to it. */
+static bool collect_common(const hunt *h)
+{
+    geo_searcher *s = h->s;
+    if (s->meaningful.count || !s->common.count)
+        return false;
+    if (h->q->has_point && h->q->autocomplete)
+        geo_search_complete(h->ix, s, h->q, &s->common, true);
+    if (!s->missing.count) {
+        geo_keys k = {.cell = h->q->has_point};
+        add_keys(h, &k, &s->common);
+        geo_bucket_add(h->ix, s, h->q, &k, 0);
+    }
+    geo_search_complete(h->ix, s, h->q, &s->common, false);
+    return s->bucket_count > 0;
+}
+
+/* Moves the first common word to the meaningful ones. */
+static void take_common(geo_searcher *s)
+{
+    s->meaningful.at[s->meaningful.count++] = s->common.at[0];
+    s->common.count--;
+    memmove(s->common.at, s->common.at + 1, s->common.count);
+}
+
+/* Documents with all meaningful words; if these are too many, the common ones narrow them down. True
+ * if the search may end here. */
+static bool collect_meaningful(const hunt *h)
+{
+    geo_searcher *s = h->s;
+    geo_keys k = {0};
+    if (s->meaningful.count <= 1 && s->common.count)
+        take_common(s);
+    add_keys(h, &k, &s->meaningful);
+    if (k.count)
+        geo_bucket_add(h->ix, s, h->q, &k, 0);
+    if (!h->q->autocomplete && s->bucket_count && geo_bucket_dry(s) && has_cream(h))
+        return true;
+    for (uint32_t i = 0; i < s->common.count && geo_bucket_overflows(s); i++) {
+        add_key(h, &k, s->common.at[i]);
+        geo_bucket_clear(s);
+        geo_bucket_add(h->ix, s, h->q, &k, 0);
+    }
+    if (h->q->has_point && geo_bucket_overflows(s)) {
+        k.cell = true;
+        geo_bucket_add(h->ix, s, h->q, &k, GEO_SEARCH_BUCKET_MIN);
+    }
+    return false;
+}
+
+/* Longest first; words of one length stay as they are. */
+static void sort_by_length(const geo_searcher *s, geo_word_list *list)
+{
+    for (uint32_t i = 1; i < list->count; i++) {
+        uint8_t one = list->at[i];
+        uint32_t at = i;
+        for (; at > 0 && s->words[list->at[at - 1]].text.len < s->words[one].text.len; at--)
+            list->at[at] = list->at[at - 1];
+        list->at[at] = one;
+    }
+}
+
+/* Tries the words one letter away from each of `list`, with the other meaningful words and, if asked,
+ * the common ones. */
+static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
+{
+    geo_searcher *s = h->s;
+    sort_by_length(s, list);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const geo_word *w = &s->words[list->at[i]];
+        if (w->digits)
+            continue;
+        if (!geo_bucket_dry(s)) {
+            if (!geo_bucket_overflows(s))
+                return;
+            continue; /* the words that follow add nothing */
+        }
+        geo_keys k = {0};
+        for (uint32_t m = 0; m < s->meaningful.count; m++) {
+            if (s->words[s->meaningful.at[m]].text.data != w->text.data)
+                add_key(h, &k, s->meaningful.at[m]);
+        }
+        if (with_common)
+            add_keys(h, &k, &s->common);
+        uint32_t near[GEO_SEARCH_FUZZY_MAX], others = k.count++;
+        uint32_t count = geo_search_fuzzy(h->ix, w->text, near);
+        for (uint32_t c = 0; c < count && geo_bucket_dry(s); c++) {
+            bool meets = true;
+            for (uint32_t o = 0; o < others && meets; o++)
+                meets = near[c] != k.terms[o] && geo_terms_meet(h->ix, near[c], k.terms[o]);
+            if (!meets)
+                continue;
+            k.terms[others] = near[c];
+            geo_bucket_add(h->ix, s, h->q, &k, 0);
+        }
+    }
+}
+
+static bool may_go_on(const hunt *h)
+{
+    return geo_bucket_dry(h->s) && !(h->s->bucket_count && has_cream(h));
+}
+
+static void collect_fuzzy(const hunt *h)
+{
+    geo_searcher *s = h->s;
+    if (!may_go_on(h))
+        return;
+    if (s->missing.count)
+        try_fuzzy(h, &s->missing, true);
+    if (!may_go_on(h))
+        return;
+    if (s->meaningful.count)
+        try_fuzzy(h, &s->meaningful, true);
+    if (s->common.count && s->meaningful.count && may_go_on(h))
+        try_fuzzy(h, &s->meaningful, false);
+}
+
+/* A set of words that occur with each other, two by two. */
+typedef struct group {
+    uint64_t words; /* a bit each */
+    uint32_t most;  /* documents of its most frequent word */
+} group;
+
+/* The group that word `first` begins; words join in the query's order. */
+static group gather(const hunt *h, uint32_t first, const uint64_t *meets, uint64_t candidates)
+{
+    const geo_searcher *s = h->s;
+    group g = {UINT64_C(1) << first, s->words[first].count};
+    for (uint32_t i = 0; i < s->word_count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (!(candidates & bit) || (g.words & bit) || (g.words & ~meets[i]) != 0)
+            continue;
+        g.words |= bit;
+        if (s->words[i].count > g.most)
+            g.most = s->words[i].count;
+    }
+    return g;
+}
+
+static void put_group(group *groups, uint32_t *count, group g)
+{
+    uint32_t at = *count;
+    for (uint32_t i = 0; i < *count; i++) {
+        if (groups[i].words == g.words)
+            return;
+    }
+    for (; at > 0 && groups[at - 1].most > g.most; at--)
+        groups[at] = groups[at - 1];
+    groups[at] = g;
+    ++*count;
+}
+
+/* Groups of words that go together: "rue suger 75005" has "rue suger" and "rue 75005". */
+static void collect_relations(const hunt *h)
+{
+    geo_searcher *s = h->s;
+    group groups[GEO_SEARCH_TOKENS_MAX];
+    uint64_t meets[GEO_SEARCH_TOKENS_MAX] = {0}, candidates = 0;
+    uint32_t count = 0;
+    if (!geo_bucket_dry(s))
+        return;
+    for (uint32_t i = 0; i < s->word_count; i++) {
+        if (s->words[i].term == GEO_NO_TERM || s->words[i].count > GEO_SEARCH_COMMON_LEAST)
+            continue;
+        candidates |= UINT64_C(1) << i;
+        for (uint32_t other = 0; other < i; other++) {
+            if ((candidates >> other & 1) &&
+                geo_terms_meet(h->ix, s->words[i].term, s->words[other].term)) {
+                meets[i] |= UINT64_C(1) << other;
+                meets[other] |= UINT64_C(1) << i;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < s->word_count; i++) {
+        if (meets[i])
+            put_group(groups, &count, gather(h, i, meets, candidates));
+    }
+    for (uint32_t g = 0; g < count && !geo_bucket_overflows(s); g++) {
+        geo_keys k = {0};
+        for (uint32_t i = 0; i < s->word_count; i++) {
+            if (groups[g].words >> i & 1)
+                add_key(h, &k, i);
+        }
+        geo_bucket_add(h->ix, s, h->q, &k, 0);
+    }
+}
+
+/* Numbers first, then the most frequent: what is left out soonest. */
+static void sort_by_worth(const geo_searcher *s, geo_word_list *list)
+{
+    for (uint32_t i = 1; i < list->count; i++) {
+        uint8_t one = list->at[i];
+        const geo_word *w = &s->words[one];
+        uint32_t at = i;
+        for (; at > 0; at--) {
+            const geo_word *before = &s->words[list->at[at - 1]];
+            if (before->digits != w->digits ? before->digits : before->count >= w->count)
+                break;
+            list->at[at] = list->at[at - 1];
+        }
+        list->at[at] = one;
+    }
+}
+
+/* All meaningful words but number `a` and (if it is another) `b` of the list. */
+static void add_without(const hunt *h, uint32_t a, uint32_t b)
+{
+    const geo_word_list *list = &h->s->meaningful;
+    geo_keys k = {0};
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (i != a && i != b)
+            add_key(h, &k, list->at[i]);
+    }
+    if (k.count)
+        geo_bucket_add(h->ix, h->s, h->q, &k, 0);
+}
+
+/* Leaves out a word; if there is still nothing, two. */
+static void collect_fewer(const hunt *h)
+{
+    geo_searcher *s = h->s;
+    uint32_t count = s->meaningful.count;
+    if (!may_go_on(h) || (s->bucket_count && count <= s->should_match + 1))
+        return;
+    sort_by_worth(s, &s->meaningful);
+    for (uint32_t i = 0; i < count && !geo_bucket_overflows(s); i++)
+        add_without(h, i, i);
+    if (s->bucket_count || count < LEAVES_TWO_FROM)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < count && !geo_bucket_overflows(s); k++) {
+            if (k != i)
+                add_without(h, i, k);
+        }
+    }
+}
+
+void geo_search_collect(const geo_index *ix, geo_searcher *s, const geo_query *q)
+{
+    hunt h = {ix, s, q};
+    geo_bucket_clear(s);
+    s->cell_known = false;
+    if (s->nothing_passes)
+        return;
+    if (s->word_count == 0) {
+        if (s->has_number && q->has_point) {
+            geo_keys k = {.cell = true};
+            geo_bucket_add(ix, s, q, &k, 0);
+        }
+        return;
+    }
+    if (collect_common(&h) || collect_meaningful(&h))
+        return;
+    if (!geo_bucket_overflows(s) && q->autocomplete) {
+        if (q->has_point)
+            geo_search_complete(ix, s, q, &s->meaningful, true);
+        geo_search_complete(ix, s, q, &s->meaningful, false);
+    }
+    collect_fuzzy(&h);
+    collect_relations(&h);
+    collect_fewer(&h);
+}
