@@ -99,6 +99,19 @@ sx_str sx_request_user(const sx_request *r);
 sx_service *sx_request_service(const sx_request *r);
 void *sx_request_loop_context(const sx_request *r);
 
+/* Compressed forms of a body that a handler sends again and again, kept by the handler. `find` gives
+ * the one of `coding` ("gzip"), good until the reply's call has returned, or false; `keep` is told one
+ * that was just made, good for the call. Both on the request's loop, within sx_reply. */
+typedef struct sx_coded_store {
+    bool (*find)(void *ctx, sx_str coding, sx_str *coded);
+    void (*keep)(void *ctx, sx_str coding, sx_str coded);
+    void *ctx;
+} sx_coded_store;
+
+/* Sends a whole reply as sx_reply does; where it would be compressed, `store` is asked first. */
+void sx_reply_coded(sx_request *r, int status, sx_str content_type, sx_str body,
+                    const sx_coded_store *store);
+
 /* Replies {"error":"…"} with the reason phrase or, if given, `message`. */
 void sx_reply_error(sx_request *r, int status, const char *message);
 

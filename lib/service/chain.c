@@ -163,6 +163,7 @@ void sx_chain_handler(sx_request *r, void *ctx)
     state->policy = &__atomic_load_n(&e->service->applied, __ATOMIC_ACQUIRE)->policy;
     state->pass = (sx_guard_pass){0};
     state->encoder = NULL;
+    state->coded = NULL;
     state->fields_own = 0;
     state->user = sx_str_of(NULL, 0);
     state->has_ids = false;

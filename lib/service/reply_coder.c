@@ -240,6 +240,26 @@ static bool compress_whole(sx_encoder_pool *pool, sx_encoder *e, sx_str *body)
     return true;
 }
 
+static bool say_coded(sx_request *r, sx_str coding)
+{
+    (void)sx_reply_header(r, SX_STR("content-encoding"), coding);
+    weaken_etag(sx_exchange_of(r));
+    return true;
+}
+
+void sx_reply_coded(sx_request *r, int status, sx_str content_type, sx_str body,
+                    const sx_coded_store *store)
+{
+    sx_request_state *state = sx_request_state_of(r);
+    sx_request_hold(r);
+    if (state)
+        state->coded = store;
+    sx_reply(r, status, content_type, body);
+    if (state)
+        state->coded = NULL; /* the caller's, who goes on */
+    sx_request_release(r);
+}
+
 static bool begin(sx_request *r, void *ctx, int status, sx_str type, int64_t body_bytes,
                   sx_str *body)
 {
@@ -253,6 +273,10 @@ static bool begin(sx_request *r, void *ctx, int status, sx_str type, int64_t bod
     sx_codec codec = choose(r, state);
     if (codec == SX_CODEC_IDENTITY)
         return false;
+    sx_str coding = sx_codec_coding(codec);
+    const sx_coded_store *store = body->data ? state->coded : NULL;
+    if (store && store->find(store->ctx, coding, body))
+        return say_coded(r, coding);
     sx_encoder_pool *pool = &state->at->on->encoders;
     int level = level_of(state->policy, codec);
     sx_encoder *e = take_encoder(pool, codec, level);
@@ -266,10 +290,10 @@ static bool begin(sx_request *r, void *ctx, int status, sx_str type, int64_t bod
         give_encoder(pool, codec, level, e);
         if (!smaller)
             return false;
+        if (store)
+            store->keep(store->ctx, coding, *body);
     }
-    (void)sx_reply_header(r, SX_STR("content-encoding"), sx_codec_coding(codec));
-    weaken_etag(sx_exchange_of(r));
-    return true;
+    return say_coded(r, coding);
 }
 
 static sx_status piece(sx_request *r, void *ctx, sx_str in, bool last, sx_str *out)

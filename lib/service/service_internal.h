@@ -194,12 +194,13 @@ typedef struct sx_request_state {
     sx_context context;
     sx_span span;
     sx_seen_headers seen;
-    sx_guard_pass pass;  /* what it holds of the limits */
-    sx_encoder *encoder; /* of a streamed reply under way, else NULL */
-    sx_codec codec;      /* its codec */
-    size_t fields_own;   /* bytes of reply fields that the chain itself has added */
-    sx_str user;         /* who asks, once known */
-    bool has_ids;        /* `ids` is written */
+    sx_guard_pass pass;          /* what it holds of the limits */
+    sx_encoder *encoder;         /* of a streamed reply under way, else NULL */
+    sx_codec codec;              /* its codec */
+    const sx_coded_store *coded; /* of the reply that is being sent; NULL: none */
+    size_t fields_own;           /* bytes of reply fields that the chain itself has added */
+    sx_str user;                 /* who asks, once known */
+    bool has_ids;                /* `ids` is written */
     sx_context_ids ids;
     char id[SX_UUID_BYTES];
 } sx_request_state;
