@@ -71,11 +71,11 @@ bool geo_api_other_method(sx_request *r)
     return true;
 }
 
-void geo_api_send(sx_request *r, sx_str body)
+void geo_api_send(sx_request *r, sx_str body, const sx_coded_store *store)
 {
     geo_allow_any_origin(r);
     geo_api_count(r, 200);
-    sx_reply(r, 200, SX_STR("application/json; charset=utf-8"), body);
+    sx_reply_coded(r, 200, SX_STR("application/json; charset=utf-8"), body, store);
 }
 
 void geo_api_send_body(sx_request *r, const geo_scratch *s)
@@ -83,7 +83,7 @@ void geo_api_send_body(sx_request *r, const geo_scratch *s)
     if (s->body.failed)
         geo_refuse_status(r, 500);
     else
-        geo_api_send(r, sx_buf_view(&s->body));
+        geo_api_send(r, sx_buf_view(&s->body), NULL);
 }
 
 void geo_api_health(sx_request *r, void *ctx)
@@ -91,7 +91,7 @@ void geo_api_health(sx_request *r, void *ctx)
     (void)ctx;
     (void)geo_api_scratch(r, GEO_ENDPOINT_health);
     if (!geo_api_other_method(r))
-        geo_api_send(r, SX_STR("{\"status\": \"HEALTHY\"}"));
+        geo_api_send(r, SX_STR("{\"status\": \"HEALTHY\"}"), NULL);
 }
 
 void geo_api_not_found(sx_request *r, void *ctx)

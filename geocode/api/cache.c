@@ -16,7 +16,7 @@ struct geo_cache {
     sx_cache_tier *stores[STORES_MAX];
     size_t store_count;
     sx_cache_tiers *tiers; /* NULL: memory alone */
-    sx_cache *memory;
+    sx_cache *memory, *coded;
 };
 
 /* ---- life ---- */
@@ -81,15 +81,21 @@ static sx_status make(geo_cache *c, const char *version, const sx_kit *kit, sx_l
     sx_cache_class answers = {.name = "answer",
                               .ttl_ms = set->fuzzy_ttl_ms,
                               .version = (uint32_t)sx_hash(sx_str_z(version), FORM)};
-    return sx_cache_new(&(sx_cache_options){.name = "geocode",
-                                            .bytes_max = set->bytes_max,
-                                            .value_bytes_max = set->value_bytes_max,
-                                            .classes = &answers,
-                                            .class_count = 1,
-                                            .clock = kit->clock,
-                                            .metrics = kit->metrics,
-                                            .tiers = c->tiers},
-                        &c->memory, err);
+    sx_cache_options options = {.name = "geocode",
+                                .bytes_max = set->bytes_max / 4 * 3,
+                                .value_bytes_max = set->value_bytes_max,
+                                .classes = &answers,
+                                .class_count = 1,
+                                .clock = kit->clock,
+                                .metrics = kit->metrics,
+                                .tiers = c->tiers};
+    status = sx_cache_new(&options, &c->memory, err);
+    if (status != SX_OK)
+        return status;
+    options.name = "geocode_coded";
+    options.bytes_max = set->bytes_max / 4;
+    options.tiers = NULL;
+    return sx_cache_new(&options, &c->coded, err);
 }
 
 sx_status geo_cache_new(const geo_cache_settings *settings, const char *version, const sx_kit *kit,
@@ -117,6 +123,7 @@ void geo_cache_free(geo_cache *c)
     if (c->memory)
         sx_cache_detach(c->memory);
     sx_cache_free(c->memory);
+    sx_cache_free(c->coded);
     sx_cache_tiers_free(c->tiers);
     for (size_t i = 0; i < c->store_count; i++)
         sx_cache_tier_free(c->stores[i]);
@@ -236,6 +243,16 @@ void geo_cache_give_up(geo_cache *c, sx_cache_token token)
 {
     if (token.id)
         (void)sx_cache_fail(c->memory, token, SX_ECANCELED, NULL);
+}
+
+bool geo_cache_find_coded(geo_cache *c, sx_str key, sx_cache_view *view)
+{
+    return sx_cache_get(c->coded, key, 0, NULL, view) == SX_CACHE_HIT;
+}
+
+void geo_cache_keep_coded(geo_cache *c, sx_str key, sx_str coded)
+{
+    (void)sx_cache_put(c->coded, key, 0, coded, NULL, NULL); /* or it is compressed the next time */
 }
 
 const char *geo_cache_tier_name(const geo_cache *c, bool below)

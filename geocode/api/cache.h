@@ -22,7 +22,7 @@ typedef struct geo_cache geo_cache;
 /* Settings `cache.*`; texts end in a NUL. */
 typedef struct geo_cache_settings {
     bool enabled;
-    uint64_t bytes_max;
+    uint64_t bytes_max; /* a quarter of it for compressed forms */
     uint32_t value_bytes_max;
     uint32_t exact_ttl_ms, fuzzy_ttl_ms, not_found_ttl_ms;
     sx_str redis_url; /* empty: none */
@@ -95,6 +95,11 @@ bool geo_cache_has_tiers(const geo_cache *c);
  * if it is not too big; or without one. */
 void geo_cache_fill(geo_cache *c, sx_cache_token token, const sx_buf *value, bool is_reverse);
 void geo_cache_give_up(geo_cache *c, sx_cache_token token);
+
+/* Compressed forms of answers, in memory alone: `key` is the answer's and the coding's name behind it.
+ * *view is to be released if it is there. */
+bool geo_cache_find_coded(geo_cache *c, sx_str key, sx_cache_view *view);
+void geo_cache_keep_coded(geo_cache *c, sx_str key, sx_str coded);
 
 /* "memory", or the tier below; "below" if there are several. Static. */
 const char *geo_cache_tier_name(const geo_cache *c, bool below);

@@ -115,8 +115,44 @@ static sx_status compute(const task *t, sx_request *r, geo_scratch *s, sx_error 
 
 /* ---- sending ---- */
 
+/* The key of a task's answer, in s->key. */
+static void make_key(const task *t, geo_scratch *s)
+{
+    const geo_cache_asked asked = {t->on->generation, t->endpoint, t->limit, t->params,
+                                   t->on->filters};
+    geo_cache_key(&asked, &s->key);
+}
+
+/* Where the compressed forms of one answer are. */
+typedef struct coded {
+    const task *t;
+    geo_scratch *s;
+    sx_cache_view view; /* held while it is being sent */
+} coded;
+
+static bool find_coded(void *ctx, sx_str coding, sx_str *body)
+{
+    coded *c = ctx;
+    make_key(c->t, c->s);
+    sx_buf_str(&c->s->key, coding);
+    if (c->s->key.failed ||
+        !geo_cache_find_coded(c->s->api->cache, sx_buf_view(&c->s->key), &c->view))
+        return false;
+    *body = c->view.value;
+    return true;
+}
+
+/* Follows find_coded, which has made the key. */
+static void keep_coded(void *ctx, sx_str coding, sx_str body)
+{
+    coded *c = ctx;
+    (void)coding;
+    if (!c->s->key.failed)
+        geo_cache_keep_coded(c->s->api->cache, sx_buf_view(&c->s->key), body);
+}
+
 /* `from` says where the answer was: "memory", "redis", or "none" if it was computed. */
-static void send_value(sx_request *r, sx_str value, const char *from)
+static void send_value(const task *t, sx_request *r, geo_scratch *s, sx_str value, const char *from)
 {
     geo_cached answer;
     if (!geo_cached_read(value, &answer)) {
@@ -126,7 +162,10 @@ static void send_value(sx_request *r, sx_str value, const char *from)
     SX_SPAN_SET(sx_request_span(r), sx_field_u64("geocode.results", answer.results),
                 sx_field_double("geocode.top_score", answer.top_score),
                 sx_field_z("geocode.cache.tier", from));
-    geo_api_send(r, answer.body);
+    coded place = {.t = t, .s = s};
+    sx_coded_store store = {find_coded, keep_coded, &place};
+    geo_api_send(r, answer.body, s->api->cache ? &store : NULL);
+    sx_cache_release(&place.view);
 }
 
 /* Computes, keeps what was computed if that is our duty, and sends it. */
@@ -146,7 +185,7 @@ static void answer_anew(const task *t, sx_request *r, geo_scratch *s, sx_cache_t
     if (s->body.failed)
         geo_refuse_status(r, 500);
     else
-        send_value(r, sx_buf_view(&s->body), "none");
+        send_value(t, r, s, sx_buf_view(&s->body), "none");
 }
 
 /* ---- the cache ---- */
@@ -160,7 +199,7 @@ static void on_tiers(void *ctx, sx_cache_result result, sx_cache_view *view)
     geo_scratch *s = geo_api_scratch(r, p->task.endpoint);
     const sx_context *outer = sx_context_enter(sx_request_context(r));
     if (result == SX_CACHE_HIT || result == SX_CACHE_STALE)
-        send_value(r, view->value, p->tier);
+        send_value(&p->task, r, s, view->value, p->tier);
     else
         answer_anew(&p->task, r, s, view->token);
     sx_context_leave(outer);
@@ -190,9 +229,7 @@ static void answer(const task *t, sx_request *r, geo_scratch *s)
         answer_anew(t, r, s, SX_CACHE_NO_TOKEN);
         return;
     }
-    geo_cache_key(
-        &(geo_cache_asked){t->on->generation, t->endpoint, t->limit, t->params, t->on->filters},
-        &s->key);
+    make_key(t, s);
     if (geo_cache_has_tiers(cache))
         later = sx_arena_alloc(&r->arena, sizeof(*later));
     if (s->key.failed || (geo_cache_has_tiers(cache) && !later)) {
@@ -204,7 +241,7 @@ static void answer(const task *t, sx_request *r, geo_scratch *s)
     switch (result) {
     case SX_CACHE_HIT:
     case SX_CACHE_STALE:
-        send_value(r, view.value, geo_cache_tier_name(cache, false));
+        send_value(t, r, s, view.value, geo_cache_tier_name(cache, false));
         break;
     case SX_CACHE_WAIT: /* on_tiers comes by way of the loop: not before we return */
         park(later, t, r, s);

@@ -2,6 +2,8 @@
 #ifndef SEXTANT_GEOCODE_API_SCRATCH_H
 #define SEXTANT_GEOCODE_API_SCRATCH_H
 
+#include <sextant/service.h>
+
 #include "geocode/api/api.h"
 #include "geocode/search/search.h"
 
@@ -20,8 +22,8 @@ geo_scratch *geo_api_scratch(const sx_request *r, geo_endpoint endpoint);
 /* Answers all but GET: 200 with Allow to OPTIONS, 405 to the others. True if it did. */
 bool geo_api_other_method(sx_request *r);
 
-/* Sends `body` as Addok's JSON. */
-void geo_api_send(sx_request *r, sx_str body);
+/* Sends `body` as Addok's JSON; `store` as in sx_reply_coded, or NULL. */
+void geo_api_send(sx_request *r, sx_str body, const sx_coded_store *store);
 
 /* Sends the scratch's body so: 200, or 500 if it has failed. */
 void geo_api_send_body(sx_request *r, const geo_scratch *s);

@@ -418,6 +418,14 @@ def test_answers_from_500_bytes_are_compressed(geocoder):
         assert big.headers["Content-Encoding"] == encoding
         assert "accept-encoding" in big.headers["Vary"].lower()
     plain = get(server, "/search/?q=lyon&limit=1", headers={"Accept-Encoding": "identity"})
+    uncached = geocoder("--no-cache", name="uncached")
+    for encoding in ("gzip", "br", "zstd"):  # kept compressed, too: the same as compressed anew
+        for path in ("/search/?q=lyon&limit=1", "/search/?q=paris", "/reverse/?lat=48.87&lon=2.33&limit=5"):
+            asked = {"Accept-Encoding": encoding}
+            raw = [requests.get(s.url(path), headers=asked, timeout=10, stream=True).raw.read()
+                   for s in (uncached, server, server, server)]
+            assert len(set(raw)) == 1 and raw[0], (encoding, path)
+    assert series(server, 'cache_requests_total{cache="geocode_coded",result="hit"}') >= 18
     assert 500 <= int(plain.headers["Content-Length"]) < 1500  # as small as an answer is
 
 
