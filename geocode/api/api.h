@@ -19,6 +19,7 @@
 typedef struct geo_api {
     geo_live *live;
     geo_cache *cache; /* NULL: each answer is computed */
+    struct geo_csv *csv;
     geo_stats stats;
 } geo_api;
 

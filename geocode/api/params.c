@@ -121,8 +121,7 @@ static bool python_int(sx_str text, int64_t *out)
     return true;
 }
 
-/* Python's float(text), "inf" and "nan" included. */
-static bool python_float(sx_str text, double *out)
+bool geo_python_float(sx_str text, double *out)
 {
     char digits[NUMBER_BYTES_MAX + 1], *at = digits;
     text = sx_str_trim_all(text);
@@ -249,7 +248,7 @@ static sx_status read_coordinate(sx_arena *arena, const sx_str *slots, const cha
     for (size_t i = 0; i < count; i++) {
         if (!slots[i].data)
             continue;
-        if (!python_float(slots[i], out))
+        if (!geo_python_float(slots[i], out))
             return invalid(arena, names[0], "invalid value", refusal);
         *has = true;
         return SX_OK;

@@ -48,4 +48,7 @@ sx_status geo_params_read(sx_arena *arena, sx_str query, const geo_params_rules 
  * that is not part of valid UTF-8 becomes U+FFFD. Data NULL without memory. */
 sx_str geo_decode_lenient(sx_arena *arena, sx_str in);
 
+/* Python's float(text), "inf" and "nan" included. False, *out untouched, if it is none. */
+bool geo_python_float(sx_str text, double *out);
+
 #endif

@@ -13,12 +13,14 @@
 #include <sextant/service.h>
 
 #include "geocode/api/api.h"
+#include "geocode/api/csv.h"
 #include "geocode/api/page.h"
 
 enum { LOOPS_MAX = 256, SWEEP_MS = 1000 };
 
 typedef struct settings {
     geo_cache_settings cache;
+    geo_csv_settings csv;
     uint32_t watch_ms;
     uint64_t disk_free_bytes_min;
 } settings;
@@ -51,6 +53,14 @@ static const sx_key KEYS[] = {
      .flags = SX_KEY_RESTART},
     {"cache.sqlite_bytes_max", SX_BYTES, AT(cache.sqlite_bytes_max), 256 << 20, 1 << 20, 1ll << 50,
      "largest size of that file", .flags = SX_KEY_RESTART},
+    {"csv.upload_bytes_max", SX_BYTES, AT(csv.upload_bytes_max), 8ll << 30, 1024, 1ll << 50,
+     "largest file that is taken to be answered row by row; above it 413", .flags = SX_KEY_RESTART},
+    {"csv.row_bytes_max", SX_BYTES, AT(csv.row_bytes_max), 1 << 20, 1024, 64 << 20,
+     "longest row of such a file; above it 413", .flags = SX_KEY_RESTART},
+    {"csv.folder", SX_TEXT, AT(csv.folder), .text = "/var/tmp",
+     .help = "where files above 1 MiB are kept while they are answered", .flags = SX_KEY_RESTART},
+    {"csv.threads", SX_INT, AT(csv.threads), 0, 0, 256,
+     "threads that answer rows; 0: one a core", .flags = SX_KEY_RESTART},
     {"index.watch_ms", SX_MS, AT(watch_ms), 1000, 0, DAY_MS,
      "how often the index's file is looked at; a new one is taken up once two looks have found it "
      "the same; 0: on SIGHUP alone",
@@ -207,6 +217,8 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
     if (status == SX_OK)
         status = geo_stats_init(&s->api.stats, s->service, s->api.cache, err);
     if (status == SX_OK)
+        status = geo_csv_new(&s->set.csv, &s->api.csv, err);
+    if (status == SX_OK)
         status = sx_pool_new(&(sx_pool_options){.name = "index", .threads = 1, .queue_max = 4},
                              &s->disk, err);
     if (status != SX_OK) {
@@ -245,6 +257,7 @@ static void loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *
     (void)service;
     (void)loop_ctx;
     server *s = ctx;
+    geo_csv_stop(s->api.csv); /* its threads report to loops */
     if (sx_loop_index(loop) != 0)
         return;
     sx_timer_stop(sx_loop_timers(loop), &s->tick);
@@ -256,6 +269,16 @@ static void fill_routes(server *s)
     const sx_route rows[] = {
         {.method = SX_ANY_METHOD, .path = "/search/", .handler = geo_api_search},
         {.method = SX_ANY_METHOD, .path = "/reverse/", .handler = geo_api_reverse},
+        {.method = SX_ANY_METHOD,
+         .path = "/search/csv/",
+         .handler = geo_api_search_csv,
+         .flags = SX_ROUTE_STREAM,
+         .in_flight_max = GEO_CSV_UPLOADS_MAX},
+        {.method = SX_ANY_METHOD,
+         .path = "/reverse/csv/",
+         .handler = geo_api_reverse_csv,
+         .flags = SX_ROUTE_STREAM,
+         .in_flight_max = GEO_CSV_UPLOADS_MAX},
         {.method = SX_ANY_METHOD,
          .path = "/health",
          .handler = geo_api_health,
@@ -356,6 +379,7 @@ sx_status geo_serve(const geo_serve_options *options, sx_buf *problems, sx_error
     struct sigaction before;
     catch_bus_errors(options->index, &before);
     status = run(&s, options, problems, err);
+    geo_csv_free(s.api.csv);
     geo_live_free(s.api.live);
     sx_assert(sigaction(SIGBUS, &before, NULL) == 0);
     return status;
