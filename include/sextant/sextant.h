@@ -35,9 +35,11 @@
 #include <sextant/map.h>
 #include <sextant/mem.h>
 #include <sextant/metrics.h>
+#include <sextant/multipart.h>
 #include <sextant/number.h>
 #include <sextant/otlp.h>
 #include <sextant/postgres.h>
+#include <sextant/profile.h>
 #include <sextant/protobuf.h>
 #include <sextant/random.h>
 #include <sextant/redis.h>

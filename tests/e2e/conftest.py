@@ -5,7 +5,6 @@ build; SEXTANT_BIN names another sextant binary. What a failed test's processes 
 with the failure.
 """
 import os
-import subprocess
 
 import pytest
 
@@ -107,6 +106,7 @@ def hello(start_hello):
 
 @pytest.fixture
 def redis(processes, tmp_path):
+    """redis(option...) starts a Redis of this test's own."""
     if not REDIS:
         pytest.skip("no redis-server")
 
@@ -118,16 +118,15 @@ def redis(processes, tmp_path):
 
 
 @pytest.fixture
-def postgres(tmp_path):
+def postgres():
+    """A PostgreSQL of this test's own, running."""
     if not PG_BIN:
         pytest.skip("no PostgreSQL")
-    server = Postgres(str(tmp_path)).start()
-    yield server
+    server = Postgres()
     try:
-        server.signal(18)  # CONT
-        server.stop("immediate")
-    except (subprocess.CalledProcessError, OSError):
-        pass  # the test has stopped it
+        yield server.start()
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 
 from .service import Process, free_port
 from .wait import SLOWER, wait_for
@@ -29,18 +31,14 @@ class Redis(Process):
 class Postgres:
     """A cluster of its own, run by a user who is not root, as PostgreSQL insists."""
 
-    def __init__(self, folder):
+    def __init__(self):
         self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-        self.folder = os.path.join(folder, "pg")
+        # Not below pytest's folder, which is closed to other users whenever a session begins.
+        self.folder = tempfile.mkdtemp(prefix="pg-")
         self.port = free_port()
         self.conninfo = f"host=127.0.0.1 port={self.port} user={self.user} dbname=postgres"
-        os.mkdir(self.folder)
         if os.getuid() == 0:
             shutil.chown(self.folder, self.user)
-            path = folder
-            while path != "/" and not os.stat(path).st_mode & 0o001:
-                os.chmod(path, os.stat(path).st_mode | 0o011)
-                path = os.path.dirname(path)
         self.run("initdb", "-D", self.data, "-A", "trust", "-N", "-U", self.user)
 
     @property
@@ -61,6 +59,15 @@ class Postgres:
 
     def stop(self, mode="fast"):
         self.run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
+
+    def remove(self):
+        """Ends it, whatever a test has left of it, and takes its files away."""
+        try:
+            self.signal(signal.SIGCONT)
+            self.stop("immediate")
+        except (subprocess.CalledProcessError, OSError):
+            pass  # the test has stopped it
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def pids(self):
         """The server and its children."""
