@@ -6,8 +6,10 @@ static void log_change(sx_pg *pg, sx_level level, const char *message, const sx_
     if (!pg->scope.kit.log)
         return;
     sx_logger *logger = sx_log_logger(pg->scope.kit.log, "postgresql");
-    SX_LOG(logger, level, NULL, message, sx_field_z("target", pg->scope.target),
-           sx_field_z("error", err ? err->message : ""));
+    const sx_field fields[] = {sx_field_z("target", pg->scope.target),
+                               sx_field_z("error", err ? err->message : "")};
+    sx_log_write(logger, level, NULL, sx_str_z(message), fields,
+                 SX_COUNT_OF(fields) - (err ? 0 : 1));
 }
 
 static uint32_t pause_ms(sx_pg *pg)

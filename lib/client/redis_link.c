@@ -37,9 +37,11 @@ static void log_change(sx_redis *r, sx_level level, const char *message, const s
     if (!r->scope.kit.log)
         return;
     sx_logger *logger = sx_log_logger(r->scope.kit.log, "redis");
-    SX_LOG(logger, level, NULL, message, sx_field_z("target", r->scope.target),
-           sx_field_str("server", r->address.host), sx_field_i64("port", r->address.port),
-           sx_field_z("error", err ? err->message : ""));
+    const sx_field fields[] = {
+        sx_field_z("target", r->scope.target), sx_field_str("server", r->address.host),
+        sx_field_i64("port", r->address.port), sx_field_z("error", err ? err->message : "")};
+    sx_log_write(logger, level, NULL, sx_str_z(message), fields,
+                 SX_COUNT_OF(fields) - (err ? 0 : 1));
 }
 
 /* Closes what there is of a connection; the state is the caller's. */
