@@ -42,6 +42,28 @@ static const cmd_flag VERIFY_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag BATCH_FLAGS[] = {
+    {"index", 'i', CMD_TEXT, "INDEX", NULL, "the index file to search"},
+    {"output", 'o', CMD_TEXT, "FILE", "-",
+     "where the answered rows go; replaced only once whole; -: the standard output"},
+    {"columns", 'c', CMD_TEXT, "A,B,...", "",
+     "columns whose texts, in this order, are the query; all if not given"},
+    {"reverse", 'r', CMD_SWITCH, NULL, NULL,
+     "find the address at each row's point, in columns latitude or lat, and longitude, lon or lng"},
+    {"filter", 'f', CMD_TEXT, "KEY=COLUMN,...", "",
+     "filters (postcode, citycode, type) and the columns that have their values"},
+    {"lat", 0, CMD_TEXT, "COLUMN", "", "with --lon, a point near which answers are preferred"},
+    {"lon", 0, CMD_TEXT, "COLUMN", "", "see --lat"},
+    {"min-score", 0, CMD_TEXT, "SCORE", NULL, "answers below it are none; 0.5 if not given"},
+    {"encoding", 'e', CMD_TEXT, "NAME", "utf-8-sig",
+     "of the input and the output: utf-8, latin-1, cp1252, utf-16 ..."},
+    {"delimiter", 'd', CMD_TEXT, "CHAR", "", "between fields (\\t: tab); guessed if not given"},
+    {"quote", 0, CMD_TEXT, "CHAR", "", "around fields"},
+    {"threads", 't', CMD_TEXT, "N", "0", "threads that search; 0: one a core"},
+    {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no progress and no figures"},
+    {0},
+};
+
 const cmd_command COMMANDS[] = {
     {"up", "", 0, 0, "run everything on this machine, on real data",
      "Imports the address data that ships with sextant if that was not done before, serves it, "
@@ -61,6 +83,13 @@ const cmd_command COMMANDS[] = {
      "index is taken up within some seconds.",
      "sextant geocode serve --index france.idx --listen 127.0.0.1:7878", SERVE_FLAGS, true,
      cmd_geocode_serve},
+    {"geocode batch", "FILE.csv", 1, 1, "find the address of every row of a CSV file",
+     "Adds columns with the address found, its position and its score to each row, as /search/csv/ "
+     "does, on all cores and in the rows' order; - reads the standard input. A row without an answer "
+     "gets empty columns; no row fails the file. A progress bar is drawn on a terminal; the last "
+     "line on stderr has the rows per second.",
+     "sextant geocode batch --index france.idx --columns street,city -o found.csv rows.csv",
+     BATCH_FLAGS, false, cmd_geocode_batch},
     {"geocode bench", "QUERIES", 1, 1, "measure searches without HTTP",
      "Reads one query a line and searches each on one thread, without cache. Prints latencies and, "
      "as its last line, the queries per second.",
