@@ -116,6 +116,11 @@ void sx_request_read_body(sx_request *r, size_t bytes_max, sx_handler *then, voi
 void sx_request_pause(sx_request *r);
 void sx_request_resume(sx_request *r);
 
+/* From now on a client that closes its side of an HTTP/1.1 connection counts as gone (`aborted`): for
+ * work that takes long and is for nobody then. Without this call it may have said no more than that
+ * it will ask nothing else, and it gets its reply. In HTTP/2 a client that goes resets the stream. */
+void sx_request_needs_client(sx_request *r);
+
 /* Keeps `r` valid past its end; each hold needs one release, both on its loop. */
 void sx_request_hold(sx_request *r);
 void sx_request_release(sx_request *r);

@@ -54,6 +54,7 @@ struct sx_exchange {
     bool paused;
     bool started; /* the handler was called: `done` is due */
     bool done_told;
+    bool needs_client;  /* a half-closed connection is as good as a closed one */
     bool wants_drained; /* the last write said SX_AGAIN */
     bool upgraded;
     bool coded;                /* pieces of the reply go through the server's coder */

@@ -149,6 +149,7 @@ void sx_exchange_reset(sx_exchange *x)
     x->state = SX_EXCHANGE_HEAD;
     x->holds = 1;
     x->body_done = x->body_asked = x->paused = x->started = x->done_told = false;
+    x->needs_client = false;
     x->wants_drained = x->upgraded = x->head_only = x->has_date = x->has_server = false;
     x->coded = x->code_failed = false;
     x->reply_type = sx_str_of(NULL, 0);
@@ -266,6 +267,11 @@ static void want_body(sx_exchange *x)
         return;
     x->body_asked = true;
     x->ops->body_wanted(x);
+}
+
+void sx_request_needs_client(sx_request *r)
+{
+    sx_exchange_of(r)->needs_client = true;
 }
 
 void sx_request_events_set(sx_request *r, const sx_request_events *events, void *ctx)

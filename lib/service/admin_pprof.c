@@ -153,6 +153,7 @@ static void start_job(job *j)
     }
     /* No event and no post is delivered before this handler has returned to the loop. */
     sx_request_events_set(r, &EVENTS, j);
+    sx_request_needs_client(r);
 }
 
 /* ---- what there is ---- */

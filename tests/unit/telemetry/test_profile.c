@@ -379,7 +379,10 @@ static void test_threads_that_block_the_signal_are_told(void **state)
         assert_int_equal(sx_profile_cpu(&(sx_profile_cpu_options){.duration_ms = 1}, &out, &err),
                          SX_OK);
         decode(&out, "");
-        told = sx_str_starts(d.strings[d.comment], SX_STR("1 threads block SIGPROF"));
+        /* ThreadSanitizer has one of its own that does. */
+        sx_str comment = d.strings[d.comment];
+        told = sx_str_starts(comment, SHARES_ARE_RIGHT ? SX_STR("1 threads block SIGPROF")
+                                                       : SX_STR("2 threads block SIGPROF"));
     }
     assert_true(told);
     assert_int_equal(write(ends[1], "x", 1), 1);
