@@ -165,7 +165,12 @@ bool sx_log_file_rotate(sx_log *log)
 
 void sx_log_file_age(sx_log *log)
 {
-    if (log->rotate_ns && log->is_file && log->file_bytes > 0 &&
-        sx_clock_ns(log->clock) - log->born_ns >= log->rotate_ns)
+    if (!log->rotate_ns || !log->is_file || log->file_bytes == 0)
+        return;
+    int64_t now_ns = sx_clock_ns(log->clock);
+    if (now_ns < log->born_ns)
+        log->born_ns =
+            now_ns; /* the clock was set back: else the file would stay till it is there again */
+    else if (now_ns - log->born_ns >= log->rotate_ns)
         (void)sx_log_file_rotate(log);
 }

@@ -95,6 +95,8 @@ static void write_all(sx_log *log, struct iovec *v, size_t count)
 {
     static char newline[] = "\n";
     struct iovec mend = {newline, 1};
+    if (log->torn)
+        look_for_torn_line(log); /* it may have been emptied since, to make room */
     if (log->torn && write_some(log, &mend, 1) == 1)
         log->torn = false; /* what follows starts on a line of its own */
     while (count > 0) {

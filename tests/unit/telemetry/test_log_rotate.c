@@ -367,6 +367,46 @@ static void test_a_torn_line_costs_itself_alone(void **state)
                      1);
 }
 
+/* Somebody makes room by emptying the file: what was torn has gone with it. */
+static void test_an_emptied_file_starts_with_a_line(void **state)
+{
+    fixture *f = *state;
+    char path[256];
+    sx_fault_file_set(
+        (sx_fault_file){.nth = 2, .calls = SX_FAULT_WRITE, .os_errno = ENOSPC, .torn_bytes = 30});
+    open_log(f, (sx_log_options){0});
+    sx_logger *l = sx_log_logger(f->log, "");
+    SX_LOG_INFO(l, NULL, "before");
+    assert_true(sx_log_flush(f->log, 5000));
+    SX_LOG_INFO(l, NULL, "torn");
+    assert_true(sx_log_flush(f->log, 5000));
+    snprintf(path, sizeof(path), "%s/shop.log", f->folder);
+    /* The report of what was lost may have mended it; then there is nothing to see here. */
+    assert_int_equal(truncate(path, 0), 0);
+    SX_LOG_INFO(l, NULL, "after");
+    end(f);
+    assert_int_equal(f->text.data[0], '{');
+    assert_int_equal(count_of(f, "\"after\""), 1);
+}
+
+static void test_a_clock_set_back_does_not_stop_rotation_by_age(void **state)
+{
+    fixture *f = *state;
+    open_log(f, (sx_log_options){.rotate_s = 86400});
+    SX_LOG_INFO(sx_log_logger(f->log, ""), NULL, "of the wrong year");
+    written(f);
+    sx_fake_clock_jump(&f->clock, 1000000000000); /* 2001 */
+    SX_LOG_INFO(sx_log_logger(f->log, ""), NULL, "of the right year");
+    written(f);
+    list_files(f);
+    assert_int_equal(f->name_count, 1);
+    sx_fake_clock_advance(&f->clock, 86400000);
+    SX_LOG_INFO(sx_log_logger(f->log, ""), NULL, "a day later");
+    written(f);
+    list_files(f);
+    assert_int_equal(f->name_count, 2);
+}
+
 static void test_standard_output_may_be_named_as_a_device(void **state)
 {
     fixture *f = *state;
@@ -436,6 +476,8 @@ int main(void)
         CASE(test_a_new_file_that_cannot_be_made_gives_the_name_back),
         CASE(test_a_full_disk_holds_nobody_up),
         CASE(test_a_torn_line_costs_itself_alone),
+        CASE(test_an_emptied_file_starts_with_a_line),
+        CASE(test_a_clock_set_back_does_not_stop_rotation_by_age),
         CASE(test_standard_output_may_be_named_as_a_device),
         CASE(test_every_allocation_may_fail),
     };
