@@ -107,7 +107,7 @@ void sx_text_put_head(sx_exposition *x, sx_str suffix, sx_str labels)
 
 static void end_line(sx_exposition *x, const sx_series *s, size_t slot)
 {
-    if (sx_unlikely(x->open_metrics && s->exemplars))
+    if (sx_unlikely(x->open_metrics && __atomic_load_n(&s->exemplars, __ATOMIC_RELAXED)))
         sx_openmetrics_put_exemplar(x, s, slot);
     sx_buf_byte(x->out, '\n');
 }
