@@ -24,6 +24,16 @@ def declared(text):
             yield name.group(1)
 
 
+def write(path, text):
+    """Only what differs: else each change of a header's comment would link the library anew."""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            if f.read() == text:
+                return
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
 def main():
     folder, map_path, names_path, dep_path = sys.argv[1:]
     headers = [os.path.join(folder, f) for f in sorted(os.listdir(folder)) if f.endswith(".h")]
@@ -32,12 +42,9 @@ def main():
         with open(path, encoding="utf-8") as f:
             names.update(declared(f.read()))
     names = sorted(names)
-    with open(map_path, "w", encoding="utf-8") as out:
-        out.write("{\n    global:\n")
-        out.writelines(f"        {name};\n" for name in names)
-        out.write("    local: *;\n};\n")
-    with open(names_path, "w", encoding="utf-8") as out:
-        out.writelines(f"{name}\n" for name in names)
+    lines = "".join(f"        {name};\n" for name in names)
+    write(map_path, "{\n    global:\n" + lines + "    local: *;\n};\n")
+    write(names_path, "".join(f"{name}\n" for name in names))
     with open(dep_path, "w", encoding="utf-8") as out:
         out.write(f"{map_path} {names_path}: {' '.join([folder, *headers])}\n")
 
