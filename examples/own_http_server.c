@@ -310,11 +310,13 @@ static int listen_on(uint16_t port)
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(at);
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, 64) != 0 ||
-        getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
+    bool is_open = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                   bind(fd, (struct sockaddr *)&at, len) == 0 && listen(fd, 64) == 0 &&
+                   getsockname(fd, (struct sockaddr *)&at, &len) == 0;
+    if (!is_open) {
         perror("own_http_server");
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         return -1;
     }
     fprintf(stderr, "ready own_http_server http=127.0.0.1:%d\n", ntohs(at.sin_port));
