@@ -7,7 +7,9 @@
  * The smaller the rectangle, the more is told, so that no answer grows with the index:
  *
  *   all points fit        every house number, grouped by document in their order; no grid
- *   all documents fit     each street by a few of its house numbers in a line; no "numbers", no grid
+ *   all documents fit     each street by a few of its house numbers in a line; no "numbers", no grid.
+ *                         Where there are many, streets are only "lines":[[233338,4886866,12,-35],…],
+ *                         a longitude and a latitude in 1e-5 degrees and then steps of both
  *   neither               a grid of how much there is, and the most important places by name
  *                         (documents are numbered by importance); "truncated" is true
  *
@@ -25,7 +27,9 @@
 enum {
     POINTS_MAX = 6000,     /* of a small rectangle */
     STREETS_MAX = 9000,    /* documents of a middling one */
+    NAMED_MAX = 2500,      /* of them with their names */
     STREET_POINTS_MAX = 5, /* that stand for one of its streets */
+    LINE_POINTS_MAX = 3,   /* for one without a name */
     PLACES_MAX = 400,      /* named in a large one */
     EXAMINED_MAX = 200000, /* documents looked at for it: bounds the time on a big index */
     GRID_SIDE_MAX = 256,   /* cells */
@@ -127,13 +131,22 @@ static void write_small(sx_json_writer *w, const geo_index *index, const map_poi
     }
 }
 
+typedef struct line {
+    struct {
+        int32_t lon_e5, lat_e5;
+    } points[STREET_POINTS_MAX];
+    uint32_t count;
+} line;
+
 /* A street by evenly chosen house numbers, all of one side where there is a choice: a line through
  * both sides in turn would be a zigzag. */
-static void write_line(sx_json_writer *w, const geo_index *index, uint32_t doc, uint32_t count)
+static void find_line(const geo_index *index, uint32_t doc, uint32_t numbers, uint32_t points_max,
+                      line *out)
 {
-    uint32_t steps = (count < STREET_POINTS_MAX ? count : STREET_POINTS_MAX) - 1, side = 0;
+    uint32_t steps = (numbers < points_max ? numbers : points_max) - 1, side = 0;
+    out->count = 0;
     for (uint32_t i = 0; i <= steps; i++) {
-        uint32_t at = steps ? (uint32_t)((uint64_t)i * (count - 1) / steps) : 0;
+        uint32_t at = steps ? (uint32_t)((uint64_t)i * (numbers - 1) / steps) : 0;
         geo_housenumber number, next;
         if (!geo_number_at(index, doc, at, &number))
             continue;
@@ -142,24 +155,52 @@ static void write_line(sx_json_writer *w, const geo_index *index, uint32_t doc, 
         else if ((number.number & 1) != side && i < steps &&
                  geo_number_at(index, doc, at + 1, &next) && (next.number & 1) == side)
             number = next;
-        write_point(w, number.lon_e7, number.lat_e7, STREET_E7);
+        out->points[out->count].lon_e5 = number.lon_e7 / STREET_E7;
+        out->points[out->count].lat_e5 = number.lat_e7 / STREET_E7;
+        out->count++;
     }
+}
+
+static void write_place(sx_json_writer *w, const geo_index *index, const geo_box_point *point,
+                        uint32_t numbers)
+{
+    line l = {0};
+    if (numbers)
+        find_line(index, point->doc, numbers, STREET_POINTS_MAX, &l);
+    begin_place(w, index, point->doc);
+    for (uint32_t i = 0; i < l.count; i++)
+        write_point(w, l.points[i].lon_e5 * STREET_E7, l.points[i].lat_e5 * STREET_E7, STREET_E7);
+    if (!l.count)
+        write_point(w, point->lon_e7, point->lat_e7, STREET_E7);
+    sx_json_end_array(w);
+    sx_json_end_object(w);
 }
 
 static void write_middling(sx_json_writer *w, const geo_index *index, const map_points *points)
 {
     for (size_t i = 0; i < points->count; i++) {
-        const geo_box_point *point = &points->items[i];
-        const geo_disk_doc *doc = geo_doc(index, point->doc);
-        if (!doc)
+        const geo_disk_doc *doc = geo_doc(index, points->items[i].doc);
+        if (doc && (points->count <= NAMED_MAX || doc->type != GEO_TYPE_STREET))
+            write_place(w, index, &points->items[i], doc->number_count);
+    }
+}
+
+/* Streets without their names: with so many of them there is no room for names on the picture, and
+ * steps are less than half as long as positions. */
+static void write_lines(sx_json_writer *w, const geo_index *index, const map_points *points)
+{
+    for (size_t i = 0; i < points->count; i++) {
+        const geo_disk_doc *doc = geo_doc(index, points->items[i].doc);
+        if (!doc || doc->type != GEO_TYPE_STREET || doc->number_count < 2)
             continue;
-        begin_place(w, index, point->doc);
-        if (doc->number_count)
-            write_line(w, index, point->doc, doc->number_count);
-        else
-            write_point(w, point->lon_e7, point->lat_e7, STREET_E7);
+        line l;
+        find_line(index, points->items[i].doc, doc->number_count, LINE_POINTS_MAX, &l);
+        sx_json_begin_array(w);
+        for (uint32_t k = 0; k < l.count; k++) {
+            sx_json_i64(w, l.points[k].lon_e5 - (k ? l.points[k - 1].lon_e5 : 0));
+            sx_json_i64(w, l.points[k].lat_e5 - (k ? l.points[k - 1].lat_e5 : 0));
+        }
         sx_json_end_array(w);
-        sx_json_end_object(w);
     }
 }
 
@@ -375,6 +416,12 @@ void geo_api_map(sx_request *r, void *ctx)
     else
         write_large(&w, index, &box);
     sx_json_end_array(&w);
+    if (level == MIDDLING && points.count > NAMED_MAX) {
+        sx_json_key(&w, SX_STR("lines"));
+        sx_json_begin_array(&w);
+        write_lines(&w, index, &points);
+        sx_json_end_array(&w);
+    }
     if (level == LARGE) {
         grid *g = grid_new(&r->arena, &box);
         if (g) {

@@ -1,21 +1,9 @@
-// api.ts - the geocoder's answers, typed. Addok's GeoJSON, and the map's own endpoint.
+// api.ts - what the server is asked, typed, and its refusals in words. Addok's GeoJSON and CSV
+// endpoints, and the map's own.
 
 export interface Feature {
   geometry: { coordinates: [number, number] };
-  properties: {
-    label: string;
-    score: number;
-    id: string;
-    type: string;
-    name: string;
-    context?: string;
-    postcode?: string;
-    citycode?: string;
-    city?: string;
-    district?: string;
-    population?: number;
-    distance?: number;
-  };
+  properties: { label: string; score: number; id: string; type: string; name: string } & Record<string, unknown>;
 }
 
 export interface Answer {
@@ -23,7 +11,8 @@ export interface Answer {
   attribution?: string;
 }
 
-// A street with its house numbers in order, or a place with its one point.
+// A street with its house numbers in order (or, without `numbers`, a few points along it), or a place
+// with its one point.
 export interface Place {
   name: string;
   type: string;
@@ -31,23 +20,71 @@ export interface Place {
   numbers?: string[];
 }
 
+// How much there is in each cell of a part of the Web Mercator square; see geocode/api/map.c.
+export interface Grid {
+  zoom: number;
+  x: number;
+  y: number;
+  columns: number;
+  rows: number;
+  cells: string;
+}
+
 export interface MapAnswer {
   places: Place[];
+  lines?: number[][]; // streets without names: longitude and latitude in 1e-5 degrees, then steps
+  grid?: Grid;
   truncated: boolean;
 }
 
-async function get<T>(path: string, params: Record<string, string>, signal?: AbortSignal): Promise<T> {
-  const reply = await fetch(`${path}?${new URLSearchParams(params)}`, { signal });
-  const body = await reply.json();
-  if (!reply.ok) throw new Error(body.description ?? body.title ?? `status ${reply.status}`);
-  return body as T;
+// west, south, east, north
+export type Box = [number, number, number, number];
+
+// What the server said no to. `wait`: seconds after which it may be asked again, 0 if it told none.
+export class Refusal extends Error {
+  constructor(message: string, readonly status: number, readonly wait: number) {
+    super(message);
+  }
 }
 
-export const search = (q: string, limit: number, complete: boolean, signal?: AbortSignal) =>
-  get<Answer>("/search/", { q, limit: String(limit), autocomplete: complete ? "1" : "0" }, signal);
+const WAIT_DEFAULT_S = 5;
 
-export const reverse = (lon: number, lat: number) =>
-  get<Answer>("/reverse/", { lon: lon.toFixed(6), lat: lat.toFixed(6) });
+async function refusal(reply: Response): Promise<Refusal> {
+  const wait = Number(reply.headers.get("retry-after")) || 0;
+  if (reply.status === 429) {
+    const seconds = wait || WAIT_DEFAULT_S;
+    return new Refusal(`Too many requests: the server asks to wait ${seconds} s.`, 429, seconds);
+  }
+  // Errors are JSON with a title and at times a description; a proxy's may be anything.
+  const body = await reply.json().catch(() => null);
+  const told = [body?.title, body?.description].filter(Boolean).join(": ");
+  return new Refusal(told || `The server answered with status ${reply.status}.`, reply.status, wait);
+}
 
-export const around = (box: [number, number, number, number], signal?: AbortSignal) =>
-  get<MapAnswer>("/map", { bbox: box.map((x) => x.toFixed(6)).join(",") }, signal);
+// fetch() that throws only AbortError and Refusal. Status 0: no answer at all.
+export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
+  let reply: Response;
+  try {
+    reply = await fetch(url, init);
+  } catch (e) {
+    if (init.signal?.aborted) throw e;
+    const why = navigator.onLine
+      ? "The server does not answer. Is it running?"
+      : "You are offline: the server cannot be reached.";
+    throw new Refusal(why, 0, 0);
+  }
+  if (!reply.ok) throw await refusal(reply);
+  return reply;
+}
+
+const get = async <T>(path: string, params: URLSearchParams, signal?: AbortSignal): Promise<T> =>
+  (await ask(`${path}?${params}`, { signal })).json() as Promise<T>;
+
+export const search = (params: URLSearchParams, signal?: AbortSignal): Promise<Answer> =>
+  get("/search/", params, signal);
+
+export const reverse = (lon: number, lat: number, signal?: AbortSignal): Promise<Answer> =>
+  get("/reverse/", new URLSearchParams({ lon: lon.toFixed(6), lat: lat.toFixed(6) }), signal);
+
+export const around = (box: Box, signal?: AbortSignal): Promise<MapAnswer> =>
+  get("/map", new URLSearchParams({ bbox: box.map((x) => x.toFixed(6)).join(",") }), signal);

@@ -1,179 +1,191 @@
-// main.ts - the search page: a combobox that completes while one types (WAI-ARIA's "list
-// autocomplete with manual selection"), the answer's facts, and the map.
-import { reverse, search, type Feature } from "./api";
+// main.ts - the page: search box, results, map, CSV tab, and the address bar that remembers them.
+import { reverse } from "./api";
+import { by, h, say } from "./dom";
+import { findExtent, type Extent } from "./extent";
+import { FilePanel } from "./file";
+import { read, write, type State } from "./link";
 import { SmallMap } from "./map";
+import { Results } from "./result";
+import { SearchBox } from "./search";
 
-const by = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
-const input = by<HTMLInputElement>("q");
-const list = by<HTMLUListElement>("options");
-const status = by("status");
+const TABS = ["search", "file"] as const;
+const FIRST_LOOK_ZOOM_MOST = 16;
+const EXAMPLES = 5;
 
-const ZOOMS: Record<string, number> = { municipality: 12.5, locality: 15, street: 16.5, housenumber: 17.8 };
-const FACTS: [keyof Feature["properties"], string][] = [
-  ["type", "kind"],
-  ["postcode", "postcode"],
-  ["city", "town"],
-  ["citycode", "town code"],
-  ["district", "district"],
-  ["context", "region"],
-  ["population", "inhabitants"],
-  ["distance", "metres away"],
-  ["score", "score"],
-];
+let asked = ""; // the question that is answered on the page; the box may hold half of another by now
+let at: State["at"] = null; // the point that was asked about last
+let extent: Extent | null = null;
+let naming: AbortController | null = null;
 
-let options: Feature[] = [];
-let active = -1;
-let asked: AbortController | null = null;
+const phone = matchMedia("(max-width: 760px)");
+// On a phone the sheet lies over the map's lower part.
+const covered = () => (phone.matches ? by("sheet").offsetHeight : 0);
 
-const map = new SmallMap(by<HTMLCanvasElement>("map"), (lon, lat) => void nameNearest(lon, lat), fail);
+const map = new SmallMap(
+  by<HTMLCanvasElement>("map"),
+  {
+    picked: (lon, lat) => void nameNearest(lon, lat),
+    marked: (index) => results.choose(index, false),
+    moved: () => remember(false),
+    failed: (why) => say(why, true),
+  },
+  covered,
+);
+const results = new Results(map, (f) => {
+  document.title = `${f.properties.label} - Sextant`;
+  unfold(true);
+  remember(true);
+});
+const box = new SearchBox(
+  () => map.centre,
+  (features, index, href) => {
+    at = null;
+    asked = box.query;
+    naming?.abort();
+    results.show(features, index, href, true);
+    if (!features.length) remember(true);
+  },
+  () => remember(false),
+  (text) => (by("attribution").textContent = text ? `© ${text}` : ""),
+);
+new FilePanel(map);
 
-function say(text: string): void {
-  status.textContent = text;
-  status.classList.remove("error");
+// The present state into the address bar: a step of its own for another place, none for a move.
+function remember(step: boolean): void {
+  const hash = write({
+    q: at ? "" : asked,
+    ...box.filters,
+    id: at ? "" : results.open?.properties.id ?? "",
+    at,
+    map: map.centre,
+  });
+  if (hash === location.hash) return;
+  const withoutMap = (text: string) => text.replace(/&?map=[^&]*/, "");
+  if (step && withoutMap(hash) !== withoutMap(location.hash)) history.pushState(null, "", hash);
+  else history.replaceState(null, "", hash);
 }
 
-function fail(why: string): void {
-  status.textContent = why;
-  status.classList.add("error");
-}
-
-function closeList(): void {
-  list.hidden = true;
-  active = -1;
-  input.setAttribute("aria-expanded", "false");
-  input.removeAttribute("aria-activedescendant");
-}
-
-function highlight(index: number): void {
-  active = index;
-  [...list.children].forEach((li, i) => li.setAttribute("aria-selected", String(i === index)));
-  if (index >= 0) input.setAttribute("aria-activedescendant", `option-${index}`);
-  else input.removeAttribute("aria-activedescendant");
-}
-
-function openList(features: Feature[]): void {
-  options = features;
-  list.replaceChildren(
-    ...features.map((f, i) => {
-      const li = document.createElement("li");
-      li.id = `option-${i}`;
-      li.role = "option";
-      li.textContent = f.properties.label;
-      const small = document.createElement("small");
-      small.textContent = f.properties.context ?? f.properties.type;
-      li.append(small);
-      li.addEventListener("pointerdown", (e) => e.preventDefault()); // the input keeps the focus
-      li.addEventListener("click", () => choose(i));
-      return li;
-    }),
-  );
-  list.hidden = features.length === 0;
-  input.setAttribute("aria-expanded", String(features.length > 0));
-  highlight(-1);
-}
-
-function showPlace(f: Feature, href: string): void {
-  const p = f.properties;
-  by("label").textContent = p.label;
-  by("facts").replaceChildren(
-    ...FACTS.filter(([key]) => p[key] !== undefined).flatMap(([key, name]) => {
-      const dt = document.createElement("dt");
-      const dd = document.createElement("dd");
-      const value = p[key];
-      dt.textContent = name;
-      dd.textContent = typeof value === "number" && key === "score" ? value.toFixed(3) : String(value);
-      return [dt, dd];
-    }),
-  );
-  const at = document.createElement("dt");
-  at.textContent = "position";
-  const where = document.createElement("dd");
-  where.textContent = `${f.geometry.coordinates[1]}, ${f.geometry.coordinates[0]}`;
-  by("facts").append(at, where);
-  by<HTMLAnchorElement>("api").href = href;
-  by("place").hidden = false;
-}
-
-function choose(index: number): void {
-  const f = options[index];
-  if (!f) return;
-  input.value = f.properties.label;
-  closeList();
-  say("");
-  const [lon, lat] = f.geometry.coordinates;
-  map.show(lon, lat, ZOOMS[f.properties.type] ?? 14);
-  const query = new URLSearchParams({ q: f.properties.label });
-  showPlace(f, `/search/?${query}&limit=1`);
-  history.replaceState(null, "", `#${query}`);
-}
-
-async function ask(complete: boolean): Promise<void> {
-  asked?.abort();
-  const q = input.value.trim();
-  if (!q) {
-    closeList();
-    say("");
-    return;
-  }
-  const mine = (asked = new AbortController());
-  try {
-    const answer = await search(q, 7, complete, mine.signal);
-    by("attribution").textContent = answer.attribution ? `© ${answer.attribution}` : "";
-    openList(answer.features);
-    if (answer.features.length === 0) {
-      say(`Nothing found for “${q}”.`);
-      by("place").hidden = true;
-    }
-    else say(complete ? `${answer.features.length} suggestions` : "");
-    if (!complete) choose(0);
-  } catch (e) {
-    if (!mine.signal.aborted) fail((e as Error).message);
+// What the address bar says. The map's place, if given, wins over that of the result.
+async function recall(): Promise<void> {
+  const s = read(location.hash);
+  const toPlace = () => s.map && map.show(s.map.lon, s.map.lat, s.map.zoom);
+  box.filters = s;
+  toPlace();
+  if (s.at) {
+    await nameNearest(s.at[0], s.at[1]);
+    if (!s.map) map.show(s.at[0], s.at[1], FIRST_LOOK_ZOOM_MOST);
+  } else if (s.q) {
+    box.query = s.q;
+    await box.run(s.id);
+    toPlace();
+  } else {
+    asked = "";
+    at = null;
+    results.clear();
+    by("empty").hidden = false;
   }
 }
 
 async function nameNearest(lon: number, lat: number): Promise<void> {
-  map.pin(lon, lat);
+  at = [lon, lat];
+  box.stop();
+  naming?.abort();
+  const mine = (naming = new AbortController());
+  map.setMarks([{ lon, lat, text: "", open: false }]);
   try {
-    const { features } = await reverse(lon, lat);
+    const { features, attribution } = await reverse(lon, lat, mine.signal);
+    by("attribution").textContent = attribution ? `© ${attribution}` : "";
     if (!features.length) {
+      results.clear();
+      map.setMarks([{ lon, lat, text: "", open: false }]);
       say("No address near this point.");
-      by("place").hidden = true;
+      remember(true);
       return;
     }
-    say("");
-    const [x, y] = features[0].geometry.coordinates;
-    map.pin(x, y);
-    showPlace(features[0], `/reverse/?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`);
+    say(`Here: ${features[0].properties.label}`);
+    choose("search");
+    results.show(features, 0, `/reverse/?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`, false);
   } catch (e) {
-    fail((e as Error).message);
+    if (!mine.signal.aborted) say((e as Error).message, true);
   }
 }
 
-input.addEventListener("input", () => void ask(true));
-input.addEventListener("blur", closeList);
-input.addEventListener("keydown", (e) => {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
-  if (step && options.length) {
-    e.preventDefault();
-    if (list.hidden) openList(options);
-    highlight((active + step + options.length + (active < 0 && step < 0 ? 1 : 0)) % options.length);
-  } else if (e.key === "Escape") {
-    closeList();
+// ---- tabs, sheet, examples
+
+function choose(tab: (typeof TABS)[number], focus = false): void {
+  for (const name of TABS) {
+    const button = by(`tab-${name}`);
+    const chosen = name === tab;
+    button.setAttribute("aria-selected", String(chosen));
+    button.tabIndex = chosen ? 0 : -1;
+    by(name).hidden = !chosen;
+    if (chosen && focus) button.focus();
   }
-});
-by("form").addEventListener("submit", (e) => {
+  document.body.classList.toggle("filing", tab === "file");
+  unfold(true);
+  map.redraw();
+}
+
+function unfold(open: boolean): void {
+  by("sheet").classList.toggle("folded", !open);
+  by("handle").setAttribute("aria-expanded", String(open));
+  by("handle").firstElementChild!.textContent = open ? "Hide" : "Show the results";
+}
+
+function offerExamples(names: string[]): void {
+  by("examples-label").hidden = names.length === 0;
+  by("examples").replaceChildren(
+    ...names.slice(0, EXAMPLES).map((name) =>
+      h("li", {}, h("button", {
+        type: "button",
+        onclick: () => {
+          box.query = name;
+          void box.run();
+        },
+      }, name))),
+  );
+}
+
+function home(): void {
+  if (extent) map.fit(extent.box, FIRST_LOOK_ZOOM_MOST);
+}
+
+by("tabs").hidden = false;
+by("tabs").addEventListener("keydown", (e) => {
+  const step = { ArrowLeft: 1, ArrowRight: 1, Home: 0, End: 0 }[e.key];
+  if (step === undefined) return;
   e.preventDefault();
-  // Enter takes the highlighted suggestion, else the first: what one has been shown.
-  if (!list.hidden && options.length) choose(Math.max(active, 0));
-  else void ask(false);
+  const now = by("file").hidden ? 0 : 1;
+  choose(TABS[e.key === "Home" ? 0 : e.key === "End" ? 1 : 1 - now], true);
 });
+for (const name of TABS) by(`tab-${name}`).addEventListener("click", () => choose(name));
+by("skip").addEventListener("click", () => choose("search"));
+by("handle").addEventListener("click", () => unfold(by("sheet").classList.contains("folded")));
 by("in").addEventListener("click", () => map.zoomBy(1));
 by("out").addEventListener("click", () => map.zoomBy(-1));
+by("home").addEventListener("click", home);
+new ResizeObserver(() => map.redraw()).observe(by("sheet"));
+addEventListener("popstate", () => void recall());
+addEventListener("offline", () => say("You are offline: the server cannot be reached.", true));
+addEventListener("online", () => say("Online again."));
 
-const linked = new URLSearchParams(location.hash.slice(1)).get("q");
-if (linked) {
-  input.value = linked;
-  void ask(false);
-} else {
-  input.focus();
+async function begin(): Promise<void> {
+  const s = read(location.hash);
+  const empty = !s.q && !s.at;
+  if (empty) {
+    by("empty").hidden = false;
+    if (!matchMedia("(pointer: coarse)").matches) box.focus(); // no keyboard over a phone's map
+  }
+  const ready = recall();
+  try {
+    extent = await findExtent();
+    offerExamples(extent?.names ?? []);
+    await ready;
+    if (empty && !s.map) home();
+    if (!extent && empty) say("The index has no addresses yet.");
+  } catch (e) {
+    say(`The map cannot be drawn. ${(e as Error).message}`, true);
+  }
 }
+
+void begin();

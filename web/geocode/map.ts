@@ -1,12 +1,18 @@
 // map.ts - a small map drawn on a canvas from the addresses themselves: no tiles, no outside host.
 //
-// Web Mercator. A street is drawn as two lines, through its odd and its even numbers; places are dots
-// with their names, the biggest first, left out where they would overlap.
-import { around, type MapAnswer, type Place } from "./api";
+// This file is the view: where it stands, how it is moved, what is asked of the server for it. What
+// is drawn for an answer is in paint.ts. Web Mercator; the world is the square from 0 to 1.
+import { around, type Box, type MapAnswer } from "./api";
+import { paint, type Mark, type View } from "./paint";
 
 const EARTH_PIXELS = 256; // width of the world at zoom 0
-const ZOOM_LEAST = 5;
+const ZOOM_LEAST = 1;
 const ZOOM_MOST = 20;
+const ASK_AFTER_MS = 150; // of standing still
+const MARGIN = 0.25; // of the view is asked for on each side, so that a small move asks nothing
+const FINER = 0.7; // zoomed in by this much, a simplified answer is asked for again
+const TAP_PX = 5; // a pointer that moved less has tapped
+const MARK_PX = 18; // this near to a mark, it is the mark that is meant
 
 const worldX = (lon: number) => (lon + 180) / 360;
 const worldY = (lat: number) => {
@@ -15,56 +21,109 @@ const worldY = (lat: number) => {
 };
 const lonOf = (x: number) => x * 360 - 180;
 const latOf = (y: number) => (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI;
+const clamp = (v: number, least: number, most: number) => Math.max(least, Math.min(most, v));
 
-interface Box { left: number; top: number; right: number; bottom: number }
+export interface MapEvents {
+  picked(lon: number, lat: number): void; // a point was clicked, or Enter pressed
+  marked(index: number): void; // a mark was
+  moved(): void; // the view has come to rest
+  failed(why: string): void;
+}
 
 export class SmallMap {
-  private x = worldX(2.4);
-  private y = worldY(46.6);
-  private zoom = 5.6;
-  private data: MapAnswer = { places: [], truncated: false };
-  private mark: { lon: number; lat: number } | null = null;
+  private x = 0.5;
+  private y = 0.5;
+  private zoom = 2;
+  private placed = false; // nothing is asked for before somebody said where to look
+  private data: MapAnswer | null = null;
+  private loaded: Box | null = null; // what `data` covers
+  private loadedZoom = 0;
   private loading: AbortController | null = null;
+  private marks: Mark[] = [];
+  private dots: [number, number][] = [];
   private pointers = new Map<number, { x: number; y: number }>();
   private dragged = false;
   private frame = 0;
   private timer = 0;
+  private colors = new Map<string, string>();
 
+  // `covered` tells how many pixels at the bottom something else lies over.
   constructor(
     private canvas: HTMLCanvasElement,
-    private picked: (lon: number, lat: number) => void,
-    private failed: (why: string) => void,
+    private events: MapEvents,
+    private covered: () => number,
   ) {
     new ResizeObserver(() => this.moved()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+      matchMedia(query).addEventListener("change", () => {
+        this.colors.clear();
+        this.redraw();
+      });
     canvas.addEventListener("pointerdown", (e) => this.down(e));
     canvas.addEventListener("pointermove", (e) => this.move(e));
     canvas.addEventListener("pointerup", (e) => this.up(e));
     canvas.addEventListener("pointercancel", (e) => this.pointers.delete(e.pointerId));
     canvas.addEventListener("wheel", (e) => this.wheel(e), { passive: false });
     canvas.addEventListener("keydown", (e) => this.key(e));
+    for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.redraw());
+  }
+
+  // The middle of what can be seen.
+  get centre(): { lon: number; lat: number; zoom: number } {
+    const p = this.at(this.canvas.clientWidth / 2, this.middle());
+    return { lon: lonOf(p.x), lat: clamp(latOf(p.y), -90, 90), zoom: this.zoom };
   }
 
   show(lon: number, lat: number, zoom: number): void {
-    this.mark = { lon, lat };
+    this.zoom = clamp(zoom, ZOOM_LEAST, ZOOM_MOST);
     this.x = worldX(lon);
-    this.y = worldY(lat);
-    this.zoom = zoom;
+    this.y = worldY(lat) + (this.canvas.clientHeight / 2 - this.middle()) / this.scale();
+    this.placed = true;
     this.moved();
   }
 
-  pin(lon: number, lat: number): void {
-    this.mark = { lon, lat };
+  // The whole rectangle, with a little room around it.
+  fit([west, south, east, north]: Box, zoomMost = ZOOM_MOST): void {
+    const w = Math.max(this.canvas.clientWidth - 24, 50);
+    const h = Math.max(this.middle() * 2 - 24, 50);
+    const across = Math.max(worldX(east) - worldX(west), 1e-9);
+    const down = Math.max(worldY(south) - worldY(north), 1e-9);
+    const zoom = Math.log2(Math.min(w / across, h / down) / EARTH_PIXELS);
+    const y = (worldY(south) + worldY(north)) / 2;
+    this.show((west + east) / 2, latOf(y), Math.min(zoom, zoomMost));
+  }
+
+  // Pins of results, and the small dots of a file's rows.
+  setMarks(marks: Mark[]): void {
+    this.marks = marks;
     this.redraw();
   }
 
-  zoomBy(step: number, px = this.canvas.clientWidth / 2, py = this.canvas.clientHeight / 2): void {
+  setDots(dots: [number, number][]): void {
+    this.dots = dots;
+    this.redraw();
+  }
+
+  zoomBy(step: number, px = this.canvas.clientWidth / 2, py = this.middle()): void {
     const before = this.at(px, py);
-    this.zoom = Math.min(ZOOM_MOST, Math.max(ZOOM_LEAST, this.zoom + step));
+    this.zoom = clamp(this.zoom + step, ZOOM_LEAST, ZOOM_MOST);
     const after = this.at(px, py);
     this.x += before.x - after.x;
     this.y += before.y - after.y;
     this.moved();
+  }
+
+  // What covers the map has changed its size: the same place stays in the middle of the rest.
+  redraw(): void {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  private middle(): number {
+    return (this.canvas.clientHeight - this.covered()) / 2;
   }
 
   private scale(): number {
@@ -86,6 +145,7 @@ export class SmallMap {
   }
 
   private down(e: PointerEvent): void {
+    if (e.button !== 0) return;
     this.canvas.setPointerCapture(e.pointerId);
     this.pointers.set(e.pointerId, { x: e.offsetX, y: e.offsetY });
     this.dragged = this.pointers.size > 1;
@@ -96,7 +156,7 @@ export class SmallMap {
     if (!old) return;
     const dx = e.offsetX - old.x;
     const dy = e.offsetY - old.y;
-    if (!this.dragged && Math.hypot(dx, dy) < 4) return;
+    if (!this.dragged && Math.hypot(dx, dy) < TAP_PX) return;
     this.dragged = true;
     const others = [...this.pointers].filter(([id]) => id !== e.pointerId).map(([, p]) => p);
     this.pointers.set(e.pointerId, { x: e.offsetX, y: e.offsetY });
@@ -115,18 +175,28 @@ export class SmallMap {
   private up(e: PointerEvent): void {
     const known = this.pointers.delete(e.pointerId);
     if (!known || this.dragged) return;
+    const hit = this.marks.findIndex((m) => {
+      const [x, y] = this.toPixels(m.lon, m.lat);
+      return Math.hypot(e.offsetX - x, e.offsetY - (y - 12)) < MARK_PX;
+    });
+    if (hit >= 0) {
+      this.events.marked(hit);
+      return;
+    }
     const p = this.at(e.offsetX, e.offsetY);
-    this.picked(lonOf(p.x), latOf(p.y));
+    this.events.picked(lonOf(p.x), latOf(p.y));
   }
 
   private wheel(e: WheelEvent): void {
     e.preventDefault();
-    this.zoomBy(-Math.max(-1, Math.min(1, e.deltaY / 200)), e.offsetX, e.offsetY);
+    const lines = e.deltaMode === WheelEvent.DOM_DELTA_LINE ? 30 : 1;
+    this.zoomBy(-clamp((e.deltaY * lines) / 200, -1, 1), e.offsetX, e.offsetY);
   }
 
   private key(e: KeyboardEvent): void {
-    const step = 60 / this.scale();
-    const moves: Record<string, () => void> = {
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    const step = (e.shiftKey ? 10 : 60) / this.scale(); // with Shift: as finely as a pointer
+    const acts: Record<string, () => void> = {
       ArrowLeft: () => (this.x -= step),
       ArrowRight: () => (this.x += step),
       ArrowUp: () => (this.y -= step),
@@ -134,49 +204,74 @@ export class SmallMap {
       "+": () => this.zoomBy(0.5),
       "=": () => this.zoomBy(0.5),
       "-": () => this.zoomBy(-0.5),
-      Enter: () => this.picked(lonOf(this.x), latOf(this.y)),
+      Enter: () => this.events.picked(this.centre.lon, this.centre.lat),
     };
-    const act = moves[e.key];
-    if (!act || e.ctrlKey || e.metaKey || e.altKey) return;
+    const act = acts[e.key];
+    if (!act) return;
     e.preventDefault();
     act();
     this.moved();
   }
 
-  // The view changed: draw what there is at once, ask for what belongs to the new view a little later.
+  // The view changed: draw what there is at once, ask for what belongs to it a little later.
   private moved(): void {
+    this.x = clamp(this.x, 0, 1);
+    this.y = clamp(this.y, 0, 1);
     this.redraw();
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.load(), 120);
+    if (!this.placed) return;
+    this.timer = window.setTimeout(() => {
+      this.events.moved();
+      if (this.wantsData()) void this.load();
+    }, ASK_AFTER_MS);
+  }
+
+  // The view as a rectangle, widened by `margin` of its size on each side.
+  private box(margin: number): Box {
+    const w = this.canvas.clientWidth;
+    const h = this.canvas.clientHeight;
+    const a = this.at(-w * margin, h * (1 + margin));
+    const b = this.at(w * (1 + margin), -h * margin);
+    return [
+      clamp(lonOf(a.x), -180, 180),
+      clamp(latOf(a.y), -85, 85),
+      clamp(lonOf(b.x), -180, 180),
+      clamp(latOf(b.y), -85, 85),
+    ];
+  }
+
+  private wantsData(): boolean {
+    if (!this.canvas.clientWidth || !this.canvas.clientHeight) return false;
+    if (!this.data || !this.loaded) return true;
+    const whole = !this.data.truncated && !this.data.lines && this.data.places.every((p) => p.numbers || p.points.length === 1);
+    if (!whole && Math.abs(this.zoom - this.loadedZoom) >= FINER) return true;
+    const [west, south, east, north] = this.box(0);
+    return west < this.loaded[0] || south < this.loaded[1] || east > this.loaded[2] || north > this.loaded[3];
   }
 
   private async load(): Promise<void> {
-    const w = this.canvas.clientWidth;
-    const h = this.canvas.clientHeight;
-    if (!w || !h) return;
-    const a = this.at(0, h);
-    const b = this.at(w, 0);
-    const clamp = (v: number, most: number) => Math.max(-most, Math.min(most, v));
+    const box = this.box(MARGIN);
+    const zoom = this.zoom;
     this.loading?.abort();
     const mine = (this.loading = new AbortController());
     try {
-      this.data = await around(
-        [clamp(lonOf(a.x), 180), clamp(latOf(a.y), 90), clamp(lonOf(b.x), 180), clamp(latOf(b.y), 90)],
-        mine.signal,
-      );
+      this.data = await around(box, mine.signal);
+      this.loaded = box;
+      this.loadedZoom = zoom;
       this.redraw();
     } catch (e) {
-      if (!mine.signal.aborted) this.failed(`the map cannot be drawn: ${(e as Error).message}`);
+      if (!mine.signal.aborted) this.events.failed(`The map cannot be drawn. ${(e as Error).message}`);
     }
   }
 
-  private redraw(): void {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.draw();
-    });
-  }
+  private color = (name: string): string => {
+    let value = this.colors.get(name);
+    if (value === undefined) {
+      value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+      this.colors.set(name, value);
+    }
+    return value;
+  };
 
   private draw(): void {
     const ratio = devicePixelRatio || 1;
@@ -188,84 +283,23 @@ export class SmallMap {
     }
     const g = this.canvas.getContext("2d");
     if (!g) return;
-    const css = getComputedStyle(document.documentElement);
-    const color = (name: string) => css.getPropertyValue(name);
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, w, h);
-
-    g.strokeStyle = color("--line");
-    g.lineWidth = this.zoom > 16 ? 1.5 : 0.7;
-    g.fillStyle = color("--accent");
-    for (const place of this.data.places) this.drawShape(g, place);
-    this.drawNames(g, color("--ink"), color("--card"), w, h);
-    if (this.mark) this.drawMark(g, color("--mark"), color("--card"));
-  }
-
-  private drawShape(g: CanvasRenderingContext2D, place: Place): void {
-    if (place.points.length > 1) {
-      for (const parity of [0, 1]) {
-        g.beginPath();
-        let began = false;
-        place.points.forEach(([lon, lat], i) => {
-          if ((parseInt(place.numbers?.[i] ?? String(i), 10) & 1) !== parity) return;
-          const [x, y] = this.toPixels(lon, lat);
-          if (began) g.lineTo(x, y);
-          else g.moveTo(x, y);
-          began = true;
-        });
-        g.stroke();
-      }
-    }
-    const size = place.points.length > 1 ? (this.zoom > 16 ? 2 : 0.8) : 1.8;
-    for (const [lon, lat] of place.points) {
-      const [x, y] = this.toPixels(lon, lat);
-      g.fillRect(x - size / 2, y - size / 2, size, size);
-    }
-  }
-
-  // Names and, close up, house numbers; one that would cover an earlier one is left out.
-  private drawNames(g: CanvasRenderingContext2D, ink: string, ground: string, w: number, h: number): void {
-    const taken: Box[] = [];
-    const put = (text: string, lon: number, lat: number, font: string, size: number): void => {
-      const [x, y] = this.toPixels(lon, lat);
-      g.font = font;
-      const half = g.measureText(text).width / 2;
-      const box = { left: x - half - 2, right: x + half + 2, top: y - size - 4, bottom: y - 2 };
-      if (box.left < 0 || box.right > w || box.top < 0 || box.bottom > h) return;
-      if (taken.some((t) => t.left < box.right && box.left < t.right && t.top < box.bottom && box.top < t.bottom))
-        return;
-      taken.push(box);
-      g.lineWidth = 3;
-      g.strokeStyle = ground;
-      g.strokeText(text, x, y - 5);
-      g.fillStyle = ink;
-      g.fillText(text, x, y - 5);
+    const view: View = {
+      w,
+      h: h - this.covered(),
+      zoom: this.zoom,
+      toPixels: (lon, lat) => this.toPixels(lon, lat),
+      cell: (zoom, column, row) => {
+        const side = 2 ** zoom;
+        const left = (column / side - this.x) * this.scale() + w / 2;
+        const top = (row / side - this.y) * this.scale() + h / 2;
+        return [left, top, this.scale() / side];
+      },
+      color: this.color,
+      metresPerPixel: (40075016.7 * Math.cos((this.centre.lat * Math.PI) / 180)) / this.scale(),
+      crosshair: this.canvas.matches(":focus-visible") ? [w / 2, this.middle()] : null,
     };
-    g.textAlign = "center";
-    for (const place of this.data.places) {
-      if (place.points.length > 1 && this.zoom < 15.5) continue;
-      const [lon, lat] = place.points[place.points.length >> 1];
-      put(place.name, lon, lat, place.points.length > 1 ? "12px sans-serif" : "13px sans-serif", 12);
-    }
-    if (this.zoom < 17.5) return;
-    for (const place of this.data.places)
-      place.numbers?.forEach((n, i) => put(n, place.points[i][0], place.points[i][1], "10px sans-serif", 9));
-  }
-
-  private drawMark(g: CanvasRenderingContext2D, fill: string, edge: string): void {
-    const [x, y] = this.toPixels(this.mark!.lon, this.mark!.lat);
-    g.beginPath();
-    g.arc(x, y - 14, 8, Math.PI * 0.85, Math.PI * 0.15);
-    g.lineTo(x, y);
-    g.closePath();
-    g.fillStyle = fill;
-    g.fill();
-    g.lineWidth = 1.5;
-    g.strokeStyle = edge;
-    g.stroke();
-    g.beginPath();
-    g.arc(x, y - 15, 3, 0, Math.PI * 2);
-    g.fillStyle = edge;
-    g.fill();
+    paint(g, view, this.data, this.dots, this.marks);
   }
 }
