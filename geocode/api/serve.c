@@ -59,8 +59,8 @@ static const sx_key KEYS[] = {
      "longest row of such a file; above it 413", .flags = SX_KEY_RESTART},
     {"csv.folder", SX_TEXT, AT(csv.folder), .text = "/var/tmp",
      .help = "where files above 1 MiB are kept while they are answered", .flags = SX_KEY_RESTART},
-    {"csv.threads", SX_INT, AT(csv.threads), 0, 0, 256,
-     "threads that answer rows; 0: one a core", .flags = SX_KEY_RESTART},
+    {"csv.threads", SX_INT, AT(csv.threads), 0, 0, 256, "threads that answer rows; 0: one a core",
+     .flags = SX_KEY_RESTART},
     {"index.watch_ms", SX_MS, AT(watch_ms), 1000, 0, DAY_MS,
      "how often the index's file is looked at; a new one is taken up once two looks have found it "
      "the same; 0: on SIGHUP alone",

@@ -18,7 +18,8 @@
 struct geo_cache;
 
 /* Where a request came in; the names are the label's values. */
-#define GEO_ENDPOINT_LIST(X) X(search) X(reverse) X(search_csv) X(reverse_csv) X(map) X(page) X(health) X(other)
+#define GEO_ENDPOINT_LIST(X)                                                                       \
+    X(search) X(reverse) X(search_csv) X(reverse_csv) X(map) X(page) X(health) X(other)
 typedef enum geo_endpoint {
 #define X(name) GEO_ENDPOINT_##name,
     GEO_ENDPOINT_LIST(X)

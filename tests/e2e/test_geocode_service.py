@@ -1,6 +1,7 @@
 """sextant geocode as a service: its cache through Redis's misfortunes, new indexes under load, limits,
 spans, health."""
 import collections
+import concurrent.futures
 import contextlib
 import gzip
 import json
@@ -8,6 +9,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import subprocess
 import threading
 
@@ -235,6 +237,41 @@ def test_redis_that_is_down_killed_hung_and_back_costs_no_answer(geocoder, redis
         wait_for(lambda: has_used_redis(before))
     assert not load.wrong, load.wrong[:5]
     all_well()
+
+
+def test_a_crowd_that_asks_the_same_while_redis_hangs_is_answered(geocoder, redis):
+    store = redis()
+    server = geocoder(f"--cache.redis_url={store.url}", "--cache.redis_ms_max=200ms")
+    wait_for(lambda: detailed(server)["cache.redis"]["status"] == "ok")
+    store.signal("STOP")
+    try:
+        with concurrent.futures.ThreadPoolExecutor(40) as crowd:
+            for query in ("rue+de+la+paix", "lyon", "34+avenue+de+l+opera"):
+                replies = list(crowd.map(lambda _, q=query: get(server, f"/search/?q={q}"), range(40)))
+                assert {r.status_code for r in replies} == {200}
+                assert len({r.content for r in replies}) == 1
+    finally:
+        store.signal("CONT")
+    asked = 'cache_tier_requests_total{cache="geocode",tier="redis",result="%s"}'
+    assert sum(series(server, asked % r) for r in ("timeout", "error", "skipped")) >= 3  # once a query, not 40 times
+    assert sum(series(server, asked % r) for r in ("timeout", "error")) <= 20
+
+
+def test_clients_that_leave_while_redis_hangs_leave_nothing_behind(geocoder, redis):
+    store = redis()
+    server = geocoder(f"--cache.redis_url={store.url}", "--cache.redis_ms_max=300ms")
+    wait_for(lambda: detailed(server)["cache.redis"]["status"] == "ok")
+    store.signal("STOP")
+    try:
+        host, port = server.address().rsplit(":", 1)
+        for i in range(4):  # under the breaker's five
+            with socket.create_connection((host, int(port)), 5) as s:
+                s.sendall(f"GET /search/?q=rue+{i}+gone HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_for(lambda: series(server, "cache_waiters{cache=\"geocode\"}") == 0)
+    finally:
+        store.signal("CONT")
+    assert get(server, "/search/?q=rue+1+gone").status_code == 200
+    wait_for(lambda: series(server, "http_requests_in_flight") <= 1)
 
 
 def test_the_admin_pages_show_breakers_limits_and_settings_without_the_password(geocoder, redis):
