@@ -481,7 +481,7 @@ static sx_status start_lanes(sqlite_tier *t, sx_error *err)
 {
     static void *(*const RUNS[LANES])(void *) = {read_thread, write_thread};
     sigset_t all, before;
-    sigfillset(&all); /* they take no signals: those are the main thread's */
+    sigfillset(&all);         /* they take no signals: those are the main thread's */
     sigdelset(&all, SIGPROF); /* but for a CPU profile's */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
