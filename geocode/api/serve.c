@@ -31,7 +31,8 @@ static const sx_key KEYS[] = {
     {"cache.enabled", SX_BOOL, AT(cache.enabled), 1,
      .help = "keep answers; --no-cache is the same as false", .flags = SX_KEY_RESTART},
     {"cache.bytes_max", SX_BYTES, AT(cache.bytes_max), 64 << 20, 1 << 20, 1ll << 40,
-     "memory for answers, a quarter of it for compressed ones; 64MiB hold some 20,000 of five results",
+     "memory for answers, a quarter of it for compressed ones; 64MiB hold some 20,000 of five "
+     "results",
      .flags = SX_KEY_RESTART},
     {"cache.value_bytes_max", SX_BYTES, AT(cache.value_bytes_max), 64 << 10, 1 << 10, 1 << 30,
      "largest answer that is kept", .flags = SX_KEY_RESTART},
