@@ -459,6 +459,30 @@ static void test_half_closed_client_gets_its_reply(void **state)
     close(fd);
 }
 
+static void test_half_closed_client_has_gone_where_it_is_needed(void **state)
+{
+    http_fixture *f = *state;
+    int fd = http_fixture_connect(f), closed;
+    http_fixture_say(f, fd, GET("/hold"));
+    sx_request_needs_client(f->held);
+    shutdown(fd, SHUT_WR);
+    http_fixture_settle(f);
+    assert_int_equal(f->aborted, 1);
+    assert_int_equal(f->cut_short, 1);
+    http_fixture_read(f, fd, &closed);
+    assert_int_equal(closed, 2); /* reset */
+    close(fd);
+    fd = http_fixture_connect(f); /* the next request does not inherit it */
+    http_fixture_say(f, fd, GET("/hold"));
+    shutdown(fd, SHUT_WR);
+    http_fixture_settle(f);
+    sx_reply(f->held, 200, SX_STR("text/plain"), SX_STR("late"));
+    http_fixture_settle(f);
+    assert_has(http_fixture_read(f, fd, NULL), "late");
+    assert_int_equal(f->aborted, 1);
+    close(fd);
+}
+
 static void test_held_request_survives_connection_and_server(void **state)
 {
     http_fixture *f = *state;
@@ -693,6 +717,7 @@ int main(void)
         TEST(test_upgraded_connection_is_raw),
         TEST(test_client_that_goes_aborts_its_request),
         TEST(test_half_closed_client_gets_its_reply),
+        TEST(test_half_closed_client_has_gone_where_it_is_needed),
         TEST(test_held_request_survives_connection_and_server),
         TEST(test_drain_lets_requests_finish),
         TEST(test_drain_serves_what_has_arrived),
