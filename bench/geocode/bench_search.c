@@ -199,7 +199,7 @@ static sx_status run(bench *b, const query *q)
                            &(geo_reverse_query){.lat = q->lat,
                                                 .lon = q->lon,
                                                 .limit = q->limit,
-                                                .within_m = 300,
+                                                .within_m = GEO_REVERSE_CELLS,
                                                 .filters = q->filters,
                                                 .filter_count = q->filter_count},
                            &b->results, NULL);

@@ -130,7 +130,7 @@ static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t c
     } else if (count == 1) {
         term.kind = GEO_POSTINGS_ONE;
         term.at = p->doc;
-    } else if (count > b->doc_count / 16) {
+    } else if (count > b->doc_count / 64) {
         pad(&o->postings, 8);
         term.kind = GEO_POSTINGS_BITMAP;
         term.at = o->postings.len;

@@ -145,6 +145,11 @@ typedef struct geo_housenumber {
 bool geo_number_find(const geo_index *ix, uint32_t doc, uint32_t number, sx_str suffix,
                      geo_housenumber *out);
 
+/* The document's house number nearest to a point, on a flat map of its surroundings. False if there is
+ * none. */
+bool geo_number_nearest(const geo_index *ix, uint32_t doc, int32_t lon_e7, int32_t lat_e7,
+                        geo_housenumber *out);
+
 /* The house number with this index. False if out of range or damaged. */
 bool geo_number_at(const geo_index *ix, uint32_t doc, uint32_t index, geo_housenumber *out);
 

@@ -4,6 +4,8 @@
  * entry {u32 first number, u32 offset} a group; then the groups. Inside a group each entry is the
  * difference to the one before; the first differs from zero (number, decimals) or from the
  * document's own point (position), so a group is read without its neighbours. */
+#include <math.h>
+
 #include "geocode/index/reader.h"
 
 #include "geocode/text/fold.h"
@@ -165,6 +167,40 @@ bool geo_number_find(const geo_index *ix, uint32_t doc, uint32_t number, sx_str 
         }
     }
     return false;
+}
+
+/* Degrees of longitude shrink towards the poles; squares are enough to compare. */
+static double flat_distance(const geo_housenumber *n, int32_t lon_e7, int32_t lat_e7, double shrink)
+{
+    double east = ((double)n->lon_e7 - lon_e7) * shrink, north = (double)n->lat_e7 - lat_e7;
+    return east * east + north * north;
+}
+
+bool geo_number_nearest(const geo_index *ix, uint32_t doc, int32_t lon_e7, int32_t lat_e7,
+                        geo_housenumber *out)
+{
+    street s;
+    geo_housenumber n;
+    uint32_t nearest = UINT32_MAX;
+    double least = INFINITY, shrink = cos(lat_e7 / 1e7 * M_PI / 180);
+    if (!open_street(ix, doc, &s))
+        return false;
+    for (uint32_t group = 0; group < s.group_count; group++) {
+        geo_cursor c;
+        if (!open_group(&s, group, &c, &n))
+            return false;
+        uint32_t left = s.doc->number_count - group * GEO_NUMBER_GROUP;
+        for (uint32_t i = 0; i < GEO_NUMBER_GROUP && i < left; i++) {
+            if (!read_next(&s, &c, &n))
+                return false;
+            double distance = flat_distance(&n, lon_e7, lat_e7, shrink);
+            if (distance < least) {
+                least = distance;
+                nearest = n.index;
+            }
+        }
+    }
+    return nearest != UINT32_MAX && geo_number_at(ix, doc, nearest, out);
 }
 
 /* Decimal digits of `value` into `out`; returns how many. */

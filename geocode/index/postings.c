@@ -2,7 +2,7 @@
  *
  * A list is one of three things, whichever is smallest and quick: a single document held in the
  * term's record; blocks of 128 (delta varints, then a weight byte each) behind skip entries; or, for
- * terms in more than a sixteenth of all documents, a bitmap with rank entries, which answers a probe
+ * terms in more than a 64th of all documents, a bitmap with rank entries, which answers a probe
  * at once. */
 #include "geocode/index/reader.h"
 

@@ -110,6 +110,14 @@ uint32_t geo_postings_next(geo_postings *p, uint8_t *weight);
  * for correctness. May be mixed with next() only on different geo_postings. */
 bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight);
 
+/* --- Around a point. */
+
+/* The documents with a point (their own or a house number's) in the geohash cell of seven letters
+ * that holds lat, lon, or in one of so many rings of cells around it, rising, into `out`; returns how
+ * many, `cap` at most. */
+uint32_t geo_cell_docs(const geo_index *ix, double lat, double lon, unsigned rings, uint32_t *out,
+                       uint32_t cap);
+
 /* --- Terms of a document. */
 
 enum { GEO_DOC_TERMS_MAX = 512 };

@@ -172,6 +172,39 @@ static void descend(hunt *h, uint32_t level, uint64_t index)
         descend(h, level - 1, children[i].index);
 }
 
+static int32_t to_e7(double degrees)
+{
+    return (int32_t)llround(degrees * 1e7);
+}
+
+/* The nearest point that represents a document. */
+static void look_at_doc(hunt *h, uint32_t doc)
+{
+    const geo_disk_doc *d = &h->ix->docs[doc];
+    geo_disk_point nearest = {d->lon_e7, d->lat_e7, doc, GEO_NO_NUMBER};
+    bool numbers = d->number_count > 0 && (!h->f->type_filtered || h->f->takes_housenumber);
+    geo_housenumber n;
+    if (numbers && geo_number_nearest(h->ix, doc, to_e7(h->q->lon), to_e7(h->q->lat), &n))
+        nearest = (geo_disk_point){n.lon_e7, n.lat_e7, doc, n.index};
+    double best_m =
+        geo_distance_m(h->q->lat, h->q->lon, nearest.lat_e7 / 1e7, nearest.lon_e7 / 1e7);
+    if (best_m < h->worst_m || h->out->count < h->limit)
+        insert(h, &nearest, best_m);
+}
+
+enum { CELL_DOCS_MAX = 4096 };
+
+/* Two rings of cells are looked at only if one has nothing. */
+static void look_at_cells(hunt *h, unsigned rings)
+{
+    uint32_t docs[CELL_DOCS_MAX];
+    uint32_t count = geo_cell_docs(h->ix, h->q->lat, h->q->lon, rings, docs, CELL_DOCS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        if (passes(h, docs[i]))
+            look_at_doc(h, docs[i]);
+    }
+}
+
 static bool met_before(const geo_reverse_query *q, size_t i)
 {
     for (size_t before = 0; before < i; before++) {
@@ -189,9 +222,11 @@ static void take_filters(const geo_index *ix, const geo_reverse_query *q, filter
             continue;
         bool is_type = sx_str_eq(q->filters[i].key, SX_STR("type"));
         uint32_t first = f->term_count;
-        for (size_t k = i; k < q->filter_count; k++) {
+        uint32_t values = 0;
+        for (size_t k = i; k < q->filter_count && values < GEO_QUERY_VALUES_MAX; k++) {
             if (!sx_str_eq(q->filters[k].key, q->filters[i].key))
                 continue;
+            values++;
             if (is_type && sx_str_eq(q->filters[k].value, SX_STR("housenumber")))
                 f->takes_housenumber = true;
             uint32_t term = geo_filter_term(ix, q->filters[k].key, q->filters[k].value);
@@ -225,7 +260,12 @@ sx_status geo_reverse(const geo_index *ix, const geo_reverse_query *q, geo_resul
                        : q->limit < GEO_RESULTS_MAX ? q->limit
                                                     : GEO_RESULTS_MAX,
               .worst_m = q->within_m > 0 ? q->within_m : INFINITY};
-    descend(&h, ix->level_count - 1, 0);
+    if (q->within_m == GEO_REVERSE_CELLS)
+        look_at_cells(&h, 1);
+    if (q->within_m == GEO_REVERSE_CELLS && out->count == 0)
+        look_at_cells(&h, 2);
+    if (q->within_m != GEO_REVERSE_CELLS)
+        descend(&h, ix->level_count - 1, 0);
     return h.corrupt ? sx_fail(err, SX_ECORRUPT, "the index names a document that it does not have")
                      : SX_OK;
 }

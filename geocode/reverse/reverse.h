@@ -7,10 +7,15 @@
 
 #include "geocode/search/search.h"
 
+/* As Addok has it: documents with a point in the geohash cell of seven letters around the query's, or
+ * in one of the eight cells beside it (if there are none, of the sixteen around those), wherever
+ * their nearest house number is. */
+#define GEO_REVERSE_CELLS (-1.0)
+
 typedef struct geo_reverse_query {
     double lat, lon;
     uint32_t limit;            /* 1 to GEO_RESULTS_MAX; 0: 1 */
-    double within_m;           /* nothing farther away; 0: any distance */
+    double within_m;           /* nothing farther away; 0: any distance; GEO_REVERSE_CELLS */
     const geo_filter *filters; /* as in geo_query */
     size_t filter_count;
 } geo_reverse_query;

@@ -31,81 +31,11 @@ static void put(geo_searcher *s, uint32_t doc)
     s->bucket[s->bucket_count++] = (geo_found){.result.doc = doc, .similarity = -1};
 }
 
-/* --- Documents around a point: those with a point in the geohash cell of seven letters, or in one
- * of the eight around it. */
-
-enum { CELL_LON_BITS = 18, CELL_LAT_BITS = 17 };
-
-static int64_t cell_lon(double lon)
-{
-    return (int64_t)floor((lon + 180) / 360 * (1 << CELL_LON_BITS));
-}
-
-static int64_t cell_lat(double lat)
-{
-    return (int64_t)floor((lat + 90) / 180 * (1 << CELL_LAT_BITS));
-}
-
-static bool overlaps(const geo_disk_box *a, const geo_disk_box *b)
-{
-    return a->lon_min <= b->lon_max && b->lon_min <= a->lon_max && a->lat_min <= b->lat_max &&
-           b->lat_min <= a->lat_max;
-}
-
-static void add_cell_points(const geo_index *ix, geo_searcher *s, const geo_query *q, uint64_t leaf)
-{
-    const geo_disk_point *points = (const geo_disk_point *)(const void *)ix->s[GEO_S_POINTS].data;
-    uint64_t from = leaf * GEO_POINT_BLOCK, to = from + GEO_POINT_BLOCK;
-    if (to > ix->s[GEO_S_POINTS].count)
-        to = ix->s[GEO_S_POINTS].count;
-    for (uint64_t i = from; i < to && s->cell_count < GEO_SEARCH_CELL_DOCS_MAX; i++) {
-        int64_t east = cell_lon(points[i].lon_e7 / 1e7) - cell_lon(q->lon);
-        int64_t north = cell_lat(points[i].lat_e7 / 1e7) - cell_lat(q->lat);
-        if (east < -1 || east > 1 || north < -1 || north > 1 || points[i].doc >= ix->doc_count)
-            continue;
-        uint32_t at = s->cell_count;
-        while (at > 0 && s->cell[at - 1] > points[i].doc)
-            at--;
-        if (at > 0 && s->cell[at - 1] == points[i].doc)
-            continue;
-        memmove(&s->cell[at + 1], &s->cell[at], (s->cell_count - at) * sizeof(*s->cell));
-        s->cell[at] = points[i].doc;
-        s->cell_count++;
-    }
-}
-
-/* Recursion is as deep as the tree, six levels at most. */
-static void descend(const geo_index *ix, geo_searcher *s, const geo_query *q,
-                    const geo_disk_box *around, uint32_t level, uint64_t index)
-{
-    const geo_disk_box *boxes = (const geo_disk_box *)(const void *)ix->s[GEO_S_POINT_TREE].data;
-    if (!overlaps(&boxes[ix->level_first[level] + index], around))
-        return;
-    if (level == 0) {
-        add_cell_points(ix, s, q, index);
-        return;
-    }
-    uint64_t from = index * GEO_POINT_BLOCK, to = from + GEO_POINT_BLOCK;
-    if (to > ix->level_size[level - 1])
-        to = ix->level_size[level - 1];
-    for (uint64_t i = from; i < to; i++)
-        descend(ix, s, q, around, level - 1, i);
-}
-
 void geo_search_cell(const geo_index *ix, geo_searcher *s, const geo_query *q)
 {
-    static const double WIDTH = 360.0 / (1 << CELL_LON_BITS), HEIGHT = 180.0 / (1 << CELL_LAT_BITS);
-    if (s->cell_known)
-        return;
+    if (!s->cell_known)
+        s->cell_count = geo_cell_docs(ix, q->lat, q->lon, 1, s->cell, GEO_SEARCH_CELL_DOCS_MAX);
     s->cell_known = true;
-    s->cell_count = 0;
-    if (ix->level_count == 0)
-        return;
-    geo_disk_box around = {(int32_t)lround(fmax(q->lon - 2 * WIDTH, -180) * 1e7),
-                           (int32_t)lround(fmax(q->lat - 2 * HEIGHT, -90) * 1e7),
-                           (int32_t)lround(fmin(q->lon + 2 * WIDTH, 180) * 1e7),
-                           (int32_t)lround(fmin(q->lat + 2 * HEIGHT, 90) * 1e7)};
-    descend(ix, s, q, &around, ix->level_count - 1, 0);
 }
 
 static bool in_cell(const geo_searcher *s, uint32_t doc)
@@ -185,8 +115,10 @@ static bool probe(const geo_index *ix, geo_searcher *s, geo_probe *p, uint32_t d
         return true;
     }
     *sum += 1;
-    return p->kind == GEO_PROBE_CELL ? in_cell(s, doc)
-                                     : passes_group(ix, s, &s->groups[p->which], doc);
+    if (p->kind == GEO_PROBE_CELL)
+        return in_cell(s, doc);
+    const geo_filter_group *g = &s->groups[p->which];
+    return g->count == 1 ? geo_postings_has(&p->list, doc, NULL) : passes_group(ix, s, g, doc);
 }
 
 /* A document that has the first key, for `sum`: whether it has the others, and its worth. Sums are
@@ -204,41 +136,51 @@ static void consider(const geo_index *ix, geo_searcher *s, uint32_t limit, uint3
     keep(s, limit, sum, doc);
 }
 
-/* Puts a probe behind those that are not more frequent. */
-static geo_probe *add_probe(geo_searcher *s, uint32_t count)
+/* A key before its list is opened: lists are large, and are put in order while they are still this. */
+typedef struct plan {
+    uint32_t count, which;
+    int kind;
+} plan;
+
+/* Puts a key behind those that are not more frequent. */
+static void add_plan(plan *plans, uint32_t *count, plan p)
 {
-    uint32_t at = s->probe_count++;
-    for (; at > 0 && s->probes[at - 1].count > count; at--)
-        s->probes[at] = s->probes[at - 1];
-    s->probes[at].count = count;
-    return &s->probes[at];
+    uint32_t at = (*count)++;
+    for (; at > 0 && plans[at - 1].count > p.count; at--)
+        plans[at] = plans[at - 1];
+    plans[at] = p;
+}
+
+static void open_probe(const geo_index *ix, const geo_searcher *s, const plan *from, geo_probe *to)
+{
+    to->count = from->count;
+    to->kind = from->kind;
+    to->which = from->which;
+    if (from->kind == GEO_PROBE_WORD)
+        geo_postings_open(ix, from->which, &to->list);
+    else if (from->kind == GEO_PROBE_FILTER && s->groups[from->which].count == 1)
+        geo_postings_open(ix, s->filter_terms[s->groups[from->which].first], &to->list);
 }
 
 /* The keys, rarest first. False if one of them has no documents. */
 static bool open_probes(const geo_index *ix, geo_searcher *s, const geo_query *q, const geo_keys *k)
 {
+    plan plans[GEO_SEARCH_KEYS_MAX];
     s->probe_count = 0;
     for (uint32_t i = 0; i < k->count; i++) {
         if (k->terms[i] >= ix->term_count)
             return false;
-        geo_probe *p = add_probe(s, ix->terms[k->terms[i]].count);
-        p->kind = GEO_PROBE_WORD;
-        p->which = k->terms[i];
+        add_plan(plans, &s->probe_count,
+                 (plan){ix->terms[k->terms[i]].count, k->terms[i], GEO_PROBE_WORD});
     }
-    for (uint32_t g = 0; g < s->group_count; g++) {
-        geo_probe *p = add_probe(s, s->groups[g].documents);
-        p->kind = GEO_PROBE_FILTER;
-        p->which = g;
-    }
+    for (uint32_t g = 0; g < s->group_count; g++)
+        add_plan(plans, &s->probe_count, (plan){s->groups[g].documents, g, GEO_PROBE_FILTER});
     if (k->cell) {
         geo_search_cell(ix, s, q);
-        geo_probe *p = add_probe(s, s->cell_count);
-        p->kind = GEO_PROBE_CELL;
+        add_plan(plans, &s->probe_count, (plan){s->cell_count, 0, GEO_PROBE_CELL});
     }
-    for (uint32_t i = 0; i < s->probe_count; i++) {
-        if (s->probes[i].kind == GEO_PROBE_WORD)
-            geo_postings_open(ix, s->probes[i].which, &s->probes[i].list);
-    }
+    for (uint32_t i = 0; i < s->probe_count; i++)
+        open_probe(ix, s, &plans[i], &s->probes[i]);
     return s->probe_count > 0 && s->probes[0].count > 0;
 }
 
@@ -274,6 +216,19 @@ static void walk_filter(const geo_index *ix, geo_searcher *s, uint32_t limit)
     }
 }
 
+/* Whether `doc` is met for the first time; `slots` has room for twice as many as can come. */
+enum { MET_SLOTS = 4096, MET_MAX = MET_SLOTS / 2 };
+
+static bool first_sight(uint32_t slots[MET_SLOTS], uint32_t doc)
+{
+    uint32_t slot = (doc * 2654435761u) >> 20; /* the top 12 bits */
+    while (slots[slot] && slots[slot] != doc + 1)
+        slot = (slot + 1) % MET_SLOTS;
+    bool first = slots[slot] == 0;
+    slots[slot] = doc + 1;
+    return first;
+}
+
 /* Rounding may not make the bound smaller than a sum it stands for. */
 static const double SLACK = 1e-9;
 
@@ -281,7 +236,7 @@ static const double SLACK = 1e-9;
 static bool threshold(const geo_index *ix, geo_searcher *s, uint32_t limit)
 {
     const geo_disk_heavy_doc *best[GEO_SEARCH_KEYS_MAX];
-    uint32_t count[GEO_SEARCH_KEYS_MAX], met[2 * GEO_HEAVY_DOCS], met_count = 0;
+    uint32_t count[GEO_SEARCH_KEYS_MAX], met_count = 0, slots[MET_SLOTS];
     for (uint32_t i = 0; i < s->probe_count; i++) {
         uint32_t heavy = s->probes[i].kind == GEO_PROBE_WORD
                              ? geo_heavy_find(ix, s->probes[i].which)
@@ -290,23 +245,20 @@ static bool threshold(const geo_index *ix, geo_searcher *s, uint32_t limit)
             return false;
         best[i] = geo_heavy_docs(ix, heavy, &count[i]);
     }
+    memset(slots, 0, sizeof(slots));
     for (uint32_t depth = 0; depth < GEO_HEAVY_DOCS; depth++) {
         double bound = SLACK;
         for (uint32_t i = 0; i < s->probe_count; i++) {
-            if (depth >= count[i] || best[i][depth].doc >= ix->doc_count ||
-                met_count == SX_COUNT_OF(met))
+            if (depth >= count[i] || best[i][depth].doc >= ix->doc_count || met_count == MET_MAX)
                 return false;
             uint32_t doc = best[i][depth].doc;
             bound += geo_weight(ix, (uint8_t)best[i][depth].weight, doc);
-            bool again = false;
-            for (uint32_t m = 0; m < s->top_count && !again; m++)
-                again = s->top[m].doc == doc;
-            if (again)
+            if (!first_sight(slots, doc))
                 continue;
+            met_count++;
             double sum = 0;
             if (probe(ix, s, &s->probes[0], doc, &sum))
                 consider(ix, s, limit, doc, sum);
-            met[met_count++] = doc;
         }
         if (s->top_count == limit && s->top[0].score > bound)
             return true;

@@ -8,6 +8,8 @@
 
 static const double MATCH_LEAST = 0.9; /* Addok's MATCH_THRESHOLD: a label this similar is cream */
 
+static const uint32_t NOT_TRIED = UINT32_MAX;
+
 /* Two words are left out of a query of so many. */
 enum { LEAVES_TWO_FROM = 4 };
 
@@ -29,8 +31,11 @@ static void add_keys(const hunt *h, geo_keys *k, const geo_word_list *list)
         add_key(h, k, list->at[i]);
 }
 
+/* Asked of a few documents only. */
 static bool has_cream(const hunt *h)
 {
+    if (h->s->bucket_count == 0 || h->s->bucket_count >= GEO_SEARCH_BUCKET_MIN)
+        return false;
     geo_search_score(h->ix, h->s, h->q);
     return h->s->best_similarity >= MATCH_LEAST;
 }
@@ -71,7 +76,9 @@ static bool collect_meaningful(const hunt *h)
     add_keys(h, &k, &s->meaningful);
     if (k.count)
         geo_bucket_add(h->ix, s, h->q, &k, 0);
-    if (!h->q->autocomplete && s->bucket_count && geo_bucket_dry(s) && has_cream(h))
+    /* Then all of them are one group, and its documents are here already. */
+    s->all_together = s->bucket_count && s->meaningful.count < GEO_SEARCH_MEANINGFUL_MAX;
+    if (!h->q->autocomplete && geo_bucket_dry(s) && has_cream(h))
         return true;
     for (uint32_t i = 0; i < s->common.count && geo_bucket_overflows(s); i++) {
         add_key(h, &k, s->common.at[i]);
@@ -97,6 +104,26 @@ static void sort_by_length(const geo_searcher *s, geo_word_list *list)
     }
 }
 
+/* The words one letter away are looked for once a query. */
+static uint32_t near_words(const hunt *h, uint32_t word)
+{
+    geo_searcher *s = h->s;
+    if (s->near_count[word] == NOT_TRIED)
+        s->near_count[word] = geo_search_fuzzy(h->ix, s->words[word].text, s->near[word]);
+    return s->near_count[word];
+}
+
+/* A word that does not go with the others is soonest found out by the rarest of them. */
+static void rarest_first(const geo_index *ix, geo_keys *k)
+{
+    for (uint32_t i = 1; i < k->count; i++) {
+        uint32_t term = k->terms[i], at = i;
+        for (; at > 0 && ix->terms[k->terms[at - 1]].count > ix->terms[term].count; at--)
+            k->terms[at] = k->terms[at - 1];
+        k->terms[at] = term;
+    }
+}
+
 /* Tries the words one letter away from each of `list`, with the other meaningful words and, if asked,
  * the common ones. */
 static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
@@ -119,8 +146,9 @@ static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
         }
         if (with_common)
             add_keys(h, &k, &s->common);
-        uint32_t near[GEO_SEARCH_FUZZY_MAX], others = k.count++;
-        uint32_t count = geo_search_fuzzy(h->ix, w->text, near);
+        rarest_first(h->ix, &k);
+        const uint32_t *near = s->near[list->at[i]];
+        uint32_t others = k.count++, count = near_words(h, list->at[i]);
         for (uint32_t c = 0; c < count && geo_bucket_dry(s); c++) {
             bool meets = true;
             for (uint32_t o = 0; o < others && meets; o++)
@@ -135,7 +163,7 @@ static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
 
 static bool may_go_on(const hunt *h)
 {
-    return geo_bucket_dry(h->s) && !(h->s->bucket_count && has_cream(h));
+    return geo_bucket_dry(h->s) && !has_cream(h);
 }
 
 static void collect_fuzzy(const hunt *h)
@@ -195,7 +223,7 @@ static void collect_relations(const hunt *h)
     group groups[GEO_SEARCH_TOKENS_MAX];
     uint64_t meets[GEO_SEARCH_TOKENS_MAX] = {0}, candidates = 0;
     uint32_t count = 0;
-    if (!geo_bucket_dry(s))
+    if (!geo_bucket_dry(s) || s->all_together)
         return;
     for (uint32_t i = 0; i < s->word_count; i++) {
         if (s->words[i].term == GEO_NO_TERM || s->words[i].count > GEO_SEARCH_COMMON_LEAST)
@@ -266,10 +294,8 @@ static void collect_fewer(const hunt *h)
     if (s->bucket_count || count < LEAVES_TWO_FROM)
         return;
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t k = 0; k < count && !geo_bucket_overflows(s); k++) {
-            if (k != i)
-                add_without(h, i, k);
-        }
+        for (uint32_t k = i + 1; k < count && !geo_bucket_overflows(s); k++)
+            add_without(h, i, k);
     }
 }
 
@@ -277,7 +303,9 @@ void geo_search_collect(const geo_index *ix, geo_searcher *s, const geo_query *q
 {
     hunt h = {ix, s, q};
     geo_bucket_clear(s);
-    s->cell_known = false;
+    s->cell_known = s->all_together = false;
+    for (uint32_t i = 0; i < s->word_count; i++)
+        s->near_count[i] = NOT_TRIED;
     if (s->nothing_passes)
         return;
     if (s->word_count == 0) {

@@ -72,7 +72,8 @@ void geo_search_complete(const geo_index *ix, geo_searcher *s, const geo_query *
     if (s->last < 0)
         return;
     const geo_word *last = &s->words[s->last];
-    if (last->text.len < GEO_SEARCH_PREFIX_MIN || last->text.len > GEO_SEARCH_PREFIX_MAX)
+    if (last->text.len < GEO_SEARCH_PREFIX_MIN || last->text.len > GEO_SEARCH_PREFIX_MAX ||
+        last->digits) /* no number is completed */
         return;
     for (uint32_t i = 0; i < list->count; i++) {
         const geo_word *w = &s->words[list->at[i]];

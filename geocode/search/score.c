@@ -103,69 +103,112 @@ static double compare(const geo_pairs *p, sx_str query, bool autocomplete)
     return autocomplete ? alike * 0.9 : alike;
 }
 
-/* Name, then what a street's labels add to it. */
-static double street_labels(geo_searcher *s, bool autocomplete)
-{
-    geo_pairs *p = &s->pairs;
-    const geo_label_parts *l = &s->parts;
-    place name = here(p);
-    double best = compare(p, s->query, autocomplete);
-    for (uint32_t c = 0; c < l->city_count; c++) {
-        step(p, l->cities[c]);
-        best = fmax(best, compare(p, s->query, autocomplete));
-        step_back(p, name);
-    }
-    for (uint32_t i = 0; i < l->postcode_count; i++) {
-        step(p, l->postcodes[i]);
-        best = fmax(best, compare(p, s->query, autocomplete));
-        place postcode = here(p);
-        for (uint32_t c = 0; c < l->city_count; c++) {
-            step(p, l->cities[c]);
-            best = fmax(best, compare(p, s->query, autocomplete));
-            step_back(p, postcode);
-        }
-        step_back(p, name);
-    }
-    return best;
-}
+static const double NEARLY = 0.9; /* Addok's MATCH_THRESHOLD */
 
-/* A municipality's: its name, alone, before and behind a postcode. */
-static double municipality_labels(geo_searcher *s, sx_str name, bool autocomplete)
+/* What a street's labels for one name score. Each is compared once, on one walk that shares what they
+ * begin with; Addok's order is only looked at afterwards. */
+typedef struct labels {
+    double name, postcode;                                        /* "name", "name postcode" */
+    double city[GEO_LABEL_PARTS_MAX], whole[GEO_LABEL_PARTS_MAX]; /* "name [postcode] city" */
+} labels;
+
+/* A part that may be missing: its label is the one without it. */
+static void compare_labels(geo_searcher *s, bool autocomplete, sx_str number, sx_str name,
+                           labels *out)
 {
     geo_pairs *p = &s->pairs;
     const geo_label_parts *l = &s->parts;
     place start = here(p);
+    step(p, number);
     step(p, name);
-    place alone = here(p);
-    double best = compare(p, s->query, autocomplete);
-    for (uint32_t i = 0; i < l->postcode_count; i++) {
-        step(p, l->postcodes[i]);
-        best = fmax(best, compare(p, s->query, autocomplete));
-        step_back(p, alone);
+    place named = here(p);
+    out->name = compare(p, s->query, autocomplete);
+    for (uint32_t i = 0; i < l->city_count; i++) {
+        step(p, l->cities[i]);
+        out->city[i] = compare(p, s->query, autocomplete);
+        step_back(p, named);
+    }
+    if (l->postcode_count)
+        step(p, l->postcodes[0]);
+    place coded = here(p);
+    out->postcode = compare(p, s->query, autocomplete);
+    for (uint32_t i = 0; i < l->city_count; i++) {
+        step(p, l->cities[i]);
+        out->whole[i] = compare(p, s->query, autocomplete);
+        step_back(p, coded);
     }
     step_back(p, start);
-    for (uint32_t i = 0; i < l->postcode_count; i++) {
-        step(p, l->postcodes[i]);
-        step(p, name);
-        best = fmax(best, compare(p, s->query, autocomplete));
-        step_back(p, start);
+}
+
+/* The labels in Addok's order. Without autocompletion the first one that is nearly the query ends the
+ * search, even if a later one were more alike. */
+typedef struct contest {
+    double best;
+    bool autocomplete, ended;
+} contest;
+
+static void judge(contest *c, double alike)
+{
+    if (c->ended)
+        return;
+    if (alike > c->best)
+        c->best = alike;
+    c->ended = !c->autocomplete && alike >= NEARLY;
+}
+
+/* Whole, without city, without postcode, the name alone; each with the house number (if there is
+ * one) and then without it; for one city after the other. */
+static void judge_street(geo_searcher *s, contest *c, sx_str number, sx_str name)
+{
+    labels plain, numbered;
+    compare_labels(s, c->autocomplete, sx_str_of("", 0), name, &plain);
+    const labels *forms[2] = {&plain, &plain};
+    if (number.len) {
+        compare_labels(s, c->autocomplete, number, name, &numbered);
+        forms[0] = &numbered;
     }
-    return best;
+    uint32_t cities = s->parts.city_count;
+    for (uint32_t i = 0; (i < cities || i == 0) && !c->ended; i++) {
+        for (unsigned form = 0; form < 2; form++)
+            judge(c, cities ? forms[form]->whole[i] : forms[form]->postcode);
+        for (unsigned form = 0; form < 2; form++)
+            judge(c, forms[form]->postcode);
+        for (unsigned form = 0; form < 2; form++)
+            judge(c, cities ? forms[form]->city[i] : forms[form]->name);
+        for (unsigned form = 0; form < 2; form++)
+            judge(c, forms[form]->name);
+    }
+}
+
+/* A municipality's: its name, alone, behind and before a postcode. */
+static void judge_municipality(geo_searcher *s, contest *c, sx_str name)
+{
+    geo_pairs *p = &s->pairs;
+    place start = here(p);
+    step(p, name);
+    judge(c, compare(p, s->query, c->autocomplete));
+    if (s->parts.postcode_count) {
+        double behind, before;
+        step(p, s->parts.postcodes[0]);
+        before = compare(p, s->query, c->autocomplete);
+        step_back(p, start);
+        step(p, s->parts.postcodes[0]);
+        step(p, name);
+        behind = compare(p, s->query, c->autocomplete);
+        judge(c, behind);
+        judge(c, before);
+    }
+    step_back(p, start);
 }
 
 double geo_similarity(geo_searcher *s, const geo_disk_doc *doc, sx_str number, bool autocomplete)
 {
-    double best = 0;
-    for (uint32_t n = 0; n < s->parts.name_count; n++) {
-        if (doc->type == GEO_TYPE_MUNICIPALITY) {
-            best = fmax(best, municipality_labels(s, s->parts.names[n], autocomplete));
-            continue;
-        }
-        place start = here(&s->pairs);
-        step(&s->pairs, number);
-        step(&s->pairs, s->parts.names[n]);
-        best = fmax(best, street_labels(s, autocomplete));
-        step_back(&s->pairs, start);
+    contest c = {.autocomplete = autocomplete};
+    for (uint32_t n = 0; n < s->parts.name_count && !c.ended; n++) {
+        if (doc->type == GEO_TYPE_MUNICIPALITY)
+            judge_municipality(s, &c, s->parts.names[n]);
+        else
+            judge_street(s, &c, number, s->parts.names[n]);
     }
-    return best;
+    return c.best;
 }

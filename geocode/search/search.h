@@ -22,6 +22,7 @@ enum {
     GEO_QUERY_CHARS_MAX = 200, /* the default: Addok's QUERY_MAX_LENGTH */
     GEO_QUERY_CHARS_LIMIT = 1000,
     GEO_QUERY_FILTERS_MAX = 256,
+    GEO_QUERY_VALUES_MAX = 10, /* of one key; those after them are ignored, as in Addok */
     GEO_LABEL_BYTES_MAX = 1024,
 };
 

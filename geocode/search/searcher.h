@@ -73,9 +73,10 @@ typedef struct geo_pairs {
 } geo_pairs;
 
 /* A list opened to be probed, or a stand-in for a filter or the cell. */
+enum { GEO_PROBE_WORD, GEO_PROBE_FILTER, GEO_PROBE_CELL };
 typedef struct geo_probe {
     uint32_t count;
-    enum { GEO_PROBE_WORD, GEO_PROBE_FILTER, GEO_PROBE_CELL } kind;
+    int kind;       /* GEO_PROBE_WORD and its kin */
     uint32_t which; /* term; filter group */
     geo_postings list;
 } geo_probe;
@@ -95,6 +96,8 @@ struct geo_searcher {
     geo_word words[GEO_SEARCH_TOKENS_MAX];
     uint32_t word_count;
     int32_t last; /* the query's last word among them; -1: the last word is a house number */
+    /* The words one letter away from each, once they have been looked for. */
+    uint32_t near[GEO_SEARCH_TOKENS_MAX][GEO_SEARCH_FUZZY_MAX], near_count[GEO_SEARCH_TOKENS_MAX];
     geo_word_list meaningful, common, missing;
     uint32_t should_match; /* two thirds of the words */
 
@@ -113,6 +116,7 @@ struct geo_searcher {
     uint32_t cell[GEO_SEARCH_CELL_DOCS_MAX]; /* documents around the point, rising */
     uint32_t cell_count;
     bool cell_known;
+    bool all_together; /* a document has all meaningful words, which are all that count */
 
     geo_found bucket[GEO_SEARCH_BUCKET_ROOM];
     uint32_t bucket_count, scored; /* the first `scored` of them have been */

@@ -63,6 +63,8 @@ static void take_words(const geo_index *ix, geo_searcher *s, size_t token_count)
             continue;
         }
         last = NULL;
+        if (t->written.len == 0)
+            continue; /* another word of the same number */
         s->has_number = geo_number_parse(t->written, &s->number);
         s->number_text = t->written;
     }
@@ -79,9 +81,11 @@ static void plan_group(const geo_index *ix, geo_searcher *s, const geo_query *q,
     geo_filter_group *g = &s->groups[s->group_count++];
     bool is_type = sx_str_eq(q->filters[from].key, SX_STR("type"));
     *g = (geo_filter_group){.key = q->filters[from].key, .first = s->filter_term_count};
-    for (size_t i = from; i < q->filter_count; i++) {
+    uint32_t values = 0;
+    for (size_t i = from; i < q->filter_count && values < GEO_QUERY_VALUES_MAX; i++) {
         if (!sx_str_eq(q->filters[i].key, g->key))
             continue;
+        values++;
         if (is_type && sx_str_eq(q->filters[i].value, SX_STR("housenumber")))
             s->takes_housenumber = true;
         uint32_t term = geo_filter_term(ix, g->key, q->filters[i].value);

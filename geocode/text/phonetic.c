@@ -10,56 +10,59 @@
 
 typedef struct rule {
     const char *find, *before, *after, *to;
+    uint8_t find_len, to_len;
 } rule;
+
+#define RULE(find, before, after, to) {find, before, after, to, sizeof(find) - 1, sizeof(to) - 1}
 
 #define VOWELS "aeiouy"
 #define DIGITS "0123456789"
 
 /* A "th" at the end keeps its sound: written T until all endings are cut. */
 static const rule FIRST[] = {
-    {"ch", "!s", "$", "k"},
-    {"anc", "", "$", "an"},
-    {"amp", "", "$", "an"},
-    {"mps", "+" VOWELS, "$", "n"},
-    {"mp", "+" VOWELS, "!" VOWELS "r", "n"},
-    {"ph", "", "", "f"},
-    {"g", "-g", "+eiy", "j"},
-    {"je", "", "+" VOWELS, "j"},
-    {"eign", "", "+" VOWELS, "eni"},
-    {"sch", "", "", "ch"},
-    {"sh", "", "", "ch"},
-    {"s", "+" VOWELS, "+" VOWELS, "z"},
-    {"cc", "", "+eiy", "ks"},
-    {"sc", "", "+eiy", "s"},
-    {"c", "", "+eiy", "s"},
-    {"scw", "", "", "sw"},
-    {"c", "!" DIGITS, "-hw", "k"},
-    {"c", "^", "!hw", "k"},
-    {"c", "+" DIGITS, "!hw", "k"},
-    {"qu", "-" DIGITS, "", "k"},
-    {"q", "-" DIGITS, "", "k"},
-    {"mg", "+" VOWELS, "!eiy", "ng"},
-    {"th", "", "$", "T"},
-    {"ngt", "", "", "nt"},
-    {"gu", "", "+aeio", "g"},
-    {"h", "!c" DIGITS, "", ""},
-    {"h", "^", "!", ""},
-    {"esn", "", "", "en"},
-    {"y", "-" DIGITS, "", "i"},
-    {"eim", "", "$", "aim"},
-    {"ei", "-a", "!", "e"},
-    {"ae", "", "!", "e"},
-    {"oeufs", "", "", "oeus"},
-    {"oe", "", "+u", "e"},
-    {"oe", "", "!u", "eu"},
+    RULE("ch", "!s", "$", "k"),
+    RULE("anc", "", "$", "an"),
+    RULE("amp", "", "$", "an"),
+    RULE("mps", "+" VOWELS, "$", "n"),
+    RULE("mp", "+" VOWELS, "!" VOWELS "r", "n"),
+    RULE("ph", "", "", "f"),
+    RULE("g", "-g", "+eiy", "j"),
+    RULE("je", "", "+" VOWELS, "j"),
+    RULE("eign", "", "+" VOWELS, "eni"),
+    RULE("sch", "", "", "ch"),
+    RULE("sh", "", "", "ch"),
+    RULE("s", "+" VOWELS, "+" VOWELS, "z"),
+    RULE("cc", "", "+eiy", "ks"),
+    RULE("sc", "", "+eiy", "s"),
+    RULE("c", "", "+eiy", "s"),
+    RULE("scw", "", "", "sw"),
+    RULE("c", "!" DIGITS, "-hw", "k"),
+    RULE("c", "^", "!hw", "k"),
+    RULE("c", "+" DIGITS, "!hw", "k"),
+    RULE("qu", "-" DIGITS, "", "k"),
+    RULE("q", "-" DIGITS, "", "k"),
+    RULE("mg", "+" VOWELS, "!eiy", "ng"),
+    RULE("th", "", "$", "T"),
+    RULE("ngt", "", "", "nt"),
+    RULE("gu", "", "+aeio", "g"),
+    RULE("h", "!c" DIGITS, "", ""),
+    RULE("h", "^", "!", ""),
+    RULE("esn", "", "", "en"),
+    RULE("y", "-" DIGITS, "", "i"),
+    RULE("eim", "", "$", "aim"),
+    RULE("ei", "-a", "!", "e"),
+    RULE("ae", "", "!", "e"),
+    RULE("oeufs", "", "", "oeus"),
+    RULE("oe", "", "+u", "e"),
+    RULE("oe", "", "!u", "eu"),
 };
 
 /* After the ending is cut. */
 static const rule LAST[] = {
-    {"m", "+" VOWELS, "+pbftT", "n"},
-    {"w", "-" DIGITS, "", "v"},
-    {"nt", "+" VOWELS, "!aeiour", "n"},
-    {"nd", "+" VOWELS, "!aeiour", "n"},
+    RULE("m", "+" VOWELS, "+pbftT", "n"),
+    RULE("w", "-" DIGITS, "", "v"),
+    RULE("nt", "+" VOWELS, "!aeiour", "n"),
+    RULE("nd", "+" VOWELS, "!aeiour", "n"),
 };
 
 /* Silent endings, longest first: cut, or shortened, behind so many letters. */
@@ -118,7 +121,7 @@ static uint32_t letters_of(const char *word, size_t len)
 /* One pass. What was read is overwritten behind the reading place; the letter before it is kept. */
 static size_t apply(const rule *r, char *word, size_t len)
 {
-    size_t find_len = strlen(r->find), to_len = strlen(r->to), out = 0, at = 0;
+    size_t find_len = r->find_len, to_len = r->to_len, out = 0, at = 0;
     char before = EDGE;
     while (at < len) {
         if (word[at] == r->find[0] && at + find_len <= len &&
@@ -179,8 +182,10 @@ static size_t apply_all(const rule *rules, size_t count, char *word, size_t len)
 {
     uint32_t have = letters_of(word, len);
     for (size_t i = 0; i < count && len; i++) {
-        uint32_t need = letters_of(rules[i].find, strlen(rules[i].find));
-        if ((need & ~have) != 0)
+        bool may = true;
+        for (size_t k = 0; may && k < rules[i].find_len; k++)
+            may = have >> (rules[i].find[k] - 'a') & 1;
+        if (!may)
             continue;
         len = apply(&rules[i], word, len);
         have = letters_of(word, len);

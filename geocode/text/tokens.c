@@ -22,7 +22,7 @@ bool geo_number_parse(sx_str folded, geo_number *out)
     sx_str suffix = sx_str_from(folded, digits);
     if (digits == 0 || digits > GEO_NUMBER_DIGITS_MAX || suffix.len > GEO_NUMBER_SUFFIX_MAX)
         return false;
-    if (suffix.len && (!is_letter(suffix.data[0]) || folded.data[0] == '0'))
+    if (suffix.len && (!is_letter(suffix.data[0]) || (folded.data[0] == '0' && digits > 1)))
         return false;
     for (size_t i = 1; i < suffix.len; i++) {
         if (!is_digit(suffix.data[i]))
@@ -140,12 +140,13 @@ static void put_written(cutter *c, piece p, sx_str next)
         geo_token *t = put(c, word);
         if (!t || !house)
             continue;
-        t->is_number = c->has_number = true;
+        /* "dix sept" is one house number: its first word has it as it was written. */
+        t->is_number = true;
+        if (c->has_number)
+            continue;
+        c->has_number = true;
         memcpy(t->number, p.text.data, p.text.len);
         t->written = sx_str_of(t->number, p.text.len);
-        house = false;
-        c->place++;
-        return; /* the house number is one token, however it is spelled out */
     }
     c->place++;
 }
