@@ -221,8 +221,9 @@ sx_status sx_service_start(sx_service *s, sx_error *err);
 void sx_service_stop(sx_service *s);
 
 /* Starts, prints `ready NAME proto=address …` to stderr, waits for SIGTERM or SIGINT, stops. A second
- * signal ends the process at once with 128 + its number. From the main thread, before any other
- * thread is started. Errors: as sx_service_start. */
+ * signal ends the process at once with 128 + its number. SIGHUP and SIGUSR1 are ignored from its return
+ * on, unless they have handlers: one that comes late shall not cut off the last logs and spans. From the
+ * main thread, before any other thread is started. Errors: as sx_service_start. */
 sx_status sx_service_run(sx_service *s, sx_error *err);
 
 /* Stops if need be, calls the teardowns, writes out the logs, frees. NULL is allowed. */

@@ -495,6 +495,17 @@ static void install_crash_handler(sx_service *s)
                     sx_field_error(&err));
 }
 
+/* What asked the service for something after it had ended, or asks while the last records leave, would
+ * end the process by the default action. One that waits already is dropped by this, too. */
+static void ignore_requests(void)
+{
+    static const int ASKING[] = {SIGHUP, SIGUSR1};
+    struct sigaction now;
+    for (size_t i = 0; i < SX_COUNT_OF(ASKING); i++)
+        if (sigaction(ASKING[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            signal(ASKING[i], SIG_IGN);
+}
+
 sx_status sx_service_run(sx_service *s, sx_error *err)
 {
     sigset_t before;
@@ -514,6 +525,7 @@ sx_status sx_service_run(sx_service *s, sx_error *err)
     }
     sx_crash_uninstall();
     close(signals);
+    ignore_requests();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
