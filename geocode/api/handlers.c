@@ -17,7 +17,7 @@
 enum { SEARCH_LIMIT_DEFAULT = 5, REVERSE_LIMIT_DEFAULT = 1, FILTERS_ALL = 512 };
 
 /* Addok looks into the geohash cells around a point, which reach about this far. */
-static const double REVERSE_WITHIN_M = 300;
+static const double REVERSE_WITHIN_M = GEO_REVERSE_CELLS;
 
 /* One request, with its parameters read. */
 typedef struct task {
