@@ -77,14 +77,15 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
   return reply;
 }
 
+// Addresses are relative, so that a proxy may serve the page under a path of its own.
 const get = async <T>(path: string, params: URLSearchParams, signal?: AbortSignal): Promise<T> =>
   (await ask(`${path}?${params}`, { signal })).json() as Promise<T>;
 
 export const search = (params: URLSearchParams, signal?: AbortSignal): Promise<Answer> =>
-  get("/search/", params, signal);
+  get("search/", params, signal);
 
 export const reverse = (lon: number, lat: number, signal?: AbortSignal): Promise<Answer> =>
-  get("/reverse/", new URLSearchParams({ lon: lon.toFixed(6), lat: lat.toFixed(6) }), signal);
+  get("reverse/", new URLSearchParams({ lon: lon.toFixed(6), lat: lat.toFixed(6) }), signal);
 
 export const around = (box: Box, signal?: AbortSignal): Promise<MapAnswer> =>
-  get("/map", new URLSearchParams({ bbox: box.map((x) => x.toFixed(6)).join(",") }), signal);
+  get("map", new URLSearchParams({ bbox: box.map((x) => x.toFixed(6)).join(",") }), signal);

@@ -66,7 +66,7 @@ function form(job: Job, text: string): FormData {
 
 // One piece's answer, tried again when the server is busy or out of reach for a moment.
 async function send(job: Job, text: string, tell: (note: string) => void, signal: AbortSignal): Promise<string> {
-  const path = job.reverse ? "/reverse/csv/" : "/search/csv/";
+  const path = job.reverse ? "reverse/csv/" : "search/csv/";
   for (let tries = 1; ; tries++) {
     try {
       const reply = await ask(path, { method: "POST", body: form(job, text), signal });

@@ -239,10 +239,9 @@ export class FilePanel {
 
   private finish(job: Job, p: Progress | null, outcome: Outcome, cancelled: boolean, preview: HTMLElement): void {
     const rows = p?.rows ?? 0;
-    const share = rows ? ` ${number(p!.found)} of ${plural(rows, "row")} found.` : "";
-    const headline = outcome.error ? "Stopped." : cancelled ? "Cancelled." : "Done.";
-    say(outcome.error ? `Stopped: ${outcome.error}` : headline + share, Boolean(outcome.error));
-    const parts: HTMLElement[] = [h("h2", { tabindex: -1 }, job.file.name), h("p", { id: "summary" }, headline + share)];
+    const share = `${number(p?.found ?? 0)} of ${plural(rows, "row")} found.`;
+    say(outcome.error ? `Stopped: ${outcome.error}` : cancelled ? "Cancelled." : "Done.", Boolean(outcome.error));
+    const parts: HTMLElement[] = [h("h2", { tabindex: -1 }, job.file.name), h("p", { id: "summary" }, share)];
     if (rows) {
       this.download = URL.createObjectURL(outcome.blob);
       const name = job.file.name.replace(/(\.[^.]*)?$/, ".geocoded.csv");

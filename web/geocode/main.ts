@@ -104,7 +104,7 @@ async function nameNearest(lon: number, lat: number): Promise<void> {
     }
     say(`Here: ${features[0].properties.label}`);
     choose("search");
-    results.show(features, 0, `/reverse/?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`, false);
+    results.show(features, 0, `reverse/?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`, false);
   } catch (e) {
     if (!mine.signal.aborted) say((e as Error).message, true);
   }

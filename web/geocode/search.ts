@@ -162,7 +162,7 @@ export class SearchBox {
       const kept = {
         features: answer.features,
         attribution: answer.attribution ?? "",
-        href: `/search/?${key}`,
+        href: `search/?${key}`,
         time: performance.now(),
       };
       if (this.kept.size >= KEPT) this.kept.delete(this.kept.keys().next().value!);
