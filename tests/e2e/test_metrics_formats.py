@@ -259,6 +259,9 @@ def test_the_answer_says_what_it_is(zoo):
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 def test_a_service_answers_in_every_format(hello, coding):
     assert requests.get(hello.url(), timeout=10 * SLOWER).ok
+    # A request is counted when its reply has gone, which its client may be quicker than.
+    wait_for(lambda: "\nhttp_requests_total{" in requests.get(hello.url("/metrics"),
+                                                             timeout=10 * SLOWER).text)
     headers = {"Accept-Encoding": coding}
     kinds = {"text/plain": text_families, OPENMETRICS + "underscores": open_families}
     for accept, families in kinds.items():
