@@ -579,6 +579,12 @@ static bool is_full(const geo_csv_job *job)
     }
 }
 
+/* With a delimiter given nothing is guessed from the beginning. */
+static bool needs_no_sample(const geo_csv_job *job)
+{
+    return job->with.options->delimiter.len && job->text.len;
+}
+
 /* Moves everything on as far as it goes. An event that calls us again only adds to what this does. */
 static void pump(geo_csv_job *job)
 {
@@ -586,7 +592,8 @@ static void pump(geo_csv_job *job)
     while (again) {
         job->pumping = true;
         decode_end(job);
-        if (job->state == JOB_SAMPLING && (job->decoded_all || is_full(job)))
+        if (job->state == JOB_SAMPLING &&
+            (job->decoded_all || is_full(job) || needs_no_sample(job)))
             begin(job);
         if (job->state == JOB_HEADER)
             read_header(job);

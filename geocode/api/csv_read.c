@@ -66,6 +66,8 @@ static size_t row_bytes(const geo_csv_rows *rows)
 
 static void add(geo_csv_reader *r, geo_csv_rows *rows, sx_str text)
 {
+    if (r->is_cut) /* nothing after the first character that had no room */
+        return;
     size_t had = row_bytes(rows);
     size_t room = had < r->row_bytes_max ? r->row_bytes_max - had : 0;
     if (sx_unlikely(text.len > room)) {

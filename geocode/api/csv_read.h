@@ -48,7 +48,7 @@ void geo_csv_rows_clear(geo_csv_rows *rows);
 static inline sx_str geo_csv_field(const geo_csv_rows *rows, size_t i)
 {
     size_t from = i ? rows->ends[i - 1] : 0;
-    return sx_str_of(rows->text.data + from, rows->ends[i] - from);
+    return sx_str_from(sx_str_first(sx_buf_view(&rows->text), rows->ends[i]), from);
 }
 
 typedef struct geo_csv_reader {

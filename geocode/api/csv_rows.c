@@ -9,7 +9,7 @@
 #include "geocode/reverse/reverse.h"
 
 /* As /reverse/: Addok looks into the geohash cells around a point. */
-static const double REVERSE_WITHIN_M = 300;
+static const double REVERSE_WITHIN_M = GEO_REVERSE_CELLS;
 static const double MIN_SCORE_DEFAULT = 0.5;
 enum { ANSWERS_WANTED = 10, RESULT_TEXT_MAX = 2048 };
 

@@ -1,0 +1,352 @@
+"""Tables of addresses: /search/csv/ and /reverse/csv/ as addok-csv answers them, at any size; and
+`sextant geocode batch`."""
+import csv
+import io
+import json
+import os
+import pty
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from lib.wait import wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DATA = os.path.join(HERE, "data", "addok", "csv")
+RESULTS = ["latitude", "longitude", "result_label", "result_score", "result_score_next", "result_type", "result_id",
+           "result_housenumber", "result_name", "result_street", "result_postcode", "result_city", "result_context",
+           "result_citycode", "result_oldcitycode", "result_oldcity", "result_district"]
+# Of the recorded rows, the share that must be the same to the last byte.
+SAME_ROWS = 0.98
+
+
+@pytest.fixture(scope="module")
+def index(sextant_bin, repo, tmp_path_factory):
+    """France's index, made once."""
+    path = tmp_path_factory.mktemp("index") / "france.idx"
+    subprocess.run([sextant_bin, "geocode", "import", "-q", "-o", path, f"{repo}/data/france.ndjson.gz"],
+                   check=True, timeout=300)
+    return str(path)
+
+
+@pytest.fixture
+def start(sextant, index, tmp_path):
+    """start(settings...) serves the index; uploads are kept in the test's own folder."""
+    def serve(*settings):
+        return sextant("geocode", "serve", "--index", index, "--listen", "127.0.0.1:0",
+                       f"--csv.folder={tmp_path}", *settings)
+    return serve
+
+
+@pytest.fixture
+def geocoder(start):
+    return start()
+
+
+def bytes_of(name):
+    with open(os.path.join(DATA, name), "rb") as f:
+        return f.read()
+
+
+def post(server, path, data, fields=(), name="a.csv", **more):
+    parts = [(k, (None, v)) for k, v in fields]
+    if data is not None:
+        parts.append(("data", (name, data, "text/csv")))
+    return requests.post(server.url(path), files=parts, timeout=more.pop("timeout", 60), **more)
+
+
+def rows_of(reply, delimiter=","):
+    reply.encoding = "utf-8-sig"
+    return list(csv.DictReader(io.StringIO(reply.text, newline=""), delimiter=delimiter))
+
+
+def numbered(count):
+    """A table of so many rows, each with its own number."""
+    lines = (f"{i};{1 + i % 200} rue de vaugirard;75006" for i in range(count))
+    return ("n;adresse;cp\n" + "\n".join(lines) + "\n").encode()
+
+
+# ---- what Addok answers
+
+def cases():
+    with open(os.path.join(DATA, "cases.ndjson"), encoding="utf-8") as f:
+        return [json.loads(line) for line in f]
+
+
+def test_every_recorded_upload(geocoder):
+    """Status, header fields and errors as Addok's; of tables the header row, the number of rows and
+    what was sent, and of the rows found nearly all to the last byte."""
+    wrong, rows, same = [], 0, 0
+    for case in cases():
+        data = bytes_of(case["in"]) if case["in"] is not None else None
+        fields = case["fields"] or [["unused", "1"]]
+        reply = post(geocoder, case["endpoint"], data, fields, name=case["filename"])
+        if case["status"] == 500:  # where Addok breaks: an answer, or the parameter is named
+            named = reply.status_code == 400 and "parameter is invalid" in reply.text
+            if not named and reply.status_code != 200:
+                wrong.append((case["name"], reply.status_code, reply.text[:200]))
+            continue
+        if reply.status_code != case["status"]:
+            wrong.append((case["name"], reply.status_code, case["status"], reply.text[:200]))
+            continue
+        for header, value in case["headers"].items():
+            if header != "content-length" and reply.headers.get(header) != value:
+                wrong.append((case["name"], header, reply.headers.get(header), value))
+        if "out" not in case:
+            if reply.text != case["body"]:
+                wrong.append((case["name"], reply.text, case["body"]))
+            continue
+        got, want = reply.content.split(b"\r\n"), bytes_of(case["out"]).split(b"\r\n")
+        if got[0] != want[0] or len(got) != len(want):
+            wrong.append((case["name"], got[0], want[0], len(got), len(want)))
+        rows += len(want) - 2
+        same += sum(a == b for a, b in zip(got[1:-1], want[1:-1]))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert same >= SAME_ROWS * rows, f"{same} of {rows} rows"
+
+
+@pytest.mark.parametrize("form, status", [
+    (b"", 400), (b"--x--\r\n", 400), (b"--x\r\n", 400), (b"no form at all", 400),
+    (b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\na,b\nlyon,c\n', 400),
+    (b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\na,b\nlyon,c\n\r\n--x--', 200),
+    (b'--x\ncontent-disposition:form-data;name=data;filename=a\n\na,b\nlyon,c\n\r\n--x--\r\n', 200),
+    (b'--x\r\nA: ' + b"b" * 10000 + b'\r\n\r\n\r\n--x--\r\n', 400),
+    (b'--x\r\n\r\n\r\n' * 300 + b"--x--", 400),
+])
+def test_odd_forms_are_read_or_refused(geocoder, form, status):
+    reply = requests.post(geocoder.url("/search/csv/"), data=form, timeout=10,
+                          headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert reply.status_code == status, reply.text
+
+
+@pytest.mark.parametrize("kind, status", [("text/csv", 415), ("multipart/form-data", 400), ("application/json", 400)])
+def test_bodies_that_are_no_form_are_refused(geocoder, kind, status):
+    reply = requests.post(geocoder.url("/search/csv/"), data=b"a,b\n", headers={"Content-Type": kind}, timeout=10)
+    assert reply.status_code == status and "title" in reply.json()
+    assert requests.get(geocoder.url("/search/csv/"), timeout=10).headers["allow"] == "POST, OPTIONS"
+
+
+def test_parameters_stand_in_the_query_string_or_behind_the_file(geocoder):
+    table = b"nom,ville,cp\nx,lyon,69001\n"
+    by_query = post(geocoder, "/search/csv/?columns=ville,cp", table)
+    parts = [("data", ("a.csv", table)), ("columns", (None, "ville")), ("columns", (None, "cp"))]
+    behind = requests.post(geocoder.url("/search/csv/"), files=parts, timeout=10)
+    assert by_query.content == behind.content
+    assert rows_of(behind)[0]["result_city"] == "Lyon"
+
+
+def test_utf16_goes_in_and_comes_out(geocoder):
+    table = "rue;ville\r\n8 rue de l'Odéon;paris\r\n"
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        reply = post(geocoder, "/search/csv/", table.encode(encoding), [("encoding", encoding), ("columns", "rue")])
+        assert reply.status_code == 200, reply.text
+        back = reply.content.decode(encoding)
+        assert "8 Rue de l'Odéon 75006 Paris" in back and back.startswith("rue;ville;latitude")
+
+
+def test_mixed_line_ends_quotes_and_blank_lines(geocoder):
+    table = b'a,b\r\nlyon,1\nparis,"2\n3"\r\n\r\n\n"lyon",4\r\nlyon,"5""6"'
+    got = rows_of(post(geocoder, "/search/csv/", table, [("columns", "a"), ("delimiter", ",")]))
+    assert [r["b"] for r in got] == ["1", "2\r\n3", "4", '5"6']
+    assert [r["result_city"] for r in got] == ["Lyon", "Paris", "Lyon", "Lyon"]
+
+
+def test_with_better_no_row_fails_the_file(geocoder):
+    table = ("a,b\n" + "rue " * 60 + ",1\nlyon,2\n").encode()
+    refused = post(geocoder, "/search/csv/", table, [("columns", "a"), ("delimiter", ",")])
+    assert refused.status_code == 413 and "row number 1" in refused.text
+    got = rows_of(post(geocoder, "/search/csv/", table, [("columns", "a"), ("delimiter", ","), ("better", "1")]))
+    assert [r["result_city"] for r in got] == ["", "Lyon"]
+
+
+# ---- at size
+
+def rss_mb(server):
+    with open(f"/proc/{server.pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+
+
+def test_a_large_table_takes_little_memory_and_keeps_its_order(geocoder, tmp_path):
+    """With a file in the same folder as uploads: none of theirs is ever to be seen."""
+    count = 30_000
+    table = numbered(count)
+    padded = table.replace(b";75006\n", b";75006" + b" " * 300 + b"\n")  # 10 MB
+    before = rss_mb(geocoder)
+    reply = post(geocoder, "/search/csv/", padded, [("columns", "adresse"), ("columns", "cp")], timeout=300)
+    assert reply.status_code == 200
+    assert [r["n"] for r in rows_of(reply, ";")] == [str(i) for i in range(count)]
+    assert rss_mb(geocoder) - before < 40
+    assert not [f for f in os.listdir(tmp_path) if "csv" in f]
+
+
+def test_searches_are_answered_while_a_table_is(geocoder):
+    done = threading.Event()
+
+    def upload():
+        post(geocoder, "/search/csv/", numbered(10_000), [("columns", "adresse")], timeout=120)
+        done.set()
+
+    thread = threading.Thread(target=upload)
+    thread.start()
+    slowest = 0
+    while not done.is_set():
+        began = time.monotonic()
+        assert requests.get(geocoder.url("/search/?q=lyon"), timeout=10).status_code == 200
+        slowest = max(slowest, time.monotonic() - began)
+    thread.join()
+    assert slowest < 2
+
+
+def test_a_line_without_end_is_refused_before_it_is_all_sent(start):
+    server = start("--csv.row_bytes_max=100kB")
+    host, port = server.host_port()
+    head = (b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\na,b\nlyon,c\n')
+    with socket.create_connection((host, port), timeout=30) as s:
+        s.sendall(b"POST /search/csv/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+                  b"Content-Length: 1000000000\r\n\r\n" + head)
+        s.sendall(b"y" * 1_000_000)
+        assert s.recv(65536).startswith(b"HTTP/1.1 413")
+    table = b"a,b\nlyon,c\n" + b"y" * 150_000 + b",d\n"
+    reply = post(server, "/search/csv/", table, [("columns", "a"), ("delimiter", ",")])
+    assert reply.status_code == 413 and "row number 2" in reply.text, reply.text
+    got = rows_of(post(server, "/search/csv/", table, [("columns", "a"), ("delimiter", ","), ("better", "1")]))
+    assert [r["result_city"] for r in got] == ["Lyon", ""]
+
+
+def test_too_large_a_file_is_refused(start):
+    server = start("--csv.upload_bytes_max=100kB")
+    reply = post(server, "/search/csv/", numbered(10_000), [("columns", "adresse")])
+    assert reply.status_code == 413 and "csv.upload_bytes_max" in reply.text
+
+
+def test_a_full_disk_is_told(start):
+    server = start("--csv.folder=/proc")
+    reply = post(server, "/search/csv/", numbered(100_000), [("columns", "adresse")])
+    assert reply.status_code == 503 and "csv.folder" in reply.text
+    assert post(server, "/search/csv/", b"a,b\nlyon,c\n").status_code == 200
+
+
+def head_of(length, extra=b""):
+    return (b"POST /search/csv/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            + (b"Content-Length: %d\r\n" % length if length else b"Transfer-Encoding: chunked\r\n") + b"\r\n" + extra)
+
+
+def test_a_client_that_stops_reading_is_cut_off(start):
+    server = start("--http.write_ms_max=1000")
+    table = numbered(20_000)
+    body = (b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\n' + table + b"\r\n--x--\r\n")
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(server.host_port())
+        s.sendall(head_of(len(body)) + body)
+        # Its answer is 4 MB, of which nothing is read.
+        wait_for(lambda: 'outcome="aborted"' in server.log() or connections(server) <= 1, 60, "the client to be cut off")
+    assert post(server, "/search/csv/", b"a,b\nlyon,c\n").status_code == 200
+
+
+def connections(server):
+    text = requests.get(server.url("/metrics"), timeout=10).text
+    return max((float(line.split()[-1]) for line in text.splitlines()
+                if line.startswith("addok_active_connections")), default=0)
+
+
+def test_clients_that_go_away_leave_nothing(geocoder, tmp_path):
+    table = numbered(20_000)
+    body = (b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\n' + table + b"\r\n--x--\r\n")
+    for cut in (10, 100, 100_000, len(body)):
+        with socket.create_connection(geocoder.host_port(), timeout=10) as s:
+            s.sendall(head_of(len(body)) + body[:cut])
+    assert post(geocoder, "/search/csv/", b"a,b\nlyon,c\n").status_code == 200
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def test_rows_are_answered_while_they_are_sent(geocoder):
+    """With stream=1, a row goes in, its answer comes out, and only then the next row goes in."""
+    with socket.create_connection(geocoder.host_port(), timeout=30) as s:
+        s.sendall(head_of(0) + chunk(
+            b'--x\r\nContent-Disposition: form-data; name="stream"\r\n\r\n1\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="delimiter"\r\n\r\n,\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="data"; filename="a.csv"\r\n\r\nville,n\n'))
+        got = b""
+        s.sendall(chunk(b"lyon,1000000\n"))
+        for i in range(1000001, 1000005):
+            s.sendall(chunk(b"lyon,%d\n" % i))
+            while b"%d," % (i - 1) not in got:
+                piece = s.recv(65536)
+                assert piece, got[-500:]
+                got += piece
+        s.sendall(chunk(b"\r\n--x--\r\n") + b"0\r\n\r\n")
+        while not got.endswith(b"0\r\n\r\n"):
+            piece = s.recv(65536)
+            assert piece, got[-500:]
+            got += piece
+    assert got.startswith(b"HTTP/1.1 200") and got.count(b"1000") == 5
+
+
+# ---- sextant geocode batch
+
+def batch(sextant_bin, index, *args, **more):
+    return subprocess.run([sextant_bin, "geocode", "batch", "--index", index, *map(str, args)], capture_output=True,
+                          timeout=120, **more)
+
+
+def test_batch_answers_as_the_service_does(sextant_bin, index, tmp_path):
+    out = tmp_path / "out.csv"
+    done = batch(sextant_bin, index, "--columns", "adresse,cp", "-o", out, os.path.join(DATA, "many-rows.in.csv"))
+    assert done.returncode == 0, done.stderr
+    want = bytes_of("many-rows.out.csv").split(b"\r\n")
+    got = out.read_bytes().split(b"\r\n")
+    assert len(got) == len(want) and got[0] == want[0]
+    assert [r.split(b";")[:3] for r in got] == [r.split(b";")[:3] for r in want]
+    assert b"answered 150 rows" in done.stderr and b"rows/s" in done.stderr and b"\r" not in done.stderr
+    piped = batch(sextant_bin, index, "-q", "--columns", "adresse,cp", "-", input=bytes_of("many-rows.in.csv"))
+    assert piped.stdout == out.read_bytes() and not piped.stderr
+    back = batch(sextant_bin, index, "--reverse", "-q", os.path.join(DATA, "reverse.in.csv"))
+    assert back.stdout.split(b"\r\n")[0] == bytes_of("reverse.out.csv").split(b"\r\n")[0]
+
+
+def test_batch_says_what_is_wrong(sextant_bin, index, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("before")
+    table = os.path.join(DATA, "not-utf8.in.csv")
+    done = batch(sextant_bin, index, "-o", out, table)
+    assert done.returncode == 1 and b"position 16" in done.stderr and table.encode() in done.stderr
+    assert out.read_text() == "before" and os.listdir(tmp_path) == ["out.csv"]
+    assert batch(sextant_bin, index, "--columns", "nada", table, "-e", "latin-1").returncode == 1
+    assert batch(sextant_bin, index, "/nowhere/at.csv").returncode == 1
+    assert batch(sextant_bin, index, "--min-score", "x", table).returncode == 2
+    assert batch(sextant_bin, index, "-e", "klingon", table).returncode == 2
+    assert batch(sextant_bin, index, "--filter", "postcode", table).returncode == 2
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([sextant_bin, "geocode", "batch", "-i", index, os.path.join(DATA, "many-rows.in.csv")],
+                                  stdout=full, stderr=subprocess.PIPE, timeout=60)
+        assert done.returncode == 1 and b"No space left" in done.stderr
+
+
+def test_batch_draws_a_bar_on_a_terminal(sextant_bin, index, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_bytes(numbered(3000))
+    main, side = pty.openpty()
+    child = subprocess.Popen([sextant_bin, "geocode", "batch", "-i", index, "-c", "adresse", "-o",
+                              str(tmp_path / "out.csv"), str(table)], stderr=side)
+    os.close(side)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(main, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(main)
+    assert child.wait(60) == 0
+    assert "█".encode() in seen and b"rows/s" in seen
