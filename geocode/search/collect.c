@@ -169,7 +169,9 @@ static bool may_go_on(const hunt *h)
 static void collect_fuzzy(const hunt *h)
 {
     geo_searcher *s = h->s;
-    if (!may_go_on(h))
+    /* Addok asks the candidates to occur together with the filters, as if these were words: none
+     * does. */
+    if (s->group_count || !may_go_on(h))
         return;
     if (s->missing.count)
         try_fuzzy(h, &s->missing, true);

@@ -86,21 +86,33 @@ static void step(geo_pairs *p, sx_str part)
     p->log_count = log;
 }
 
+/* Labels that are the query, begin with it or hold it: whatever pairs say, these decide when the query
+ * may be unfinished. So that they win, they are greater than any share of pairs until the end. */
+static const double IS_QUERY = 4, BEGINS_SO = 3, HOLDS_IT = 2;
+
 /* The similarity of the label as it stands. */
 static double compare(const geo_pairs *p, sx_str query, bool autocomplete)
 {
     sx_str label = sx_str_of(p->label, p->label_len);
     if (p->same == p->query_count) { /* otherwise it cannot contain the query */
         if (sx_str_eq(label, query))
-            return 1;
+            return autocomplete ? IS_QUERY : 1;
         if (autocomplete && sx_str_starts(label, query))
-            return 0.9;
+            return BEGINS_SO;
         if (autocomplete && sx_str_find(label, query) < label.len)
-            return 0.7;
+            return HOLDS_IT;
     }
     uint32_t all = p->query_count + p->label_count - p->same;
     double alike = all ? (double)p->same / all : 0;
     return autocomplete ? alike * 0.9 : alike;
+}
+
+/* What Addok gives for it. */
+static double final_of(double best)
+{
+    if (best < HOLDS_IT)
+        return best;
+    return best == IS_QUERY ? 1 : best == BEGINS_SO ? 0.9 : 0.7;
 }
 
 static const double NEARLY = 0.9; /* Addok's MATCH_THRESHOLD */
@@ -210,5 +222,5 @@ double geo_similarity(geo_searcher *s, const geo_disk_doc *doc, sx_str number, b
         else
             judge_street(s, &c, number, s->parts.names[n]);
     }
-    return c.best;
+    return final_of(c.best);
 }

@@ -90,18 +90,15 @@ static bool take_number(const geo_index *ix, const geo_searcher *s, geo_result *
     return true;
 }
 
-/* Whether the filter on type lets a document pass as itself, without a house number. */
-static bool passes_as_itself(const geo_index *ix, const geo_searcher *s, const geo_query *q,
-                             uint32_t doc)
+/* Whether the filter on type lets a document pass without a house number: not if it asks for house
+ * numbers and nothing else. */
+static bool passes_as_itself(const geo_searcher *s, const geo_query *q)
 {
-    if (!s->type_filtered || !s->takes_housenumber || ix->docs[doc].number_count == 0)
+    if (!s->takes_housenumber)
         return true;
-    geo_value type, item;
-    if (!geo_doc_property(ix, doc, SX_STR("type"), &type))
-        return false;
-    sx_str own = geo_value_first(ix, &type, &item);
     for (size_t i = 0; i < q->filter_count; i++) {
-        if (sx_str_eq(q->filters[i].key, SX_STR("type")) && sx_str_eq(q->filters[i].value, own))
+        if (sx_str_eq(q->filters[i].key, SX_STR("type")) &&
+            !sx_str_eq(q->filters[i].value, SX_STR("housenumber")))
             return true;
     }
     return false;
@@ -125,7 +122,7 @@ static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, 
     sx_str number = {"", 0};
     if ((!s->type_filtered || s->takes_housenumber) && take_number(ix, s, r))
         number = s->number_text;
-    else if (!passes_as_itself(ix, s, q, r->doc))
+    else if (!passes_as_itself(s, q))
         return;
     f->passes = true;
     f->similarity = geo_similarity(s, doc, number, q->autocomplete);

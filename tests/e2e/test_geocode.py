@@ -142,25 +142,41 @@ def test_answers_are_written_as_python_writes_json(geocoder):
     assert text == json.dumps(json.loads(text))
 
 
-# Categories without typing errors; those are the next step's.
-SPELLED_RIGHT = {"exact", "no-accents", "abbreviation", "missing-postcode", "missing-city", "street-only",
-                 "arrondissement", "housenumber-form", "capitals", "punctuation", "municipality", "reverse"}
+def alike(ours, theirs):
+    """Whether two features are the same answer: scores within 1e-6, coordinates within 1e-7, the rest exactly."""
+    p, q = ours["properties"], theirs["properties"]
+    near = {"score": 1e-6, "importance": 1e-6, "distance": 1}
+    return (p.keys() == q.keys()
+            and all(abs(p[k] - q[k]) <= near[k] if k in near else p[k] == q[k] for k in p)
+            and all(abs(x - y) <= 1e-7 for x, y in zip(ours["geometry"]["coordinates"], theirs["geometry"]["coordinates"])))
 
 
-def test_first_answers_agree_with_addok(geocoder):
-    """At least 95 of 100 well-spelled queries have Addok's answer first."""
+def verdict(ours, theirs):
+    """(first, score, list): which of them are Addok's."""
+    a, b = ours["features"], theirs["features"]
+    first = [f["properties"]["id"] for f in a[:1]] == [f["properties"]["id"] for f in b[:1]]
+    score = first and (not a or abs(a[0]["properties"]["score"] - b[0]["properties"]["score"]) <= 1e-6)
+    return first, score, len(a) == len(b) and all(map(alike, a, b))
+
+
+def test_answers_are_addoks(geocoder):
+    """The 1,000 recorded answers. The floors are what has been reached; what differs is in docs/geocode-parity.md."""
     with gzip.open(os.path.join(HERE, "data", "addok", "truth-1000.ndjson.gz"), "rt", encoding="utf-8") as f:
-        cases = [c for c in map(json.loads, f) if c["category"] in SPELLED_RIGHT]
-    agreed, missed = 0, []
+        cases = list(map(json.loads, f))
+    agreed, missed = [0, 0, 0], []
     with requests.Session() as session:
         for case in cases:
-            got = session.get(geocoder.url(case["path"]), params=case["params"], timeout=10).json()["features"]
-            want = case["body"]["features"]
-            if [f["properties"]["id"] for f in got[:1]] == [f["properties"]["id"] for f in want[:1]]:
-                agreed += 1
-            else:
-                missed.append((case["category"], case["params"][0][1]))
-    assert agreed >= 0.95 * len(cases), f"{agreed} of {len(cases)}: {missed[:20]}"
+            reply = session.get(geocoder.url(case["path"]), params=case["params"], timeout=10)
+            if case["status"] != 200 or reply.status_code != 200:
+                agreed = [n + (reply.status_code == case["status"]) for n in agreed]
+                continue
+            got = reply.json()
+            # Some answers hang on the order of Python's sets: any that Addok gave will do.
+            same = [any(s) for s in zip(*(verdict(got, body) for body in [case["body"], *case.get("also", [])]))]
+            agreed = [n + s for n, s in zip(agreed, same)]
+            if not same[2]:
+                missed.append((case["n"], case["category"], case["params"][0][1], same))
+    assert min(agreed) >= 999, f"{agreed} of {len(cases)}: {missed}"
 
 
 HOSTILE = {

@@ -5,8 +5,10 @@
 
 Installs Addok 1.3.2 by itself (PyPI; needs redis-server), imports data/france.ndjson.gz into both, and
 prints for each category how many first answers, first scores and whole lists are the same. A score is
-the same within 1e-6, a coordinate within 1e-7. --out writes every difference as a line of JSON. Queries
-that Addok answers with its own 500 are counted apart. Exit status 0; the figures are for reading.
+the same within 1e-6, a coordinate within 1e-7. Addok walks Python sets on its way, so some of its answers
+hang on the hash seed of its process: a difference counts only if no seed of 0 to --seeds gives our answer.
+--out writes every difference as a line of JSON. Queries that Addok answers with its own 500 are counted
+apart. Exit status 0; the figures are for reading.
 """
 import argparse
 import collections
@@ -85,6 +87,28 @@ def summary(feature):
     return [p.get("id"), p.get("label"), p.get("score")]
 
 
+def judge(theirs, ours):
+    """compare() of two (status, body)."""
+    if theirs[0] != 200 or ours[0] != 200:
+        return (theirs[0] == ours[0],) * 3
+    return compare(theirs[1], ours[1])
+
+
+# One query whose answers are not alike; `same` is compare()'s verdict, `got` our (status, body).
+Difference = collections.namedtuple("Difference", "category path params theirs got same")
+
+
+def report(differing, most):
+    shown = collections.Counter()
+    for d in differing:
+        if d.same[0] and d.same[1] or shown[d.category] >= most:
+            continue
+        shown[d.category] += 1
+        theirs, ours = ([summary(f) for f in body["features"][:3]] if isinstance(body, dict) and "features" in body else body
+                        for body in (d.theirs, d.got[1]))
+        print(f"  {d.category} {d.params}\n    addok   {theirs}\n    sextant {ours}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=10000)
@@ -92,6 +116,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--show", type=int, default=0, help="differences to print for each category")
     parser.add_argument("--out")
+    parser.add_argument("--seeds", type=int, default=6, help="hash seeds of Addok that are tried on a difference")
     parser.add_argument("--sextant", default=str(peer.ROOT / "build" / "sextant"))
     args = parser.parse_args()
     if not shutil.which("redis-server"):
@@ -99,14 +124,13 @@ def main():
     peer.install()
     asked = list(queries.make(DATA, args.seed, args.queries, set(filter(None, args.only.split(",")))))
     counts = collections.defaultdict(collections.Counter)
-    shown = collections.Counter()
     with tempfile.TemporaryDirectory() as folder, peer.Redis():
         source = Path(folder) / "france.ndjson"
         with gzip.open(DATA) as packed, open(source, "wb") as out:
             shutil.copyfileobj(packed, out)
         peer.import_data(source)
         ours = Ours(args.sextant, folder)
-        out = open(args.out, "w", encoding="utf-8") if args.out else None
+        differing = []
         theirs = peer.answers((path, params) for _, path, params in asked)
         for n, ((category, path, params), (status, body)) in enumerate(zip(asked, theirs)):
             if sys.stderr.isatty():
@@ -115,26 +139,30 @@ def main():
             if status >= 500:
                 row["broken"] += 1
                 continue
-            got_status, got = ours.ask(path, params)
+            got = ours.ask(path, params)
             row["asked"] += 1
-            if status != 200 or got_status != 200:
-                first = score = whole = status == got_status
-            else:
-                first, score, whole = compare(body, got)
-            row["first"] += first
-            row["score"] += score
-            row["list"] += whole
-            if not whole and out:
-                out.write(json.dumps({"category": category, "path": path, "params": params, "first": first, "score": score,
-                                      "addok": body, "sextant": got}, ensure_ascii=False) + "\n")
-            if not (first and score) and shown[category] < args.show:
-                shown[category] += 1
-                print(f"  {category} {params}\n    addok   {[summary(f) for f in body['features'][:3]] if status == 200 else body}"
-                      f"\n    sextant {[summary(f) for f in got['features'][:3]] if got_status == 200 else got}")
+            same = judge((status, body), got)
+            row.update({"first": same[0], "score": same[1], "list": same[2]})
+            if not same[2]:
+                differing.append(Difference(category, path, params, body, got, list(same)))
+        for seed in range(1, args.seeds + 1):
+            again = [d for d in differing if not d.same[2]]
+            for d, answer in zip(again, peer.answers(((d.path, d.params) for d in again), seed)):
+                for i, better in enumerate(judge(answer, d.got)):
+                    if better and not d.same[i]:
+                        d.same[i] = True
+                        counts[d.category][("first", "score", "list")[i]] += 1
         ours.child.terminate()
         ours.child.wait(30)
     if sys.stderr.isatty():
         print(file=sys.stderr)
+    differing = [d for d in differing if not d.same[2]]
+    report(differing, args.show)
+    if args.out:
+        with open(args.out, "w", encoding="utf-8") as out:
+            for d in differing:
+                out.write(json.dumps({"category": d.category, "path": d.path, "params": d.params, "first": d.same[0],
+                                      "score": d.same[1], "addok": d.theirs, "sextant": d.got[1]}, ensure_ascii=False) + "\n")
     total = collections.Counter()
     print(f"{'category':20} {'asked':>6} {'first':>8} {'+score':>8} {'list':>8}  Addok's 500")
     for category in sorted(counts):

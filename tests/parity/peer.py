@@ -38,9 +38,9 @@ LOG_DIR = "{home}"
 """
 
 
-def environment():
+def environment(seed=0):
     # Sets of strings are iterated in the order of their hashes, and that shows in Addok's answers.
-    return {**os.environ, "ADDOK_CONFIG_MODULE": str(HOME / "settings.py"), "PYTHONHASHSEED": "0"}
+    return {**os.environ, "ADDOK_CONFIG_MODULE": str(HOME / "settings.py"), "PYTHONHASHSEED": str(seed)}
 
 
 def python():
@@ -102,9 +102,9 @@ def import_data(ndjson):
     done.write_text(mark, encoding="utf-8")
 
 
-def answers(requests):
+def answers(requests, seed=0):
     """What Addok answers to each of `requests` ((path, params) pairs): (status, body) in their order."""
-    child = subprocess.Popen([python(), __file__], env=environment(), stdin=subprocess.PIPE,
+    child = subprocess.Popen([python(), __file__], env=environment(seed), stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, stderr=open(HOME / "answers.log", "w", encoding="utf-8"), text=True)
     for path, params in requests:
         child.stdin.write(json.dumps({"path": path, "params": params}) + "\n")
