@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
 ZIPF_S, ZIPF_QUERIES, ZIPF_WARM, ZIPF_ASKED = 1.2, 100_000, 600_000, 300_000
+BATCH_ROWS = 100_000
 ZIPF_CACHE = "31MiB"  # room for some 20,000 of these answers
 
 
@@ -146,6 +147,21 @@ def bench_zipf(index, folder):
         print(f"geocode_zipf_resident {memory_kb(server.pid)['VmRSS'] / 1024:.1f} MB", flush=True)
 
 
+def bench_batch(index, folder):
+    """Rows a second of `sextant geocode batch`, on all cores: wall and CPU time."""
+    table = os.path.join(folder, "rows.csv")
+    with open(table, "w", encoding="utf-8") as out:
+        out.write("n;q\n")
+        out.writelines(f"{i};{q}\n" for i, q in enumerate(itertools.islice(addresses(), BATCH_ROWS)))
+    before = os.times()
+    subprocess.run([f"{BUILD}/sextant", "geocode", "batch", "-q", "--index", index, "--columns", "q",
+                    "-o", os.path.join(folder, "found.csv"), table], check=True)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    print(f"geocode_batch {BATCH_ROWS / (after.elapsed - before.elapsed):.0f} rows/s")
+    print(f"geocode_batch_per_cpu {BATCH_ROWS / cpu:.0f} rows/s", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=5000)
@@ -165,6 +181,7 @@ def main():
                 idle = memory_kb(server.pid)["VmRSS"]
         print(f"geocode_start {sorted(starts)[2]:.1f} ms")
         print(f"geocode_idle {idle / 1024:.1f} MB", flush=True)
+        bench_batch(index, tmp)
         list_file = os.path.join(tmp, "targets")
         targets(list_file)
         for name, flags in (("geocode", ["--no-cache"]), ("geocode_cached", [])):
