@@ -90,6 +90,8 @@ typedef struct upload {
     geo_csv_spool spool;
     geo_csv_job *job;
     sx_buf held; /* the answer's beginning */
+    sx_buf late; /* streaming: what a piece of the body still had when the job was full */
+    bool job_is_full, file_ended;
 } upload;
 
 static void become(upload *u, upload_state next)
@@ -106,6 +108,7 @@ static void let_go(upload *u)
         sx_multipart_done(&u->multipart);
     sx_buf_done(&u->field);
     sx_buf_done(&u->held);
+    sx_buf_done(&u->late);
     sx_arena_done(&u->arena);
     geo_snapshot_unref(u->on);
     sx_free(u);
@@ -308,12 +311,25 @@ static void pause_body(upload *u)
     }
 }
 
+/* Streaming: gives the job what it had no room for, then lets the body come again. */
+static void feed_late(upload *u)
+{
+    u->job_is_full = u->late.len && geo_csv_job_feed(u->job, sx_buf_view(&u->late)) == SX_AGAIN;
+    sx_buf_clear(&u->late);
+    if (u->job_is_full || !u->r)
+        return;
+    if (u->file_ended)
+        geo_csv_job_finish(u->job);
+    else
+        resume_body(u);
+}
+
 /* The job has room: for the next piece of the spool, or of the body. */
 static void on_room(void *ctx)
 {
     upload *u = ctx;
     if (u->streams)
-        resume_body(u);
+        feed_late(u);
     else if (u->state == ANSWERING)
         geo_csv_spool_next(&u->spool);
 }
@@ -391,7 +407,9 @@ static void form_ended(upload *u)
         refuse(u, 400, SX_STR("Missing file"), sx_str_of(NULL, 0));
     } else if (u->streams) {
         become(u, ANSWERING);
-        geo_csv_job_finish(u->job);
+        u->file_ended = true;
+        if (!u->job_is_full)
+            geo_csv_job_finish(u->job);
     } else if (start_job(u)) {
         become(u, ANSWERING);
         geo_csv_spool_next(&u->spool);
@@ -467,8 +485,16 @@ static sx_status file_piece(upload *u, sx_str piece, sx_error *err)
         refuse_long_line(u);
         return SX_OK;
     }
-    sx_status status =
-        u->streams ? geo_csv_job_feed(u->job, piece) : geo_csv_spool_add(&u->spool, piece, err);
+    sx_status status;
+    if (u->streams && u->job_is_full) { /* the body was paused within a piece of it */
+        sx_buf_str(&u->late, piece);
+        return sx_buf_status(&u->late, "an upload", err);
+    }
+    if (u->streams)
+        status = geo_csv_job_feed(u->job, piece);
+    else
+        status = geo_csv_spool_add(&u->spool, piece, err);
+    u->job_is_full = u->streams && status == SX_AGAIN;
     if (status == SX_AGAIN) {
         pause_body(u);
         status = SX_OK;

@@ -290,6 +290,24 @@ def test_rows_are_answered_while_they_are_sent(geocoder):
     assert got.startswith(b"HTTP/1.1 200") and got.count(b"1000") == 5
 
 
+def test_a_streamed_table_is_answered_whole(geocoder):
+    """Its dialect guessed from the first MiB, its lines ended by CR LF, read while it is sent."""
+    count = 20_000
+    table = numbered(count).replace(b";75006\n", b";75006" + b" " * 90 + b"\r\n")
+    body = (b'--x\r\nContent-Disposition: form-data; name="stream"\r\n\r\n1\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\n' + table + b"\r\n--x--\r\n")
+    got = bytearray()
+    with socket.create_connection(geocoder.host_port(), timeout=60) as s:
+        writer = threading.Thread(target=s.sendall, args=(head_of(len(body)) + body,))
+        writer.start()
+        while not got.endswith(b"\r\n0\r\n\r\n"):
+            piece = s.recv(1 << 20)
+            assert piece, bytes(got[-300:])
+            got += piece
+        writer.join()
+    assert got.startswith(b"HTTP/1.1 200") and b"\n%d;" % (count - 1) in got
+
+
 # ---- sextant geocode batch
 
 def batch(sextant_bin, index, *args, **more):
