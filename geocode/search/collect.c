@@ -104,6 +104,45 @@ static void sort_by_length(const geo_searcher *s, geo_word_list *list)
     }
 }
 
+/* Which words occur together, two by two: asked of the index once a query. */
+static void know_pairs(const hunt *h)
+{
+    geo_searcher *s = h->s;
+    if (s->pairs_known)
+        return;
+    s->pairs_known = true;
+    memset(s->meets, 0, s->word_count * sizeof(*s->meets));
+    for (uint32_t i = 0; i < s->word_count; i++) {
+        for (uint32_t other = 0; other < i && s->words[i].term != GEO_NO_TERM; other++) {
+            if (s->words[other].term == GEO_NO_TERM ||
+                !geo_terms_meet(h->ix, s->words[i].term, s->words[other].term))
+                continue;
+            s->meets[i] |= UINT64_C(1) << other;
+            s->meets[other] |= UINT64_C(1) << i;
+        }
+    }
+}
+
+/* Whether some document may have all these words (a bit each): every two of them occur together. */
+static bool may_meet(const hunt *h, uint64_t words)
+{
+    know_pairs(h);
+    for (uint64_t left = words; left; left &= left - 1) {
+        uint32_t word = (uint32_t)__builtin_ctzll(left);
+        if ((words & ~h->s->meets[word]) != UINT64_C(1) << word)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t bits_of(const geo_word_list *list)
+{
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        bits |= UINT64_C(1) << list->at[i];
+    return bits;
+}
+
 /* The words one letter away are looked for once a query. */
 static uint32_t near_words(const hunt *h, uint32_t word)
 {
@@ -139,9 +178,12 @@ static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
                 return;
             continue; /* the words that follow add nothing */
         }
+        uint64_t beside = bits_of(&s->meaningful) | (with_common ? bits_of(&s->common) : 0);
+        if (!may_meet(h, beside & ~(UINT64_C(1) << list->at[i])))
+            continue; /* no document has the others together, whatever is put beside them */
         geo_keys k = {0};
         for (uint32_t m = 0; m < s->meaningful.count; m++) {
-            if (s->words[s->meaningful.at[m]].text.data != w->text.data)
+            if (s->meaningful.at[m] != list->at[i])
                 add_key(h, &k, s->meaningful.at[m]);
         }
         if (with_common)
@@ -185,26 +227,27 @@ static void collect_fuzzy(const hunt *h)
 
 /* A set of words that occur with each other, two by two. */
 typedef struct group {
-    uint64_t words; /* a bit each */
-    uint32_t most;  /* documents of its most frequent word */
+    uint64_t words;         /* a bit each */
+    double documents, mean; /* of its words, together and on average */
 } group;
 
 /* The group that word `first` begins; words join in the query's order. */
-static group gather(const hunt *h, uint32_t first, const uint64_t *meets, uint64_t candidates)
+static group gather(const hunt *h, uint32_t first, uint64_t candidates)
 {
     const geo_searcher *s = h->s;
-    group g = {UINT64_C(1) << first, s->words[first].count};
+    group g = {UINT64_C(1) << first, s->words[first].count, 0};
     for (uint32_t i = 0; i < s->word_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
-        if (!(candidates & bit) || (g.words & bit) || (g.words & ~meets[i]) != 0)
+        if (!(candidates & bit) || (g.words & bit) || (g.words & ~s->meets[i]) != 0)
             continue;
         g.words |= bit;
-        if (s->words[i].count > g.most)
-            g.most = s->words[i].count;
+        g.documents += s->words[i].count;
     }
+    g.mean = g.documents / __builtin_popcountll(g.words);
     return g;
 }
 
+/* The rarest words first. */
 static void put_group(group *groups, uint32_t *count, group g)
 {
     uint32_t at = *count;
@@ -212,7 +255,7 @@ static void put_group(group *groups, uint32_t *count, group g)
         if (groups[i].words == g.words)
             return;
     }
-    for (; at > 0 && groups[at - 1].most > g.most; at--)
+    for (; at > 0 && groups[at - 1].mean > g.mean; at--)
         groups[at] = groups[at - 1];
     groups[at] = g;
     ++*count;
@@ -223,25 +266,18 @@ static void collect_relations(const hunt *h)
 {
     geo_searcher *s = h->s;
     group groups[GEO_SEARCH_TOKENS_MAX];
-    uint64_t meets[GEO_SEARCH_TOKENS_MAX] = {0}, candidates = 0;
+    uint64_t candidates = 0;
     uint32_t count = 0;
     if (!geo_bucket_dry(s) || s->all_together)
         return;
+    know_pairs(h);
     for (uint32_t i = 0; i < s->word_count; i++) {
-        if (s->words[i].term == GEO_NO_TERM || s->words[i].count > GEO_SEARCH_COMMON_LEAST)
-            continue;
-        candidates |= UINT64_C(1) << i;
-        for (uint32_t other = 0; other < i; other++) {
-            if ((candidates >> other & 1) &&
-                geo_terms_meet(h->ix, s->words[i].term, s->words[other].term)) {
-                meets[i] |= UINT64_C(1) << other;
-                meets[other] |= UINT64_C(1) << i;
-            }
-        }
+        if (s->words[i].term != GEO_NO_TERM && s->words[i].count <= GEO_SEARCH_COMMON_LEAST)
+            candidates |= UINT64_C(1) << i;
     }
     for (uint32_t i = 0; i < s->word_count; i++) {
-        if (meets[i])
-            put_group(groups, &count, gather(h, i, meets, candidates));
+        if ((candidates >> i & 1) && (s->meets[i] & candidates))
+            put_group(groups, &count, gather(h, i, candidates));
     }
     for (uint32_t g = 0; g < count && !geo_bucket_overflows(s); g++) {
         geo_keys k = {0};
@@ -274,7 +310,10 @@ static void sort_by_worth(const geo_searcher *s, geo_word_list *list)
 static void add_without(const hunt *h, uint32_t a, uint32_t b)
 {
     const geo_word_list *list = &h->s->meaningful;
+    uint64_t words = bits_of(list) & ~(UINT64_C(1) << list->at[a]) & ~(UINT64_C(1) << list->at[b]);
     geo_keys k = {0};
+    if (!may_meet(h, words))
+        return;
     for (uint32_t i = 0; i < list->count; i++) {
         if (i != a && i != b)
             add_key(h, &k, list->at[i]);
@@ -305,7 +344,7 @@ void geo_search_collect(const geo_index *ix, geo_searcher *s, const geo_query *q
 {
     hunt h = {ix, s, q};
     geo_bucket_clear(s);
-    s->cell_known = s->all_together = false;
+    s->cell_known = s->all_together = s->pairs_known = false;
     for (uint32_t i = 0; i < s->word_count; i++)
         s->near_count[i] = NOT_TRIED;
     if (s->nothing_passes)

@@ -81,8 +81,10 @@ static void insert(const geo_index *ix, geo_results *out, uint32_t limit, const 
 static bool take_number(const geo_index *ix, const geo_searcher *s, geo_result *r)
 {
     geo_housenumber n;
+    /* The index has "0s" as no number but all suffix. */
+    sx_str suffix = s->number.number ? s->number.suffix : s->number_text;
     if (!s->has_number || ix->docs[r->doc].number_count == 0 ||
-        !geo_number_find(ix, r->doc, s->number.number, s->number.suffix, &n))
+        !geo_number_find(ix, r->doc, s->number.number, suffix, &n))
         return false;
     r->number = n.index;
     r->lon_e7 = n.lon_e7;

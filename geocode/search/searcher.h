@@ -99,6 +99,8 @@ struct geo_searcher {
     /* The words one letter away from each, once they have been looked for. */
     uint32_t near[GEO_SEARCH_TOKENS_MAX][GEO_SEARCH_FUZZY_MAX], near_count[GEO_SEARCH_TOKENS_MAX];
     geo_word_list meaningful, common, missing;
+    uint64_t meets[GEO_SEARCH_TOKENS_MAX]; /* by word: the words it occurs with, a bit each */
+    bool pairs_known;
     uint32_t should_match; /* two thirds of the words */
 
     bool has_number;
