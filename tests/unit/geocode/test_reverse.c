@@ -118,6 +118,30 @@ static void test_a_distance_limit_holds(void **state)
     assert_int_equal(out.count, 0);
 }
 
+/* A village with nothing around it: found from its own cell and two rings, not from the third. */
+static void test_addoks_cells_reach_two_rings(void **state)
+{
+    (void)state;
+    static const double CELL = 360.0 / (1 << 18); /* of seven letters; as high as it is wide */
+    geo_results out;
+    sx_error err;
+    for (int ring = 0; ring < 4; ring++) {
+        geo_reverse_query q = {.lat = 49.696 + ring * CELL,
+                               .lon = 2.343 - ring * CELL,
+                               .limit = 5,
+                               .within_m = GEO_REVERSE_CELLS};
+        assert_int_equal(geo_reverse(france, &q, &out, &err), SX_OK);
+        assert_int_equal(out.count, ring < 3);
+    }
+    /* In a town the cells hold several; each at its nearest house number, nearest first. */
+    geo_reverse_query q = {
+        .lat = 48.8687, .lon = 2.3304, .limit = 100, .within_m = GEO_REVERSE_CELLS};
+    assert_int_equal(geo_reverse(france, &q, &out, &err), SX_OK);
+    assert_true(out.count > 3 && out.count < 100);
+    for (uint32_t i = 1; i < out.count; i++)
+        assert_true(out.items[i].distance_m >= out.items[i - 1].distance_m);
+}
+
 static void test_points_off_the_earth_are_refused(void **state)
 {
     (void)state;
@@ -209,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_the_nearest_agrees_with_a_linear_scan),
         cmocka_unit_test(test_house_numbers_stand_for_their_street),
         cmocka_unit_test(test_a_distance_limit_holds),
+        cmocka_unit_test(test_addoks_cells_reach_two_rings),
         cmocka_unit_test(test_points_off_the_earth_are_refused),
         cmocka_unit_test(test_the_date_line_is_no_wall),
         cmocka_unit_test(test_boxes_agree_with_a_linear_scan),

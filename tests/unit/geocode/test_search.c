@@ -11,6 +11,7 @@
 #include <sextant/mem.h>
 
 #include "fixture.h"
+#include "geocode/search/searcher.h"
 #include "geocode/index/reader.h"
 #include "geocode/text/fold.h"
 #include <sextant/random.h>
@@ -278,6 +279,29 @@ static void test_the_search_agrees_with_a_linear_scan(void **state)
     }
 }
 
+/* In Addok's order: swapped, replaced by a neighbour on the keyboard, inserted, left out. */
+static void test_words_one_letter_away_come_in_addoks_order(void **state)
+{
+    (void)state;
+    static const char *const EXPECT[][2] = {
+        {"sujer", "soujer surjer"},
+        {"situ", "sitou sit"},
+        {"zzzzzz", ""},
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(EXPECT); i++) {
+        uint32_t near[GEO_SEARCH_FUZZY_MAX];
+        uint32_t count = geo_search_fuzzy(france, sx_str_z(EXPECT[i][0]), near);
+        char got[512] = "", text[64];
+        size_t len = 0;
+        for (uint32_t n = 0; n < count && len < sizeof(got); n++) {
+            sx_str term = geo_term_text(france, near[n], text, sizeof(text));
+            len += (size_t)snprintf(got + len, sizeof(got) - len, "%s%.*s", n ? " " : "",
+                                    SX_ARG(term));
+        }
+        assert_string_equal(got, EXPECT[i][1]);
+    }
+}
+
 static void test_hostile_queries_are_bounded(void **state)
 {
     (void)state;
@@ -387,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_results_fall_by_score_and_keep_the_limit),
         cmocka_unit_test(test_every_label_finds_its_document),
         cmocka_unit_test(test_the_search_agrees_with_a_linear_scan),
+        cmocka_unit_test(test_words_one_letter_away_come_in_addoks_order),
         cmocka_unit_test(test_hostile_queries_are_bounded),
         cmocka_unit_test(test_odd_queries_are_quick),
         cmocka_unit_test(test_random_queries_are_survived),
