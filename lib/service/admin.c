@@ -5,25 +5,8 @@
  * SX_ADMIN_ROUTES; GET / lists them. Answers are JSON, a change is answered by what is so now. */
 #include <stdio.h>
 
+#include "service/json_member.h"
 #include "service/service_internal.h"
-
-static void key_str(sx_json_writer *w, const char *key, sx_str value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_str(w, value);
-}
-
-static void key_u64(sx_json_writer *w, const char *key, uint64_t value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_u64(w, value);
-}
-
-static void key_double(sx_json_writer *w, const char *key, double value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_double(w, value);
-}
 
 /* Who did it and from where: a change by hand is found again in the log. */
 static void log_change(sx_request *r, const char *what, sx_str subject)

@@ -9,6 +9,7 @@
 
 #include <sextant/file.h>
 
+#include "service/json_member.h"
 #include "service/service_internal.h"
 
 static const sx_str JSON_TYPE = SX_STR_INIT("application/json");
@@ -20,24 +21,6 @@ void sx_answer_live(sx_request *r, void *ctx)
 }
 
 /* ---- ready ---- */
-
-static void key_str(sx_json_writer *w, const char *key, sx_str value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_str(w, value);
-}
-
-static void key_u64(sx_json_writer *w, const char *key, uint64_t value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_u64(w, value);
-}
-
-static void key_double(sx_json_writer *w, const char *key, double value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_double(w, value);
-}
 
 /* "name":"ok", or "name":"why not". */
 static void write_check(void *ctx, const sx_health_info *info)

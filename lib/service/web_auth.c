@@ -9,6 +9,7 @@
 #include <sextant/mem.h>
 #include <sextant/random.h>
 
+#include "codec/base64.h"
 #include "net/exchange.h"
 #include "service/service_internal.h"
 
@@ -253,37 +254,15 @@ static void ask_pool(sx_web_auth *w, sx_request *r, const job *from)
     sx_reply_error(r, 503, "too many passwords wait to be checked; try again later");
 }
 
-static int base64_value(char c)
+/* The user and password of Basic credentials; false if they are too long or no base64. */
+static bool decode_credentials(sx_arena *arena, sx_str in, sx_str *out)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648, section 4; padding may be missing. False if it is not base64. */
-static bool decode_base64(sx_arena *arena, sx_str in, sx_str *out)
-{
-    while (sx_str_ends(in, SX_STR("=")))
-        in.len--;
-    if (in.len % 4 == 1 || in.len > CREDENTIALS_BYTES_MAX / 3 * 4)
+    if (in.len > CREDENTIALS_BYTES_MAX / 3 * 4 + 2)
         return false;
-    char *to = (char *)sx_arena_alloc(arena, in.len + 1);
-    size_t len = 0;
-    uint32_t bits = 0;
-    if (!to)
+    size_t len;
+    char *to = (char *)sx_arena_alloc(arena, sx_base64_bytes(in.len));
+    if (!to || !sx_base64_decode_into(in, to, &len))
         return false;
-    for (size_t i = 0; i < in.len; i++) {
-        int value = base64_value(in.data[i]);
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-        if (i % 4 != 0)
-            to[len++] = (char)(bits >> (6 - i % 4 * 2) & 0xff);
-    }
     *out = sx_str_of(to, len);
     return true;
 }
@@ -294,7 +273,7 @@ static void ask_basic(sx_web_auth *w, sx_request *r, sx_request_state *state, sx
     sx_str text;
     job j = {.auth = w, .r = r};
     bool right = false;
-    if (config->user_count == 0 || !decode_base64(&r->arena, credentials, &text) ||
+    if (config->user_count == 0 || !decode_credentials(&r->arena, credentials, &text) ||
         !sx_str_cut(text, ':', &j.user, &j.password)) {
         challenge(w, r, DENIED);
         return;

@@ -12,7 +12,7 @@
 #include <sextant/utf8.h>
 
 #include "net/static_rules.h"
-#include "telemetry/otlp_base64.h"
+#include "codec/base64.h"
 
 enum { WAIT_MS_MOST = 86400000, SAID_BYTES = 160 };
 
@@ -287,7 +287,7 @@ void sx_otlp_answer_grpc(const sx_otlp_grpc_answer *in, sx_otlp_answer *out)
     sx_str message = {0};
     int64_t delay_ms = -1;
     sx_buf_init(&details, 1 << 16);
-    if (sx_otlp_base64_decode(in->details, &details) && !details.failed)
+    if (sx_base64_decode(in->details, &details) && !details.failed)
         read_status(sx_buf_view(&details), &message, &delay_ms);
     bool listed =
         in->status > 0 && (size_t)in->status < SX_COUNT_OF(RETRYABLE) && RETRYABLE[in->status];

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "telemetry/otlp_base64.h"
+#include "codec/base64.h"
 
 sx_pb_wire sx_otlp_wire(sx_otlp_kind kind)
 {
@@ -39,7 +39,7 @@ static void write_hex(sx_json_writer *w, sx_str bytes)
 static void write_base64(sx_json_writer *w, sx_str bytes)
 {
     sx_json_raw_value(w, SX_STR("\""));
-    sx_otlp_base64(bytes, w->buf);
+    sx_base64_encode(bytes, w->buf);
     sx_buf_byte(w->buf, '"');
 }
 

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "telemetry/otlp_base64.h"
+#include "codec/base64.h"
 
 static void read_message(const sx_otlp_schema *schema, sx_json *r, sx_buf *out);
 
@@ -51,7 +51,7 @@ static void read_base64(const sx_otlp_field *f, sx_json *r, sx_buf *out)
     if (!sx_json_read_str(r, &text))
         return;
     size_t mark = sx_pb_begin(out, f->number);
-    bool fine = sx_otlp_base64_decode(text, out);
+    bool fine = sx_base64_decode(text, out);
     sx_pb_end(out, mark);
     if (!fine)
         sx_json_fail(r, SX_EFORMAT, "\"%.*s\" is not in base64", SX_ARG(f->name));

@@ -5,7 +5,7 @@
 #include <sextant/protobuf.h>
 
 #include "telemetry/otlp_answer.h"
-#include "telemetry/otlp_base64.h"
+#include "codec/base64.h"
 
 /* 2024-01-15T10:30:00Z */
 #define NOW_NS INT64_C(1705314600000000000)
@@ -162,7 +162,7 @@ static void put_details(sx_buf *out, int64_t seconds, int64_t nanos)
     sx_pb_end(&b, value);
     sx_pb_end(&b, any);
     sx_buf_clear(out);
-    sx_otlp_base64(sx_buf_view(&b), out);
+    sx_base64_encode(sx_buf_view(&b), out);
     sx_buf_done(&b);
 }
 
@@ -233,19 +233,19 @@ static void test_base64_goes_both_ways(void **state)
     for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
         sx_str plain = sx_str_z(ROWS[i][0]), coded = sx_str_z(ROWS[i][1]);
         sx_buf_clear(&b);
-        sx_otlp_base64(plain, &b);
+        sx_base64_encode(plain, &b);
         assert_true(sx_str_eq(sx_buf_view(&b), coded));
         sx_buf_clear(&b);
-        assert_true(sx_otlp_base64_decode(coded, &b));
+        assert_true(sx_base64_decode(coded, &b));
         assert_true(sx_str_eq(sx_buf_view(&b), plain));
         while (coded.len && coded.data[coded.len - 1] == '=')
             coded.len--;
         sx_buf_clear(&b);
-        assert_true(sx_otlp_base64_decode(coded, &b));
+        assert_true(sx_base64_decode(coded, &b));
         assert_true(sx_str_eq(sx_buf_view(&b), plain));
     }
     for (size_t i = 0; i < SX_COUNT_OF(BAD); i++)
-        assert_false(sx_otlp_base64_decode(sx_str_z(BAD[i]), &b));
+        assert_false(sx_base64_decode(sx_str_z(BAD[i]), &b));
     sx_buf_done(&b);
 }
 

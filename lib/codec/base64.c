@@ -1,7 +1,7 @@
-/* otlp_base64.c - see otlp_base64.h. */
-#include "telemetry/otlp_base64.h"
+/* base64.c - see base64.h. */
+#include "codec/base64.h"
 
-void sx_otlp_base64(sx_str in, sx_buf *out)
+void sx_base64_encode(sx_str in, sx_buf *out)
 {
     static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *p = (const unsigned char *)in.data;
@@ -29,8 +29,9 @@ static int digit_of(char c)
     return c == '/' || c == '_' ? 63 : -1;
 }
 
-bool sx_otlp_base64_decode(sx_str text, sx_buf *out)
+bool sx_base64_decode_into(sx_str text, char *out, size_t *len)
 {
+    char *to = out;
     for (int i = 0; i < 2 && text.len > 0 && text.data[text.len - 1] == '='; i++)
         text.len--;
     if (text.len % 4 == 1)
@@ -45,8 +46,21 @@ bool sx_otlp_base64_decode(sx_str text, sx_buf *out)
         held += 6;
         if (held >= 8) {
             held -= 8;
-            sx_buf_byte(out, (char)(bits >> held & 0xff));
+            *to++ = (char)(bits >> held & 0xff);
         }
     }
+    *len = (size_t)(to - out);
     return (bits & ((1u << held) - 1)) == 0; /* what is left over stands for nothing */
+}
+
+bool sx_base64_decode(sx_str text, sx_buf *out)
+{
+    char *at = sx_buf_reserve(out, sx_base64_bytes(text.len));
+    size_t len;
+    if (!at)
+        return true; /* the buffer says itself that it has failed */
+    if (!sx_base64_decode_into(text, at, &len))
+        return false;
+    out->len += len;
+    return true;
 }

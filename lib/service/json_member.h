@@ -1,0 +1,25 @@
+/* json_member.h - one member of a JSON object in one call: for the pages that a service answers. */
+#ifndef SEXTANT_SERVICE_JSON_MEMBER_H
+#define SEXTANT_SERVICE_JSON_MEMBER_H
+
+#include <sextant/json.h>
+
+static inline void key_str(sx_json_writer *w, const char *key, sx_str value)
+{
+    sx_json_key(w, sx_str_z(key));
+    sx_json_str(w, value);
+}
+
+static inline void key_u64(sx_json_writer *w, const char *key, uint64_t value)
+{
+    sx_json_key(w, sx_str_z(key));
+    sx_json_u64(w, value);
+}
+
+static inline void key_double(sx_json_writer *w, const char *key, double value)
+{
+    sx_json_key(w, sx_str_z(key));
+    sx_json_double(w, value);
+}
+
+#endif
