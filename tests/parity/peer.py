@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,13 +69,12 @@ class Redis:
         self.child = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--dir", HOME,
                                        "--save", "", "--appendonly", "no", "--dbfilename", "addok.rdb"],
                                       stdout=subprocess.DEVNULL)
-        for _ in range(600):
-            if socket.exists():
-                return self
-            if self.child.poll() is not None:
-                raise SystemExit("parity: redis-server does not start; is it installed? (apt install redis-server)")
-            time.sleep(0.05)
-        raise SystemExit("parity: redis-server did not open its socket within 30 s")
+        sys.path.append(str(ROOT / "tests" / "e2e"))
+        from lib.wait import wait_for
+        wait_for(lambda: socket.exists() or self.child.poll() is not None, 30, "redis-server's socket")
+        if self.child.poll() is not None:
+            raise SystemExit("parity: redis-server does not start; is it installed? (apt install redis-server)")
+        return self
 
     def __exit__(self, *_):
         self.child.terminate()
