@@ -1,10 +1,19 @@
 /* limiter.h - rate limits: so many requests a second, a minute and an hour, for each key.
  *
- *     sx_rate rules[4];
- *     size_t n = sx_rates_parse(SX_STR("10/second + 100/minute burst 20"), ...);
+ *     sx_limiter_options options = {.name = "search"};
+ *     sx_limiter *limiter;
  *     sx_limit_answer a;
- *     if (!sx_limiter_take(limiter, client_address, 1, &a))
- *         reply 429 with sx_limit_headers(&a, ...)
+ *     sx_limit_field fields[SX_LIMIT_FIELDS];
+ *     char room[SX_LIMIT_BYTES];
+ *     st = sx_rates_parse(SX_STR("10/second + 100/minute burst 20"), options.rates,
+ *                         &options.rate_count, &err);
+ *     if (st == SX_OK)
+ *         st = sx_limiter_new(&options, &limiter, &err);
+ *     ...
+ *     if (!sx_limiter_take(limiter, client_address, 1, &a)) {
+ *         size_t n = sx_limit_headers(limiter, &a, fields, room);
+ *         ... reply 429 with the n fields
+ *     }
  *
  * Each rule is a token bucket (its rate with a burst) or a sliding window (the count over the
  * last period, by two buckets weighted). All rules must agree; what one refuses costs the others
