@@ -62,7 +62,8 @@ typedef struct sx_request_events {
     void (*body)(sx_request *r, void *ctx, sx_str piece, bool last);
     /* The output queue has fallen below its low mark after a write said SX_AGAIN. */
     void (*drained)(sx_request *r, void *ctx);
-    /* The client went away, or a limit or time-out ended the request. Called once; no call follows.
+    /* The client went away (before the reply begins, an orderly close counts: see
+     * sx_request_needs_client), or a limit or time-out ended the request. Called once; none follows.
      * Without a hold `r` is gone when it returns. */
     void (*aborted)(sx_request *r, void *ctx);
 } sx_request_events;
@@ -117,8 +118,17 @@ void sx_request_pause(sx_request *r);
 void sx_request_resume(sx_request *r);
 
 /* From now on a client that closes its side of an HTTP/1.1 connection counts as gone (`aborted`): for
- * work that takes long and is for nobody then. Without this call it may have said no more than that
- * it will ask nothing else, and it gets its reply. In HTTP/2 a client that goes resets the stream. */
+ * work that takes long and is for nobody then. An orderly close looks the same as a client that has
+ * shut down only its writing side and waits for the reply (RFC 9112, section 9.6). Without this call
+ * the close of a client whose request is whole means:
+ *
+ *     reply not begun, `aborted` is set          gone: whoever wants to be told is told
+ *     reply not begun, no `aborted`, but a hold  waits: it gets the reply
+ *     reply not begun, neither                   gone: nobody is left who could reply
+ *     reply begun                                waits: if it has gone, the next write finds out
+ *
+ * A client that closes inside its request's body, or resets the connection, is gone in any case. In
+ * HTTP/2 a client that goes resets the stream. */
 void sx_request_needs_client(sx_request *r);
 
 /* Keeps `r` valid past its end; each hold needs one release, both on its loop. */

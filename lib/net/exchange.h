@@ -54,8 +54,9 @@ struct sx_exchange {
     bool paused;
     bool started; /* the handler was called: `done` is due */
     bool done_told;
-    bool needs_client;  /* a half-closed connection is as good as a closed one */
-    bool wants_drained; /* the last write said SX_AGAIN */
+    bool needs_client;     /* a half-closed connection is as good as a closed one */
+    bool is_answered_soon; /* `aborted` is set, and yet a half-closed client gets its reply */
+    bool wants_drained;    /* the last write said SX_AGAIN */
     bool upgraded;
     bool coded;                /* pieces of the reply go through the server's coder */
     bool code_failed;          /* it has failed: what follows is dropped, the end is an abort */
@@ -97,6 +98,10 @@ void sx_exchange_writable(sx_exchange *x);
 /* The client went away, or a limit or time-out ended it: state becomes ABORTED, `aborted` and the
  * server's `done` are called. Harmless if it has ended. The protocol's own hold stays. */
 void sx_exchange_cut(sx_exchange *x);
+
+/* Whether a client that has closed its side of the connection, its request whole, is taken for gone:
+ * the rule that http.h gives at sx_request_needs_client. */
+bool sx_exchange_is_for_nobody(const sx_exchange *x);
 
 /* The reply's last byte was handed to the system: the server's `done` is called. Once. */
 void sx_exchange_sent(sx_exchange *x);

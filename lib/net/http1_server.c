@@ -254,7 +254,7 @@ static void on_ended(sx_stream *s, void *ctx)
             http1_kill(c); /* the body will never be whole: the application hears `aborted` */
         break;
     case HTTP1_WAIT: /* half-closed: it may still wait for the reply. RFC 9112, section 9.6 */
-        if (c->current && c->current->x.needs_client)
+        if (c->current && sx_exchange_is_for_nobody(&c->current->x))
             http1_kill(c);
         else
             c->closes = true;

@@ -149,7 +149,7 @@ void sx_exchange_reset(sx_exchange *x)
     x->state = SX_EXCHANGE_HEAD;
     x->holds = 1;
     x->body_done = x->body_asked = x->paused = x->started = x->done_told = false;
-    x->needs_client = false;
+    x->needs_client = x->is_answered_soon = false;
     x->wants_drained = x->upgraded = x->head_only = x->has_date = x->has_server = false;
     x->coded = x->code_failed = false;
     x->reply_type = sx_str_of(NULL, 0);
@@ -248,6 +248,16 @@ void sx_exchange_cut(sx_exchange *x)
     }
     tell_done(x);
     sx_request_release(&x->request);
+}
+
+bool sx_exchange_is_for_nobody(const sx_exchange *x)
+{
+    if (x->needs_client || x->state != SX_EXCHANGE_HEAD)
+        return x->needs_client; /* of a reply that has begun, writing tells */
+    if (x->events && x->events->aborted)
+        return !x->is_answered_soon;
+    /* The hold is the connection's own: nobody else may keep the pointer, so nobody can reply. */
+    return x->holds == 1 && !x->gather_then;
 }
 
 /* ---- reading ---- */

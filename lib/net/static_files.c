@@ -18,6 +18,7 @@
 #include <sextant/mem.h>
 #include <sextant/url.h>
 
+#include "net/exchange.h"
 #include "net/static_rules.h"
 
 enum { PIECE_BYTES = 65536 };
@@ -358,6 +359,7 @@ void sx_static_serve(sx_static *s, sx_request *r, sx_str path)
     __atomic_add_fetch(&s->users, 1, __ATOMIC_RELAXED);
     sx_request_hold(r);
     sx_request_events_set(r, &EVENTS, t);
+    sx_exchange_of(r)->is_answered_soon = true; /* a file is for half-closed clients, too */
     if (sx_pool_submit(s->pool, r->loop, job_open, on_opened, t, NULL) != SX_OK)
         fail(t, 503, SX_STR("too many files are being read\n"));
 }

@@ -450,13 +450,56 @@ static void test_half_closed_client_gets_its_reply(void **state)
     http_fixture *f = *state;
     int fd = http_fixture_connect(f), closed;
     http_fixture_say(f, fd, GET("/hold"));
+    sx_request *r = f->held;
+    sx_request_hold(r);
+    sx_request_events_set(r, NULL, NULL);
     shutdown(fd, SHUT_WR);
     http_fixture_settle(f);
-    sx_reply(f->held, 200, SX_STR("text/plain"), SX_STR("late"));
+    sx_reply(r, 200, SX_STR("text/plain"), SX_STR("late"));
+    sx_request_release(r);
     http_fixture_settle(f);
     assert_has(http_fixture_read(f, fd, &closed), "Connection: close\r\n\r\nlate");
     assert_int_equal(closed, 1);
+    assert_int_equal(f->cut_short, 0);
     close(fd);
+}
+
+static void test_half_closed_client_gets_the_rest_of_its_reply(void **state)
+{
+    http_fixture *f = *state;
+    int fd = http_fixture_connect(f);
+    http_fixture_say(f, fd, GET("/hold"));
+    assert_int_equal(sx_reply_begin(f->held, 200, SX_STR("text/plain"), 4), SX_OK);
+    shutdown(fd, SHUT_WR);
+    http_fixture_settle(f);
+    assert_int_equal(f->aborted, 0); /* though it would be told */
+    sx_reply_write(f->held, SX_STR("late"));
+    sx_reply_end(f->held);
+    http_fixture_settle(f);
+    assert_has(http_fixture_read(f, fd, NULL), "\r\n\r\nlate");
+    close(fd);
+}
+
+/* A client that gives up closes in order (curl -m): its request must not stay for ever. */
+static void test_unanswered_request_ends_with_its_client(void **state)
+{
+    http_fixture *f = *state;
+    int fd = http_fixture_connect(f);
+    http_fixture_say(f, fd, GET("/hold")); /* sets `aborted` */
+    close(fd);
+    http_fixture_settle(f);
+    assert_int_equal(f->aborted, 1);
+    assert_int_equal(f->cut_short, 1);
+    fd = http_fixture_connect(f);
+    http_fixture_say(f, fd, GET("/hold"));
+    sx_request_events_set(f->held, NULL, NULL); /* as a handler that forgot to reply */
+    close(fd);
+    http_fixture_settle(f);
+    assert_int_equal(f->aborted, 1);
+    assert_int_equal(f->done, 2);
+    assert_int_equal(f->cut_short, 2);
+    assert_int_equal(sx_http_server_counts(f->server)->connections_open, 0);
+    assert_int_equal(sx_http_server_counts(f->server)->requests_open, 0);
 }
 
 static void test_half_closed_client_has_gone_where_it_is_needed(void **state)
@@ -464,6 +507,7 @@ static void test_half_closed_client_has_gone_where_it_is_needed(void **state)
     http_fixture *f = *state;
     int fd = http_fixture_connect(f), closed;
     http_fixture_say(f, fd, GET("/hold"));
+    sx_reply_begin(f->held, 200, SX_STR("text/plain"), SX_LENGTH_UNKNOWN);
     sx_request_needs_client(f->held);
     shutdown(fd, SHUT_WR);
     http_fixture_settle(f);
@@ -474,9 +518,11 @@ static void test_half_closed_client_has_gone_where_it_is_needed(void **state)
     close(fd);
     fd = http_fixture_connect(f); /* the next request does not inherit it */
     http_fixture_say(f, fd, GET("/hold"));
+    sx_reply_begin(f->held, 200, SX_STR("text/plain"), 4);
     shutdown(fd, SHUT_WR);
     http_fixture_settle(f);
-    sx_reply(f->held, 200, SX_STR("text/plain"), SX_STR("late"));
+    sx_reply_write(f->held, SX_STR("late"));
+    sx_reply_end(f->held);
     http_fixture_settle(f);
     assert_has(http_fixture_read(f, fd, NULL), "late");
     assert_int_equal(f->aborted, 1);
@@ -717,6 +763,8 @@ int main(void)
         TEST(test_upgraded_connection_is_raw),
         TEST(test_client_that_goes_aborts_its_request),
         TEST(test_half_closed_client_gets_its_reply),
+        TEST(test_half_closed_client_gets_the_rest_of_its_reply),
+        TEST(test_unanswered_request_ends_with_its_client),
         TEST(test_half_closed_client_has_gone_where_it_is_needed),
         TEST(test_held_request_survives_connection_and_server),
         TEST(test_drain_lets_requests_finish),
