@@ -39,7 +39,7 @@ static inline int64_t now_of(const sx_breaker *b)
 
 /* ---- changes of state; b->lock is held ---- */
 
-static void announce(sx_breaker *b, sx_breaker_state from, sx_breaker_state to, bool forced)
+static void announce(sx_breaker *b, sx_breaker_state from, sx_breaker_state to, bool by_operator)
 {
     sx_breakers *all = b->all;
     if (b->state_gauge) {
@@ -51,10 +51,10 @@ static void announce(sx_breaker *b, sx_breaker_state from, sx_breaker_state to, 
     sx_level level = to == SX_BREAKER_OPEN ? SX_LEVEL_WARN : SX_LEVEL_INFO;
     SX_LOG(all->logger, level, NULL, "circuit breaker changed", sx_field_str("breaker", b->name),
            sx_field_z("from", sx_breaker_state_name(from)),
-           sx_field_z("to", sx_breaker_state_name(to)), sx_field_bool("by_operator", forced));
+           sx_field_z("to", sx_breaker_state_name(to)), sx_field_bool("by_operator", by_operator));
 }
 
-bool breaker_become(sx_breaker *b, uint32_t generation, sx_breaker_state next, bool forced,
+bool breaker_become(sx_breaker *b, uint32_t generation, sx_breaker_state next, bool by_operator,
                     int64_t now_ns)
 {
     uint64_t word = load_acquire(&b->word), changed;
@@ -72,10 +72,10 @@ bool breaker_become(sx_breaker *b, uint32_t generation, sx_breaker_state next, b
         breaker_window_clear(b);
     store(&b->since_wall_ms, sx_clock_ms(b->all->clock));
     changed = (uint64_t)(generation + 1) << GEN_SHIFT | (uint64_t)next << STATE_SHIFT |
-              (forced ? FORCED_BIT : 0);
+              (by_operator && next == SX_BREAKER_OPEN ? FORCED_BIT : 0);
     while (!exchange_if(&b->word, &word, changed)) /* only counts change without the lock */
         ;
-    announce(b, word_state(word), next, forced);
+    announce(b, word_state(word), next, by_operator);
     return true;
 }
 

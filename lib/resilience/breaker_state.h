@@ -110,8 +110,8 @@ static inline uint32_t word_count(uint64_t word)
 }
 
 /* Changes the state if it is still of that generation; says so to metrics and log. b->lock is held.
- * Returns whether it did. */
-bool breaker_become(sx_breaker *b, uint32_t generation, sx_breaker_state next, bool forced,
+ * Returns whether it did. What an operator opens is held open. */
+bool breaker_become(sx_breaker *b, uint32_t generation, sx_breaker_state next, bool by_operator,
                     int64_t now_ns);
 
 /* Calls and failures of the window that ends at `now_ns`. */

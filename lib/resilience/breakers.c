@@ -303,8 +303,7 @@ sx_status sx_breakers_reset(sx_breakers *all, sx_str name, sx_error *err)
         return unknown_name(all, name, err);
     pthread_mutex_lock(&b->lock);
     uint64_t word = load_acquire(&b->word);
-    breaker_become(b, word_generation(word), SX_BREAKER_CLOSED, false,
-                   sx_clock_mono_ns(all->clock));
+    breaker_become(b, word_generation(word), SX_BREAKER_CLOSED, true, sx_clock_mono_ns(all->clock));
     pthread_mutex_unlock(&b->lock);
     return SX_OK;
 }
@@ -321,7 +320,7 @@ sx_status sx_breakers_force_open(sx_breakers *all, sx_str name, bool open, sx_er
     if (open && !is_forced)
         breaker_become(b, word_generation(word), SX_BREAKER_OPEN, true, now_ns);
     else if (!open && is_forced)
-        breaker_become(b, word_generation(word), SX_BREAKER_HALF_OPEN, false, now_ns);
+        breaker_become(b, word_generation(word), SX_BREAKER_HALF_OPEN, true, now_ns);
     pthread_mutex_unlock(&b->lock);
     return SX_OK;
 }

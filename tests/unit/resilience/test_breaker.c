@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <sextant/random.h>
 
@@ -221,6 +223,41 @@ static void test_an_operator_overrules_it(void **state)
     assert_int_equal(sx_breakers_reset(f->all, SX_STR("nobody"), &err), SX_ENOTFOUND);
     assert_string_equal(err.message,
                         "no circuit breaker is named 'nobody'; there are: other, redis");
+}
+
+/* Whether the next line of the log has all of the words. */
+static bool line_has(char **log, const char *name, const char *to, const char *by)
+{
+    char *line = strsep(log, "\n");
+    return line && strstr(line, name) && strstr(line, to) && strstr(line, by);
+}
+
+static void test_the_log_says_who_changed_it(void **state)
+{
+    fixture *f = *state;
+    char text[8192] = "", *rest = text;
+    int fd = memfd_create("log", MFD_CLOEXEC);
+    sx_log *log;
+    sx_breakers *all;
+    assert_int_equal(
+        sx_log_new(&(sx_log_options){.fd = fd, .form = SX_LOG_JSON, .level = SX_LEVEL_INFO}, &log,
+                   NULL),
+        SX_OK);
+    sx_breakers_options o = {.clock = &f->clock.clock, .log = log};
+    assert_int_equal(sx_breakers_new(&o, &all, NULL), SX_OK);
+    fail_times(sx_breakers_get(all, SX_STR("a"), NULL), 5);
+    sx_breakers_reset(all, SX_STR("a"), NULL);
+    sx_breakers_get(all, SX_STR("b"), NULL);
+    sx_breakers_force_open(all, SX_STR("b"), true, NULL);
+    sx_breakers_force_open(all, SX_STR("b"), false, NULL);
+    sx_breakers_free(all);
+    sx_log_free(log);
+    assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    close(fd);
+    assert_true(line_has(&rest, "\"a\"", "\"to\":\"open\"", "\"by_operator\":false"));
+    assert_true(line_has(&rest, "\"a\"", "\"to\":\"closed\"", "\"by_operator\":true"));
+    assert_true(line_has(&rest, "\"b\"", "\"to\":\"open\"", "\"by_operator\":true"));
+    assert_true(line_has(&rest, "\"b\"", "\"to\":\"half_open\"", "\"by_operator\":true"));
 }
 
 static void note_name(void *ctx, const sx_breaker_info *info)
@@ -546,6 +583,7 @@ int main(void)
         T(test_a_failure_rate_over_the_window_opens_it),
         T(test_slow_calls_count_as_failed),
         T(test_an_operator_overrules_it),
+        T(test_the_log_says_who_changed_it),
         T(test_they_are_listed_by_name),
         T(test_names_above_the_limit_share_one),
         T(test_random_operations_agree_with_the_model),
