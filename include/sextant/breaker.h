@@ -54,7 +54,8 @@ typedef struct sx_breakers_options { /* NULL or 0 takes the default */
      * circuit_breaker_transitions_total{name,to} */
     sx_metrics *metrics;
     sx_log *log;           /* says each change of state */
-    uint32_t breakers_max; /* 10000; names above it share one breaker, "other" */
+    uint32_t breakers_max; /* 10000; names above it share one breaker, "other",
+                              which is shown from the first of them on */
 } sx_breakers_options;
 
 /* Errors: SX_ENOMEM, as sx_metric_new. */

@@ -78,8 +78,9 @@ struct sx_breaker {
     sx_breakers *all;
     sx_gauge *state_gauge;
     sx_counter *transitions[SX_BREAKER_STATES];
-    void *block; /* of this structure, for sx_free */
-    sx_str name; /* behind it in the same block */
+    bool is_used; /* has been asked for, and is shown; under the list's lock */
+    void *block;  /* of this structure, for sx_free */
+    sx_str name;  /* behind it in the same block */
 };
 
 struct sx_breakers {

@@ -156,7 +156,6 @@ static sx_breaker *add_breaker(sx_breakers *all, sx_str name, const sx_breaker_o
     pthread_mutex_init(&b->lock, NULL);
     b->since_wall_ms = sx_clock_ms(all->clock);
     set_options(b, options);
-    resolve_metrics(b);
     memmove(all->list + place + 1, all->list + place, (all->count - place) * sizeof(sx_breaker *));
     all->list[place] = b;
     all->count++;
@@ -217,6 +216,10 @@ sx_breaker *sx_breakers_get(sx_breakers *all, sx_str name, const sx_breaker_opti
     }
     if (!is_new && options)
         set_options(b, options);
+    if (!b->is_used) {
+        b->is_used = true;
+        resolve_metrics(b);
+    }
     pthread_mutex_unlock(&all->lock);
     return b;
 }
@@ -257,6 +260,8 @@ void sx_breakers_each(sx_breakers *all, void (*fn)(void *ctx, const sx_breaker_i
         bool found = false;
         pthread_mutex_lock(&all->lock);
         size_t place = last ? place_of(all, last->name, &found) + 1 : 0;
+        if (place < all->count && !all->list[place]->is_used)
+            place++; /* the one that none is behind yet */
         sx_breaker *b = place < all->count ? all->list[place] : NULL;
         pthread_mutex_unlock(&all->lock);
         if (!b)
@@ -277,11 +282,16 @@ static sx_status unknown_name(sx_breakers *all, sx_str name, sx_error *err)
     pthread_mutex_lock(&all->lock);
     for (size_t i = 0; i < all->count && used < sizeof(names); i++) {
         sx_str one = all->list[i]->name;
-        int n =
-            snprintf(names + used, sizeof(names) - used, "%s%.*s", i > 0 ? ", " : "", SX_ARG(one));
+        if (!all->list[i]->is_used)
+            continue;
+        int n = snprintf(names + used, sizeof(names) - used, "%s%.*s", used > 0 ? ", " : "",
+                         SX_ARG(one));
         used += n > 0 ? (size_t)n : 0;
     }
     pthread_mutex_unlock(&all->lock);
+    if (used == 0)
+        return sx_fail(err, SX_ENOTFOUND, "no circuit breaker is named '%.*s'; there are none yet",
+                       SX_ARG(name));
     return sx_fail(err, SX_ENOTFOUND, "no circuit breaker is named '%.*s'; there are: %s%s",
                    SX_ARG(name), names, used >= sizeof(names) ? "..." : "");
 }
@@ -291,7 +301,7 @@ static sx_breaker *find(sx_breakers *all, sx_str name)
     bool found;
     pthread_mutex_lock(&all->lock);
     size_t place = place_of(all, name, &found);
-    sx_breaker *b = found ? all->list[place] : NULL;
+    sx_breaker *b = found && all->list[place]->is_used ? all->list[place] : NULL;
     pthread_mutex_unlock(&all->lock);
     return b;
 }

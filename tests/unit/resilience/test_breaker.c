@@ -221,8 +221,7 @@ static void test_an_operator_overrules_it(void **state)
     assert_int_equal(sx_breakers_reset(f->all, SX_STR("redis"), &err), SX_OK);
     assert_true(call(f->b, true));
     assert_int_equal(sx_breakers_reset(f->all, SX_STR("nobody"), &err), SX_ENOTFOUND);
-    assert_string_equal(err.message,
-                        "no circuit breaker is named 'nobody'; there are: other, redis");
+    assert_string_equal(err.message, "no circuit breaker is named 'nobody'; there are: redis");
 }
 
 /* Whether the next line of the log has all of the words. */
@@ -273,7 +272,29 @@ static void test_they_are_listed_by_name(void **state)
     sx_breakers_get(f->all, SX_STR("a"), NULL);
     assert_ptr_equal(sx_breakers_get(f->all, SX_STR("b"), NULL), b);
     sx_breakers_each(f->all, note_name, names);
-    assert_string_equal(names, "a b other redis ");
+    assert_string_equal(names, "a b redis ");
+}
+
+static void test_a_breaker_that_nobody_uses_is_not_shown(void **state)
+{
+    fixture *f = *state;
+    sx_breakers *none;
+    sx_error err;
+    char names[256] = "";
+    assert_int_equal(sx_breakers_new(NULL, &none, NULL), SX_OK);
+    sx_breakers_each(none, note_name, names);
+    assert_string_equal(names, "");
+    assert_int_equal(sx_breakers_reset(none, SX_STR("other"), &err), SX_ENOTFOUND);
+    assert_string_equal(err.message, "no circuit breaker is named 'other'; there are none yet");
+    sx_breakers_get(none, SX_STR("other"), NULL);
+    sx_breakers_each(none, note_name, names);
+    assert_string_equal(names, "other ");
+    sx_breakers_free(none);
+    sx_buf out;
+    sx_buf_init(&out, 0);
+    assert_int_equal(sx_metrics_write(f->metrics, SX_METRICS_TEXT_004, &out, NULL), SX_OK);
+    assert_true(sx_str_find(sx_buf_view(&out), SX_STR("\"other\"")) == out.len);
+    sx_buf_done(&out);
 }
 
 static void test_names_above_the_limit_share_one(void **state)
@@ -286,6 +307,9 @@ static void test_names_above_the_limit_share_one(void **state)
     sx_breaker *b = sx_breakers_get(few, SX_STR("b"), NULL);
     sx_breaker *c = sx_breakers_get(few, SX_STR("c"), NULL);
     assert_true(a != b && b != c && a != c);
+    char names[256] = "";
+    sx_breakers_each(few, note_name, names);
+    assert_string_equal(names, "a b other ");
     assert_ptr_equal(sx_breakers_get(few, SX_STR("d"), NULL), c);
     assert_ptr_equal(sx_breakers_get(few, SX_STR("a"), NULL), a);
     assert_true(sx_str_eq(look(c).name, SX_STR("other")));
@@ -585,6 +609,7 @@ int main(void)
         T(test_an_operator_overrules_it),
         T(test_the_log_says_who_changed_it),
         T(test_they_are_listed_by_name),
+        T(test_a_breaker_that_nobody_uses_is_not_shown),
         T(test_names_above_the_limit_share_one),
         T(test_random_operations_agree_with_the_model),
         T(test_many_threads_leave_it_sane),
