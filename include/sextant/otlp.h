@@ -55,7 +55,7 @@ typedef struct sx_otlp_options { /* 0 or NULL takes the default */
     uint32_t metrics_interval_ms; /* 60000 */
     uint32_t retry_ms_max;        /* 300000: a batch is given up after so long */
     sx_metrics *metrics;          /* whose metrics are exported, and where it counts itself */
-    sx_log *log;                  /* where it complains, at most once a minute; NULL: stderr */
+    sx_log *log;                  /* where it complains, once a minute a signal; NULL: stderr */
     const sx_clock *clock;        /* the system's */
 } sx_otlp_options;
 
@@ -81,8 +81,9 @@ sx_status sx_otlp_new(const sx_otlp_options *options, sx_otlp **out, sx_error *e
  * exporter's. */
 bool sx_otlp_flush(sx_otlp *otlp, uint32_t ms);
 
-/* Flushes for at most `flush_ms`, stops the thread, frees; what was not sent is lost. No thread may use
- * it any more. NULL is allowed. */
+/* Flushes for at most `flush_ms`, stops the thread, frees; what was not sent is lost. How many records
+ * of each signal were lost in its life is one warning in the log, if any were. No thread may use it any
+ * more. NULL is allowed. */
 void sx_otlp_free(sx_otlp *otlp, uint32_t flush_ms);
 
 typedef struct sx_otlp_counts {

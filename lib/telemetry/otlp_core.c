@@ -22,12 +22,13 @@ const char *sx_otlp_signal_name(sx_otlp_signal signal)
 void sx_otlp_complain(sx_otlp *otlp, sx_otlp_signal signal, uint64_t count, const char *what)
 {
     int64_t now = sx_loop_now_ms(otlp->loop);
-    otlp->lost_untold += count;
-    if (now < otlp->complain_ms)
+    sx_otlp_pipe *p = &otlp->pipes[signal];
+    p->lost_untold += count;
+    if (now < p->complain_ms)
         return;
-    uint64_t lost = otlp->lost_untold;
-    otlp->lost_untold = 0;
-    otlp->complain_ms = now + SX_OTLP_COMPLAIN_MS;
+    uint64_t lost = p->lost_untold;
+    p->lost_untold = 0;
+    p->complain_ms = now + SX_OTLP_COMPLAIN_MS;
     if (!otlp->log) {
         fprintf(stderr, "sextant: OTLP export of %s: %s (%llu records lost)\n",
                 SIGNALS[signal].name, what, (unsigned long long)lost);
@@ -37,6 +38,31 @@ void sx_otlp_complain(sx_otlp *otlp, sx_otlp_signal signal, uint64_t count, cons
                          sx_field_u64("lost", lost)};
     sx_log_write(sx_log_logger(otlp->log, "otlp"), SX_LEVEL_WARN, NULL,
                  SX_STR("OTLP export has trouble"), fields, SX_COUNT_OF(fields));
+}
+
+/* The complaints above come once a minute, and a service may end sooner: the sum is told once, of all
+ * signals. Pipes that were closed have counted what was never sent. */
+static void tell_losses(const sx_otlp *otlp)
+{
+    uint64_t lost[SX_OTLP_SIGNALS], sum = 0;
+    for (int i = 0; i < SX_OTLP_SIGNALS; i++) {
+        sx_otlp_counts c = sx_otlp_counts_of(otlp, (sx_otlp_signal)i);
+        lost[i] = otlp->pipes[i].sender ? c.dropped + c.rejected : 0;
+        sum += lost[i];
+    }
+    if (sum == 0)
+        return;
+    if (!otlp->log) {
+        fprintf(stderr, "sextant: OTLP export ended; lost: %llu spans, %llu logs, %llu metrics\n",
+                (unsigned long long)lost[SX_OTLP_SPANS], (unsigned long long)lost[SX_OTLP_LOGS],
+                (unsigned long long)lost[SX_OTLP_METRICS]);
+        return;
+    }
+    sx_field fields[] = {sx_field_u64("spans", lost[SX_OTLP_SPANS]),
+                         sx_field_u64("logs", lost[SX_OTLP_LOGS]),
+                         sx_field_u64("metrics", lost[SX_OTLP_METRICS])};
+    sx_log_write(sx_log_logger(otlp->log, "otlp"), SX_LEVEL_WARN, NULL,
+                 SX_STR("OTLP export ended with losses"), fields, SX_COUNT_OF(fields));
 }
 
 /* ---- timers ---- */
@@ -133,13 +159,13 @@ sx_status sx_otlp_core_new(const sx_otlp_options *options, sx_loop *loop, sx_otl
     otlp->metrics = options->metrics;
     otlp->log = options->log;
     otlp->started_wall_ns = sx_clock_ns(otlp->clock);
-    otlp->complain_ms = INT64_MIN;
     otlp->poll = (sx_timer){.fn = on_poll, .arg = otlp};
     otlp->interval = (sx_timer){.fn = on_interval, .arg = otlp};
     sx_random_init(&otlp->random);
     for (int i = 0; i < SX_OTLP_SIGNALS; i++) {
         otlp->pipes[i].otlp = otlp;
         otlp->pipes[i].signal = (sx_otlp_signal)i;
+        otlp->pipes[i].complain_ms = INT64_MIN;
         pthread_mutex_init(&otlp->pipes[i].shared_lock, NULL);
         take_numbers(&otlp->pipes[i], options);
     }
@@ -163,6 +189,9 @@ void sx_otlp_core_free(sx_otlp *otlp)
     sx_timers *timers = sx_loop_timers(otlp->loop);
     sx_timer_stop(timers, &otlp->poll);
     sx_timer_stop(timers, &otlp->interval);
+    for (int i = 0; i < SX_OTLP_SIGNALS; i++)
+        sx_otlp_pipe_close(&otlp->pipes[i]);
+    tell_losses(otlp);
     for (int i = 0; i < SX_OTLP_SIGNALS; i++)
         sx_otlp_pipe_done(&otlp->pipes[i]);
     sx_buf_done(&otlp->resource);

@@ -75,6 +75,8 @@ typedef struct sx_otlp_pipe {
     bool throttled;         /* the pause was asked for by the receiver */
     bool flushing, flush_failed;
     sx_timer delay, pause;
+    int64_t complain_ms;  /* not before: monotonic */
+    uint64_t lost_untold; /* records, since the last complaint */
 
     uint64_t counts[SX_OTLP_COUNTS];      /* atomic: written by the exporter, read by anybody */
     uint64_t queued;                      /* atomic: in the queue and in the batch */
@@ -95,8 +97,6 @@ struct sx_otlp {
     uint32_t poll_ms;
 
     sx_log *log;
-    int64_t complain_ms; /* not before: monotonic */
-    uint64_t lost_untold;
 
     /* The thread, and whoever waits for a flush. */
     bool has_thread;
@@ -124,8 +124,8 @@ bool sx_otlp_core_flushing(const sx_otlp *otlp, bool *whole);
 /* Called by a pipe that has become idle or has given up a flush. otlp.c */
 void sx_otlp_flush_progress(sx_otlp *otlp);
 
-/* Tells what went wrong, at most once a minute, with the records lost since the last time; `count` are
- * lost now. */
+/* Tells what went wrong with a signal, at most once a minute, with its records lost since the last
+ * time; `count` are lost now. */
 void sx_otlp_complain(sx_otlp *otlp, sx_otlp_signal signal, uint64_t count, const char *what);
 
 /* "spans", "logs", "metrics". Static. */
@@ -135,6 +135,9 @@ const char *sx_otlp_signal_name(sx_otlp_signal signal);
 
 /* Makes the sender, if the signal is exported, and the metrics. Errors: as sx_otlp_new. */
 sx_status sx_otlp_pipe_init(sx_otlp_pipe *p, const sx_otlp_options *options, sx_error *err);
+
+/* Takes up the lanes for the last time and counts all that was not sent as dropped; then only done. */
+void sx_otlp_pipe_close(sx_otlp_pipe *p);
 void sx_otlp_pipe_done(sx_otlp_pipe *p);
 
 /* Takes up what the lanes hold; whether there was anything. */

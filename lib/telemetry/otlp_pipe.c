@@ -380,16 +380,21 @@ sx_status sx_otlp_pipe_init(sx_otlp_pipe *p, const sx_otlp_options *options, sx_
     return options->metrics ? make_metrics(p, options->metrics, err) : SX_OK;
 }
 
-void sx_otlp_pipe_done(sx_otlp_pipe *p)
+void sx_otlp_pipe_close(sx_otlp_pipe *p)
 {
     sx_timers *timers = sx_loop_timers(p->otlp->loop);
     sx_timer_stop(timers, &p->delay);
     sx_timer_stop(timers, &p->pause);
-    if (p->sender) {
-        sx_otlp_lanes_take(p, &p->queue);
-        sx_otlp_pipe_count(p, SX_OTLP_DROPPED, p->queue.count + p->batch_count);
+    if (!p->sender)
+        return;
+    sx_otlp_moved moved = sx_otlp_lanes_take(p, &p->queue);
+    sx_otlp_pipe_count(p, SX_OTLP_DROPPED, moved.dropped + p->queue.count + p->batch_count);
+}
+
+void sx_otlp_pipe_done(sx_otlp_pipe *p)
+{
+    if (p->sender)
         p->sender->free(p->sender);
-    }
     sx_otlp_lanes_free(p);
     sx_otlp_queue_done(&p->queue);
     sx_buf_done(&p->batch);

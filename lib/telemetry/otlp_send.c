@@ -131,7 +131,9 @@ static void answer_grpc(http_sender *s, sx_otlp_answer *out)
 static void answer_error(http_sender *s, sx_status status, const sx_error *err, sx_otlp_answer *out)
 {
     *out = (sx_otlp_answer){.verdict = status == SX_ELIMIT ? SX_OTLP_REFUSED : SX_OTLP_LATER};
-    snprintf(out->text, sizeof(out->text), "%.200s", err->message);
+    /* No head at all: nobody listens, or somebody who speaks another protocol. */
+    snprintf(out->text, sizeof(out->text), "%.160s%s", err->message,
+             s->status == 0 ? "; is a receiver there? 4318 (HTTP) and 4317 (gRPC) are usual" : "");
     if (!s->too_long)
         return;
     bool is_taken = s->protocol != SX_OTLP_GRPC && s->status >= 200 && s->status < 300;

@@ -99,7 +99,8 @@ static void open_with(fixture *f, sx_otlp_options options)
         f->at[i].base = (sx_otlp_sender){receive, forget, SX_STR("http://test")};
         p->sender = &f->at[i].base;
     }
-    f->otlp->complain_ms = INT64_MAX; /* says nothing */
+    for (int i = 0; i < SX_OTLP_SIGNALS; i++)
+        f->otlp->pipes[i].complain_ms = INT64_MAX; /* says nothing */
 }
 
 static int open_plain(void **state)
