@@ -30,11 +30,21 @@ void sx_otlp_env_warn(sx_otlp_env *e, const char *name, const char *fmt, ...)
     if (!e->warnings)
         return;
     va_list args;
+    size_t before = e->warnings->len;
     va_start(args, fmt);
     sx_buf_printf(e->warnings, "%s: ", name);
     sx_buf_vprintf(e->warnings, fmt, args);
-    sx_buf_byte(e->warnings, '\n');
     va_end(args);
+    sx_str rest = sx_str_first(sx_buf_view(e->warnings), before), told;
+    sx_str line = sx_str_from(sx_buf_view(e->warnings), before);
+    while (rest.len > 0) { /* a general variable is read once for each signal */
+        sx_str_cut(rest, '\n', &told, &rest);
+        if (sx_str_eq(told, line)) {
+            e->warnings->len = before;
+            return;
+        }
+    }
+    sx_buf_byte(e->warnings, '\n');
 }
 
 static sx_str keep(sx_otlp_env *e, sx_str text)

@@ -15,7 +15,7 @@ typedef struct sx_otlp_env {
 /* The variable of that name; empty if it is not set, which is the same to the specification. */
 sx_str sx_otlp_env_get(const sx_otlp_env *e, const char *name);
 
-/* Adds a line: the variable's name and what is wrong with it. */
+/* Adds a line, once: the variable's name and what is wrong with it. */
 void sx_otlp_env_warn(sx_otlp_env *e, const char *name, const char *fmt, ...) SX_PRINTF(3, 4);
 
 /* Sets *out to a copy of the variable's text, if it is set; whether it is. */

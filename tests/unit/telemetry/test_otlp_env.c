@@ -59,6 +59,22 @@ static void is(sx_str got, const char *expected)
     assert_memory_equal(got.data, expected, got.len);
 }
 
+static void test_a_wrong_general_variable_is_warned_of_once(void **state)
+{
+    fixture *f = *state;
+    READ(f, "OTEL_EXPORTER_OTLP_PROTOCOL=grcp", "OTEL_EXPORTER_OTLP_TIMEOUT=soon",
+         "OTEL_EXPORTER_OTLP_ENDPOINT=http://own/");
+    sx_str rest = sx_buf_view(&f->warnings), line;
+    size_t lines = 0;
+    while (rest.len > 0) {
+        sx_str_cut(rest, '\n', &line, &rest);
+        lines++;
+    }
+    assert_int_equal(lines, 2);
+    assert_true(warned(f, "OTEL_EXPORTER_OTLP_PROTOCOL: 'grcp'"));
+    assert_true(warned(f, "OTEL_EXPORTER_OTLP_TIMEOUT: 'soon'"));
+}
+
 static void test_an_empty_environment_changes_nothing(void **state)
 {
     fixture *f = *state;
@@ -326,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_an_empty_environment_changes_nothing),
+        TEST(test_a_wrong_general_variable_is_warned_of_once),
         TEST(test_the_general_endpoint_gets_each_signals_path),
         TEST(test_a_signals_own_endpoint_is_used_as_it_is),
         TEST(test_grpc_takes_host_and_port_alone),
