@@ -17,6 +17,8 @@
 
 enum { FILE_BYTES_MAX = 16 << 20, PROBLEMS_MAX = 20 };
 
+static const sx_str CONFIG_FILE = SX_STR_INIT("config.file");
+
 /* ---- problems ---- */
 
 static void problem(sx_config *c, const sx_error *err)
@@ -46,14 +48,50 @@ static void flag_problem(sx_config *c, const sx_error *err)
     c->flag_wrong = true;
 }
 
-/* "; did you mean …?" for a key that does not exist, or nothing. */
-static const char *hint(const sx_config *c, sx_str name, char *out, size_t size)
+/* How much of `key` is a group as deep as `name`: "http.tls" of http.tls.file for "htp.tls"; 0: none. */
+static size_t group_bytes(sx_str key, sx_str name)
+{
+    size_t dots = 1, at = 0;
+    for (size_t i = 0; i < name.len; i++)
+        dots += name.data[i] == '.';
+    for (; at < key.len; at++)
+        if (key.data[at] == '.' && --dots == 0)
+            return at;
+    return 0;
+}
+
+static const char *did_you_mean(const sx_str *near, char *out, size_t size)
 {
     out[0] = '\0';
-    const sx_str *near = sx_nearest_word(name, c->names, c->count);
     if (near)
         snprintf(out, size, "; did you mean \"%.*s\"?", SX_ARG(*near));
     return out;
+}
+
+/* "; did you mean …?" for a flag that does not exist, or nothing. --config is what other programs call
+ * their file. */
+static const char *flag_hint(const sx_config *c, sx_str name, char *out, size_t size)
+{
+    const sx_str *near = sx_nearest_word(name, &CONFIG_FILE, 1);
+    if (sx_str_eq(name, SX_STR("config")))
+        near = &CONFIG_FILE;
+    return did_you_mean(near ? near : sx_nearest_word(name, c->names, c->count), out, size);
+}
+
+/* The same for a key of the file, which may also be meant for a group: what comes before the dot that
+ * ends as many words as `name` has. */
+static const char *file_hint(const sx_config *c, sx_str name, bool has_keys, char *out, size_t size)
+{
+    const sx_str *key = has_keys ? NULL : sx_nearest_word(name, c->names, c->count), *near;
+    sx_str group = {NULL, 0};
+    for (size_t i = 0; !key && i < c->count; i++) {
+        sx_str words[2] = {group, c->names[i]};
+        size_t end = group_bytes(c->names[i], name);
+        words[1].len = end;
+        near = end ? sx_nearest_word(name, words, 2) : NULL;
+        group = near ? *near : group;
+    }
+    return did_you_mean(group.len ? &group : key, out, size);
 }
 
 /* ---- rows ---- */
@@ -271,7 +309,9 @@ static void read_pair(sx_config *c, const sx_yaml_pair *pair, sx_str prefix)
         file_problem(c, &err);
     } else {
         char near[160];
-        sx_yaml_fail(pair->key, SX_EFORMAT, &err, "unknown%s", hint(c, name, near, sizeof(near)));
+        bool has_keys = pair->value->kind == SX_YAML_MAPPING;
+        sx_yaml_fail(pair->key, SX_EFORMAT, &err, "unknown%s",
+                     file_hint(c, name, has_keys, near, sizeof(near)));
         file_problem(c, &err);
     }
 }
@@ -324,7 +364,7 @@ static bool split_flag(const sx_config *c, size_t *at, sx_str *name, sx_str *val
         *value = SX_STR("true");
         return true;
     }
-    bool known = e || sx_str_eq(*name, SX_STR("config.file"));
+    bool known = e || sx_str_eq(*name, CONFIG_FILE);
     if (known && *at < o->flag_count) {
         *value = sx_str_z(o->flags[(*at)++]);
     } else if (known) {
@@ -344,13 +384,13 @@ static void read_flags(sx_config *c)
             flag_problem(c, &err);
             continue;
         }
-        if (sx_str_eq(name, SX_STR("config.file")))
+        if (sx_str_eq(name, CONFIG_FILE))
             continue; /* read before */
         sx_entry *e = find(c, name);
         if (!e) {
             char near[160];
             sx_fail(&err, SX_EINVAL, "flag --%.*s: unknown%s", SX_ARG(name),
-                    hint(c, name, near, sizeof(near)));
+                    flag_hint(c, name, near, sizeof(near)));
             flag_problem(c, &err);
             continue;
         }
@@ -375,7 +415,7 @@ static sx_str find_path(sx_config *c)
     for (size_t at = 0; at < o->flag_count;) {
         sx_str flag, value = {NULL, 0};
         sx_error ignored; /* told when the flags are read */
-        if (split_flag(c, &at, &flag, &value, &ignored) && sx_str_eq(flag, SX_STR("config.file")))
+        if (split_flag(c, &at, &flag, &value, &ignored) && sx_str_eq(flag, CONFIG_FILE))
             path = value;
     }
     return path.data ? sx_arena_copy(&c->arena, path) : path;

@@ -254,6 +254,21 @@ static void test_all_faults_are_told_at_once_with_their_places(void **state)
         "argument 'stray' is not a flag; flags are --key=value\n");
 }
 
+static void test_a_wrong_group_or_flag_of_the_file_is_told_the_right_one(void **state)
+{
+    fixture *f = *state;
+    const char *const flags[] = {"--config=x.yml", "--config-file=x.yml", NULL};
+    load(f, "cahce: {bytes: 5}\nsop: {open: yes}\nelsewhere: {a: 1}\n", NULL, NULL);
+    assert_problem(f, SX_EFORMAT,
+                   "f.yml:1:1: key \"cahce\": unknown; did you mean \"cache\"?\n"
+                   "f.yml:2:1: key \"sop\": unknown; did you mean \"shop\"?\n"
+                   "f.yml:3:1: key \"elsewhere\": unknown\n");
+    load(f, "", NULL, flags);
+    assert_problem(f, SX_EINVAL,
+                   "flag --config: unknown; did you mean \"config.file\"?\n"
+                   "flag --config-file: unknown; did you mean \"config.file\"?\n");
+}
+
 static void test_the_wrong_shape_is_told(void **state)
 {
     fixture *f = *state;
@@ -473,6 +488,7 @@ int main(void)
         TEST(test_secrets_are_not_shown),
         TEST(test_the_environment_is_expanded_in_the_file),
         TEST(test_all_faults_are_told_at_once_with_their_places),
+        TEST(test_a_wrong_group_or_flag_of_the_file_is_told_the_right_one),
         TEST(test_the_wrong_shape_is_told),
         TEST(test_a_file_named_by_flag_or_environment_is_read),
         TEST(test_every_beginning_of_a_file_is_read_or_refused),
