@@ -179,11 +179,15 @@ void stream_die(sx_stream *s, sx_status why, int os_errno, const char *static_te
 static void tell_closed(sx_stream *s)
 {
     sx_error err = {0};
-    if (s->why_errno && s->why_errno != ENOMEM)
+    char words[128];
+    if (!s->why_text) /* it never opened, and who connects says so in his own words */
+        sx_fail(&err, s->why, "%s", strerror_r(s->why_errno, words, sizeof(words)));
+    else if (s->why_errno && s->why_errno != ENOMEM)
         sx_fail_os(&err, s->why_errno, "%s", s->why_text);
     else
         sx_fail(&err, s->why, "%s", s->why_text);
     err.status = s->why;
+    err.os_errno = s->why_errno;
     if (s->events && s->events->closed)
         s->events->closed(s, s->ctx, s->why, &err);
     if (s->phase != STREAM_GONE)
@@ -329,7 +333,7 @@ static void finish_connect(sx_stream *s)
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
         error = errno;
     if (error != 0) {
-        stream_die(s, SX_EIO, error, "connecting");
+        stream_die(s, SX_EIO, error, NULL);
         return;
     }
     if (!s->tls) {

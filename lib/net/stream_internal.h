@@ -64,7 +64,7 @@ struct sx_stream {
     sx_peer peer;
     sx_status why; /* of DEAD */
     int why_errno;
-    const char *why_text; /* static */
+    const char *why_text; /* static; NULL: the connecting failed with why_errno */
 };
 
 /* stream.c */
