@@ -65,24 +65,35 @@ static void answer_breakers(sx_request *r, void *ctx)
     sx_reply_json(r, 200, &w, text);
 }
 
+enum { RESET, OPEN, CLOSE };
+
+static const struct {
+    const char *name;
+    const char *note; /* in the list: whoever wants calls to pass has two ways */
+} BREAKER_CHANGES[] = {
+    [RESET] = {"reset", "closes it, held open or not: calls pass"},
+    [OPEN] = {"open", "holds it open until close or reset"},
+    [CLOSE] = {"close", "lets go of one held open: half open, trials decide"},
+};
+
 static void change_breaker(sx_request *r, void *ctx)
 {
-    const char *what = (const char *)ctx;
+    size_t what = (size_t)(uintptr_t)ctx;
     sx_service *s = sx_request_service(r);
     sx_str name = sx_request_param(r, "name");
     sx_error err = {0};
     sx_status status;
     if (is_from_elsewhere(r))
         return;
-    if (strcmp(what, "reset") == 0)
+    if (what == RESET)
         status = sx_breakers_reset(s->breakers, name, &err);
     else
-        status = sx_breakers_force_open(s->breakers, name, strcmp(what, "open") == 0, &err);
+        status = sx_breakers_force_open(s->breakers, name, what == OPEN, &err);
     if (status) {
         sx_reply_error(r, status == SX_ENOTFOUND ? 404 : 500, err.message);
         return;
     }
-    log_change(r, what, name);
+    log_change(r, BREAKER_CHANGES[what].name, name);
     answer_breakers(r, NULL);
 }
 
@@ -320,9 +331,9 @@ static void answer_index(sx_request *r, void *ctx);
 const sx_route SX_ADMIN_ROUTES[] = {
     {SX_GET, "/", answer_index, UNLIMITED},
     {SX_GET, "/admin/breakers", answer_breakers, UNLIMITED},
-    {SX_POST, "/admin/breakers/:name/reset", change_breaker, (void *)"reset", UNLIMITED},
-    {SX_POST, "/admin/breakers/:name/open", change_breaker, (void *)"open", UNLIMITED},
-    {SX_POST, "/admin/breakers/:name/close", change_breaker, (void *)"close", UNLIMITED},
+    {SX_POST, "/admin/breakers/:name/reset", change_breaker, (void *)RESET, UNLIMITED},
+    {SX_POST, "/admin/breakers/:name/open", change_breaker, (void *)OPEN, UNLIMITED},
+    {SX_POST, "/admin/breakers/:name/close", change_breaker, (void *)CLOSE, UNLIMITED},
     {SX_GET, "/admin/limits", answer_limits, UNLIMITED},
     {SX_DELETE, "/admin/limits/:name", forget_limit, UNLIMITED},
     {SX_DELETE, "/admin/limits/:name/:key", forget_limit, UNLIMITED},
@@ -333,6 +344,12 @@ const sx_route SX_ADMIN_ROUTES[] = {
 };
 #undef UNLIMITED
 const size_t SX_ADMIN_ROUTE_COUNT = SX_COUNT_OF(SX_ADMIN_ROUTES);
+
+static const char *note_of(const sx_route *route)
+{
+    bool is_change = route->handler == change_breaker;
+    return is_change ? BREAKER_CHANGES[(uintptr_t)route->ctx].note : NULL;
+}
 
 /* For browsers a page with links, else lines of method and path. Paths are patterns of our own tables:
  * they have nothing that HTML could misread. */
@@ -354,14 +371,17 @@ static void answer_index(sx_request *r, void *ctx)
         const sx_route *route = &e->routes[i];
         const char *method =
             route->method == SX_ANY_METHOD ? "ANY" : sx_method_name((sx_method)route->method);
+        const char *note = note_of(route);
         bool link = route->method == SX_GET && !strchr(route->path, ':');
         if (!html)
-            sx_buf_printf(text, "%-6s %s\n", method, route->path);
+            sx_buf_printf(text, "%-6s %s%s%s\n", method, route->path, note ? "  # " : "",
+                          note ? note : "");
         else if (link)
             sx_buf_printf(text, "<li>%s <a href=\"%s\">%s</a></li>\n", method, route->path,
                           route->path);
         else
-            sx_buf_printf(text, "<li>%s %s</li>\n", method, route->path);
+            sx_buf_printf(text, "<li>%s %s%s%s</li>\n", method, route->path, note ? ": " : "",
+                          note ? note : "");
     }
     if (html)
         sx_buf_printf(text, "</ul></body></html>\n");
