@@ -141,7 +141,9 @@ static void detail_disk(sx_json_writer *w)
     sx_json_begin_object(w);
     key_u64(w, "total_bytes", (uint64_t)disk.f_blocks * disk.f_frsize);
     key_u64(w, "free_bytes", (uint64_t)disk.f_bavail * disk.f_frsize);
-    key_double(w, "used_ratio", 1 - (double)disk.f_bfree / (double)disk.f_blocks);
+    /* As df counts: what only root may use is neither used nor to be had. */
+    double used = (double)(disk.f_blocks - disk.f_bfree), all = used + (double)disk.f_bavail;
+    key_double(w, "used_ratio", all > 0 ? used / all : 1);
     sx_json_end_object(w);
 }
 

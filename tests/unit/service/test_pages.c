@@ -2,6 +2,9 @@
  * headers, compressed replies. */
 #include "tests/unit/service/service_fixture.h"
 
+#include <math.h>
+#include <sys/statvfs.h>
+
 #include <sextant/compress.h>
 
 static char large[5000]; /* filled by the setup, then only read */
@@ -472,6 +475,11 @@ static void test_detailed_health_tells_all(void **state)
         "\"p99_ms\":"};
     for (size_t i = 0; i < SX_COUNT_OF(PARTS); i++)
         assert_has(text, PARTS[i]);
+    struct statvfs disk;
+    assert_int_equal(statvfs(".", &disk), 0);
+    double used = (double)(disk.f_blocks - disk.f_bfree);
+    double told = strtod(strstr(text, "\"used_ratio\":") + strlen("\"used_ratio\":"), NULL);
+    assert_true(fabs(told - used / (used + (double)disk.f_bavail)) < 0.02); /* others write, too */
     free(text);
     text = get(at, "/health/live", "");
     assert_string_equal(strstr(text, "\r\n\r\n") + 4, "{\"status\":\"alive\"}");
@@ -500,6 +508,10 @@ static void test_breakers_are_shown_and_changed(void **state)
     assert_false(sx_breaker_allow(b, &pass));
     text = ask(admin, "POST", "/admin/breakers/redis/close", "", "");
     assert_has(text, "HTTP/1.1 200 ");
+    assert_has(text, "\"state\":\"half_open\""); /* let go: trials decide */
+    free(text);
+    text = ask(admin, "POST", "/admin/breakers/redis/reset", "", "");
+    assert_has(text, "\"state\":\"closed\"");
     free(text);
     text = ask(admin, "POST", "/admin/breakers/nobody/reset", "", "");
     assert_has(text, "HTTP/1.1 404 ");
@@ -591,6 +603,7 @@ static void test_settings_and_build_are_shown_without_secrets(void **state)
     free(text);
     text = get(admin, "/", "");
     assert_has(text, "GET    /admin/config\n");
+    assert_has(text, "POST   /admin/breakers/:name/close  # lets go of one held open");
     free(text);
 }
 
