@@ -110,6 +110,13 @@ uint32_t geo_postings_next(geo_postings *p, uint8_t *weight);
  * for correctness. May be mixed with next() only on different geo_postings. */
 bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight);
 
+/* Whether a look at a list's bitmap tells that `doc` is not in it: the cheapest question there is. */
+static inline bool geo_postings_lacks(const geo_postings *p, uint32_t doc)
+{
+    return p->kind == GEO_POSTINGS_BITMAP &&
+           (doc / 64 >= p->word_count || !(p->words[doc / 64] >> (doc % 64) & 1));
+}
+
 /* --- Around a point. */
 
 /* The documents with a point (their own or a house number's) in the geohash cell of seven letters
@@ -124,6 +131,9 @@ enum { GEO_DOC_TERMS_MAX = 512 };
 
 /* The document's terms, rising, into `out`; returns how many (0 if damaged). */
 uint32_t geo_doc_terms(const geo_index *ix, uint32_t doc, uint32_t out[GEO_DOC_TERMS_MAX]);
+
+/* Whether the document has this term: what geo_postings_has() tells, without a list. */
+bool geo_doc_has_term(const geo_index *ix, uint32_t doc, uint32_t term);
 
 /* What a word of weight code `weight` adds to document `doc`, which must exist. */
 static inline double geo_weight(const geo_index *ix, uint8_t weight, uint32_t doc)

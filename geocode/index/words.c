@@ -79,11 +79,14 @@ bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b)
     }
     geo_postings few, many;
     bool swap = ix->terms[a].count > ix->terms[b].count;
-    geo_postings_open(ix, swap ? b : a, &few);
-    geo_postings_open(ix, swap ? a : b, &many);
+    uint32_t rare = swap ? b : a, common = swap ? a : b;
+    geo_postings_open(ix, rare, &few);
+    geo_postings_open(ix, common, &many);
+    /* A document's own terms are read sooner than a block of the list is decoded for it. */
+    bool by_doc = many.kind == GEO_POSTINGS_BLOCKS && few.count < many.block_count;
     uint8_t weight;
     for (uint32_t doc; (doc = geo_postings_next(&few, &weight)) != GEO_NO_DOC;) {
-        if (geo_postings_has(&many, doc, NULL))
+        if (by_doc ? geo_doc_has_term(ix, doc, common) : geo_postings_has(&many, doc, NULL))
             return true;
     }
     return false;
