@@ -431,12 +431,24 @@ static sx_status take_event(builder *b, const yaml_event_t *event)
     }
 }
 
+/* Whether the scanner stopped at a tab, which it calls a "character that cannot start any token". */
+static bool is_at_tab(const yaml_parser_t *parser)
+{
+    return parser->error == YAML_SCANNER_ERROR && parser->problem &&
+           parser->buffer.pointer < parser->buffer.last && *parser->buffer.pointer == '\t';
+}
+
 /* libyaml's own fault, in its words, with the place. */
 static sx_status fail_parser(builder *b, const yaml_parser_t *parser)
 {
     if (parser->error == YAML_MEMORY_ERROR)
         return fail_memory(b, parser->mark);
     const char *problem = parser->problem ? parser->problem : "cannot be read";
+    if (is_at_tab(parser))
+        return fail_at(
+            b, parser->problem_mark,
+            sx_fail(b->err, SX_EFORMAT,
+                    "a tab where a value or a key begins; indent with spaces, not tabs"));
     if (parser->error == YAML_READER_ERROR)
         return fail_at(
             b, parser->mark,

@@ -197,6 +197,8 @@ static void test_limits(void **state)
         "g: [*f,*f]\n";
     assert_int_equal(parse(f, LAUGHS), SX_ELIMIT);
     assert_non_null(strstr(f->err.message, "f.yml:7:"));
+    assert_fails(f, "a:\n\tb: 1\n",
+                 "f.yml:2:1: a tab where a value or a key begins; indent with spaces, not tabs");
     assert_non_null(strstr(f->err.message, "nodes_max"));
 
     sx_yaml_options small = {.bytes_max = 30, .nodes_max = 6, .depth_max = 2, .anchors_max = 1};
