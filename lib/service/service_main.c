@@ -43,7 +43,9 @@ static int run(int argc, char **argv, const sx_service_def *def, sx_buf *problem
     sx_status status = sx_service_new(def, &options, &s, problems, &err);
     if (status && problems->len > 0) {
         fwrite(problems->data, 1, problems->len, stderr);
-        fprintf(stderr, "%s: see --help\n", def->name);
+        if (status ==
+            SX_EINVAL) /* a flag; of a file or a variable the problem itself says what to do */
+            fprintf(stderr, "%s: see --help\n", def->name);
         return status == SX_EINVAL ? 2 : 1;
     }
     if (status == SX_OK)
