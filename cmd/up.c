@@ -13,6 +13,7 @@
 
 #include "cmd/command.h"
 #include "cmd/geocode.h"
+#include "net/bound.h"
 #include "net/port_owner.h"
 #include "service/supervisor.h"
 
@@ -219,7 +220,32 @@ static sx_status serve(up *u, const char *self, sx_error *err)
     return sx_supervise(&options, err);
 }
 
-/* A port that a stranger holds would only show as a child that cannot start; say it at once. */
+static sx_status parse_address(const char *flag, const char *typed, sx_listen_address *out,
+                               sx_error *err)
+{
+    sx_status status = sx_listen_address_parse(sx_str_z(typed), out, err);
+    return status ? sx_error_prefix(err, status, "--%s", flag) : SX_OK;
+}
+
+/* Whether the address can be had at all, by having it for a moment: it may be another machine's, or a
+ * port that needs a privilege. A Unix socket is left alone: it would come and go in the file system. */
+static sx_status check_bind(const char *flag, const char *typed, sx_error *err)
+{
+    sx_listen_address address;
+    int fd;
+    sx_status status = parse_address(flag, typed, &address, err);
+    if (status != SX_OK || address.storage.ss_family == AF_UNIX)
+        return status;
+    status = sx_bound_open(SOCK_STREAM, &address, 1, &fd, err);
+    if (status != SX_OK)
+        return sx_error_prefix(err, status, "--%s", flag);
+    close(fd);
+    sx_bound_release(SOCK_STREAM, &address);
+    return SX_OK;
+}
+
+/* A port that a stranger holds would only show as a child that cannot start, after the import; say it
+ * at once. */
 static sx_status check_port(const up *u, sx_error *err)
 {
     sx_str host, port;
@@ -232,8 +258,10 @@ static sx_status check_port(const up *u, sx_error *err)
     port = sx_str_from(listen, colon);
     sx_port_owner owner;
     if (!sx_str_to_u64(port, &number) || number == 0 || number > 65535 ||
-        !sx_port_owner_find((uint16_t)number, &owner))
-        return SX_OK;
+        !sx_port_owner_find((uint16_t)number, &owner)) {
+        sx_status status = check_bind("listen", u->listen, err);
+        return status || !u->admin[0] ? status : check_bind("admin", u->admin, err);
+    }
     return sx_fail(
         err, SX_EEXIST,
         "port %llu is taken by %s (process %d); stop it, or choose another with --listen "
@@ -246,7 +274,12 @@ static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error
     u->listen = cmd_value(args, "listen");
     u->admin = cmd_value(args, "admin");
     char folder[PATH_BYTES];
-    sx_status status = expand_home(cmd_value(args, "dir"), u->dir, err);
+    sx_listen_address ignored; /* wrong ones are told before anything is made */
+    sx_status status = parse_address("listen", u->listen, &ignored, err);
+    if (status == SX_OK && u->admin[0])
+        status = parse_address("admin", u->admin, &ignored, err);
+    if (status == SX_OK)
+        status = expand_home(cmd_value(args, "dir"), u->dir, err);
     if (status == SX_OK)
         status = find_data(self, cmd_value(args, "data"), u->data, err);
     if (status == SX_OK)
