@@ -196,7 +196,9 @@ static sx_status open_logs(sx_service *s, sx_error *err)
     sx_status status = sx_log_new(&options, &s->log, err);
     if (status == SX_OK)
         status = sx_service_log_levels(s, set, err);
-    if (status || sx_str_eq(set->access_log, SX_STR("off")) || set->access_log.len == 0)
+    bool none = set->access_log.len == 0 || sx_str_eq(set->access_log, SX_STR("off")) ||
+                sx_str_eq(set->access_log, SX_STR("none"));
+    if (status || none)
         return status;
     if (sx_str_eq(set->access_log, SX_STR("log"))) {
         s->access_log = s->log;

@@ -54,7 +54,7 @@ const sx_key SX_SERVICE_KEYS[] = {
     {"log.rotate_codec", SX_CHOICE, AT(log_rotate_codec), 0, .help = "how rotated files are kept",
      .choices = CODECS, .flags = SX_KEY_RESTART},
     {"access_log", SX_TEXT, AT(access_log),
-     .help = "file of the access log; -: stdout, log: the event log, off: none", .text = "-",
+     .help = "file of the access log; -: stdout, log: the event log, off: not written", .text = "-",
      .flags = SX_KEY_RESTART},
     {"metrics.series_max", SX_INT, AT(series_max), 1000, 1, 10000000,
      "label combinations of a metric; further ones are counted as \"other\"",

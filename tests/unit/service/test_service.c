@@ -501,12 +501,13 @@ static void test_an_idle_connection_does_not_hold_the_end_up(void **state)
 static void test_a_service_without_a_listener_does_not_start(void **state)
 {
     (void)state;
-    const char *flags[] = {"--listen=", "--access_log=off", "--log.path=/dev/null"};
+    const char *flags[] = {"--listen=", "--access_log=none", "--log.path=/dev/null"};
     sx_error err = {0};
     sx_service *s;
     assert_int_equal(sx_service_new(&DEF, &(sx_service_options){.flags = flags, .flag_count = 3},
                                     &s, NULL, &err),
                      SX_OK);
+    assert_null(s->access_log);
     assert_int_equal(sx_service_start(s, &err), SX_EINVAL);
     assert_has(err.message, "nothing to serve");
     assert_has(err.message, "set `listen`");
