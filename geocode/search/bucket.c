@@ -121,17 +121,42 @@ static bool probe(const geo_index *ix, geo_searcher *s, geo_probe *p, uint32_t d
     return g->count == 1 ? geo_postings_has(&p->list, doc, NULL) : passes_group(ix, s, g, doc);
 }
 
-/* A document that has the first key, for `sum`: whether it has the others, and its worth. Sums are
- * built from the rarest key on, as Redis does, so that their last digits agree. */
+/* Whether a probe asks a posting list. */
+static bool has_list(const geo_searcher *s, const geo_probe *p)
+{
+    return p->kind == GEO_PROBE_WORD ||
+           (p->kind == GEO_PROBE_FILTER && s->groups[p->which].count == 1);
+}
+
+/* Whether probe `i` asks what the one before it asks: "rue de la rue" has a word twice, and its weight
+ * counts twice. */
+static bool asks_again(const geo_searcher *s, uint32_t i)
+{
+    return i > 0 && s->probes[i].kind == GEO_PROBE_WORD &&
+           s->probes[i - 1].kind == GEO_PROBE_WORD && s->probes[i].which == s->probes[i - 1].which;
+}
+
+/* A document that has the first key, for `sum`: whether it has the others, and its worth. Bitmaps are
+ * asked first, since most documents fail. Sums are built from the rarest key on, as Redis does, so
+ * that their last digits agree. */
 static void consider(const geo_index *ix, geo_searcher *s, uint32_t limit, uint32_t doc, double sum)
 {
     if (sx_unlikely(doc >= ix->doc_count)) {
         s->corrupt = true;
         return;
     }
-    for (uint32_t i = 1; i < s->probe_count; i++) {
-        if (!probe(ix, s, &s->probes[i], doc, &sum))
+    for (uint32_t i = s->bitmap_probes; i < s->probe_count; i++) {
+        if (has_list(s, &s->probes[i]) && geo_postings_lacks(&s->probes[i].list, doc))
             return;
+    }
+    double weight = sum;
+    for (uint32_t i = 1; i < s->probe_count; i++) {
+        if (!asks_again(s, i)) {
+            weight = 0;
+            if (!probe(ix, s, &s->probes[i], doc, &weight))
+                return;
+        }
+        sum += weight;
     }
     keep(s, limit, sum, doc);
 }
@@ -179,9 +204,40 @@ static bool open_probes(const geo_index *ix, geo_searcher *s, const geo_query *q
         geo_search_cell(ix, s, q);
         add_plan(plans, &s->probe_count, (plan){s->cell_count, 0, GEO_PROBE_CELL});
     }
-    for (uint32_t i = 0; i < s->probe_count; i++)
+    s->bitmap_probes = s->probe_count;
+    for (uint32_t i = 0; i < s->probe_count; i++) {
         open_probe(ix, s, &plans[i], &s->probes[i]);
+        if (i > 0 && s->bitmap_probes == s->probe_count && !asks_again(s, i) &&
+            has_list(s, &s->probes[i]) && s->probes[i].list.kind == GEO_POSTINGS_BITMAP)
+            s->bitmap_probes = i;
+    }
     return s->probe_count > 0 && s->probes[0].count > 0;
+}
+
+/* Bitmaps are walked together, 64 documents at a time. */
+static void walk_bitmaps(const geo_index *ix, geo_searcher *s, uint32_t limit)
+{
+    geo_probe *first = &s->probes[0];
+    const uint64_t *sets[GEO_SEARCH_KEYS_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->probe_count; i++) {
+        if (has_list(s, &s->probes[i]) && s->probes[i].list.kind == GEO_POSTINGS_BITMAP &&
+            !asks_again(s, i))
+            sets[count++] = s->probes[i].list.words;
+    }
+    for (uint32_t word = 0; word < first->list.word_count; word++) {
+        uint64_t bits = sets[0][word];
+        for (uint32_t i = 1; i < count; i++)
+            bits &= sets[i][word];
+        for (; bits; bits &= bits - 1) {
+            uint32_t doc = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            double sum = 0;
+            if (doc >= ix->doc_count)
+                s->corrupt = true;
+            else if (probe(ix, s, first, doc, &sum))
+                consider(ix, s, limit, doc, sum);
+        }
+    }
 }
 
 static void walk_word(const geo_index *ix, geo_searcher *s, uint32_t limit)
@@ -232,6 +288,32 @@ static bool first_sight(uint32_t slots[MET_SLOTS], uint32_t doc)
 /* Rounding may not make the bound smaller than a sum it stands for. */
 static const double SLACK = 1e-9;
 
+/* Whether a document that any of the words has given has all of them, found out without decoding a
+ * block: these documents lie anywhere, and most have not. */
+static bool has_words(const geo_index *ix, const geo_searcher *s, uint32_t doc)
+{
+    for (uint32_t i = 0; i < s->probe_count; i++) {
+        if (geo_postings_lacks(&s->probes[i].list, doc))
+            return false;
+    }
+    for (uint32_t i = 0; i < s->probe_count; i++) {
+        if (s->probe_count > 1 && s->probes[i].list.kind == GEO_POSTINGS_BLOCKS &&
+            !geo_doc_has_term(ix, doc, s->probes[i].which))
+            return false;
+    }
+    return true;
+}
+
+/* Whether so many documents have all the words, if they are spread evenly, that the best of them are
+ * likely to be found among the words' best. */
+static bool is_promising(const geo_index *ix, const geo_searcher *s, uint32_t limit)
+{
+    double expected = s->probes[0].count;
+    for (uint32_t i = 1; i < s->probe_count; i++)
+        expected *= asks_again(s, i) ? 1 : (double)s->probes[i].count / ix->doc_count;
+    return expected >= 2.0 * limit;
+}
+
 /* The best documents of every word, in turn. True if nothing else can be among the best. */
 static bool threshold(const geo_index *ix, geo_searcher *s, uint32_t limit)
 {
@@ -253,11 +335,11 @@ static bool threshold(const geo_index *ix, geo_searcher *s, uint32_t limit)
                 return false;
             uint32_t doc = best[i][depth].doc;
             bound += geo_weight(ix, (uint8_t)best[i][depth].weight, doc);
-            if (!first_sight(slots, doc))
+            if (asks_again(s, i) || !first_sight(slots, doc))
                 continue;
             met_count++;
             double sum = 0;
-            if (probe(ix, s, &s->probes[0], doc, &sum))
+            if (has_words(ix, s, doc) && probe(ix, s, &s->probes[0], doc, &sum))
                 consider(ix, s, limit, doc, sum);
         }
         if (s->top_count == limit && s->top[0].score > bound)
@@ -279,10 +361,15 @@ void geo_bucket_add(const geo_index *ix, geo_searcher *s, const geo_query *q, co
             consider(ix, s, limit, s->cell[i], 1);
     } else if (s->probes[0].kind == GEO_PROBE_FILTER) {
         walk_filter(ix, s, limit);
-    } else if (s->probes[0].count < GEO_HEAVY_LEAST || !threshold(ix, s, limit)) {
+    } else if (s->probes[0].count < GEO_HEAVY_LEAST || !is_promising(ix, s, limit) ||
+               !threshold(ix, s, limit)) {
         s->top_count = 0;
-        geo_postings_open(ix, s->probes[0].which, &s->probes[0].list); /* probing has moved it */
-        walk_word(ix, s, limit);
+        if (s->probes[0].list.kind == GEO_POSTINGS_BITMAP) {
+            walk_bitmaps(ix, s, limit);
+        } else {
+            geo_postings_open(ix, s->probes[0].which, &s->probes[0].list); /* if probing moved it */
+            walk_word(ix, s, limit);
+        }
     }
     for (uint32_t i = 0; i < s->top_count; i++)
         put(s, s->top[i].doc);

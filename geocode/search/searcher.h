@@ -127,7 +127,7 @@ struct geo_searcher {
     uint16_t seen_used[GEO_SEARCH_BUCKET_ROOM];
 
     geo_probe probes[GEO_SEARCH_KEYS_MAX];
-    uint32_t probe_count;
+    uint32_t probe_count, bitmap_probes; /* the first of those with bitmaps, but for probe 0 */
     geo_top top[GEO_SEARCH_BUCKET_MAX];
     uint32_t top_count;
 
