@@ -116,6 +116,13 @@ static void test_styles_and_tags(void **state)
     assert_true(sx_str_eq(doc->items[5]->tag, SX_STR("!secret")));
 }
 
+static void test_a_tab_is_called_a_tab(void **state)
+{
+    fixture *f = *state;
+    assert_fails(f, "a:\n\tb: 1\n",
+                 "f.yml:2:1: a tab where a value or a key begins; indent with spaces, not tabs");
+}
+
 static void test_aliases_share_their_node(void **state)
 {
     fixture *f = *state;
@@ -197,8 +204,6 @@ static void test_limits(void **state)
         "g: [*f,*f]\n";
     assert_int_equal(parse(f, LAUGHS), SX_ELIMIT);
     assert_non_null(strstr(f->err.message, "f.yml:7:"));
-    assert_fails(f, "a:\n\tb: 1\n",
-                 "f.yml:2:1: a tab where a value or a key begins; indent with spaces, not tabs");
     assert_non_null(strstr(f->err.message, "nodes_max"));
 
     sx_yaml_options small = {.bytes_max = 30, .nodes_max = 6, .depth_max = 2, .anchors_max = 1};
@@ -414,6 +419,7 @@ int main(void)
         TEST(test_every_node_knows_its_place),
         TEST(test_documents),
         TEST(test_styles_and_tags),
+        TEST(test_a_tab_is_called_a_tab),
         TEST(test_aliases_share_their_node),
         TEST(test_merge_keys),
         TEST(test_a_key_given_twice_is_an_error),
