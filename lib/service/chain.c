@@ -132,6 +132,13 @@ void sx_chain_admitted(sx_request *r, sx_request_state *state)
         reply_unrouted(r, state);
 }
 
+/* Whether anybody may ask: what restarts and balances services seldom has a password. */
+static bool is_open(const sx_service *s, const sx_request_state *state, const sx_route *route)
+{
+    return state->result == SX_ROUTE_FOUND && s->settings.health_public &&
+           (route->handler == sx_answer_live || route->handler == sx_answer_ready);
+}
+
 /* CORS, limits, who asks; each may answer instead. */
 static void admit(sx_request *r, sx_request_state *state)
 {
@@ -141,7 +148,7 @@ static void admit(sx_request *r, sx_request_state *state)
         return;
     if (!sx_guard_enter(e->service->guard, e->guards, r, route, state->route, &state->pass))
         return;
-    if (sx_likely(!e->web_config || !e->service->web))
+    if (sx_likely(!e->web_config || !e->service->web) || is_open(e->service, state, route))
         sx_chain_admitted(r, state);
     else
         sx_web_auth_ask(e->service->web, r, state);

@@ -36,7 +36,7 @@ typedef struct sx_service_settings {
     sx_str listen, admin_listen;
     sx_str tls_chain_file, tls_key_file;
     sx_str web_config_file;
-    bool proxy_protocol;
+    bool health_public, proxy_protocol;
     uint32_t loops, shutdown_ms_max, shutdown_delay_ms;
     int log_level, log_form;
     sx_str log_path, access_log, log_levels, log_layer;

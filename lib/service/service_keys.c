@@ -26,6 +26,10 @@ const sx_key SX_SERVICE_KEYS[] = {
     {"web.config.file", SX_TEXT, AT(web_config_file),
      .help = "file in the form of Prometheus's exporters: TLS, users, headers",
      .flags = SX_KEY_RESTART},
+    {"health.public", SX_BOOL, AT(health_public), 1,
+     .help = "/health/live and /health/ready answer without a password where the web configuration "
+             "has users",
+     .flags = SX_KEY_RESTART},
     {"proxy_protocol", SX_BOOL, AT(proxy_protocol),
      .help = "expect a PROXY header, version 1 or 2, on each connection", .flags = SX_KEY_RESTART},
     {"loops", SX_INT, AT(loops), 0, 0, 256, "event loops; 0: one a core", .flags = SX_KEY_RESTART},

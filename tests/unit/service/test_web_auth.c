@@ -68,6 +68,26 @@ static void test_users_are_let_in_by_their_password(void **state)
     free(text);
 }
 
+static void test_probes_need_no_password_unless_told(void **state)
+{
+    fixture *f = *state;
+    char flag[128];
+    const char *at = start_with(f, "basic_auth_users: {alice: '" HASH "'}\n", flag);
+    const char *admin = sx_service_address(f->service, "admin");
+    assert_int_equal(get_status(admin, "/health/live", ""), 200);
+    assert_int_equal(get_status(admin, "/health/ready", ""), 200);
+    assert_int_equal(get_status(admin, "/health/detailed", ""), 401);
+    assert_int_equal(get_status(admin, "/metrics", ""), 401);
+    assert_int_equal(get_status(admin, "/admin/config", ""), 401);
+    assert_int_equal(get_status(at, "/health/live", ""), 401); /* not there: says nothing */
+    sx_service_free(f->service);
+    f->service = NULL;
+    at = start_service(f, &DEF, (const char *const[]){flag, "--health.public=false", NULL});
+    assert_int_equal(get_status(at, "/health/live", ""), 401);
+    assert_int_equal(get_status(at, "/health/ready", ""), 401);
+    assert_int_equal(get_status(at, "/health/ready", RIGHT), 200);
+}
+
 static void test_tokens_are_let_in_by_their_digest(void **state)
 {
     fixture *f = *state;
@@ -201,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         T(test_users_are_let_in_by_their_password),
+        T(test_probes_need_no_password_unless_told),
         T(test_tokens_are_let_in_by_their_digest),
         T(test_clients_that_leave_while_their_password_is_checked),
         T(test_a_reload_changes_users_or_keeps_them),
