@@ -11,14 +11,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/build.h"
 #include "build_commit.h"
 #include "cmd/command.h"
-
-#if defined(__clang__)
-#define COMPILER "clang " __clang_version__
-#else
-#define COMPILER "gcc " __VERSION__
-#endif
 
 static void print_packed(const char *name, uint32_t v)
 {
@@ -30,7 +25,7 @@ int cmd_version(const cmd_args *args)
     (void)args;
     unsigned xxh = XXH_versionNumber();
     printf("sextant %s (commit %s)\n"
-           "compiler: " COMPILER "\n"
+           "compiler: " SX_COMPILER "\n"
            "libraries:\n"
            "  libuv     %s\n"
            "  c-ares    %s\n"

@@ -238,7 +238,8 @@ sx_status sx_metrics_write(sx_metrics *m, sx_metrics_format format, sx_buf *out,
  * the process's network namespace), read from /proc/self at each scrape. Errors: as sx_metric_new. */
 sx_status sx_metrics_add_process(sx_metrics *m, sx_error *err);
 
-/* Adds the info `sextant_build_info{service,version,compiler} 1`. */
+/* Adds the info `sextant_build_info{service,version,compiler,kit_version} 1`: `version` is the
+ * service's, kit_version this library's. */
 sx_status sx_metrics_add_build_info(sx_metrics *m, sx_str service, sx_str version, sx_error *err);
 
 SX_END_DECLS

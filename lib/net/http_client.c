@@ -6,9 +6,7 @@
 
 #include <sextant/mem.h>
 
-#ifndef SX_VERSION
-#define SX_VERSION "0.1.0"
-#endif
+#include "base/build.h"
 
 enum { TRAILER_COUNT_MAX = 64, FIELD_COUNT_MAX = 512 };
 

@@ -5,6 +5,7 @@
  * SX_ADMIN_ROUTES; GET / lists them. Answers are JSON, a change is answered by what is so now. */
 #include <stdio.h>
 
+#include "base/build.h"
 #include "service/json_member.h"
 #include "service/service_internal.h"
 
@@ -315,7 +316,8 @@ static void answer_build(sx_request *r, void *ctx)
     sx_json_begin_object(&w);
     key_str(&w, "service", sx_str_z(s->def->name));
     key_str(&w, "version", s->def->version ? sx_str_z(s->def->version) : SX_STR("unknown"));
-    key_str(&w, "compiler", SX_STR(__VERSION__));
+    key_str(&w, "kit_version", SX_STR(SX_VERSION));
+    key_str(&w, "compiler", SX_STR(SX_COMPILER));
     key_u64(&w, "loops", s->loop_count);
     key_str(&w, "started",
             sx_str_of(started, sx_time_rfc3339(s->start_wall_ms * 1000000, 3, started)));

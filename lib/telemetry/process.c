@@ -11,6 +11,8 @@
 
 #include <sextant/metrics.h>
 
+#include "base/build.h"
+
 /* The fields of /proc/self/stat after the program's name, from field 3 (proc(5)). */
 enum {
     FIELD_UTIME = 14,
@@ -244,7 +246,7 @@ sx_status sx_metrics_add_process(sx_metrics *m, sx_error *err)
 
 sx_status sx_metrics_add_build_info(sx_metrics *m, sx_str service, sx_str version, sx_error *err)
 {
-    static const char *const LABELS[] = {"service", "version", "compiler"};
+    static const char *const LABELS[] = {"service", "version", "compiler", "kit_version"};
     sx_metric *metric;
     sx_status status = sx_metric_new(m,
                                      &(sx_metric_options){.kind = SX_METRIC_INFO,
@@ -255,7 +257,7 @@ sx_status sx_metrics_add_build_info(sx_metrics *m, sx_str service, sx_str versio
                                      &metric, err);
     if (status)
         return status;
-    sx_str values[] = {service, version, SX_STR(__VERSION__)};
+    sx_str values[] = {service, version, SX_STR(SX_COMPILER), SX_STR(SX_VERSION)};
     sx_metric_info(metric, values, SX_COUNT_OF(values));
     return SX_OK;
 }

@@ -7,6 +7,8 @@
 
 #include <sextant/compress.h>
 
+#include "base/build.h"
+
 static char large[5000]; /* filled by the setup, then only read */
 
 static void answer_large(sx_request *r, void *ctx)
@@ -595,7 +597,8 @@ static void test_settings_and_build_are_shown_without_secrets(void **state)
     assert_lacks(text, "hush");
     free(text);
     text = get(admin, "/admin/build", "");
-    assert_has(text, "\"service\":\"test\",\"version\":\"1.2\"");
+    assert_has(text, "\"service\":\"test\",\"version\":\"1.2\",\"kit_version\":\"" SX_VERSION
+                     "\",\"compiler\":\"" SX_COMPILER "\"");
     free(text);
     text = get(admin, "/", "Accept: text/html\r\n");
     assert_has(text, "text/html");

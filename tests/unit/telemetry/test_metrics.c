@@ -10,6 +10,7 @@
 
 #include <sextant/metrics.h>
 
+#include "base/build.h"
 #include "base/fault.h"
 #include <sextant/random.h>
 
@@ -512,6 +513,12 @@ static void test_the_process_shows_itself(void **state)
     sx_metrics *m = registry();
     assert_int_equal(sx_metrics_add_process(m, NULL), SX_OK);
     assert_int_equal(sx_metrics_add_build_info(m, SX_STR("t"), SX_STR("1.2.3"), NULL), SX_OK);
+    const char *compiler = SX_COMPILER;
+    assert_true(sx_str_starts(sx_str_z(compiler), SX_STR("gcc ")) ||
+                sx_str_starts(sx_str_z(compiler), SX_STR("clang ")));
+    assert_true(shown(m,
+                      "\nsextant_build_info{service=\"t\",version=\"1.2.3\",compiler=\"" SX_COMPILER
+                      "\",kit_version=\"" SX_VERSION "\"} ") == 1);
     double now = (double)sx_clock_ms(sx_clock_system()) / 1000;
     assert_true(shown(m, "\nprocess_start_time_seconds ") > now - 3600 * 24);
     assert_true(shown(m, "\nprocess_start_time_seconds ") < now + 2);
