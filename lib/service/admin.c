@@ -43,7 +43,7 @@ static void write_breaker(void *ctx, const sx_breaker_info *info)
     key_u64(w, "window_calls", info->window_calls);
     key_u64(w, "window_failures", info->window_failures);
     if (info->state == SX_BREAKER_OPEN)
-        key_double(w, "retry_in_seconds", (double)info->retry_in_ms * 1e-3);
+        key_seconds(w, "retry_in_seconds", info->retry_in_ms);
     if (info->state == SX_BREAKER_HALF_OPEN) {
         key_u64(w, "trials", info->trials);
         key_u64(w, "successes", info->successes);
@@ -106,7 +106,7 @@ static void write_rate(sx_json_writer *w, const sx_rate *rate)
     key_str(w, "kind",
             rate->kind == SX_RATE_TOKEN_BUCKET ? SX_STR("token_bucket") : SX_STR("sliding_window"));
     key_u64(w, "count", rate->count);
-    key_double(w, "period_seconds", (double)rate->period_ms * 1e-3);
+    key_seconds(w, "period_seconds", (int64_t)rate->period_ms);
     if (rate->kind == SX_RATE_TOKEN_BUCKET)
         key_u64(w, "burst", rate->burst ? rate->burst : rate->count);
     sx_json_end_object(w);
@@ -332,6 +332,8 @@ static void answer_index(sx_request *r, void *ctx);
 #define UNLIMITED .flags = SX_ROUTE_UNLIMITED
 const sx_route SX_ADMIN_ROUTES[] = {
     {SX_GET, "/", answer_index, UNLIMITED},
+    {SX_GET, "/admin", answer_index, UNLIMITED},
+    {SX_GET, "/admin/", answer_index, UNLIMITED},
     {SX_GET, "/admin/breakers", answer_breakers, UNLIMITED},
     {SX_POST, "/admin/breakers/:name/reset", change_breaker, (void *)RESET, UNLIMITED},
     {SX_POST, "/admin/breakers/:name/open", change_breaker, (void *)OPEN, UNLIMITED},
@@ -371,6 +373,8 @@ static void answer_index(sx_request *r, void *ctx)
                       s->def->name, s->def->name);
     for (size_t i = 0; i < e->route_count; i++) {
         const sx_route *route = &e->routes[i];
+        if (route->handler == answer_index)
+            continue; /* this one */
         const char *method =
             route->method == SX_ANY_METHOD ? "ANY" : sx_method_name((sx_method)route->method);
         const char *note = note_of(route);

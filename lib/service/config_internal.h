@@ -44,4 +44,8 @@ sx_str sx_env_name(const char *program, const char *key, char out[SX_ENV_NAME_BY
  *   what  for the message: "config file" */
 sx_status sx_config_check_file(const char *path, const char *what, sx_error *err);
 
+/* Appends the value of a row in force, as a person would write it; of a secret that is set
+ * "<redacted>". */
+void sx_config_show(const sx_config *c, const sx_key *key, sx_buf *out);
+
 #endif

@@ -4,6 +4,23 @@
 #include "service/config_internal.h"
 #include "service/config_values.h"
 
+static void show(const sx_entry *e, sx_buf *out)
+{
+    size_t start = out->len;
+    sx_key_write(e->key, e->into, out);
+    if ((e->key->flags & SX_KEY_SECRET) && out->len > start) {
+        out->len = start;
+        sx_buf_str(out, SX_STR("<redacted>"));
+    }
+}
+
+void sx_config_show(const sx_config *c, const sx_key *key, sx_buf *out)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->entries[i].key == key)
+            show(&c->entries[i], out);
+}
+
 void sx_config_dump(const sx_config *c, sx_buf *out)
 {
     static const sx_str ORIGINS[] = {
@@ -20,12 +37,11 @@ void sx_config_dump(const sx_config *c, sx_buf *out)
     for (size_t i = 0; i < c->count; i++) {
         const sx_entry *e = &c->entries[i];
         sx_buf_clear(&value);
-        sx_key_write(e->key, e->into, &value);
-        bool hidden = (e->key->flags & SX_KEY_SECRET) && value.len > 0;
+        show(e, &value);
         sx_json_key(&w, sx_str_z(e->key->key));
         sx_json_begin_object(&w);
         sx_json_key(&w, SX_STR("value"));
-        sx_json_str(&w, hidden ? SX_STR("<redacted>") : sx_buf_view(&value));
+        sx_json_str(&w, sx_buf_view(&value));
         sx_json_key(&w, SX_STR("source"));
         sx_json_str(&w, ORIGINS[e->origin]);
         sx_json_end_object(&w);

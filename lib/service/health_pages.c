@@ -79,7 +79,7 @@ static void detail_check(void *ctx, const sx_health_info *info)
         sx_json_bool(w, true);
     }
     if (info->latency_ns >= 0)
-        key_double(w, "latency_ms", (double)info->latency_ns * 1e-6);
+        key_ms(w, "latency_ms", info->latency_ns);
     if (info->checked_wall_ms) {
         size_t len = sx_time_rfc3339(info->checked_wall_ms * 1000000, 3, when);
         key_str(w, "checked_at", sx_str_of(when, len));
@@ -157,9 +157,9 @@ static void detail_times(sx_json_writer *w, const sx_service *s, const sx_loop *
     key_u64(w, "window_seconds", 2 * SX_LATENCY_WINDOW_MS / 1000);
     key_u64(w, "count", sum.count);
     if (sum.count > 0) {
-        key_double(w, "mean_ms", (double)sum.sum_ns / (double)sum.count * 1e-6);
-        key_double(w, "p50_ms", (double)sx_latency_quantile(&sum, 0.5) * 1e-6);
-        key_double(w, "p99_ms", (double)sx_latency_quantile(&sum, 0.99) * 1e-6);
+        key_ms(w, "mean_ms", (int64_t)(sum.sum_ns / sum.count));
+        key_ms(w, "p50_ms", sx_latency_quantile(&sum, 0.5));
+        key_ms(w, "p99_ms", sx_latency_quantile(&sum, 0.99));
     }
     sx_json_end_object(w);
 }
@@ -188,8 +188,7 @@ void sx_answer_detailed(sx_request *r, void *ctx)
     key_str(&w, "service", sx_str_z(s->def->name));
     key_str(&w, "version", s->def->version ? sx_str_z(s->def->version) : SX_STR("unknown"));
     key_str(&w, "timestamp", sx_str_of(when, sx_time_rfc3339(sx_clock_ns(s->clock), 3, when)));
-    key_double(&w, "uptime_seconds",
-               (double)(sx_clock_mono_ms(s->clock) - s->start_mono_ms) * 1e-3);
+    key_seconds(&w, "uptime_seconds", sx_clock_mono_ms(s->clock) - s->start_mono_ms);
     sx_json_key(&w, SX_STR("checks"));
     sx_json_raw_value(&w, sx_buf_view(&checks));
     detail_memory(&w);

@@ -22,4 +22,17 @@ static inline void key_double(sx_json_writer *w, const char *key, double value)
     sx_json_double(w, value);
 }
 
+/* Nanoseconds as milliseconds of three decimals. Divided, not multiplied by 0.001: so the number that is
+ * shown is the shortest one. */
+static inline void key_ms(sx_json_writer *w, const char *key, int64_t ns)
+{
+    key_double(w, key, (double)((ns + 500) / 1000) / 1000);
+}
+
+/* Milliseconds as seconds. */
+static inline void key_seconds(sx_json_writer *w, const char *key, int64_t ms)
+{
+    key_double(w, key, (double)ms / 1000);
+}
+
 #endif

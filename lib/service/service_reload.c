@@ -8,6 +8,7 @@
  * structures are kept until the service ends, because a loop may go on reading the old ones. */
 #include <sextant/mem.h>
 
+#include "service/config_internal.h"
 #include "service/service_internal.h"
 
 typedef struct sx_reloaded {
@@ -20,14 +21,26 @@ typedef struct sx_reloaded {
     sx_web_config *web; /* until it is applied */
 } sx_reloaded;
 
+typedef struct two_loads {
+    sx_service *s;
+    const sx_config *before, *after;
+} two_loads;
+
 static void tell_change(void *ctx, const sx_key *key)
 {
-    sx_service *s = (sx_service *)ctx;
-    if (key->flags & SX_KEY_RESTART)
-        SX_LOG_WARN(sx_service_logger(s), NULL, "a changed setting needs a restart",
-                    sx_field_z("key", key->key));
-    else
-        SX_LOG_INFO(sx_service_logger(s), NULL, "setting changed", sx_field_z("key", key->key));
+    const two_loads *loads = (const two_loads *)ctx;
+    sx_buf from, to;
+    sx_buf_init(&from, 0);
+    sx_buf_init(&to, 0);
+    sx_config_show(loads->before, key, &from);
+    sx_config_show(loads->after, key, &to);
+    bool waits = (key->flags & SX_KEY_RESTART) != 0;
+    SX_LOG(sx_service_logger(loads->s), waits ? SX_LEVEL_WARN : SX_LEVEL_INFO, NULL,
+           waits ? "a changed setting needs a restart" : "setting changed",
+           sx_field_z("key", key->key), sx_field_str("from", sx_buf_view(&from)),
+           sx_field_str("to", sx_buf_view(&to)));
+    sx_buf_done(&from);
+    sx_buf_done(&to);
 }
 
 /* Whether all of it would be taken; changes nothing. */
@@ -171,8 +184,8 @@ void sx_service_reload(sx_service *s)
         if (new)
             free_reloaded(new);
     } else {
-        const sx_reloaded *last = s->reloaded;
-        sx_config_changes(last ? last->config : s->config, new->config, tell_change, s);
+        two_loads loads = {s, s->reloaded ? s->reloaded->config : s->config, new->config};
+        sx_config_changes(loads.before, loads.after, tell_change, &loads);
         apply(s, new);
         new->next = s->reloaded;
         s->reloaded = new;

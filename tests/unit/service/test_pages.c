@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include <sextant/compress.h>
+#include <sextant/file.h>
 
 #include "base/build.h"
 
@@ -459,14 +460,14 @@ static void test_detailed_health_tells_all(void **state)
     text = get(at, "/health/ready", "");
     assert_has(text, "{\"status\":\"not_ready\",\"checks\":{\"db\":\"not checked yet\"}}");
     free(text);
-    sx_health_report(db, SX_OK, NULL, 1500000);
+    sx_health_report(db, SX_OK, NULL, 122880400); /* ns */
     text = get(at, "/health/detailed", "");
     assert_has(text, "HTTP/1.1 200 ");
     static const char *const PARTS[] = {
         "\"status\":\"healthy\"",
         "\"timestamp\":\"20",
         "\"uptime_seconds\":",
-        "\"db\":{\"status\":\"ok\",\"latency_ms\":1.5,\"checked_at\":\"20",
+        "\"db\":{\"status\":\"ok\",\"latency_ms\":122.88,\"checked_at\":\"20",
         "\"resident_bytes\":",
         "\"machine_available_bytes\":",
         "\"disk\":{\"total_bytes\":",
@@ -606,11 +607,39 @@ static void test_settings_and_build_are_shown_without_secrets(void **state)
     free(text);
     text = get(admin, "/", "");
     assert_has(text, "GET    /admin/config\n");
+    assert_lacks(text, "GET    /admin/\n");
     assert_has(text, "POST   /admin/breakers/:name/close  # lets go of one held open");
     free(text);
+    assert_int_equal(get_status(admin, "/admin", ""), 200);
+    assert_int_equal(get_status(admin, "/admin/", ""), 200);
 }
 
 /* ---- reload ---- */
+
+static void test_a_reload_tells_what_has_changed(void **state)
+{
+    fixture *f = *state;
+    char flag[96], path[80], log_flag[96], log_path[80];
+    snprintf(path, sizeof(path), "%s/test.yml", f->folder);
+    snprintf(flag, sizeof(flag), "--config.file=%s", path);
+    snprintf(log_path, sizeof(log_path), "%s/event.log", f->folder);
+    snprintf(log_flag, sizeof(log_flag), "--log.path=%s", log_path);
+    write_file(path, "http: {frame_options: ONE}\notlp: {headers: a=hush}\n");
+    start_service(f, &DEF, (const char *const[]){flag, log_flag, NULL});
+    write_file(path, "http: {frame_options: TWO}\notlp: {headers: a=hush2}\n");
+    sx_service_reload(f->service);
+    sx_service_free(f->service);
+    f->service = NULL;
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    assert_int_equal(sx_file_read(log_path, 1 << 20, &text, NULL), SX_OK);
+    sx_buf_byte(&text, '\0');
+    assert_has(text.data, "\"setting changed\",\"key\":\"http.frame_options\",\"from\":\"ONE\","
+                          "\"to\":\"TWO\"");
+    assert_has(text.data, "\"otlp.headers\",\"from\":\"<redacted>\",\"to\":\"<redacted>\"");
+    assert_lacks(text.data, "hush");
+    sx_buf_done(&text);
+}
 
 static void test_a_reload_changes_limits_and_headers_or_nothing(void **state)
 {
@@ -678,6 +707,7 @@ int main(void)
         T(test_limits_are_shown_and_forgotten),
         T(test_log_levels_change_by_json_and_by_form),
         T(test_settings_and_build_are_shown_without_secrets),
+        T(test_a_reload_tells_what_has_changed),
         T(test_a_reload_changes_limits_and_headers_or_nothing),
 #undef T
     };
