@@ -267,9 +267,9 @@ def test_a_full_disk_costs_lines_not_requests(hello_with, tmp_path):
             return wait_for(lambda: "after-the-flood" in
                             (disk / "access.log").read_text(errors="replace"), 1)
         wait_for(logged, 10, "a line after there was room")
+        service.stop()
         for line in (disk / "access.log").read_text().splitlines():
             json.loads(line)
-        service.stop()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
