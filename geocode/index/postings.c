@@ -166,8 +166,12 @@ static bool has_bit(geo_postings *p, uint32_t doc, uint8_t *weight)
 static uint32_t block_for(const geo_postings *p, uint32_t doc)
 {
     uint32_t low = 0, high = p->block_count;
-    if (p->block < p->block_count && p->skips[p->block].last < doc)
-        low = p->block + 1;
+    if (p->block < p->block_count) {
+        if (p->skips[p->block].last < doc)
+            low = p->block + 1;
+        else if (p->in_block && p->docs[0] <= doc)
+            return p->block;
+    }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (p->skips[middle].last < doc)
@@ -193,10 +197,9 @@ bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight)
     uint32_t low = 0, high = p->in_block;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (p->docs[middle] < doc)
-            low = middle + 1;
-        else
-            high = middle;
+        bool below = p->docs[middle] < doc; /* taken without a branch: either way is as likely */
+        low = below ? middle + 1 : low;
+        high = below ? high : middle;
     }
     if (low >= p->in_block || p->docs[low] != doc)
         return false;

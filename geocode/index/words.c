@@ -64,6 +64,16 @@ const geo_disk_heavy_doc *geo_heavy_docs(const geo_index *ix, uint32_t heavy, ui
     return (const geo_disk_heavy_doc *)(const void *)s->data + (*count ? row->first : 0);
 }
 
+/* HOT. Two bitmaps: 64 documents at a time. */
+static bool bitmaps_meet(const geo_postings *a, const geo_postings *b)
+{
+    for (uint32_t i = 0; i < a->word_count; i++) {
+        if (a->words[i] & b->words[i])
+            return true;
+    }
+    return false;
+}
+
 bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b)
 {
     if (a == b)
@@ -84,9 +94,14 @@ bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b)
     geo_postings_open(ix, common, &many);
     /* A document's own terms are read sooner than a block of the list is decoded for it. */
     bool by_doc = many.kind == GEO_POSTINGS_BLOCKS && few.count < many.block_count;
+    bool is_bitmap = many.kind == GEO_POSTINGS_BITMAP;
+    if (is_bitmap && few.kind == GEO_POSTINGS_BITMAP)
+        return bitmaps_meet(&few, &many);
     uint8_t weight;
     for (uint32_t doc; (doc = geo_postings_next(&few, &weight)) != GEO_NO_DOC;) {
-        if (by_doc ? geo_doc_has_term(ix, doc, common) : geo_postings_has(&many, doc, NULL))
+        if (is_bitmap ? !geo_postings_lacks(&many, doc)
+            : by_doc  ? geo_doc_has_term(ix, doc, common)
+                      : geo_postings_has(&many, doc, NULL))
             return true;
     }
     return false;
