@@ -10,6 +10,7 @@ FUZZ_SECONDS ?= 60
 build: ## build/sextant and build/examples/hello
 	@scripts/setup.sh build
 	@scripts/build.sh build sextant examples/hello
+	@$(if $(filter-out build,$(MAKECMDGOALS)),:,echo "built build/sextant and build/examples/hello; next: make up")
 
 up: build ## build, then serve everything on real data (ARGS="--dir DIR")
 	@exec build/sextant up $(ARGS)
@@ -63,9 +64,9 @@ peers: ## build the peers written in Go into .cache/peers/bin
 	@scripts/setup.sh peers
 	@scripts/peers.sh
 
-install: build ## install below PREFIX (/usr/local), inside DESTDIR if it is set
-	@scripts/build.sh -p "$(PREFIX)" build
-	@meson install -C build --no-rebuild --strip --quiet
+install: ## install below PREFIX (/usr/local), inside DESTDIR if it is set
+	@scripts/setup.sh build
+	@scripts/install.sh "$(PREFIX)" "$(DESTDIR)"
 
 uninstall: ## remove what make install put there (same PREFIX and DESTDIR)
 	@scripts/uninstall.py "$(PREFIX)" "$(DESTDIR)"

@@ -67,7 +67,13 @@ if [ ! -f "$dir/build.ninja" ]; then
         exit 1
     }
 elif [ -n "$prefix" ]; then
-    meson configure "$dir" "-Dprefix=$prefix"
+    # ninja would configure anew as its first step, and show all of it.
+    { meson configure "$dir" "-Dprefix=$prefix" && ninja -C "$dir" build.ninja; } \
+        >"$dir/setup.log" 2>&1 || {
+        tail -n 15 "$dir/setup.log" >&2
+        printf 'build.sh: meson configure failed; the whole log is in %s/setup.log\n' "$dir" >&2
+        exit 1
+    }
 fi
 # Says how much there is to do before it is silent about it.
 steps=$(ninja -C "$dir" -n $targets | sed -n 's#^\[[0-9]*/\([0-9]*\)\].*#\1#p' | tail -n 1)
