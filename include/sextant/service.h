@@ -194,7 +194,8 @@ typedef struct sx_service_options {
 } sx_service_options;
 
 /* Reads the settings, opens logs and registry, calls setup. On an error `problems` (may be NULL) has
- * a line for each thing wrong with the settings. Errors: as sx_config_load, sx_log_new, setup. */
+ * a line for each thing wrong with the settings. Errors: SX_EINVAL (a definition without a name), and
+ * as sx_config_load, sx_log_new, setup. */
 sx_status sx_service_new(const sx_service_def *def, const sx_service_options *options,
                          sx_service **out, sx_buf *problems, sx_error *err);
 

@@ -372,6 +372,8 @@ static sx_status make(sx_service *s, sx_buf *problems, sx_error *err)
 sx_status sx_service_new(const sx_service_def *def, const sx_service_options *options,
                          sx_service **out, sx_buf *problems, sx_error *err)
 {
+    if (!def->name || def->name[0] == '\0')
+        return sx_fail(err, SX_EINVAL, "the service has no name: set sx_service_def.name");
     sx_service *s = (sx_service *)sx_calloc(1, sizeof(*s));
     if (!s)
         return sx_fail_memory(err, "a service");

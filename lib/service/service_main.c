@@ -60,6 +60,10 @@ int sx_service_main(int argc, char **argv, const sx_service_def *def)
 {
     if (argc < 1)
         return 2;
+    if (!def->name || def->name[0] == '\0') {
+        fprintf(stderr, "%s: the service has no name: set sx_service_def.name\n", argv[0]);
+        return 1;
+    }
     if (has_flag(argc, argv, "--help")) {
         print_help(def);
         return 0;

@@ -566,6 +566,21 @@ static void test_a_port_in_use_is_an_error_with_a_remedy(void **state)
     close(fd);
 }
 
+static void test_a_service_needs_a_name(void **state)
+{
+    (void)state;
+    static const sx_service_def NAMELESS[] = {{.listen = "127.0.0.1:0"}, {.name = ""}};
+    const char *argv[] = {"test", "--help", NULL};
+    for (size_t i = 0; i < SX_COUNT_OF(NAMELESS); i++) {
+        sx_service *s = NULL;
+        sx_error err = {0};
+        assert_int_equal(sx_service_new(&NAMELESS[i], NULL, &s, NULL, &err), SX_EINVAL);
+        assert_null(s);
+        assert_string_equal(err.message, "the service has no name: set sx_service_def.name");
+        assert_int_equal(sx_service_main(2, (char **)argv, &NAMELESS[i]), 1);
+    }
+}
+
 static void test_wrong_settings_are_all_told(void **state)
 {
     (void)state;
@@ -830,6 +845,7 @@ int main(void)
         TEST(test_a_request_under_way_is_finished_before_the_end),
         TEST(test_an_idle_connection_does_not_hold_the_end_up),
         TEST(test_a_port_in_use_is_an_error_with_a_remedy),
+        TEST(test_a_service_needs_a_name),
         TEST(test_wrong_settings_are_all_told),
         TEST(test_log_level_changes_at_a_reload),
         TEST(test_four_loops_count_every_request),
