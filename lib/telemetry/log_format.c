@@ -74,16 +74,39 @@ static char *escape_one(char *out, sx_str s, size_t *used)
     return out;
 }
 
+/* The next eight bytes; of fewer, those and blanks behind them: most values are short. */
+static inline uint64_t next_word(sx_str s)
+{
+    uint64_t word = 0;
+    if (sx_likely(s.len >= 8)) {
+        memcpy(&word, s.data, 8);
+        return word;
+    }
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t blanks = 0x2020202020202020u;
+    if (s.len >= 4) { /* two halves that may overlap: the same bytes, so the same bits */
+        uint32_t low, high;
+        memcpy(&low, s.data, 4);
+        memcpy(&high, s.data + s.len - 4, 4);
+        word = low | (uint64_t)high << (8 * (s.len - 4));
+    } else {
+        for (size_t i = 0; i < s.len; i++)
+            word |= (uint64_t)(unsigned char)s.data[i] << (8 * i);
+    }
+    return word | blanks << (8 * s.len);
+#else
+    return UINT64_MAX; /* special: one by one */
+#endif
+}
+
 char *sx_log_escape(char *out, sx_str s)
 {
     while (s.len > 0) {
-        size_t used = 8;
-        uint64_t word = UINT64_MAX; /* special: what is shorter goes one by one */
-        if (s.len >= 8)
-            memcpy(&word, s.data, 8);
+        size_t used = s.len < 8 ? s.len : 8;
+        uint64_t word = next_word(s);
         if (sx_likely(!has_special(word))) {
             memcpy(out, &word, 8);
-            out += 8;
+            out += used;
         } else {
             out = escape_one(out, s, &used);
         }
