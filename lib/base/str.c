@@ -16,15 +16,31 @@ static unsigned char fold(char c)
     return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20) : byte;
 }
 
+/* The same for eight bytes at once: each that lies between 'A' and 'Z' gets the bit 0x20. */
+static uint64_t fold8(const char *from)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = ones * 0x80;
+    uint64_t word;
+    memcpy(&word, from, 8);
+    uint64_t low = word & ~tops; /* so that no sum carries into the next byte */
+    uint64_t from_a = low + ones * (0x80 - 'A'), beyond_z = low + ones * (0x80 - 'Z' - 1);
+    return word | ((from_a & ~beyond_z & ~word & tops) >> 2);
+}
+
 bool sx_str_ieq(sx_str a, sx_str b)
 {
     if (a.len != b.len)
         return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (fold(a.data[i]) != fold(b.data[i]))
-            return false;
+    if (a.len < 8) {
+        for (size_t i = 0; i < a.len; i++)
+            if (fold(a.data[i]) != fold(b.data[i]))
+                return false;
+        return true;
     }
-    return true;
+    for (size_t i = 0; i + 8 < a.len; i += 8)
+        if (fold8(a.data + i) != fold8(b.data + i))
+            return false;
+    return fold8(a.data + a.len - 8) == fold8(b.data + b.len - 8);
 }
 
 size_t sx_str_find_byte(sx_str s, char byte)

@@ -40,6 +40,26 @@ static void test_parts_of_a_view(void **state)
     assert_int_equal(sx_str_find_byte(s, 'x'), 6);
 }
 
+/* Every pair of bytes, alone and at each place of a longer text. */
+static void test_case_is_folded_for_ascii_alone(void **state)
+{
+    (void)state;
+    for (int x = 0; x < 256; x++) {
+        for (int y = 0; y < 256; y++) {
+            bool same = x == y || ((x ^ y) == 0x20 && (x | 0x20) >= 'a' && (x | 0x20) <= 'z');
+            for (size_t len = 1; len <= 17; len += 8) {
+                char a[17], b[17];
+                memset(a, 'Q', sizeof(a));
+                memset(b, 'q', sizeof(b));
+                size_t at = (size_t)(x + y) % len;
+                a[at] = (char)x;
+                b[at] = (char)y;
+                assert_int_equal(sx_str_ieq(sx_str_of(a, len), sx_str_of(b, len)), same);
+            }
+        }
+    }
+}
+
 static void test_order_is_by_bytes(void **state)
 {
     (void)state;
@@ -98,6 +118,7 @@ static void test_integers_are_whole_and_in_range(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_case_is_folded_for_ascii_alone),
         cmocka_unit_test(test_an_empty_view_may_have_no_data),
         cmocka_unit_test(test_parts_of_a_view),
         cmocka_unit_test(test_order_is_by_bytes),
