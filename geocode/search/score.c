@@ -72,18 +72,21 @@ static void step(geo_pairs *p, sx_str part)
         p->label[p->label_len++] = ' ';
     memcpy(p->label + p->label_len, part.data, part.len);
     p->label_len += (uint32_t)part.len;
-    uint32_t first = from ? from : 1, same = p->same, log = p->log_count;
-    for (uint32_t i = first; i < p->label_len; i++) {
-        unsigned code = pair_code(p, p->label + i - 1);
-        uint8_t met = p->left[code] != 0;
-        p->left[code] -= met;
-        p->log[log] = (uint16_t)code; /* kept only if it was met: no branch to mispredict */
+    uint32_t first = from ? from : 1;
+    uint16_t *log = p->log + p->log_count;
+    unsigned before = p->codes[(unsigned char)p->label[first - 1]];
+    for (const char *at = p->label + first, *end = p->label + p->label_len; at < end; at++) {
+        unsigned next = p->codes[(unsigned char)*at], code = before << 6 | next;
+        uint8_t left = p->left[code], met = left != 0;
+        p->left[code] = (uint8_t)(left - met);
+        *log = (uint16_t)code; /* kept only if it was met: no branch to mispredict */
         log += met;
-        same += met;
+        before = next;
     }
+    uint32_t logged = (uint32_t)(log - p->log);
     p->label_count += p->label_len - first;
-    p->same = same;
-    p->log_count = log;
+    p->same += logged - p->log_count;
+    p->log_count = logged;
 }
 
 /* Labels that are the query, begin with it or hold it: whatever pairs say, these decide when the query
