@@ -364,6 +364,7 @@ def test_a_mad_receiver_costs_little(zoo, behave, protocol):
         assert mad.count >= 1
     assert counts["spans"]["exported"] == 0 and counts["spans"]["whole"] == 0
     assert "OTLP export has trouble" in err
+    assert re.search(r'ended with losses.*"spans":2,"logs":0,"metrics":0', err)
     assert seconds < 6 * SLOWER
 
 
