@@ -2,7 +2,7 @@
  * Every reference is checked where it is used: a damaged file gives fewer answers, never a fault. */
 #include "geocode/index/reader.h"
 
-uint32_t geo_trie_children(const geo_index *ix, uint32_t node, uint32_t *first)
+static inline uint32_t children_of(const geo_index *ix, uint32_t node, uint32_t *first)
 {
     const geo_disk_node *n = &ix->trie[node];
     *first = n->children;
@@ -12,22 +12,37 @@ uint32_t geo_trie_children(const geo_index *ix, uint32_t node, uint32_t *first)
                : 0;
 }
 
+uint32_t geo_trie_children(const geo_index *ix, uint32_t node, uint32_t *first)
+{
+    return children_of(ix, node, first);
+}
+
+/* HOT. Children have different bytes, so the wanted one has at most as many behind it as its byte is
+ * below the last: where letters are many, that is its very place. */
+static inline uint32_t child_of(const geo_index *ix, uint32_t node, uint8_t byte)
+{
+    uint32_t first, count = children_of(ix, node, &first);
+    if (count == 0)
+        return 0;
+    const geo_disk_node *children = ix->trie + first;
+    uint8_t last = children[count - 1].byte;
+    if (byte > last)
+        return 0;
+    uint32_t behind = (uint32_t)last - byte, i = behind < count ? count - 1 - behind : 0;
+    while (children[i].byte < byte && i < count - 1)
+        i++;
+    return children[i].byte == byte ? first + i : 0;
+}
+
 uint32_t geo_trie_child(const geo_index *ix, uint32_t node, uint8_t byte)
 {
-    const geo_disk_node *n = &ix->trie[node];
-    uint32_t first, count = geo_trie_children(ix, node, &first);
-    for (uint32_t i = 0; i < count; i++) {
-        uint8_t here = ix->trie[n->children + i].byte;
-        if (here >= byte)
-            return here == byte ? n->children + i : 0;
-    }
-    return 0;
+    return child_of(ix, node, byte);
 }
 
 uint32_t geo_trie_walk(const geo_index *ix, uint32_t node, sx_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        node = geo_trie_child(ix, node, (uint8_t)text.data[i]);
+        node = child_of(ix, node, (uint8_t)text.data[i]);
         if (node == 0)
             return 0;
     }
