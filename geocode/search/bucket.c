@@ -2,7 +2,7 @@
  *
  * A document's worth is the sum of what the words weigh in it; at equal worth the greater key wins,
  * which is the smaller id where importance is equal too (see format.h). The shortest list is walked
- * and the others are probed. Where even the shortest is long, the words' best documents come first
+ * and the others are probed; bitmaps are intersected. Where even the shortest is long, the words' best documents come first
  * (Fagin's threshold algorithm): once the hundredth best so far weighs more than anything not yet
  * met could, the walk is not needed.
  *
