@@ -65,7 +65,10 @@ static void test_other_fields_loggers_levels_are_no_repeats(void **state)
     assert_int_equal(count_of(f, "order taken"), 52);
     assert_int_equal(count_of(f, "\"same\""), 3);
     assert_int_equal(sx_log_counts_of(f->log).repeats, 0);
-    SX_LOG_INFO(a, NULL, "order taken", sx_field_z("id", "y")); /* this one is */
+    /* The second of these is one. (An earlier order may have lost its place in the table: which
+     * of them share a set depends on the logger's address.) */
+    SX_LOG_INFO(a, NULL, "order taken", sx_field_z("id", "z"));
+    SX_LOG_INFO(a, NULL, "order taken", sx_field_z("id", "z"));
     assert_int_equal(sx_log_counts_of(f->log).repeats, 1);
 }
 
