@@ -11,6 +11,7 @@ hang on the hash seed of its process: a difference counts only if no seed of 0 t
 apart. Exit status 0; the figures are for reading.
 """
 import argparse
+import atexit
 import collections
 import gzip
 import json
@@ -67,6 +68,7 @@ class Ours:
                        stderr=subprocess.DEVNULL)
         self.child = subprocess.Popen([binary, "geocode", "serve", "--index", index, "--listen", "127.0.0.1:0",
                                        "--access_log=off"], stderr=subprocess.PIPE, text=True)
+        atexit.register(self.child.kill)  # also when this run ends by an exception
         for line in self.child.stderr:
             found = re.search(r"^ready .*http=(\S+)", line)
             if found:
