@@ -24,6 +24,7 @@
 #include <math.h>
 
 #include "resilience/atomic.h"
+#include "resilience/metric_list.h"
 
 typedef enum probe { PROBE_NONE, PROBE_DRAINING, PROBE_MEASURING } probe;
 
@@ -212,11 +213,9 @@ static sx_status make_metrics(sx_adaptive *a, sx_metrics *metrics, sx_str name, 
          .label_count = 1},
     };
     sx_metric *made[SX_COUNT_OF(OPTIONS)];
-    for (size_t i = 0; i < SX_COUNT_OF(OPTIONS); i++) {
-        sx_status status = sx_metric_new(metrics, &OPTIONS[i], &made[i], err);
-        if (status != SX_OK)
-            return status;
-    }
+    sx_status status = sx_metric_list(metrics, OPTIONS, SX_COUNT_OF(OPTIONS), made, err);
+    if (status != SX_OK)
+        return status;
     for (size_t i = 0; i < SX_ADAPTIVE_OUTCOMES; i++)
         a->outcome[i] = sx_metric_counter(made[0], (const sx_str[]){name, sx_str_z(NAMES[i])}, 2);
     a->refused = sx_metric_counter(made[0], (const sx_str[]){name, SX_STR("refused")}, 2);

@@ -14,6 +14,7 @@
 
 #include "resilience/atomic.h"
 #include "resilience/bulkhead_wait.h"
+#include "resilience/metric_list.h"
 
 typedef enum bulkhead_outcome { ENTERED, WAITED, REFUSED, TIMED_OUT, OUTCOMES } bulkhead_outcome;
 
@@ -277,11 +278,9 @@ static sx_status make_metrics(sx_bulkhead *b, sx_metrics *metrics, sx_str name, 
          .label_count = 1},
     };
     sx_metric *made[SX_COUNT_OF(OPTIONS)];
-    for (size_t i = 0; i < SX_COUNT_OF(OPTIONS); i++) {
-        sx_status status = sx_metric_new(metrics, &OPTIONS[i], &made[i], err);
-        if (status != SX_OK)
-            return status;
-    }
+    sx_status status = sx_metric_list(metrics, OPTIONS, SX_COUNT_OF(OPTIONS), made, err);
+    if (status != SX_OK)
+        return status;
     for (size_t i = 0; i < OUTCOMES; i++)
         b->outcome[i] = sx_metric_counter(made[0], (const sx_str[]){name, sx_str_z(NAMES[i])}, 2);
     b->running = sx_metric_gauge(made[1], &name, 1);

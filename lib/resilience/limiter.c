@@ -6,6 +6,7 @@
 #include <sextant/limiter.h>
 
 #include "resilience/limiter_table.h"
+#include "resilience/metric_list.h"
 
 #include <sextant/hash.h>
 
@@ -366,11 +367,9 @@ static sx_status make_metrics(sx_limiter *l, sx_metrics *metrics, sx_error *err)
     };
     sx_metric *made[SX_COUNT_OF(OPTIONS)];
     sx_str name = sx_str_z(l->name);
-    for (size_t i = 0; i < SX_COUNT_OF(OPTIONS); i++) {
-        sx_status status = sx_metric_new(metrics, &OPTIONS[i], &made[i], err);
-        if (status != SX_OK)
-            return status;
-    }
+    sx_status status = sx_metric_list(metrics, OPTIONS, SX_COUNT_OF(OPTIONS), made, err);
+    if (status != SX_OK)
+        return status;
     l->allowed = sx_metric_counter(made[0], (const sx_str[]){name, SX_STR("allowed")}, 2);
     l->refused = sx_metric_counter(made[0], (const sx_str[]){name, SX_STR("refused")}, 2);
     l->evicted = sx_metric_counter(made[1], &name, 1);

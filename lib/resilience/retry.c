@@ -6,6 +6,7 @@
 
 #include "net/static_rules.h"
 #include "resilience/budget.h"
+#include "resilience/metric_list.h"
 
 typedef enum call_outcome { CALL_FIRST, CALL_RETRIED, CALL_FAILED, CALL_OUTCOMES } call_outcome;
 
@@ -62,11 +63,9 @@ static sx_status make_metrics(sx_retry *r, sx_metrics *metrics, sx_str name, sx_
     };
     static const char *const OUTCOMES[CALL_OUTCOMES] = {"first", "retried", "failed"};
     sx_metric *made[SX_COUNT_OF(OPTIONS)];
-    for (size_t i = 0; i < SX_COUNT_OF(OPTIONS); i++) {
-        sx_status status = sx_metric_new(metrics, &OPTIONS[i], &made[i], err);
-        if (status != SX_OK)
-            return status;
-    }
+    sx_status status = sx_metric_list(metrics, OPTIONS, SX_COUNT_OF(OPTIONS), made, err);
+    if (status != SX_OK)
+        return status;
     for (size_t i = 0; i < CALL_OUTCOMES; i++)
         r->calls[i] = sx_metric_counter(made[0], (const sx_str[]){name, sx_str_z(OUTCOMES[i])}, 2);
     r->retries = sx_metric_counter(made[1], &name, 1);
