@@ -1,11 +1,13 @@
 /* bench_search.c - speed of the geocoder's core on recorded queries, and how often its first answer
  * is the recorded one.
  *
- *     bench_search DATA QUERIES [ROUNDS] [-v]
+ *     bench_search DATA QUERIES [ROUNDS] [-v | -d]
  *
  * DATA is NDJSON to import (into a temporary file); QUERIES are recorded answers, one JSON object a
  * line: {"category", "path", "params": [[key, value]...], "status", "body": {"features": [...]}}.
- * Prints `name value unit` lines; -v also prints each query whose first answer differs. */
+ * Prints `name value unit` lines; -v also prints each query whose first answer differs. -d instead
+ * prints every answer with its score to the last digit, for a comparison of two builds: a change
+ * that is to make the search faster must leave them as they are. DATA may also be an index. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,7 @@
 #include "geocode/reverse/reverse.h"
 #include "geocode/search/search.h"
 
-enum { QUERIES_MAX = 20000, CATEGORIES_MAX = 64, FILTERS_MAX = 32, ROUNDS = 20 };
+enum { QUERIES_MAX = 100000, CATEGORIES_MAX = 64, FILTERS_MAX = 32, ROUNDS = 20 };
 
 typedef struct query {
     sx_str text, first_id; /* first_id: empty if the recorded answer has no feature */
@@ -238,6 +240,23 @@ static void compare(bench *b, const query *q)
            SX_ARG(q->text), SX_ARG(shown), SX_ARG(got), score, SX_ARG(q->first_id), q->score);
 }
 
+/* Every answer to every query, once. */
+static void dump(bench *b)
+{
+    char id[128];
+    for (uint32_t i = 0; i < b->count; i++) {
+        const query *q = &b->queries[i];
+        sx_status status = run(b, q);
+        printf("%u %.*s '%.*s' %d\n", i, SX_ARG(b->categories[q->category].name), SX_ARG(q->text),
+               (int)status);
+        for (uint32_t r = 0; r < b->results.count; r++) {
+            const geo_result *one = &b->results.items[r];
+            sx_str text = geo_result_text(b->ix, one, SX_STR("id"), id, sizeof(id));
+            printf("  %u %.*s %.17g %.17g\n", one->doc, SX_ARG(text), one->score, one->distance_m);
+        }
+    }
+}
+
 static int by_time(const void *left, const void *right)
 {
     int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
@@ -311,6 +330,14 @@ static double resident_mb(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
 }
 
+/* Opens an index that was made before. */
+static bool open_ready(bench *b, const char *path)
+{
+    sx_error err;
+    return sx_str_ends(sx_str_z(path), SX_STR(".geo")) &&
+           geo_index_open(path, &b->ix, &err) == SX_OK;
+}
+
 static void prepare(bench *b, const char *data, const char *index)
 {
     sx_error err;
@@ -334,6 +361,16 @@ static void prepare(bench *b, const char *data, const char *index)
     geo_index_close(b->ix);
     if (geo_index_open(index, &b->ix, &err) != SX_OK)
         fail(&err);
+}
+
+static void report(bench *b, uint32_t rounds)
+{
+    measure(b, rounds);
+    print_agreement(b);
+    for (uint32_t i = 0; i < b->category_count; i++)
+        print_times(b, i, b->categories[i].name);
+    print_times(b, CATEGORIES_MAX, SX_STR("all"));
+    printf("resident %.1f MB\n", resident_mb());
 }
 
 int main(int argc, char **argv)
@@ -364,14 +401,13 @@ int main(int argc, char **argv)
         (void)sx_str_to_u64(sx_str_z(argv[3]), &rounds);
     b->verbose = sx_str_eq(sx_str_z(argv[argc - 1]), SX_STR("-v"));
     sx_arena_init(&b->arena, 0, 0);
-    prepare(b, argv[1], index);
+    if (!open_ready(b, argv[1]))
+        prepare(b, argv[1], index);
     read_queries(b, argv[2]);
-    measure(b, (uint32_t)rounds);
-    print_agreement(b);
-    for (uint32_t i = 0; i < b->category_count; i++)
-        print_times(b, i, b->categories[i].name);
-    print_times(b, CATEGORIES_MAX, SX_STR("all"));
-    printf("resident %.1f MB\n", resident_mb());
+    if (sx_str_eq(sx_str_z(argv[argc - 1]), SX_STR("-d")))
+        dump(b);
+    else
+        report(b, (uint32_t)rounds);
     geo_index_close(b->ix);
     (void)unlink(index);
     geo_searcher_free(b->searcher);
