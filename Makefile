@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench bench-kit fuzz lint format asan tsan coverage parity peers install uninstall \
+.PHONY: build up test test-all bench bench-kit bench-geocode fuzz lint format asan tsan coverage parity peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -39,6 +39,11 @@ bench: ## measure us and our peers in one run
 bench-kit: ## the kit's hot paths beside C++ and Go libraries, as a table of ratios
 	@scripts/setup.sh build bench
 	@scripts/bench.sh kit/bench_kit
+
+bench-geocode: ## the geocoder beside Addok, as a table of ratios; about five minutes (ARGS=--quick: one)
+	@scripts/setup.sh build test bench
+	@scripts/build.sh build sextant bench/http/rate_load bench/geocode/bench_search
+	@bench/geocode/bench_beside_addok.py $(ARGS)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60); ONLY=NAME for one
 	@scripts/setup.sh build fuzz
