@@ -104,6 +104,15 @@ static bool passes_group(const geo_index *ix, const geo_searcher *s, const geo_f
     return false;
 }
 
+bool geo_bucket_passes(const geo_index *ix, const geo_searcher *s, uint32_t doc)
+{
+    for (uint32_t g = 0; g < s->group_count; g++) {
+        if (!passes_group(ix, s, &s->groups[g], doc))
+            return false;
+    }
+    return !s->nothing_passes;
+}
+
 /* Adds what a probe gives the document; false if it has not got it. Sets weigh one. */
 static bool probe(const geo_index *ix, geo_searcher *s, geo_probe *p, uint32_t doc, double *sum)
 {

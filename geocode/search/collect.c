@@ -356,14 +356,24 @@ void geo_search_collect(const geo_index *ix, geo_searcher *s, const geo_query *q
         }
         return;
     }
-    if (collect_common(&h) || collect_meaningful(&h))
+    bool ended = collect_common(&h);
+    geo_step_done(s, GEO_STEP_COMMON);
+    if (ended)
+        return;
+    ended = collect_meaningful(&h);
+    geo_step_done(s, GEO_STEP_MEANINGFUL);
+    if (ended)
         return;
     if (!geo_bucket_overflows(s) && q->autocomplete) {
         if (q->has_point)
             geo_search_complete(ix, s, q, &s->meaningful, true);
         geo_search_complete(ix, s, q, &s->meaningful, false);
+        geo_step_done(s, GEO_STEP_COMPLETE);
     }
     collect_fuzzy(&h);
+    geo_step_done(s, GEO_STEP_FUZZY);
     collect_relations(&h);
+    geo_step_done(s, GEO_STEP_RELATIONS);
     collect_fewer(&h);
+    geo_step_done(s, GEO_STEP_FEWER);
 }

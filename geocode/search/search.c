@@ -58,8 +58,7 @@ static sx_status check_query(const geo_query *q, sx_error *err)
     return SX_OK;
 }
 
-/* Puts a result in its place: falling score, then rising key, as Addok's store gives documents. */
-static void insert(const geo_index *ix, geo_results *out, uint32_t limit, const geo_result *r)
+void geo_results_insert(const geo_index *ix, geo_results *out, uint32_t limit, const geo_result *r)
 {
     uint32_t at = out->count;
     while (at > 0) {
@@ -94,7 +93,7 @@ static bool take_number(const geo_index *ix, const geo_searcher *s, geo_result *
 
 /* Whether the filter on type lets a document pass without a house number: not if it asks for house
  * numbers and nothing else. */
-static bool passes_as_itself(const geo_searcher *s, const geo_query *q)
+bool geo_search_passes_bare(const geo_searcher *s, const geo_query *q)
 {
     if (!s->takes_housenumber)
         return true;
@@ -104,6 +103,18 @@ static bool passes_as_itself(const geo_searcher *s, const geo_query *q)
             return true;
     }
     return false;
+}
+
+void geo_search_rate(const geo_index *ix, const geo_query *q, double similarity, geo_result *r)
+{
+    double sum = similarity + IMPORTANCE_SHARE * ix->docs[r->doc].importance;
+    double whole = 1.1;
+    if (q->has_point) {
+        r->distance_m = geo_distance_m(q->lat, q->lon, r->lat_e7 / 1e7, r->lon_e7 / 1e7);
+        sum += NEARNESS_SHARE * nearness(r->distance_m);
+        whole = 1.2; /* 1.1 + 0.1 is another double, and not Addok's */
+    }
+    r->score = sum / whole;
 }
 
 static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_found *f)
@@ -124,18 +135,11 @@ static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, 
     sx_str number = {"", 0};
     if ((!s->type_filtered || s->takes_housenumber) && take_number(ix, s, r))
         number = s->number_text;
-    else if (!passes_as_itself(s, q))
+    else if (!geo_search_passes_bare(s, q))
         return;
     f->passes = true;
     f->similarity = geo_similarity(s, doc, number, q->autocomplete);
-    double sum = f->similarity + IMPORTANCE_SHARE * doc->importance;
-    double whole = 1.1;
-    if (q->has_point) {
-        r->distance_m = geo_distance_m(q->lat, q->lon, r->lat_e7 / 1e7, r->lon_e7 / 1e7);
-        sum += NEARNESS_SHARE * nearness(r->distance_m);
-        whole = 1.2; /* 1.1 + 0.1 is another double, and not Addok's */
-    }
-    r->score = sum / whole;
+    geo_search_rate(ix, q, f->similarity, r);
 }
 
 void geo_search_score(const geo_index *ix, geo_searcher *s, const geo_query *q)
@@ -156,7 +160,7 @@ static void take_results(const geo_index *ix, const geo_searcher *s, geo_results
 {
     for (uint32_t i = 0; i < s->bucket_count; i++) {
         if (s->bucket[i].passes && s->bucket[i].result.score >= LEAST_SCORE)
-            insert(ix, out, s->wanted, &s->bucket[i].result);
+            geo_results_insert(ix, out, s->wanted, &s->bucket[i].result);
     }
 }
 

@@ -11,7 +11,8 @@
  * one that contains it 0.7, any other 0.9 times (without autocompletion: once) the shared pairs
  * divided by all pairs. A house number in the query is looked up in the candidate's own.
  *
- * Budget: 15 us a query on one core. Nothing is allocated after geo_searcher_new(). */
+ * Budget: 15 us a query on one core. Nothing is allocated after geo_searcher_new(), except once for
+ * each searcher that is asked to be better than Addok (geo_query.better, see better.h). */
 #ifndef GEOCODE_SEARCH_SEARCH_H
 #define GEOCODE_SEARCH_SEARCH_H
 
@@ -46,6 +47,22 @@ typedef struct geo_observer {
     void *ctx;
 } geo_observer;
 
+/* What a search may do that Addok does not, a bit each. Nothing of it is done unasked: what is exact
+ * stays exact, and what Addok answers stays so. */
+typedef enum geo_better {
+    GEO_BETTER_POSTCODE = 1,      /* a wrong postcode costs some score, not the answer */
+    GEO_BETTER_CITY = 2,          /* so does a wrong city, and a department's name costs nothing */
+    GEO_BETTER_TYPOS = 4,         /* any one letter wrong, two in words of eight and more */
+    GEO_BETTER_SPLIT_JOIN = 8,    /* words run together or torn apart, numbers stuck to words */
+    GEO_BETTER_WORD_ORDER = 16,   /* the order of words costs nothing; numbers stand anywhere */
+    GEO_BETTER_INTERPOLATE = 32,  /* a house number that is not there lies between its neighbours */
+    GEO_BETTER_ANY_DISTANCE = 64, /* reverse alone: the nearest address, however far */
+    GEO_BETTER_ALL = 127
+} geo_better;
+
+/* What is noted for explanations while a search runs; see explain.h. */
+typedef struct geo_trace geo_trace;
+
 typedef struct geo_query {
     sx_str text;        /* any bytes */
     uint32_t limit;     /* 1 to GEO_RESULTS_MAX; 0: 5 */
@@ -56,7 +73,11 @@ typedef struct geo_query {
     const geo_filter *filters;
     size_t filter_count;
     const geo_observer *observer; /* NULL: nobody is told, which is free */
+    uint32_t better;              /* of geo_better; 0: Addok's answers */
+    geo_trace *trace;             /* filled if not NULL */
 } geo_query;
+
+enum { GEO_MADE_NUMBER_MAX = 8 };
 
 typedef struct geo_result {
     uint32_t doc;
@@ -64,6 +85,10 @@ typedef struct geo_result {
     int32_t lon_e7, lat_e7; /* of the house number, if one matched */
     double score;           /* 0 to 1 */
     double distance_m;      /* from the query's point; negative if it had none */
+    /* A house number that the document has not got, placed between those it has (number is then
+     * GEO_NO_NUMBER): as it is printed, "35b". Length 0: none. */
+    uint8_t made_len;
+    char made[GEO_MADE_NUMBER_MAX];
 } geo_result;
 
 typedef struct geo_results {
@@ -73,7 +98,8 @@ typedef struct geo_results {
 
 /* Searches. The results hold ids, no pointers: they are good as long as the index is open.
  *   errors  SX_ELIMIT: the text is too long ("Query too long, 201 chars, limit is 200") or there are
- *           too many filters; SX_EINVAL: the point is not on Earth; SX_ECORRUPT */
+ *           too many filters; SX_EINVAL: the point is not on Earth; SX_ECORRUPT; SX_ENOMEM, only if
+ *           `better` is asked for */
 sx_status geo_search(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out,
                      sx_error *err);
 

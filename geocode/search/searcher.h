@@ -137,7 +137,33 @@ struct geo_searcher {
     geo_pairs pairs;
     geo_label_parts parts;
     bool corrupt;
+
+    geo_trace *trace;               /* of the query under way; mostly NULL */
+    struct geo_better_room *better; /* made when it is first asked for: see better.h */
 };
+
+/* The steps of a search, as explanations name them (explain.c). */
+typedef enum geo_step {
+    GEO_STEP_COMMON,
+    GEO_STEP_MEANINGFUL,
+    GEO_STEP_COMPLETE,
+    GEO_STEP_FUZZY,
+    GEO_STEP_RELATIONS,
+    GEO_STEP_FEWER,
+    GEO_STEP_BETTER,
+    GEO_STEP_BETTER_TYPOS,
+    GEO_STEP_INTERPOLATE,
+    GEO_STEPS
+} geo_step;
+
+/* explain.c: notes that a step has ended with so many candidates. */
+void geo_trace_step(geo_trace *trace, geo_step step, uint32_t candidates);
+
+static inline void geo_step_done(const geo_searcher *s, geo_step step)
+{
+    if (sx_unlikely(s->trace != NULL))
+        geo_trace_step(s->trace, step, s->bucket_count);
+}
 
 /* words.c: the query's words and filters as terms. */
 void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q);
@@ -152,6 +178,9 @@ void geo_bucket_clear(geo_searcher *s);
 /* Adds the best documents that have all keys, `limit` at most (0: as many as the bucket takes). */
 void geo_bucket_add(const geo_index *ix, geo_searcher *s, const geo_query *q, const geo_keys *k,
                     uint32_t limit);
+
+/* Whether a document has a value of every filter. */
+bool geo_bucket_passes(const geo_index *ix, const geo_searcher *s, uint32_t doc);
 
 /* Fewer documents than the query wants results: the search goes on. */
 static inline bool geo_bucket_dry(const geo_searcher *s)
@@ -177,6 +206,15 @@ uint32_t geo_search_fuzzy(const geo_index *ix, sx_str word, uint32_t out[GEO_SEA
 
 /* search.c: computes what the bucket's documents score; best_similarity then is of all. */
 void geo_search_score(const geo_index *ix, geo_searcher *s, const geo_query *q);
+
+/* search.c: whether the filter on type lets a document pass without a house number. */
+bool geo_search_passes_bare(const geo_searcher *s, const geo_query *q);
+
+/* search.c: the score of a result whose place is known, from its similarity; sets distance_m. */
+void geo_search_rate(const geo_index *ix, const geo_query *q, double similarity, geo_result *r);
+
+/* search.c: puts a result in its place: falling score, then rising key, as Addok has them. */
+void geo_results_insert(const geo_index *ix, geo_results *out, uint32_t limit, const geo_result *r);
 
 /* score.c: once for each searcher. */
 void geo_pairs_init(geo_pairs *p);

@@ -1,0 +1,27 @@
+/* explain.c - see explain.h. */
+#include "geocode/search/explain.h"
+
+#include <sextant/clock.h>
+
+#include "geocode/search/searcher.h"
+
+static const char *const STEP_NAMES[GEO_STEPS] = {
+    [GEO_STEP_COMMON] = "common words alone",
+    [GEO_STEP_MEANINGFUL] = "all meaningful words",
+    [GEO_STEP_COMPLETE] = "last word completed",
+    [GEO_STEP_FUZZY] = "one letter away",
+    [GEO_STEP_RELATIONS] = "words that go together",
+    [GEO_STEP_FEWER] = "words left out",
+    [GEO_STEP_BETTER] = "better: any of the words",
+    [GEO_STEP_BETTER_TYPOS] = "better: two letters away",
+    [GEO_STEP_INTERPOLATE] = "better: between house numbers",
+};
+
+void geo_trace_step(geo_trace *trace, geo_step step, uint32_t candidates)
+{
+    int64_t now = sx_clock_mono_ns(sx_clock_system());
+    if (trace->count < GEO_TRACE_STEPS_MAX)
+        trace->entries[trace->count++] =
+            (geo_trace_entry){STEP_NAMES[step], candidates, now - trace->marked_ns};
+    trace->marked_ns = now;
+}
