@@ -7,6 +7,7 @@
 
 #include "geocode/search/searcher.h"
 #include "geocode/text/fold.h"
+#include "geocode/text/rewrite.h"
 
 static const double IMPORTANCE_SHARE = 0.1, NEARNESS_SHARE = 0.1;
 static const double LEAST_SCORE = 0.1; /* Addok's MIN_SCORE: what is below is no answer */
@@ -170,8 +171,8 @@ static void enter(const geo_query *q, geo_phase phase)
         q->observer->phase(q->observer->ctx, phase);
 }
 
-sx_status geo_search(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out,
-                     sx_error *err)
+sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q, unsigned language,
+                        geo_results *out, sx_error *err)
 {
     out->count = 0;
     sx_status status = check_query(q, err);
@@ -180,7 +181,12 @@ sx_status geo_search(const geo_index *ix, geo_searcher *s, const geo_query *q, g
     s->corrupt = false;
     s->wanted = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
     enter(q, GEO_PHASE_NORMALISE);
+    s->rules = geo_rules_of(language);
     s->query = geo_fold(q->text, s->folded, sizeof(s->folded));
+    s->may_have_number = true;
+    if (geo_rules_rewrites(s->rules))
+        s->query = geo_rewrite_query(s->rules, s->query, s->rewritten, sizeof(s->rewritten),
+                                     &s->may_have_number);
     geo_search_plan(ix, s, q);
     enter(q, GEO_PHASE_CANDIDATES);
     geo_search_collect(ix, s, q);

@@ -1,5 +1,5 @@
-/* searcher.h - inside a searcher: what words.c, bucket.c, collect.c, complete.c, fuzzy.c, score.c and search.c
- * share. The numbers are Addok's defaults. */
+/* searcher.h - inside a searcher: what words.c, bucket.c, collect.c, complete.c, fuzzy.c, score.c,
+ * search.c and languages.c share. The numbers are Addok's defaults. */
 #ifndef GEOCODE_SEARCH_SEARCHER_H
 #define GEOCODE_SEARCH_SEARCHER_H
 
@@ -89,7 +89,10 @@ typedef struct geo_top {
 struct geo_searcher {
     char folded[GEO_QUERY_CHARS_LIMIT * 16 + 1];
     char cleaned[GEO_QUERY_CHARS_LIMIT * 16 + 1];
-    sx_str query; /* folded */
+    char rewritten[GEO_QUERY_CHARS_LIMIT * 16 + 1];
+    const geo_rules *rules; /* of the language that the query is read in */
+    bool may_have_number;   /* false: rewriting found none, so that a first number is a word */
+    sx_str query;           /* folded; rewritten if the language asks for it */
     geo_token tokens[GEO_SEARCH_TOKENS_MAX];
 
     /* The query's words, longest first, then as they stand; and which of them are what. */
@@ -164,6 +167,11 @@ static inline void geo_step_done(const geo_searcher *s, geo_step step)
     if (sx_unlikely(s->trace != NULL))
         geo_trace_step(s->trace, step, s->bucket_count);
 }
+
+/* search.c: searches with the query read in one language (geo_language); geo_search() in languages.c
+ * does it for each language of the index. */
+sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q, unsigned language,
+                        geo_results *out, sx_error *err);
 
 /* words.c: the query's words and filters as terms. */
 void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q);

@@ -57,7 +57,7 @@ static void take_words(const geo_index *ix, geo_searcher *s, size_t token_count)
     s->last = -1;
     for (size_t i = 0; i < token_count; i++) {
         const geo_token *t = &s->tokens[i];
-        if (!t->is_number) {
+        if (!t->is_number || !s->may_have_number) {
             add_word(ix, s, t);
             last = t;
             continue;
@@ -115,11 +115,7 @@ static void plan_filters(const geo_index *ix, geo_searcher *s, const geo_query *
 
 void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q)
 {
-    /* One set of rules a query: the first source's. */
-    geo_source source;
-    unsigned language = geo_index_source(ix, 0, &source) ? source.language : GEO_LANGUAGE_NONE;
-    const geo_rules *rules = geo_rules_of(language);
-    sx_str text = geo_clean_query(rules, s->query, s->cleaned);
-    take_words(ix, s, geo_tokens(rules, text, s->tokens, GEO_SEARCH_TOKENS_MAX));
+    sx_str text = geo_clean_query(s->rules, s->query, s->cleaned);
+    take_words(ix, s, geo_tokens(s->rules, text, s->tokens, GEO_SEARCH_TOKENS_MAX));
     plan_filters(ix, s, q);
 }

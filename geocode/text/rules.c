@@ -1,29 +1,12 @@
-/* rules.c - the tables of rules.h. Each is sorted by its first column for binary search. */
+/* rules.c - the look-ups of rules.h, and the French tables; Spanish and German have a file each. */
 #include "geocode/text/rules.h"
 
 #include "geocode/text/phonetic.h"
-
-typedef struct pair {
-    sx_str from, to;
-} pair;
-
-struct geo_rules {
-    sx_str code;
-    const pair *abbreviations;
-    size_t abbreviation_count;
-    const sx_str *street_words;
-    size_t street_word_count;
-    const pair *ordinals;
-    size_t ordinal_count;
-    size_t (*sound)(char *word, size_t len); /* NULL: words stay as they are written */
-    bool cleans;                             /* queries are cleaned as clean.c does */
-};
-
-#define P(from, to) {SX_STR_INIT(from), SX_STR_INIT(to)}
+#include "geocode/text/rules_tables.h"
 
 /* What Addok's French plug-in makes of short words, as its answers show: street types as La Poste
  * shortens them, titles, saints, and numbers as street names spell them ("rue du onze novembre"). */
-static const pair FRENCH[] = {
+static const geo_rule_pair FRENCH[] = {
     P("1", "un"),
     P("10", "dix"),
     P("100", "cent"),
@@ -438,54 +421,31 @@ static const sx_str FRENCH_STREETS[] = {
     SX_STR_INIT("voie"),
 };
 
-static const pair FRENCH_ORDINALS[] = {
+static const geo_rule_pair FRENCH_ORDINALS[] = {
     P("bis", "b"), P("quater", "q"), P("quinquies", "c"), P("sexies", "s"), P("ter", "t"),
 };
 
-static const pair SPANISH[] = {
-    P("avd", "avenida"),  P("avda", "avenida"),   P("c", "calle"),       P("cl", "calle"),
-    P("cr", "carretera"), P("ctra", "carretera"), P("gta", "glorieta"),  P("po", "paseo"),
-    P("pso", "paseo"),    P("pz", "plaza"),       P("pza", "plaza"),     P("rda", "ronda"),
-    P("sta", "santa"),    P("sto", "santo"),      P("trva", "travesia"),
+static const geo_rules NONE = {.code = SX_STR_INIT("")};
+
+static const geo_rules FRENCH_RULES = {
+    .code = SX_STR_INIT("fr"),
+    GEO_ROWS(abbreviations, FRENCH),
+    GEO_ROWS(street_words, FRENCH_STREETS),
+    GEO_ROWS(ordinals, FRENCH_ORDINALS),
+    .sound = geo_phonetic_french,
+    .cleans = true,
 };
 
-static const sx_str SPANISH_STREETS[] = {
-    SX_STR_INIT("avd"),   SX_STR_INIT("avda"),     SX_STR_INIT("avenida"), SX_STR_INIT("c"),
-    SX_STR_INIT("calle"), SX_STR_INIT("callejon"), SX_STR_INIT("camino"),  SX_STR_INIT("carretera"),
-    SX_STR_INIT("cl"),    SX_STR_INIT("cr"),       SX_STR_INIT("ctra"),    SX_STR_INIT("glorieta"),
-    SX_STR_INIT("gta"),   SX_STR_INIT("paseo"),    SX_STR_INIT("plaza"),   SX_STR_INIT("po"),
-    SX_STR_INIT("pso"),   SX_STR_INIT("pz"),       SX_STR_INIT("pza"),     SX_STR_INIT("rda"),
-    SX_STR_INIT("ronda"), SX_STR_INIT("travesia"), SX_STR_INIT("trva"),
-};
-
-static const pair GERMAN[] = {
-    P("pl", "platz"),
-    P("st", "sankt"),
-    P("str", "strasse"),
-};
-
-static const sx_str GERMAN_STREETS[] = {
-    SX_STR_INIT("gasse"), SX_STR_INIT("pl"),      SX_STR_INIT("platz"),
-    SX_STR_INIT("str"),   SX_STR_INIT("strasse"), SX_STR_INIT("weg"),
-};
-
-#undef P
-
-#define ROWS(table) table, SX_COUNT_OF(table)
-
-static const geo_rules RULES[GEO_LANGUAGES] = {
-    [GEO_LANGUAGE_NONE] = {.code = SX_STR_INIT("")},
-    [GEO_LANGUAGE_FRENCH] = {SX_STR_INIT("fr"), ROWS(FRENCH), ROWS(FRENCH_STREETS),
-                             ROWS(FRENCH_ORDINALS), geo_phonetic_french, true},
-    [GEO_LANGUAGE_SPANISH] = {SX_STR_INIT("es"), ROWS(SPANISH), ROWS(SPANISH_STREETS), NULL, 0,
-                              NULL, false},
-    [GEO_LANGUAGE_GERMAN] = {SX_STR_INIT("de"), ROWS(GERMAN), ROWS(GERMAN_STREETS), NULL, 0, NULL,
-                             false},
+static const geo_rules *const RULES[GEO_LANGUAGES] = {
+    [GEO_LANGUAGE_NONE] = &NONE,
+    [GEO_LANGUAGE_FRENCH] = &FRENCH_RULES,
+    [GEO_LANGUAGE_SPANISH] = &GEO_RULES_SPANISH,
+    [GEO_LANGUAGE_GERMAN] = &GEO_RULES_GERMAN,
 };
 
 const geo_rules *geo_rules_of(unsigned language)
 {
-    return &RULES[language < GEO_LANGUAGES ? language : GEO_LANGUAGE_NONE];
+    return RULES[language < GEO_LANGUAGES ? language : GEO_LANGUAGE_NONE];
 }
 
 sx_str geo_rules_code(const geo_rules *r)
@@ -493,8 +453,15 @@ sx_str geo_rules_code(const geo_rules *r)
     return r->code;
 }
 
-/* The row of a sorted table whose key is `word`, or NULL. */
-static const pair *find(const pair *table, size_t count, sx_str word)
+geo_language geo_rules_language(sx_str code)
+{
+    unsigned language = GEO_LANGUAGE_NONE + 1;
+    while (language < GEO_LANGUAGES && !sx_str_eq(RULES[language]->code, code))
+        language++;
+    return (geo_language)language;
+}
+
+const geo_rule_pair *geo_rule_find(const geo_rule_pair *table, size_t count, sx_str word)
 {
     size_t low = 0, high = count;
     while (low < high) {
@@ -510,18 +477,12 @@ static const pair *find(const pair *table, size_t count, sx_str word)
     return NULL;
 }
 
-sx_str geo_rules_expand(const geo_rules *r, sx_str word)
+bool geo_rule_has(const sx_str *list, size_t count, sx_str word)
 {
-    const pair *row = find(r->abbreviations, r->abbreviation_count, word);
-    return row ? row->to : word;
-}
-
-bool geo_rules_is_street_word(const geo_rules *r, sx_str word)
-{
-    size_t low = 0, high = r->street_word_count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = sx_str_cmp(r->street_words[middle], word);
+        int order = sx_str_cmp(list[middle], word);
         if (order == 0)
             return true;
         if (order < 0)
@@ -532,9 +493,20 @@ bool geo_rules_is_street_word(const geo_rules *r, sx_str word)
     return false;
 }
 
+sx_str geo_rules_expand(const geo_rules *r, sx_str word)
+{
+    const geo_rule_pair *row = geo_rule_find(r->abbreviations, r->abbreviations_count, word);
+    return row ? row->to : word;
+}
+
+bool geo_rules_is_street_word(const geo_rules *r, sx_str word)
+{
+    return geo_rule_has(r->street_words, r->street_words_count, word);
+}
+
 sx_str geo_rules_ordinal(const geo_rules *r, sx_str word)
 {
-    const pair *row = find(r->ordinals, r->ordinal_count, word);
+    const geo_rule_pair *row = geo_rule_find(r->ordinals, r->ordinals_count, word);
     return row ? row->to : sx_str_of("", 0);
 }
 
@@ -546,4 +518,9 @@ size_t geo_rules_sound(const geo_rules *r, char *word, size_t len)
 bool geo_rules_cleans(const geo_rules *r)
 {
     return r->cleans;
+}
+
+bool geo_rules_rewrites(const geo_rules *r)
+{
+    return r->number_digits > 0;
 }

@@ -43,4 +43,10 @@ size_t geo_rules_sound(const geo_rules *r, char *word, size_t len);
 /* Whether queries in this language are cleaned first (clean.h). */
 bool geo_rules_cleans(const geo_rules *r);
 
+/* Whether queries in this language are rewritten first (rewrite.h). */
+bool geo_rules_rewrites(const geo_rules *r);
+
+/* The language whose code is `code` ("es"); GEO_LANGUAGES if there is none. */
+geo_language geo_rules_language(sx_str code);
+
 #endif

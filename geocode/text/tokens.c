@@ -132,8 +132,9 @@ static bool looks_like_number(sx_str word)
 /* Puts a written word, its abbreviation expanded. */
 static void put_written(cutter *c, piece p, sx_str next)
 {
-    bool house = !c->has_number && looks_like_number(p.text) &&
-                 (p.first || geo_rules_is_street_word(c->rules, next));
+    bool house =
+        !c->has_number && looks_like_number(p.text) &&
+        (p.first || (!geo_rules_rewrites(c->rules) && geo_rules_is_street_word(c->rules, next)));
     sx_str rest = geo_rules_expand(c->rules, p.text), word;
     while (rest.len) {
         (void)sx_str_cut(rest, ' ', &word, &rest);
@@ -171,17 +172,19 @@ size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max)
     cutter c = {.rules = r, .out = out, .max = max};
     char room[GEO_NUMBER_DIGITS_MAX + 1];
     sx_str rest = folded;
+    bool rewritten = geo_rules_rewrites(r); /* its number is first, and has its letter */
     piece now = {next_word(&rest), true};
     sx_str next = next_word(&rest), after = next_word(&rest);
     while (now.text.len && c.count < max) {
-        if (is_short_number(now.text) && is_short_number(next) && after.len) {
+        if (!rewritten && is_short_number(now.text) && is_short_number(next) && after.len) {
             now =
                 (piece){next, false}; /* of numbers in a row, a number before the last word goes */
             next = after;
             after = next_word(&rest);
             continue;
         }
-        sx_str suffix = is_short_number(now.text) ? suffix_of(r, next) : sx_str_of("", 0);
+        sx_str suffix =
+            !rewritten && is_short_number(now.text) ? suffix_of(r, next) : sx_str_of("", 0);
         if (suffix.len && (after.len == 0 || geo_rules_is_street_word(r, after))) {
             memcpy(room, now.text.data, now.text.len);
             room[now.text.len] = suffix.data[0];
