@@ -1,0 +1,72 @@
+/* remote.h - samples over the network in other people's protocols: remote write, remote read, OTLP.
+ *
+ * Decoders turn a request's body into appends; the sender reads what was written and posts it on. The
+ * HTTP side (routes, status codes) is in observe/api. HOT: remote write 150 ns a sample all told.
+ * Sources: Prometheus remote write 1.0 and 2.0 specifications, remote read; opentelemetry-proto. */
+#ifndef OBSERVE_REMOTE_REMOTE_H
+#define OBSERVE_REMOTE_REMOTE_H
+
+#include <sextant/buf.h>
+#include <sextant/kit.h>
+
+#include "observe/config/config.h"
+#include "observe/tsdb/storage.h"
+
+/* What became of a request, for the status code and the X-Prometheus-Remote-Write-*-Written fields. */
+typedef struct remote_written {
+    uint64_t samples, histograms, exemplars; /* accepted */
+    uint64_t refused;
+    bool bad;         /* part of it was bad: 400, the rest is stored */
+    sx_buf *messages; /* why, Prometheus's words, the first few; may be NULL */
+} remote_written;
+
+typedef struct remote_limits {  /* 0 takes the default */
+    uint64_t decoded_bytes_max; /* 32 MiB, as the specification's receivers */
+    uint32_t series_max, labels_max, label_bytes_max;
+} remote_limits;
+
+/* A decoder's memory between requests: series cache by label bytes, buffers. One thread at a time. */
+typedef struct remote_writer remote_writer;
+sx_status remote_writer_new(tsdb_appendable *store, const remote_limits *limits,
+                            remote_writer **out, sx_error *err);
+void remote_writer_free(remote_writer *w);
+
+/* One body of remote write 1.0 or 2.0, still snappy-compressed. Valid parts are committed.
+ *   errors  SX_EFORMAT (400), SX_ELIMIT (413), SX_REFUSED (series limit, disk full: 503/429), others 500 */
+sx_status remote_write_v1(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
+sx_status remote_write_v2(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
+
+/* One OTLP metrics export request, protobuf or JSON, decompressed already. */
+typedef struct remote_otlp_result {
+    uint64_t rejected; /* data points, for partial success */
+    sx_buf *message;
+    uint64_t warnings;
+} remote_otlp_result;
+sx_status remote_otlp_metrics(remote_writer *w, const prom_otlp_config *config, sx_str body,
+                              bool json, remote_otlp_result *out, sx_error *err);
+
+/* --- Remote read: the whole request in, the response out in pieces. */
+typedef struct remote_read_options {
+    uint64_t samples_max;     /* of a SAMPLES response: 50,000,000 */
+    uint64_t frame_bytes_max; /* of STREAMED_XOR_CHUNKS: 1 MiB */
+    tsdb_labels external_labels;
+} remote_read_options;
+/* `write` returns false to stop (the client has gone). *streamed tells the content type before the
+ * first piece. */
+sx_status remote_read(tsdb_queryable *store, const remote_read_options *options, sx_str body,
+                      bool *streamed, bool (*write)(void *ctx, sx_str piece), void *ctx,
+                      sx_error *err);
+
+/* --- The sender: one queue manager a remote_write entry. */
+typedef struct remote_sender remote_sender;
+typedef struct remote_sender_options {
+    const sx_kit *kit;
+    const sx_clock *clock;
+    const char *wal_dir; /* what is sent is read from the log: nothing is lost by a slow receiver */
+} remote_sender_options;
+sx_status remote_sender_new(const remote_sender_options *options, remote_sender **out,
+                            sx_error *err);
+void remote_sender_free(remote_sender *s);
+sx_status remote_sender_apply(remote_sender *s, prom_config *config, sx_error *err);
+
+#endif

@@ -1,0 +1,64 @@
+/* http_target.h - an HTTP client made from a prom_http_config: authentication, TLS, proxies, headers.
+ *
+ * One for each distinct configuration on a loop, shared by the targets of a job: connections are kept
+ * alive. Credentials in files are read again at each request, OAuth 2.0 tokens fetched and renewed
+ * before they expire. Credentials are not sent on after a redirect to another host.
+ * Used by scrapes, discovery, notifications, remote write and read. */
+#ifndef OBSERVE_SCRAPE_HTTP_TARGET_H
+#define OBSERVE_SCRAPE_HTTP_TARGET_H
+
+#include <sextant/kit.h>
+#include <sextant/loop.h>
+
+#include "observe/config/config.h"
+
+typedef struct prom_http prom_http;
+
+typedef struct prom_http_limits {
+    uint64_t body_bytes_max; /* as received; 0: 64 MiB */
+    uint64_t
+        decoded_bytes_max; /* after decompression; 0: none but the body's ... the caller's limit */
+    uint32_t connections_max; /* an origin; 0: 8 */
+} prom_http_limits;
+
+/* SX_EINVAL, SX_ENOTFOUND for certificates that cannot be read, SX_ENOMEM. `config` is borrowed for
+ * the client's life. */
+sx_status prom_http_new(sx_loop *loop, const sx_kit *kit, const prom_http_config *config,
+                        const prom_http_limits *limits, prom_http **out, sx_error *err);
+void prom_http_free(prom_http *h);
+
+typedef struct prom_http_call prom_http_call;
+
+typedef struct prom_http_request {
+    sx_str method, url; /* unix:/path:/target for Unix sockets */
+    const tsdb_label *headers;
+    size_t header_count;
+    sx_str body;
+    int64_t timeout_ms;
+    uint64_t body_bytes_max; /* 0: the client's. Above it the call fails with SX_ELIMIT, "body size
+                                limit exceeded" */
+    bool accept_gzip;        /* asks for gzip and undoes it */
+    /* Given: the body comes in pieces as it arrives (watches) and `done` has an empty one. */
+    void (*piece)(void *ctx, int status, sx_str piece);
+} prom_http_request;
+
+/* How it ended. Views are good for the call. */
+typedef struct prom_http_answer {
+    sx_status result; /* SX_OK: an answer came, whatever its status */
+    const sx_error *error;
+    int status;
+    sx_str body; /* decompressed */
+    sx_str content_type;
+    const struct sx_response *response;
+    int64_t elapsed_ns;
+} prom_http_answer;
+typedef void prom_http_done(void *ctx, const prom_http_answer *answer);
+
+/* Starts a call. `done` comes exactly once, never before this returns, unless this fails. */
+sx_status prom_http_send(prom_http *h, const prom_http_request *request, prom_http_done *done,
+                         void *ctx, prom_http_call **out, sx_error *err);
+
+/* `done` comes with SX_ECANCELED before this returns. */
+void prom_http_cancel(prom_http_call *call);
+
+#endif
