@@ -35,6 +35,7 @@ typedef enum promql_kind {
     PROMQL_BINARY,
     PROMQL_UNARY,
     PROMQL_PAREN,
+    PROMQL_ARITHMETIC, /* of durations: only inside a promql_duration; numbers in it are seconds */
     PROMQL_STEP_INVARIANT, /* put in by the engine's preparation, never by the parser */
 } promql_kind;
 
@@ -74,8 +75,33 @@ typedef enum promql_op {
     PROMQL_AGG_QUANTILE,
     PROMQL_AGG_LIMITK,
     PROMQL_AGG_LIMIT_RATIO,
+    /* duration arithmetic has ADD to POW, and these */
+    PROMQL_DURATION_STEP,
+    PROMQL_DURATION_RANGE,
+    PROMQL_DURATION_MIN_OF,
+    PROMQL_DURATION_MAX_OF,
     PROMQL_OPS
 } promql_op;
+
+/* "+", "and", "sum", "min_of" ...: as written and printed. */
+const char *promql_op_name(promql_op op);
+
+static inline bool promql_op_is_comparison(promql_op op)
+{
+    return op >= PROMQL_EQ && op <= PROMQL_LE;
+}
+
+/* and, or, unless. */
+static inline bool promql_op_is_set(promql_op op)
+{
+    return op >= PROMQL_AND && op <= PROMQL_UNLESS;
+}
+
+/* topk, bottomk, count_values, quantile, limitk, limit_ratio. */
+static inline bool promql_op_has_param(promql_op op)
+{
+    return op >= PROMQL_AGG_TOPK && op <= PROMQL_AGG_LIMIT_RATIO;
+}
 
 /* Byte offsets into the query: [start, end). */
 typedef struct promql_pos {
@@ -107,14 +133,15 @@ typedef struct promql_expr promql_expr;
 /* A duration as written. Duration arithmetic ([5m*2], offset -(1h/2), step()) stays an expression,
  * which is evaluated when the query's step and range are known. */
 typedef struct promql_duration {
-    int64_t ms;              /* what it is, or became */
-    const promql_expr *expr; /* NULL for a plain one */
+    int64_t ms;              /* what it is; 0 if `expr` is to tell */
+    const promql_expr *expr; /* PROMQL_ARITHMETIC; NULL for a plain one */
 } promql_duration;
 
 struct promql_expr {
     promql_kind kind;
     promql_type type;
     promql_pos pos;
+    uint32_t height; /* of the tree below, 1 for a leaf: how deep a walk over it goes */
     union {
         struct {
             double value;
@@ -162,6 +189,12 @@ struct promql_expr {
             promql_op op; /* PROMQL_ADD, PROMQL_SUB */
             promql_expr *expr;
         } unary;
+        struct {
+            promql_op op;              /* ADD to POW, or PROMQL_DURATION_... */
+            promql_expr *left, *right; /* NUMBER or ARITHMETIC; unary: left NULL; step(), range():
+                                          both NULL */
+            bool parens;               /* written in parentheses */
+        } arithmetic;
         promql_expr *inner; /* PAREN, STEP_INVARIANT */
     };
 };

@@ -24,8 +24,9 @@ enum {
 typedef struct promql_parse_options {
     unsigned features;
     uint32_t text_bytes_max; /* 0: 1 MiB */
-    uint32_t depth_max;      /* 0: 256 */
-    bool many_errors;        /* err's message has all of them, a line each, as promtool */
+    uint32_t depth_max;      /* height of the tree; 0: 1000 */
+    bool many_errors;        /* err's message has all errors of types, a line each; an error of
+                                syntax is always alone */
 } promql_parse_options;
 
 /* Parses and checks an expression. The tree, its strings and its compiled matchers live in `arena`
@@ -50,6 +51,7 @@ sx_status promql_parse_selector(sx_str text, sx_arena *arena, promql_parsed *out
 typedef struct promql_test_value {
     bool omitted; /* _ */
     bool is_histogram;
+    bool reset_hint_given; /* the histogram's counter_reset_hint was written, not left out */
     double value;
     const struct tsdb_histogram *histogram;
 } promql_test_value;
