@@ -209,6 +209,21 @@ static sx_status run(job *j, sx_error *err)
     return status;
 }
 
+/* Where the builder may put what does not fit memory: on the disk that must have room anyway. */
+static const char *temp_dir(const job *j, char folder[GEO_PATH_BYTES])
+{
+    if (j->options->temp_dir)
+        return j->options->temp_dir;
+    size_t len = 0;
+    for (size_t i = 0; j->output[i]; i++)
+        len = j->output[i] == '/' ? i + 1 : len;
+    if (len == 0)
+        return ".";
+    memcpy(folder, j->output, len);
+    folder[len] = '\0';
+    return folder;
+}
+
 sx_status geo_import(const geo_import_options *options, geo_import_progress *summary, sx_error *err)
 {
     if (options->input_count == 0)
@@ -221,7 +236,11 @@ sx_status geo_import(const geo_import_options *options, geo_import_progress *sum
         return status;
     set_limits(&j, &options->limits);
     j.began_ms = sx_clock_mono_ms(j.clock);
-    geo_build_options build = {options->filters, options->filters ? options->filter_count : 0};
+    char temp[GEO_PATH_BYTES];
+    geo_build_options build = {.filters = options->filters,
+                               .filter_count = options->filters ? options->filter_count : 0,
+                               .temp_dir = temp_dir(&j, temp),
+                               .memory_max = options->memory_max};
     j.builder = geo_builder_new(&build, err);
     if (!j.builder)
         return err ? err->status : SX_ENOMEM;

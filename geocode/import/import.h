@@ -56,6 +56,8 @@ typedef struct geo_import_options {
     const sx_str *filters; /* properties to filter by; NULL: type, postcode, citycode */
     uint32_t filter_count;
     geo_import_limits limits;
+    const char *temp_dir;     /* for temporary files; NULL: beside the output */
+    size_t memory_max;        /* before they are used: geo_build_options; 0: 1 GiB */
     geo_import_report report; /* may be NULL */
     void *context;            /* its first argument */
     const sx_clock *clock;    /* NULL: the system's */

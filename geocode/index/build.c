@@ -3,10 +3,20 @@
 
 #include <math.h>
 
+#include <sextant/hash.h>
 #include <sextant/mem.h>
 
 #include "geocode/index/build_impl.h"
 #include "geocode/text/fold.h"
+
+enum {
+    MEMORY_DEFAULT = 1 << 30,
+    MEMORY_LEAST = 1 << 16,
+    SPOOL_BYTES_MAX = 8 << 20,
+    /* Of half the table of strings. These decide what the file holds: not to depend on the memory. */
+    STRINGS_MAX = 1 << 20,
+    STRING_BYTES_MAX = 32 << 20,
+};
 
 /* Which properties are searched, and how much one token of them weighs: (boost + importance / 10) /
  * tokens of the field, as Addok weighs them; the fields are those of the Base Adresse Nationale's
@@ -64,26 +74,41 @@ static sx_status take_filters(geo_builder *b, const geo_build_options *options, 
     return SX_OK;
 }
 
+/* Half of the memory sorts, one sort at a time; the rest is for the spools, of which there are at most
+ * a dozen at a time. */
+static bool share_memory(geo_builder *b, const geo_build_options *o)
+{
+    size_t memory = o && o->memory_max ? o->memory_max : MEMORY_DEFAULT;
+    if (memory < MEMORY_LEAST)
+        memory = MEMORY_LEAST;
+    b->sort_bytes = memory / 2;
+    size_t buffer = memory / 64;
+    return geo_temp_init(&b->temp, o ? o->temp_dir : NULL,
+                         buffer < SPOOL_BYTES_MAX ? buffer : SPOOL_BYTES_MAX);
+}
+
 geo_builder *geo_builder_new(const geo_build_options *options, sx_error *err)
 {
     geo_builder *b = sx_calloc(1, sizeof(*b));
-    if (!b) {
+    if (!b || !share_memory(b, options)) {
+        sx_free(b);
         sx_fail_memory(err, "an index builder");
         return NULL;
     }
-    geo_pool_init(&b->strings);
+    geo_strings_init(&b->strings, &b->temp, STRINGS_MAX, STRING_BYTES_MAX);
     geo_pool_init(&b->keys);
     geo_pool_init(&b->terms);
     sx_buf_init(&b->filter_text, 0);
-    sx_buf_init(&b->properties, 0);
-    sx_buf_init(&b->labels, 0);
-    sx_buf_init(&b->numbers, 0);
+    geo_spool *spools[] = {&b->docs,       &b->tuples, &b->positions,
+                           &b->properties, &b->labels, &b->numbers};
+    for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
+        geo_spool_init(spools[i], &b->temp);
     b->weight_count = 1; /* code 0 is weight 0: filter terms */
     b->rules = geo_rules_of(GEO_LANGUAGE_NONE);
     uint32_t ref;
     /* The empty string comes first, so reference 0 is always empty. */
     if (take_filters(b, options, err) != SX_OK ||
-        geo_pool_ref(&b->strings, sx_str_of("", 0), &ref, err) != SX_OK) {
+        geo_strings_put(&b->strings, sx_str_of("", 0), &ref, err) != SX_OK) {
         geo_builder_free(b);
         return NULL;
     }
@@ -94,17 +119,18 @@ void geo_builder_free(geo_builder *b)
 {
     if (!b)
         return;
-    geo_pool_done(&b->strings);
+    geo_strings_done(&b->strings);
     geo_pool_done(&b->keys);
     geo_pool_done(&b->terms);
     sx_buf_done(&b->filter_text);
-    sx_buf_done(&b->properties);
-    sx_buf_done(&b->labels);
-    sx_buf_done(&b->numbers);
-    void *blocks[] = {b->sources, b->docs, b->term_ids, b->term_weights, b->term_first,
-                      b->points,  b->rank, b->by_rank,  b->term_rank,    b->by_term_rank};
+    geo_spool *spools[] = {&b->docs,       &b->tuples, &b->positions,
+                           &b->properties, &b->labels, &b->numbers};
+    for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
+        geo_spool_done(spools[i]);
+    void *blocks[] = {b->sources, b->term, b->key, b->rank, b->importance, b->by_term_rank};
     for (size_t i = 0; i < SX_COUNT_OF(blocks); i++)
         sx_free(blocks[i]);
+    geo_temp_done(&b->temp);
     sx_free(b);
 }
 
@@ -119,7 +145,7 @@ sx_status geo_builder_source(geo_builder *b, const geo_source *source, sx_error 
     const sx_str texts[] = {source->name, source->attribution, source->licence, source->path};
     uint32_t *refs[] = {&out->name, &out->attribution, &out->licence, &out->path};
     for (size_t i = 0; i < SX_COUNT_OF(texts); i++) {
-        sx_status status = geo_pool_ref(&b->strings, texts[i], refs[i], err);
+        sx_status status = geo_strings_put(&b->strings, texts[i], refs[i], err);
         if (status != SX_OK)
             return status;
     }
@@ -157,9 +183,15 @@ static double weight_of(const geo_builder *b, uint8_t code)
 static sx_status add_term(geo_builder *b, sx_str term, uint8_t code, sx_error *err)
 {
     uint32_t id;
-    sx_status status = geo_pool_put(&b->terms, term, &id, err);
+    bool is_new;
+    sx_status status =
+        geo_pool_put_hashed(&b->terms, term, sx_hash(term, 0), &id, &is_new, err);
     if (status != SX_OK)
         return status;
+    if (!sx_grow(&b->term, &b->term_cap, id + 1u, sizeof(*b->term)))
+        return sx_fail_memory(err, "the index's dictionary");
+    if (is_new)
+        b->term[id] = (geo_build_term){0};
     for (uint32_t i = 0; i < b->own_count; i++) {
         if (b->own_terms[i] != id)
             continue;
@@ -193,7 +225,7 @@ static sx_status add_text(geo_builder *b, const field *f, double boost, sx_str t
     if (f->role == GEO_ROLE_OTHER || folded.len == 0 || *label_count >= GEO_LABEL_PARTS_MAX)
         return SX_OK;
     uint32_t ref;
-    sx_status status = geo_pool_ref(&b->strings, folded, &ref, err);
+    sx_status status = geo_strings_put(&b->strings, folded, &ref, err);
     if (status != SX_OK)
         return status;
     geo_put_varint(label, ref);
@@ -240,18 +272,19 @@ static sx_status add_fields(geo_builder *b, const geo_in_doc *doc, uint64_t *lab
         status = add_field(b, doc, &FIELDS[i], &count, &parts[FIELDS[i].role], err);
         counts[FIELDS[i].role] = count;
     }
-    *labels = b->labels.len;
+    sx_buf *out = &b->labels.tail;
+    *labels = geo_spool_bytes(&b->labels);
     static const geo_role ORDER[] = {GEO_ROLE_NAME, GEO_ROLE_CITY, GEO_ROLE_POSTCODE};
     for (size_t i = 0; i < SX_COUNT_OF(ORDER); i++)
-        sx_buf_byte(&b->labels, (char)counts[ORDER[i]]);
+        sx_buf_byte(out, (char)counts[ORDER[i]]);
     for (size_t i = 0; i < SX_COUNT_OF(ORDER); i++) {
-        sx_buf_str(&b->labels, sx_buf_view(&parts[ORDER[i]]));
+        sx_buf_str(out, sx_buf_view(&parts[ORDER[i]]));
         if (status == SX_OK)
             status = sx_buf_status(&parts[ORDER[i]], "a document's labels", err);
     }
     for (size_t i = 0; i < SX_COUNT_OF(parts); i++)
         sx_buf_done(&parts[i]);
-    return status == SX_OK ? sx_buf_status(&b->labels, "the index's labels", err) : status;
+    return status == SX_OK ? sx_buf_status(out, "the index's labels", err) : status;
 }
 
 static sx_status add_filter(geo_builder *b, sx_str key, sx_str value, sx_error *err)
@@ -284,20 +317,14 @@ static sx_status add_filters(geo_builder *b, const geo_in_doc *doc, sx_error *er
     return status;
 }
 
-/* Moves the document's terms into the run of tuples. */
+/* Moves the document's terms into their spool, and counts it with each. */
 static sx_status keep_terms(geo_builder *b, sx_error *err)
 {
-    size_t need = b->tuple_count + b->own_count;
-    if (!sx_grow(&b->term_ids, &b->id_cap, need, sizeof(*b->term_ids)) ||
-        !sx_grow(&b->term_weights, &b->weight_cap, need, sizeof(*b->term_weights)) ||
-        !sx_grow(&b->term_first, &b->first_cap, b->doc_count + 2, sizeof(*b->term_first)))
-        return sx_fail_memory(err, "the index's postings");
-    memcpy(b->term_ids + b->tuple_count, b->own_terms, b->own_count * sizeof(*b->term_ids));
-    memcpy(b->term_weights + b->tuple_count, b->own_weights, b->own_count);
-    b->term_first[b->doc_count] = b->tuple_count;
-    b->tuple_count = need;
-    b->term_first[b->doc_count + 1] = need;
-    return SX_OK;
+    sx_buf *out = &b->tuples.tail;
+    sx_buf_bytes(out, &b->own_count, sizeof(b->own_count));
+    sx_buf_bytes(out, b->own_terms, b->own_count * sizeof(*b->own_terms));
+    sx_buf_bytes(out, b->own_weights, b->own_count);
+    return sx_buf_status(out, "the index's postings", err);
 }
 
 static uint8_t type_of(sx_str name)
@@ -313,7 +340,7 @@ static sx_status add_parts(geo_builder *b, const geo_in_doc *doc, geo_disk_doc *
 {
     b->own_count = 0;
     b->own_importance = doc->importance;
-    sx_status status = geo_pool_ref(&b->strings, doc->id, &out->id, err);
+    sx_status status = geo_strings_put(&b->strings, doc->id, &out->id, err);
     if (status == SX_OK)
         status = geo_build_properties(b, doc, &out->properties, err);
     if (status == SX_OK)
@@ -323,8 +350,48 @@ static sx_status add_parts(geo_builder *b, const geo_in_doc *doc, geo_disk_doc *
     if (status == SX_OK)
         status = geo_build_numbers(b, doc, out, err);
     if (status == SX_OK)
-        status = geo_build_point_add(b, out->lon_e7, out->lat_e7, GEO_NO_NUMBER, err);
-    return status == SX_OK ? keep_terms(b, err) : status;
+        status = keep_terms(b, err);
+    sx_buf_bytes(&b->docs.tail, out, sizeof(*out));
+    return status == SX_OK ? sx_buf_status(&b->docs.tail, "the index's documents", err) : status;
+}
+
+/* What a document has appended to, and how long each was before it. */
+typedef struct mark {
+    geo_spool *spool;
+    size_t len;
+    const char *what;
+} mark;
+
+enum { MARKS = 6 };
+
+static void set_marks(geo_builder *b, mark marks[MARKS])
+{
+    const mark SET[MARKS] = {
+        {&b->docs, b->docs.tail.len, "the index's documents"},
+        {&b->tuples, b->tuples.tail.len, "the index's postings"},
+        {&b->positions, b->positions.tail.len, "the index's points"},
+        {&b->properties, b->properties.tail.len, "the index's properties"},
+        {&b->labels, b->labels.tail.len, "the index's labels"},
+        {&b->numbers, b->numbers.tail.len, "the index's house numbers"},
+    };
+    memcpy(marks, SET, sizeof(SET));
+}
+
+/* A document that was taken is counted, and what is too much for memory spilled. */
+static sx_status settle(geo_builder *b, const geo_in_doc *doc, const mark marks[MARKS],
+                        sx_error *err)
+{
+    for (uint32_t i = 0; i < b->own_count; i++)
+        b->term[b->own_terms[i]].docs++;
+    b->tuple_count += b->own_count;
+    b->number_count += doc->number_count;
+    b->doc_count++;
+    if (b->source_count)
+        b->sources[b->source_count - 1].documents++;
+    sx_status status = SX_OK;
+    for (size_t i = 0; status == SX_OK && i < MARKS; i++)
+        status = geo_spool_settle(marks[i].spool, marks[i].what, err);
+    return status;
 }
 
 sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
@@ -336,30 +403,25 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
         return sx_fail(err, SX_EINVAL, "its importance is no number");
     if (b->doc_count >= UINT32_MAX - 1)
         return sx_fail(err, SX_ELIMIT, "more documents than 32 bits can number");
-    if (!sx_grow(&b->docs, &b->doc_cap, b->doc_count + 1, sizeof(*b->docs)))
-        return sx_fail_memory(err, "the index's documents");
-    geo_disk_doc *out = &b->docs[b->doc_count];
-    *out = (geo_disk_doc){
+    geo_disk_doc out = {
         .lon_e7 = geo_e7(doc->lon),
         .lat_e7 = geo_e7(doc->lat),
         .importance = doc->importance,
         .type = type_of(doc->type),
         .source = b->source_count ? (uint8_t)(b->source_count - 1) : 0,
     };
-    size_t points = b->point_count;
-    sx_status status = add_parts(b, doc, out, err);
-    if (status != SX_OK) {
-        b->point_count = points; /* a refused document leaves no point behind */
-        return status;
-    }
-    b->doc_count++;
-    if (b->source_count)
-        b->sources[b->source_count - 1].documents++;
-    return SX_OK;
+    mark marks[MARKS];
+    set_marks(b, marks);
+    sx_status status = add_parts(b, doc, &out, err);
+    if (status == SX_OK)
+        return settle(b, doc, marks, err);
+    for (size_t i = 0; i < MARKS; i++)
+        marks[i].spool->tail.len = marks[i].len; /* a refused document leaves nothing behind */
+    return status;
 }
 
 void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers)
 {
-    *documents = (uint32_t)b->doc_count;
+    *documents = b->doc_count;
     *numbers = b->number_count;
 }

@@ -1,11 +1,15 @@
-/* build.h - makes an index file out of documents.
+/* build.h - makes an index file out of documents, in bounded memory.
  *
  * Documents are added one by one in the order of import; geo_builder_write() then orders them by
  * importance and writes the file: a temporary beside it, fsync, rename, fsync of the folder, so a
- * crash or a full disk leaves the old index as it was. Memory grows with the index (about twice the
- * file): strings, properties and house numbers are encoded as they come, and a document's terms are
- * kept as (term, weight) runs in document order, which a pass by rank turns into sorted postings
- * without any sorting. Used by geocode/import; one thread. */
+ * crash or a full disk leaves the old index as it was.
+ *
+ * Strings, properties and house numbers are encoded as they come, into spools (spool.h); what has to
+ * be brought into another order - documents by importance, postings by term, points along their
+ * curve - goes through external sorts (sorter.h). Both go to temporary files without a name when the
+ * memory given is used up. What stays in memory whatever the limit: the dictionary, a table of the
+ * newest strings (100 MB at most), and some 20 bytes a document. The file is the same, byte by byte,
+ * however much memory there was. Used by geocode/import; one thread. */
 #ifndef GEOCODE_INDEX_BUILD_H
 #define GEOCODE_INDEX_BUILD_H
 
@@ -51,6 +55,8 @@ typedef struct geo_in_doc {
 typedef struct geo_build_options {
     const sx_str *filters; /* properties that a query may filter by; borrowed for the call */
     uint32_t filter_count; /* 0: type, postcode, citycode */
+    const char *temp_dir;  /* for temporary files; NULL: everything stays in memory */
+    size_t memory_max;     /* for sorting and spools together; 0: 1 GiB; at least 64 KiB is taken */
 } geo_build_options;
 
 /* An empty builder; NULL options are the defaults. NULL if there is no memory. */
@@ -68,12 +74,14 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err);
 /* Documents and house numbers added so far. */
 void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers);
 
-/* Called between steps of writing; false stops the write with SX_ECANCELED. */
+/* Called while the file is made, each time `step` (of `steps`) has moved on; the steps take about the
+ * same time each. False stops the write with SX_ECANCELED. */
 typedef bool (*geo_build_step)(void *context, uint32_t step, uint32_t steps);
 
 /* Orders, encodes and writes everything to `path` (NUL-terminated). The builder is then spent.
  *   step     may be NULL; called from this thread, `context` is passed through
- *   errors   SX_EIO and its kin with the old file untouched, SX_ENOMEM, SX_ELIMIT, SX_ECANCELED */
+ *   errors   SX_EIO and its kin with the old file untouched (a full disk: SX_ENOSPC's words tell which
+ *            folder, and how much is in it), SX_ENOMEM, SX_ELIMIT, SX_ECANCELED */
 sx_status geo_builder_write(geo_builder *b, const char *path, geo_build_step step, void *context,
                             sx_error *err);
 

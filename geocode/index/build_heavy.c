@@ -41,89 +41,124 @@ static int by_weight(const void *left, const void *right)
     return (a->doc.doc > b->doc.doc) - (a->doc.doc < b->doc.doc);
 }
 
-/* The most frequent words, by term. Returns how many; -1 if there is no memory. */
-static int64_t choose(const geo_builder *b, const uint64_t *first, common **out)
+/* The most frequent words, by term, into `out`, which holds a row for each word there could be. */
+static uint32_t choose(const geo_builder *b, common *out)
 {
     size_t count = 0;
-    *out = sx_calloc(b->terms.count + 1, sizeof(**out));
-    if (!*out)
-        return -1;
     for (uint32_t t = 0; t < b->terms.count; t++) {
-        uint64_t docs = first[t + 1] - first[t];
-        sx_str term = geo_pool_get(&b->terms, b->by_term_rank[t]);
-        if (docs >= GEO_HEAVY_LEAST && term.data[0] != GEO_FILTER_LEAD)
-            (*out)[count++] = (common){t, (uint32_t)docs};
+        uint32_t id = b->by_term_rank[t], docs = b->term[id].docs;
+        if (docs >= GEO_HEAVY_LEAST && geo_pool_get(&b->terms, id).data[0] != GEO_FILTER_LEAD)
+            out[count++] = (common){t, docs};
     }
-    qsort(*out, count, sizeof(**out), by_count);
+    qsort(out, count, sizeof(*out), by_count);
     if (count > GEO_HEAVY_MAX)
         count = GEO_HEAVY_MAX;
-    qsort(*out, count, sizeof(**out), by_term);
-    return (int64_t)count;
+    qsort(out, count, sizeof(*out), by_term);
+    return (uint32_t)count;
 }
 
-/* A word's best documents. */
-static sx_status put_best(const geo_builder *b, const geo_build_posting *list, common c,
-                          geo_build_terms_out *o, sx_error *err)
+sx_status geo_build_heavy_begin(geo_builder *b, geo_build_heavies *h, sx_error *err)
 {
-    weighed *all = sx_calloc(c.count, sizeof(*all));
-    if (!all)
-        return sx_fail_memory(err, "the best documents of a word");
-    for (uint32_t i = 0; i < c.count; i++) {
-        const geo_disk_weight *w = &b->weights[list[i].weight];
-        double importance = b->docs[b->by_rank[list[i].doc]].importance;
-        double weight = list[i].weight ? (w->boost + importance * 0.1) / w->tokens : 0;
-        all[i] = (weighed){weight, {list[i].doc, list[i].weight}};
+    *h = (geo_build_heavies){0};
+    common *chosen = sx_calloc(b->terms.count + 1, sizeof(*chosen));
+    h->places = sx_calloc(b->terms.count + 1, sizeof(*h->places));
+    h->terms = sx_calloc(GEO_HEAVY_MAX, sizeof(*h->terms));
+    if (chosen && h->places && h->terms) {
+        h->count = choose(b, chosen);
+        h->row = (h->count + 63u) / 64;
+        h->bits = sx_calloc(h->row * h->count + 1, sizeof(*h->bits));
+        for (uint32_t i = 0; i < h->count; i++) {
+            h->terms[i] = chosen[i].term;
+            h->places[b->by_term_rank[chosen[i].term]] = i + 1;
+        }
     }
-    qsort(all, c.count, sizeof(*all), by_weight);
-    geo_disk_heavy row = {.term = c.term,
-                          .first = (uint32_t)(o->heavy_docs.len / sizeof(geo_disk_heavy_doc)),
-                          .count = c.count < GEO_HEAVY_DOCS ? c.count : GEO_HEAVY_DOCS};
-    sx_buf_bytes(&o->heavy, &row, sizeof(row));
-    for (uint32_t i = 0; i < row.count; i++)
-        sx_buf_bytes(&o->heavy_docs, &all[i].doc, sizeof(all[i].doc));
-    sx_free(all);
-    return SX_OK;
+    sx_free(chosen);
+    return h->bits ? SX_OK : sx_fail_memory(err, "the common words");
+}
+
+void geo_build_heavy_free(geo_build_heavies *h)
+{
+    sx_free(h->terms);
+    sx_free(h->places);
+    sx_free(h->bits);
+    *h = (geo_build_heavies){0};
 }
 
 /* A bit for every two heavy words that meet; a row of words each. */
-static sx_status put_pairs(const geo_builder *b, const common *heavy, size_t count,
-                           geo_build_terms_out *o, sx_error *err)
+void geo_build_heavy_doc(geo_build_heavies *h, const uint32_t *terms, uint32_t count)
 {
-    size_t row = (count + 63) / 64;
-    uint64_t *bits = sx_calloc(row * count + 1, sizeof(*bits));
-    uint32_t *place = sx_calloc(b->terms.count + 1, sizeof(*place)); /* 1 + place; 0: not heavy */
-    if (bits && place) {
-        for (size_t i = 0; i < count; i++)
-            place[b->by_term_rank[heavy[i].term]] = (uint32_t)i + 1;
-        for (size_t doc = 0; doc < b->doc_count; doc++) {
-            uint32_t own[GEO_DOC_TERMS_MAX], own_count = 0;
-            for (uint64_t i = b->term_first[doc]; i < b->term_first[doc + 1]; i++) {
-                if (place[b->term_ids[i]])
-                    own[own_count++] = place[b->term_ids[i]] - 1;
-            }
-            for (uint32_t x = 0; x < own_count; x++) {
-                for (uint32_t y = 0; y < own_count; y++)
-                    bits[own[x] * row + own[y] / 64] |= UINT64_C(1) << (own[y] % 64);
-            }
-        }
-        sx_buf_bytes(&o->pairs, bits, row * count * sizeof(*bits));
+    uint32_t own[GEO_DOC_TERMS_MAX], own_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (h->places[terms[i]])
+            own[own_count++] = h->places[terms[i]] - 1;
     }
-    bool ok = bits && place;
-    sx_free(bits);
-    sx_free(place);
-    return ok ? SX_OK : sx_fail_memory(err, "the pairs of common words");
+    for (uint32_t x = 0; x < own_count; x++) {
+        for (uint32_t y = 0; y < own_count; y++)
+            h->bits[own[x] * h->row + own[y] / 64] |= UINT64_C(1) << (own[y] % 64);
+    }
 }
 
-sx_status geo_build_heavy(geo_builder *b, const uint64_t *first, const geo_build_posting *all,
-                          geo_build_terms_out *o, sx_error *err)
+/* Moves the best documents' root down: they are a heap with the worst on top while they are chosen. */
+static void sink(weighed *heap, uint32_t count, uint32_t at)
 {
-    common *heavy;
-    int64_t count = choose(b, first, &heavy);
-    sx_status status = count < 0 ? sx_fail_memory(err, "the common words") : SX_OK;
-    for (int64_t i = 0; status == SX_OK && i < count; i++)
-        status = put_best(b, all + first[heavy[i].term], heavy[i], o, err);
-    if (status == SX_OK)
-        status = put_pairs(b, heavy, (size_t)count, o, err);
-    sx_free(heavy);
-    return status;
+    weighed own = heap[at];
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && by_weight(&heap[child + 1], &heap[child]) > 0)
+            child++;
+        if (by_weight(&heap[child], &own) <= 0)
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = own;
+}
+
+/* A word's best documents. They come by rising id, so one that weighs no more than the worst kept is
+ * worse than it. */
+static uint32_t choose_best(const geo_builder *b, const geo_build_posting *list, uint32_t count,
+                            weighed best[GEO_HEAVY_DOCS])
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const geo_disk_weight *w = &b->weights[list[i].weight];
+        double weight =
+            list[i].weight ? (w->boost + b->importance[list[i].doc] * 0.1) / w->tokens : 0;
+        weighed own = {weight, {list[i].doc, list[i].weight}};
+        if (kept < GEO_HEAVY_DOCS) {
+            best[kept++] = own;
+            for (uint32_t at = kept / 2; kept == GEO_HEAVY_DOCS && at-- > 0;)
+                sink(best, kept, at);
+        } else if (weight > best[0].weight) {
+            best[0] = own;
+            sink(best, kept, 0);
+        }
+    }
+    qsort(best, kept, sizeof(*best), by_weight);
+    return kept;
+}
+
+void geo_build_heavy_list(const geo_builder *b, geo_build_heavies *h, uint32_t term,
+                          const geo_build_posting *list, uint32_t count, geo_build_sections *out)
+{
+    if (h->next == h->count || h->terms[h->next] != term)
+        return;
+    h->next++;
+    weighed best[GEO_HEAVY_DOCS];
+    sx_buf *docs = &out->heavy_docs.tail;
+    geo_disk_heavy row = {
+        .term = term,
+        .first = (uint32_t)(docs->len / sizeof(geo_disk_heavy_doc)),
+        .count = choose_best(b, list, count, best),
+    };
+    sx_buf_bytes(&out->heavy.tail, &row, sizeof(row));
+    for (uint32_t i = 0; i < row.count; i++)
+        sx_buf_bytes(docs, &best[i].doc, sizeof(best[i].doc));
+}
+
+void geo_build_heavy_end(const geo_build_heavies *h, geo_build_sections *out)
+{
+    sx_buf_bytes(&out->pairs.tail, h->bits, h->row * h->count * sizeof(*h->bits));
 }

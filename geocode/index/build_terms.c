@@ -1,20 +1,15 @@
-/* build_terms.c - turns the run of (document, term, weight) tuples into the dictionary, the posting
- * lists, and each document's own terms.
+/* build_terms.c - turns each document's terms into the dictionary and the posting lists.
  *
- * Tuples lie in document order. Walking the documents by rank and dropping each tuple into its
- * term's next place is a counting sort: every list comes out rising, in time linear in the tuples.
- * An external build would do the same for one range of terms after another. */
+ * One pass over the documents in the order of import gives every term its place by bytes and every
+ * document its id, writes the document's own terms, and hands (term, document, weight) to an external
+ * sort, from which the lists come out one after the other. */
 #include <stdlib.h>
 
 #include <sextant/mem.h>
 
 #include "geocode/index/build_impl.h"
 
-/* All lists in one block; list of term rank t is [first[t], first[t + 1]). */
-typedef struct lists {
-    uint64_t *first;
-    geo_build_posting *all;
-} lists;
+enum { TELL_EVERY = 1 << 14 };
 
 static int by_text(const void *left, const void *right, void *pool)
 {
@@ -26,51 +21,23 @@ static int by_text(const void *left, const void *right, void *pool)
 static sx_status rank_terms(geo_builder *b, sx_error *err)
 {
     size_t count = b->terms.count;
-    b->term_rank = sx_calloc(count + 1, sizeof(uint32_t));
     b->by_term_rank = sx_calloc(count + 1, sizeof(uint32_t));
-    if (!b->term_rank || !b->by_term_rank)
+    if (!b->by_term_rank)
         return sx_fail_memory(err, "the index's dictionary");
     for (size_t i = 0; i < count; i++)
         b->by_term_rank[i] = (uint32_t)i;
     qsort_r(b->by_term_rank, count, sizeof(uint32_t), by_text, &b->terms);
     for (size_t i = 0; i < count; i++)
-        b->term_rank[b->by_term_rank[i]] = (uint32_t)i;
+        b->term[b->by_term_rank[i]].rank = (uint32_t)i;
     return SX_OK;
-}
-
-static sx_status make_lists(geo_builder *b, lists *l, sx_error *err)
-{
-    size_t terms = b->terms.count;
-    l->first = sx_calloc(terms + 2, sizeof(*l->first));
-    l->all = sx_calloc(b->tuple_count + 1, sizeof(*l->all));
-    if (!l->first || !l->all)
-        return sx_fail_memory(err, "the index's postings");
-    /* first[t + 2] counts, then first[t + 1] is the running place of t, and ends as its end. */
-    for (size_t i = 0; i < b->tuple_count; i++)
-        l->first[b->term_rank[b->term_ids[i]] + 2]++;
-    for (size_t t = 2; t < terms + 2; t++)
-        l->first[t] += l->first[t - 1];
-    for (uint32_t rank = 0; rank < b->doc_count; rank++) {
-        uint32_t doc = b->by_rank[rank];
-        for (uint64_t i = b->term_first[doc]; i < b->term_first[doc + 1]; i++) {
-            uint64_t *place = &l->first[b->term_rank[b->term_ids[i]] + 1];
-            l->all[(*place)++] = (geo_build_posting){rank, b->term_weights[i]};
-        }
-    }
-    return SX_OK;
-}
-
-static void pad(sx_buf *out, size_t to)
-{
-    while (out->len % to != 0 && !out->failed)
-        sx_buf_byte(out, 0);
 }
 
 /* Blocks of 128 behind their skip entries. */
-static void put_blocks(sx_buf *out, const geo_build_posting *p, uint32_t count)
+static void put_blocks(geo_spool *spool, const geo_build_posting *p, uint32_t count)
 {
     uint32_t blocks = (count - 1) / GEO_POSTING_BLOCK + 1;
-    pad(out, 4);
+    geo_spool_pad(spool, 4);
+    sx_buf *out = &spool->tail;
     size_t table = out->len, row = sizeof(geo_disk_skip);
     for (uint32_t i = 0; i < blocks; i++)
         sx_buf_bytes(out, &(geo_disk_skip){0}, row);
@@ -92,8 +59,8 @@ static void put_blocks(sx_buf *out, const geo_build_posting *p, uint32_t count)
 }
 
 /* A bit a document, then rank entries, then weights. */
-static sx_status put_bitmap(sx_buf *out, const geo_build_posting *p, uint32_t count, size_t docs,
-                            sx_error *err)
+static sx_status put_bitmap(geo_spool *spool, const geo_build_posting *p, uint32_t count,
+                            size_t docs, sx_error *err)
 {
     size_t words = (docs + 63) / 64, ranks = (words + GEO_RANK_WORDS - 1) / GEO_RANK_WORDS;
     uint64_t *bits = sx_calloc(words, sizeof(*bits));
@@ -101,7 +68,8 @@ static sx_status put_bitmap(sx_buf *out, const geo_build_posting *p, uint32_t co
         return sx_fail_memory(err, "a posting bitmap");
     for (uint32_t i = 0; i < count; i++)
         bits[p[i].doc / 64] |= UINT64_C(1) << (p[i].doc % 64);
-    pad(out, 8);
+    geo_spool_pad(spool, 8);
+    sx_buf *out = &spool->tail;
     sx_buf_bytes(out, bits, words * sizeof(*bits));
     uint32_t before = 0;
     for (size_t r = 0; r < ranks; r++) {
@@ -116,7 +84,7 @@ static sx_status put_bitmap(sx_buf *out, const geo_build_posting *p, uint32_t co
 }
 
 static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t count,
-                          geo_build_terms_out *o, sx_error *err)
+                          geo_build_sections *o, sx_error *err)
 {
     geo_disk_term term = {.count = count};
     for (uint32_t i = 0; i < count; i++) {
@@ -131,92 +99,244 @@ static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t c
         term.kind = GEO_POSTINGS_ONE;
         term.at = p->doc;
     } else if (count > b->doc_count / 64) {
-        pad(&o->postings, 8);
+        geo_spool_pad(&o->postings, 8);
         term.kind = GEO_POSTINGS_BITMAP;
-        term.at = o->postings.len;
+        term.at = geo_spool_bytes(&o->postings);
         status = put_bitmap(&o->postings, p, count, b->doc_count, err);
     } else {
-        pad(&o->postings, 4);
+        geo_spool_pad(&o->postings, 4);
         term.kind = GEO_POSTINGS_BLOCKS;
-        term.at = o->postings.len;
+        term.at = geo_spool_bytes(&o->postings);
         put_blocks(&o->postings, p, count);
     }
-    sx_buf_bytes(&o->terms, &term, sizeof(term));
-    return status;
+    sx_buf_bytes(&o->terms.tail, &term, sizeof(term));
+    if (status == SX_OK)
+        status = geo_spool_settle(&o->postings, "the index's postings", err);
+    return status == SX_OK ? geo_spool_settle(&o->terms, "the index's terms", err) : status;
 }
 
 /* The dictionary's front-coded heap and block index. */
-static void put_dictionary(geo_builder *b, geo_build_terms_out *o)
+static void put_dictionary(geo_builder *b, geo_build_sections *o)
 {
     sx_str before = {"", 0};
     for (size_t t = 0; t < b->terms.count; t++) {
         sx_str term = geo_pool_get(&b->terms, b->by_term_rank[t]);
         size_t shared = 0;
         if (t % GEO_TERM_BLOCK == 0) {
-            uint32_t offset = (uint32_t)o->heap.len;
-            sx_buf_bytes(&o->blocks, &offset, sizeof(offset));
+            uint32_t offset = (uint32_t)o->heap.tail.len;
+            sx_buf_bytes(&o->blocks.tail, &offset, sizeof(offset));
         } else {
             while (shared < term.len && shared < before.len &&
                    term.data[shared] == before.data[shared])
                 shared++;
-            geo_put_varint(&o->heap, shared);
+            geo_put_varint(&o->heap.tail, shared);
         }
-        geo_put_varint(&o->heap, term.len - shared);
-        sx_buf_str(&o->heap, sx_str_from(term, shared));
+        geo_put_varint(&o->heap.tail, term.len - shared);
+        sx_buf_str(&o->heap.tail, sx_str_from(term, shared));
         before = term;
     }
 }
 
-static int by_value(const void *left, const void *right)
-{
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    return (a > b) - (a < b);
-}
+/* What the pass over the documents works on. */
+typedef struct pass {
+    geo_builder *b;
+    geo_build_heavies heavy;
+    geo_spool_reader docs, tuples;
+    geo_spool placed; /* the documents' records again, with the places of their terms */
+    geo_sorter sorter;
+} pass;
 
-/* Each document's own terms, rising; fixes the records' `terms`. */
-static void put_doc_terms(geo_builder *b, sx_buf *out)
+/* A document's own terms, rising: few enough that nothing is quicker. */
+static void sort_terms(uint32_t *terms, uint32_t count)
 {
-    for (size_t doc = 0; doc < b->doc_count; doc++) {
-        uint32_t own[GEO_DOC_TERMS_MAX];
-        uint32_t count = (uint32_t)(b->term_first[doc + 1] - b->term_first[doc]);
-        for (uint32_t i = 0; i < count; i++)
-            own[i] = b->term_rank[b->term_ids[b->term_first[doc] + i]];
-        qsort(own, count, sizeof(*own), by_value);
-        b->docs[doc].terms = out->len;
-        geo_put_varint(out, count);
-        for (uint32_t i = 0; i < count; i++)
-            geo_put_varint(out, own[i] - (i ? own[i - 1] : 0));
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t own = terms[i], at = i;
+        for (; at > 0 && terms[at - 1] > own; at--)
+            terms[at] = terms[at - 1];
+        terms[at] = own;
     }
 }
 
-static sx_status put_all(geo_builder *b, lists *l, geo_build_terms_out *o, sx_error *err)
+static sx_status take_terms(pass *p, uint32_t doc, const uint32_t *ids, uint32_t count,
+                            geo_build_sections *o, sx_error *err)
 {
-    sx_status status = rank_terms(b, err);
-    if (status == SX_OK)
-        status = make_lists(b, l, err);
-    for (size_t t = 0; status == SX_OK && t < b->terms.count; t++) {
-        uint64_t count = l->first[t + 1] - l->first[t];
-        status = put_list(b, l->all + l->first[t], (uint32_t)count, o, err);
+    geo_builder *b = p->b;
+    const uint8_t *weights = geo_spool_next(&p->tuples, count, err);
+    if (!weights)
+        return err->status;
+    geo_build_heavy_doc(&p->heavy, ids, count);
+    uint32_t own[GEO_DOC_TERMS_MAX];
+    sx_status status = SX_OK;
+    for (uint32_t i = 0; status == SX_OK && i < count; i++) {
+        own[i] = b->term[ids[i]].rank;
+        status = geo_sorter_add(&p->sorter, (uint64_t)own[i] << 32 | b->rank[doc], weights[i], err);
+    }
+    sort_terms(own, count);
+    sx_buf *out = &o->doc_terms.tail;
+    geo_put_varint(out, count);
+    for (uint32_t i = 0; i < count; i++)
+        geo_put_varint(out, own[i] - (i ? own[i - 1] : 0));
+    return status == SX_OK ? geo_spool_settle(&o->doc_terms, "the documents' terms", err) : status;
+}
+
+static sx_status take_doc(pass *p, uint32_t doc, geo_build_sections *o, sx_error *err)
+{
+    const void *record = geo_spool_next(&p->docs, sizeof(geo_disk_doc), err);
+    if (!record)
+        return err->status;
+    geo_disk_doc own;
+    memcpy(&own, record, sizeof(own));
+    own.key = p->b->key[doc];
+    own.terms = geo_spool_bytes(&o->doc_terms);
+    sx_buf_bytes(&p->placed.tail, &own, sizeof(own));
+    sx_status status = geo_spool_settle(&p->placed, "the index's documents", err);
+    if (status != SX_OK)
+        return status;
+    uint32_t count, ids[GEO_DOC_TERMS_MAX];
+    const void *bytes = geo_spool_next(&p->tuples, sizeof(count), err);
+    if (!bytes)
+        return err->status;
+    memcpy(&count, bytes, sizeof(count));
+    sx_assert(count <= GEO_DOC_TERMS_MAX);
+    bytes = geo_spool_next(&p->tuples, count * sizeof(*ids), err);
+    if (!bytes)
+        return err->status;
+    memcpy(ids, bytes,
+           count * sizeof(*ids)); /* they lie unaligned, and the next read may move them */
+    return take_terms(p, doc, ids, count, o, err);
+}
+
+static sx_status take_docs(pass *p, geo_build_sections *o, sx_error *err)
+{
+    geo_builder *b = p->b;
+    sx_status status = SX_OK;
+    for (uint32_t doc = 0; status == SX_OK && doc < b->doc_count; doc++) {
+        status = take_doc(p, doc, o, err);
+        if (status == SX_OK && doc % TELL_EVERY == 0)
+            status = geo_build_told(b, GEO_BUILD_DOCS, doc, b->doc_count, err);
     }
     if (status != SX_OK)
         return status;
-    put_dictionary(b, o);
-    put_doc_terms(b, &o->doc_terms);
-    status = geo_build_heavy(b, l->first, l->all, o, err);
-    if (status == SX_OK)
-        status = geo_build_trie(b, &o->trie, err);
-    sx_buf *outs[] = {&o->blocks, &o->heap,       &o->terms, &o->postings, &o->doc_terms,
-                      &o->heavy,  &o->heavy_docs, &o->pairs, &o->trie};
-    for (size_t i = 0; status == SX_OK && i < SX_COUNT_OF(outs); i++)
-        status = sx_buf_status(outs[i], "the index's dictionary", err);
+    geo_spool_done(&b->tuples);
+    geo_spool_done(&b->docs);
+    b->docs = p->placed;
+    geo_spool_init(&p->placed, &b->temp);
+    return geo_sorter_finish(&p->sorter, err);
+}
+
+/* The lists in order, each put together in `list`, which has room for the longest. */
+static sx_status put_lists(pass *p, geo_build_posting *list, geo_build_sections *o, sx_error *err)
+{
+    geo_builder *b = p->b;
+    uint64_t taken = 0, told = 0;
+    sx_status status = SX_OK;
+    for (uint32_t t = 0; status == SX_OK && t < b->terms.count; t++) {
+        uint32_t count = b->term[b->by_term_rank[t]].docs;
+        for (uint32_t i = 0; status == SX_OK && i < count; i++) {
+            geo_sort_record r = {0};
+            status = geo_sorter_next(&p->sorter, &r, err);
+            sx_assert(status != SX_OK || r.high >> 32 == t);
+            list[i] = (geo_build_posting){(uint32_t)r.high, (uint8_t)r.low};
+        }
+        if (status == SX_OK)
+            status = put_list(b, list, count, o, err);
+        if (status == SX_OK)
+            geo_build_heavy_list(b, &p->heavy, t, list, count, o);
+        taken += count;
+        if (status == SX_OK && taken - told >= TELL_EVERY * 8) {
+            told = taken;
+            status = geo_build_told(b, GEO_BUILD_LISTS, taken, b->tuple_count, err);
+        }
+    }
     return status;
 }
 
-sx_status geo_build_terms(geo_builder *b, geo_build_terms_out *out, sx_error *err)
+static sx_status make_lists(pass *p, geo_build_sections *o, sx_error *err)
 {
-    lists l = {0};
-    sx_status status = put_all(b, &l, out, err);
-    sx_free(l.first);
-    sx_free(l.all);
+    uint32_t most = 0;
+    for (size_t i = 0; i < p->b->terms.count; i++)
+        most = p->b->term[i].docs > most ? p->b->term[i].docs : most;
+    geo_build_posting *list = sx_calloc(most + 1u, sizeof(*list));
+    if (!list)
+        return sx_fail_memory(err, "the longest list");
+    sx_status status = put_lists(p, list, o, err);
+    sx_free(list);
+    geo_build_heavy_end(&p->heavy, o);
+    return status;
+}
+
+/* Copies the records whose ids are in [from, to) into `out`, where they belong. */
+static sx_status gather(const geo_builder *b, uint32_t from, uint32_t to, geo_disk_doc *out,
+                        sx_error *err)
+{
+    geo_spool_reader docs;
+    sx_status status = SX_OK;
+    geo_spool_reader_init(&docs, &b->docs);
+    for (uint32_t doc = 0; doc < b->doc_count; doc++) {
+        const void *record = geo_spool_next(&docs, sizeof(*out), err);
+        if (!record) {
+            status = err->status;
+            break;
+        }
+        if (b->rank[doc] >= from && b->rank[doc] < to)
+            memcpy(&out[b->rank[doc] - from], record, sizeof(*out));
+    }
+    geo_spool_reader_done(&docs);
+    return status;
+}
+
+/* The records by id: as many at a time as there is memory for, each time by reading all of them. */
+static sx_status put_docs(geo_builder *b, geo_build_sections *o, sx_error *err)
+{
+    size_t at_once = b->sort_bytes / sizeof(geo_disk_doc);
+    if (at_once > b->doc_count || !b->temp.folder)
+        at_once = b->doc_count;
+    geo_disk_doc *docs = sx_calloc(at_once + 1, sizeof(*docs));
+    if (!docs)
+        return sx_fail_memory(err, "the index's documents");
+    sx_status status = SX_OK;
+    for (uint64_t from = 0; status == SX_OK && from < b->doc_count; from += at_once) {
+        uint64_t to = from + at_once < b->doc_count ? from + at_once : b->doc_count;
+        status = gather(b, (uint32_t)from, (uint32_t)to, docs, err);
+        if (status != SX_OK)
+            break;
+        sx_buf_bytes(&o->docs.tail, docs, (size_t)(to - from) * sizeof(*docs));
+        status = geo_spool_settle(&o->docs, "the index's documents", err);
+    }
+    sx_free(docs);
+    return status;
+}
+
+static sx_status put_all(pass *p, geo_build_sections *o, sx_error *err)
+{
+    geo_builder *b = p->b;
+    sx_status status = rank_terms(b, err);
+    if (status != SX_OK)
+        return status;
+    put_dictionary(b, o);
+    status = geo_build_heavy_begin(b, &p->heavy, err);
+    if (status == SX_OK)
+        status = take_docs(p, o, err);
+    if (status == SX_OK)
+        status = make_lists(p, o, err);
+    geo_sorter_done(&p->sorter); /* its memory is wanted */
+    if (status == SX_OK)
+        status = put_docs(b, o, err);
+    return status == SX_OK ? geo_build_trie(b, &o->trie.tail, err) : status;
+}
+
+sx_status geo_build_terms(geo_builder *b, geo_build_sections *out, sx_error *err)
+{
+    pass p = {.b = b};
+    geo_spool_init(&p.placed, &b->temp);
+    geo_spool_reader_init(&p.docs, &b->docs);
+    geo_spool_reader_init(&p.tuples, &b->tuples);
+    geo_sorter_init(&p.sorter, &b->temp, b->sort_bytes, "words of documents");
+    sx_status status = put_all(&p, out, err);
+    geo_sorter_done(&p.sorter);
+    geo_spool_reader_done(&p.tuples);
+    geo_spool_reader_done(&p.docs);
+    geo_spool_done(&p.placed);
+    geo_build_heavy_free(&p.heavy);
     return status;
 }

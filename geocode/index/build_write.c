@@ -1,5 +1,5 @@
-/* build_write.c - puts documents in order of importance and writes the file. See build.h. */
-#include <stdlib.h>
+/* build_write.c - makes the sections and writes the file. See build.h. */
+#include <errno.h>
 
 #include <sextant/file.h>
 #include <sextant/hash.h>
@@ -7,41 +7,27 @@
 
 #include "geocode/index/build_impl.h"
 
-enum { WRITE_STEPS = 5, WRITE_BUFFER_BYTES = 1 << 20 };
+enum { WRITE_STEPS = 1000, WRITE_BUFFER_BYTES = 1 << 20 };
 
-/* Falling importance, then falling key: the order in which Addok's store cuts ties. */
-static int by_importance(const void *left, const void *right, void *docs)
-{
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    double x = ((const geo_disk_doc *)docs)[a].importance;
-    double y = ((const geo_disk_doc *)docs)[b].importance;
-    if (x != y)
-        return x > y ? -1 : 1;
-    uint32_t k = ((const geo_disk_doc *)docs)[a].key, l = ((const geo_disk_doc *)docs)[b].key;
-    return (k < l) - (k > l);
-}
+/* Where each stage ends, in thousandths of the time that writing two million streets takes. */
+static const uint32_t STAGE_ENDS[GEO_BUILD_STAGES] = {
+    [GEO_BUILD_RANK] = 50,    [GEO_BUILD_DOCS] = 250,       [GEO_BUILD_LISTS] = 450,
+    [GEO_BUILD_POINTS] = 650, [GEO_BUILD_POINTS_OUT] = 800, [GEO_BUILD_FILE] = WRITE_STEPS,
+};
 
-static sx_status rank_docs(geo_builder *b, sx_error *err)
+sx_status geo_build_told(geo_builder *b, geo_build_stage stage, uint64_t done, uint64_t of,
+                         sx_error *err)
 {
-    b->rank = sx_calloc(b->doc_count + 1, sizeof(uint32_t));
-    b->by_rank = sx_calloc(b->doc_count + 1, sizeof(uint32_t));
-    if (!b->rank || !b->by_rank)
-        return sx_fail_memory(err, "the index's order of documents");
-    if (!geo_build_keys(b->docs, b->doc_count))
-        return sx_fail_memory(err, "the index's document keys");
-    for (size_t i = 0; i < b->doc_count; i++)
-        b->by_rank[i] = (uint32_t)i;
-    qsort_r(b->by_rank, b->doc_count, sizeof(uint32_t), by_importance, b->docs);
-    for (size_t i = 0; i < b->doc_count; i++)
-        b->rank[b->by_rank[i]] = (uint32_t)i;
+    geo_build_progress *p = &b->progress;
+    uint32_t begin = stage ? STAGE_ENDS[stage - 1] : 0, length = STAGE_ENDS[stage] - begin;
+    uint32_t now = begin + (uint32_t)(of ? (double)done / (double)of * length : length);
+    if (!p->step || now <= p->told)
+        return SX_OK;
+    p->told = now;
+    /* The last step is told when the file is in its place. */
+    if (now < WRITE_STEPS && !p->step(p->context, now, WRITE_STEPS))
+        return sx_fail(err, SX_ECANCELED, "writing the index was stopped");
     return SX_OK;
-}
-
-/* The fixed records, most important first. */
-static void put_docs(const geo_builder *b, sx_buf *out)
-{
-    for (size_t i = 0; i < b->doc_count; i++)
-        sx_buf_bytes(out, &b->docs[b->by_rank[i]], sizeof(geo_disk_doc));
 }
 
 static void put_keys(geo_builder *b, sx_buf *out, sx_status *status, sx_error *err)
@@ -60,7 +46,7 @@ static void put_keys(geo_builder *b, sx_buf *out, sx_status *status, sx_error *e
             if (sx_str_eq(ROLES[r].key, geo_pool_get(&b->keys, i)))
                 key.role = ROLES[r].role;
         }
-        *status = geo_pool_ref(&b->strings, geo_pool_get(&b->keys, i), &key.name, err);
+        *status = geo_strings_put(&b->strings, geo_pool_get(&b->keys, i), &key.name, err);
         sx_buf_bytes(out, &key, sizeof(key));
     }
 }
@@ -69,79 +55,74 @@ static void put_filter_keys(geo_builder *b, sx_buf *out, sx_status *status, sx_e
 {
     for (uint32_t i = 0; *status == SX_OK && i < b->filter_count; i++) {
         uint32_t ref = 0;
-        *status = geo_pool_ref(&b->strings, b->filters[i], &ref, err);
+        *status = geo_strings_put(&b->strings, b->filters[i], &ref, err);
         sx_buf_bytes(out, &ref, sizeof(ref));
     }
 }
 
-/* Sections that are made here, and where each section's bytes are. */
-typedef struct parts {
-    sx_buf sources, keys, docs, filter_keys, weights, points, tree;
-    geo_build_terms_out terms;
-    const sx_buf *section[GEO_S_END];
-} parts;
+/* Every section's bytes, by id. */
+typedef struct section_list {
+    geo_spool *of[GEO_S_END];
+} section_list;
 
-static void parts_done(parts *p)
+static section_list list_sections(geo_builder *b, geo_build_sections *s)
 {
-    sx_buf *own[] = {&p->sources,        &p->keys,
-                     &p->docs,           &p->filter_keys,
-                     &p->weights,        &p->points,
-                     &p->tree,           &p->terms.blocks,
-                     &p->terms.heap,     &p->terms.terms,
-                     &p->terms.postings, &p->terms.doc_terms,
-                     &p->terms.heavy,    &p->terms.heavy_docs,
-                     &p->terms.pairs,    &p->terms.trie};
-    for (size_t i = 0; i < SX_COUNT_OF(own); i++)
-        sx_buf_done(own[i]);
+    return (section_list){{
+        [GEO_S_SOURCES] = &s->sources,
+        [GEO_S_STRINGS] = &b->strings.out,
+        [GEO_S_KEYS] = &s->keys,
+        [GEO_S_DOCS] = &s->docs,
+        [GEO_S_PROPERTIES] = &b->properties,
+        [GEO_S_LABELS] = &b->labels,
+        [GEO_S_NUMBERS] = &b->numbers,
+        [GEO_S_TERM_BLOCKS] = &s->blocks,
+        [GEO_S_TERM_HEAP] = &s->heap,
+        [GEO_S_TERMS] = &s->terms,
+        [GEO_S_POSTINGS] = &s->postings,
+        [GEO_S_WEIGHTS] = &s->weights,
+        [GEO_S_DOC_TERMS] = &s->doc_terms,
+        [GEO_S_HEAVY] = &s->heavy,
+        [GEO_S_HEAVY_DOCS] = &s->heavy_docs,
+        [GEO_S_FILTER_KEYS] = &s->filter_keys,
+        [GEO_S_POINTS] = &s->points,
+        [GEO_S_POINT_TREE] = &s->tree,
+        [GEO_S_PAIRS] = &s->pairs,
+        [GEO_S_TRIE] = &s->trie,
+    }};
 }
 
-static void name_sections(const geo_builder *b, parts *p)
+/* The spools that are made at the end, in the order of their declaration. */
+enum { MADE = sizeof(geo_build_sections) / sizeof(geo_spool) };
+
+static void sections_init(geo_builder *b, geo_build_sections *s)
 {
-    p->section[GEO_S_SOURCES] = &p->sources;
-    p->section[GEO_S_STRINGS] = &b->strings.heap;
-    p->section[GEO_S_KEYS] = &p->keys;
-    p->section[GEO_S_DOCS] = &p->docs;
-    p->section[GEO_S_PROPERTIES] = &b->properties;
-    p->section[GEO_S_LABELS] = &b->labels;
-    p->section[GEO_S_NUMBERS] = &b->numbers;
-    p->section[GEO_S_TERM_BLOCKS] = &p->terms.blocks;
-    p->section[GEO_S_TERM_HEAP] = &p->terms.heap;
-    p->section[GEO_S_TERMS] = &p->terms.terms;
-    p->section[GEO_S_POSTINGS] = &p->terms.postings;
-    p->section[GEO_S_WEIGHTS] = &p->weights;
-    p->section[GEO_S_DOC_TERMS] = &p->terms.doc_terms;
-    p->section[GEO_S_HEAVY] = &p->terms.heavy;
-    p->section[GEO_S_HEAVY_DOCS] = &p->terms.heavy_docs;
-    p->section[GEO_S_PAIRS] = &p->terms.pairs;
-    p->section[GEO_S_TRIE] = &p->terms.trie;
-    p->section[GEO_S_FILTER_KEYS] = &p->filter_keys;
-    p->section[GEO_S_POINTS] = &p->points;
-    p->section[GEO_S_POINT_TREE] = &p->tree;
+    for (size_t i = 0; i < MADE; i++)
+        geo_spool_init((geo_spool *)s + i, &b->temp);
 }
 
-static sx_status make_parts(geo_builder *b, parts *p, geo_build_step step, void *context,
-                            sx_error *err)
+static void sections_done(geo_build_sections *s)
 {
-    sx_status status = rank_docs(b, err);
-    for (uint32_t done = 1; status == SX_OK && done < WRITE_STEPS; done++) {
-        if (step && !step(context, done, WRITE_STEPS))
-            return sx_fail(err, SX_ECANCELED, "writing the index was stopped");
-        if (done == 1) {
-            put_keys(b, &p->keys, &status, err);
-            put_filter_keys(b, &p->filter_keys, &status, err);
-            sx_buf_bytes(&p->sources, b->sources, b->source_count * sizeof(*b->sources));
-            sx_buf_bytes(&p->weights, b->weights, sizeof(b->weights));
-        } else if (done == 2) {
-            status = geo_build_terms(b, &p->terms, err);
-        } else if (done == 3) {
-            put_docs(b, &p->docs); /* after the terms, whose offsets the records hold */
-        } else {
-            status = geo_build_points(b, &p->points, &p->tree, err);
-        }
-    }
-    name_sections(b, p);
+    for (size_t i = 0; i < MADE; i++)
+        geo_spool_done((geo_spool *)s + i);
+}
+
+static sx_status make_sections(geo_builder *b, geo_build_sections *s, const section_list *list,
+                               sx_error *err)
+{
+    sx_status status = SX_OK;
+    put_keys(b, &s->keys.tail, &status, err);
+    put_filter_keys(b, &s->filter_keys.tail, &status, err);
+    sx_buf_bytes(&s->sources.tail, b->sources, b->source_count * sizeof(*b->sources));
+    sx_buf_bytes(&s->weights.tail, b->weights, sizeof(b->weights));
+    geo_strings_close(&b->strings);
+    if (status == SX_OK)
+        status = geo_build_rank(b, err);
+    if (status == SX_OK)
+        status = geo_build_terms(b, s, err);
+    if (status == SX_OK)
+        status = geo_build_points(b, s, err);
     for (unsigned id = 1; status == SX_OK && id < GEO_S_END; id++)
-        status = sx_buf_status(p->section[id], geo_section_name(id), err);
+        status = geo_spool_settle(list->of[id], geo_section_name(id), err);
     return status;
 }
 
@@ -151,7 +132,7 @@ static uint64_t aligned(uint64_t offset)
 }
 
 /* Fills the header page from the sections. */
-static void make_header(const geo_builder *b, const parts *p, geo_disk_header *h)
+static void make_header(const geo_builder *b, const section_list *list, geo_disk_header *h)
 {
     static const uint32_t RECORD[GEO_S_END] = {
 #define X(id, name, record) [id] = (record),
@@ -162,53 +143,84 @@ static void make_header(const geo_builder *b, const parts *p, geo_disk_header *h
     memcpy(h->magic, GEO_MAGIC, sizeof(h->magic));
     uint64_t offset = GEO_HEADER_BYTES;
     for (unsigned id = 1; id < GEO_S_END; id++) {
-        const sx_buf *s = p->section[id];
+        uint64_t bytes = geo_spool_bytes(list->of[id]);
         h->sections[h->section_count++] =
             (geo_disk_section){.id = id,
-                               .crc32c = sx_crc32c(0, s->data, s->len),
+                               .crc32c = geo_spool_crc32c(list->of[id]),
                                .offset = offset,
-                               .bytes = s->len,
-                               .count = s->len / RECORD[id]};
-        offset = aligned(offset + s->len);
+                               .bytes = bytes,
+                               .count = bytes / RECORD[id]};
+        offset = aligned(offset + bytes);
     }
     h->file_bytes = offset;
     h->generation = sx_hash_bytes(h->sections, h->section_count * sizeof(*h->sections), 0);
     h->crc32c = sx_crc32c(0, h, offsetof(geo_disk_header, crc32c));
 }
 
-static sx_status write_all(const parts *p, const geo_disk_header *h, const char *path,
-                           sx_error *err)
+/* Copies a section behind what is written, and gives its space back. */
+static sx_status copy_section(geo_builder *b, geo_spool *s, const geo_disk_header *h,
+                              sx_writer *out, sx_error *err)
 {
     static const char ZEROS[GEO_SECTION_ALIGN];
+    geo_spool_reader r;
+    geo_spool_reader_init(&r, s);
+    sx_status status = SX_OK;
+    for (size_t len = 1; status == SX_OK && len;) {
+        const void *bytes = geo_spool_chunk(&r, &len, err);
+        status = bytes ? sx_writer_bytes(out, bytes, len, err) : err->status;
+        if (status == SX_OK)
+            status = geo_build_told(b, GEO_BUILD_FILE, out->offset, h->file_bytes, err);
+    }
+    geo_spool_reader_done(&r);
+    if (status == SX_OK)
+        status = sx_writer_bytes(out, ZEROS, aligned(out->offset) - out->offset, err);
+    geo_spool_done(s);
+    return status;
+}
+
+/* A full disk is said with what it takes. */
+static sx_status tell_room(const geo_disk_header *h, sx_status status, sx_error *err)
+{
+    if (err->os_errno != ENOSPC && err->os_errno != EDQUOT)
+        return status;
+    return sx_error_prefix(err, status, "an index of %.1f MB needs that much room",
+                           (double)h->file_bytes / 1e6);
+}
+
+static sx_status write_file(geo_builder *b, const section_list *list, const geo_disk_header *h,
+                            const char *path, sx_error *err)
+{
     sx_replace file;
     sx_status status = sx_replace_open(&file, path, WRITE_BUFFER_BYTES, err);
     if (status != SX_OK)
         return status;
     status = sx_writer_bytes(&file.writer, h, sizeof(*h), err);
-    for (unsigned id = 1; status == SX_OK && id < GEO_S_END; id++) {
-        const sx_buf *s = p->section[id];
-        status = sx_writer_bytes(&file.writer, s->data, s->len, err);
-        if (status == SX_OK)
-            status = sx_writer_bytes(&file.writer, ZEROS, aligned(s->len) - s->len, err);
-    }
+    for (unsigned id = 1; status == SX_OK && id < GEO_S_END; id++)
+        status = copy_section(b, list->of[id], h, &file.writer, err);
     if (status == SX_OK)
-        return sx_replace_commit(&file, err);
-    sx_replace_abandon(&file);
-    return status;
+        status = sx_replace_commit(&file, err);
+    else
+        sx_replace_abandon(&file);
+    return status == SX_OK ? status : tell_room(h, status, err);
 }
 
 sx_status geo_builder_write(geo_builder *b, const char *path, geo_build_step step, void *context,
                             sx_error *err)
 {
-    parts p = {0};
+    sx_error own = {0};
+    sx_error *told = err ? err : &own;
+    geo_build_sections sections;
     geo_disk_header header;
-    sx_status status = make_parts(b, &p, step, context, err);
+    sections_init(b, &sections);
+    section_list list = list_sections(b, &sections);
+    b->progress = (geo_build_progress){.step = step, .context = context};
+    sx_status status = make_sections(b, &sections, &list, told);
     if (status == SX_OK) {
-        make_header(b, &p, &header);
-        status = write_all(&p, &header, path, err);
+        make_header(b, &list, &header);
+        status = write_file(b, &list, &header, path, told);
     }
     if (status == SX_OK && step)
         (void)step(context, WRITE_STEPS, WRITE_STEPS); /* it is written: too late to stop */
-    parts_done(&p);
+    sections_done(&sections);
     return status;
 }

@@ -42,12 +42,16 @@ sx_str geo_pool_get(const geo_pool *p, uint32_t id)
     return geo_cursor_bytes(&c, geo_cursor_varint(&c));
 }
 
-/* The slot where `s` is, or the free one where it belongs. */
-static size_t slot_of(const geo_pool *p, sx_str s)
+/* The slot where `s` is, or the free one where it belongs. The table is one of two powers and never
+ * full; the slot is of the hash's lower half. */
+static size_t slot_of(const geo_pool *p, sx_str s, uint64_t hash)
 {
-    size_t slot = (size_t)sx_hash(s, 0) & p->slot_mask;
-    while (p->slots[slot] && !sx_str_eq(geo_pool_get(p, p->slots[slot] - 1), s))
-        slot = (slot + 1) & p->slot_mask;
+    size_t slot = (size_t)hash & p->slot_mask;
+    for (; p->slots[slot].id; slot = (slot + 1) & p->slot_mask) {
+        if (p->slots[slot].hash == (uint32_t)(hash >> 32) &&
+            sx_str_eq(geo_pool_get(p, p->slots[slot].id - 1), s))
+            break;
+    }
     return slot;
 }
 
@@ -57,24 +61,40 @@ static bool make_room(geo_pool *p)
     if (p->slots && p->count < (p->slot_mask + 1) / 4 * 3)
         return true;
     size_t size = p->slots ? (p->slot_mask + 1) * 2 : 1024;
-    uint32_t *slots = sx_calloc(size, sizeof(*slots));
+    geo_pool_slot *slots = sx_calloc(size, sizeof(*slots));
     if (!slots)
         return false;
     sx_free(p->slots);
     p->slots = slots;
     p->slot_mask = size - 1;
-    for (size_t id = 0; id < p->count; id++)
-        p->slots[slot_of(p, geo_pool_get(p, (uint32_t)id))] = (uint32_t)id + 1;
+    for (size_t id = 0; id < p->count; id++) {
+        uint64_t hash = sx_hash(geo_pool_get(p, (uint32_t)id), 0);
+        size_t slot = (size_t)hash & p->slot_mask;
+        while (slots[slot].id) /* all are different: no look at their bytes */
+            slot = (slot + 1) & p->slot_mask;
+        slots[slot] = (geo_pool_slot){(uint32_t)(hash >> 32), (uint32_t)id + 1};
+    }
     return true;
 }
 
-sx_status geo_pool_put(geo_pool *p, sx_str s, uint32_t *id, sx_error *err)
+bool geo_pool_find(const geo_pool *p, sx_str s, uint64_t hash, uint32_t *id)
+{
+    if (!p->slots)
+        return false;
+    size_t slot = slot_of(p, s, hash);
+    *id = p->slots[slot].id - 1;
+    return p->slots[slot].id != 0;
+}
+
+sx_status geo_pool_put_hashed(geo_pool *p, sx_str s, uint64_t hash, uint32_t *id, bool *is_new,
+                              sx_error *err)
 {
     if (!make_room(p) || !sx_grow(&p->offsets, &p->offset_cap, p->count + 1, sizeof(uint32_t)))
         return sx_fail_memory(err, "the index's strings");
-    size_t slot = slot_of(p, s);
-    if (p->slots[slot]) {
-        *id = p->slots[slot] - 1;
+    size_t slot = slot_of(p, s, hash);
+    *is_new = p->slots[slot].id == 0;
+    if (!*is_new) {
+        *id = p->slots[slot].id - 1;
         return SX_OK;
     }
     size_t offset = p->heap.len;
@@ -84,15 +104,12 @@ sx_status geo_pool_put(geo_pool *p, sx_str s, uint32_t *id, sx_error *err)
         return sx_buf_status(&p->heap, "the index's strings", err);
     p->offsets[p->count] = (uint32_t)offset;
     *id = (uint32_t)p->count++;
-    p->slots[slot] = *id + 1;
+    p->slots[slot] = (geo_pool_slot){(uint32_t)(hash >> 32), *id + 1};
     return SX_OK;
 }
 
-sx_status geo_pool_ref(geo_pool *p, sx_str s, uint32_t *ref, sx_error *err)
+sx_status geo_pool_put(geo_pool *p, sx_str s, uint32_t *id, sx_error *err)
 {
-    uint32_t id;
-    sx_status status = geo_pool_put(p, s, &id, err);
-    if (status == SX_OK)
-        *ref = p->offsets[id];
-    return status;
+    bool is_new;
+    return geo_pool_put_hashed(p, s, sx_hash(s, 0), id, &is_new, err);
 }
