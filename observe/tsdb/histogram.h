@@ -92,8 +92,13 @@ uint32_t tsdb_histogram_bucket_count(const tsdb_histogram *h);
 /* Writes them into `out` (that many); returns how many were written. */
 uint32_t tsdb_histogram_buckets(const tsdb_histogram *h, tsdb_bucket *out);
 
+/* Appends {count:3, sum:1.5, (0.5,1]:2, ...} as count_values shows it; empty buckets are left out. */
+sx_status tsdb_histogram_print(const tsdb_histogram *h, sx_buf *out, sx_error *err);
+
 /* --- Arithmetic, results in `arena`. Schemas and zero buckets are brought together as Prometheus
- * does; the spans of the result are compacted. `notes` gathers what annotations will say. */
+ * does; the spans of the result are compacted (no empty bucket is kept). `notes` gathers what
+ * annotations will say. The result's reset hint is the two operands' common one, gauge if one is a
+ * gauge, else unknown. */
 enum {                                    /* bits of *notes */
        TSDB_HISTOGRAM_INCOMPATIBLE = 1,   /* standard schema with custom buckets: no result */
        TSDB_HISTOGRAM_RESETS_COLLIDE = 2, /* "conflicting counter resets" */
@@ -104,14 +109,55 @@ sx_status tsdb_histogram_add(const tsdb_histogram *a, const tsdb_histogram *b, s
                              tsdb_histogram *out, unsigned *notes, sx_error *err);
 sx_status tsdb_histogram_sub(const tsdb_histogram *a, const tsdb_histogram *b, sx_arena *arena,
                              tsdb_histogram *out, unsigned *notes, sx_error *err);
+
+/* Multiplied (divided: not the same in the last digit). A negative factor makes a gauge of it; a
+ * division by zero leaves no buckets. */
 sx_status tsdb_histogram_scale(const tsdb_histogram *h, double factor, sx_arena *arena,
                                tsdb_histogram *out, sx_error *err);
+sx_status tsdb_histogram_divide(const tsdb_histogram *h, double divisor, sx_arena *arena,
+                                tsdb_histogram *out, sx_error *err);
+
+/* Without empty buckets. */
+sx_status tsdb_histogram_compact(const tsdb_histogram *h, sx_arena *arena, tsdb_histogram *out,
+                                 sx_error *err);
 
 /* Fewer, wider buckets: `schema` at most the histogram's own. */
 sx_status tsdb_histogram_reduce(const tsdb_histogram *h, int32_t schema, sx_arena *arena,
                                 tsdb_histogram *out, sx_error *err);
 
+/* What is left of it below (`upper`: the operator </) or above (>/) `threshold`. A bucket that holds
+ * the threshold is cut by interpolation; the sum is then estimated from the buckets that are left. */
+sx_status tsdb_histogram_trim(const tsdb_histogram *h, double threshold, bool upper,
+                              sx_arena *arena, tsdb_histogram *out, sx_error *err);
+
 /* Whether `now` follows `before` with a counter reset in between. */
 bool tsdb_histogram_reset_between(const tsdb_histogram *before, const tsdb_histogram *now);
+
+/* --- A sum or mean of many, with compensation for what rounding loses (Kahan and Neumaier). */
+typedef struct tsdb_histogram_side {
+    int32_t *index;       /* rising */
+    double *count, *lost; /* lost: the compensation */
+    uint32_t used;
+} tsdb_histogram_side;
+
+typedef struct tsdb_histogram_sum {
+    tsdb_histogram head; /* the scalars, schema and bounds; its spans are not used */
+    double lost_zero, lost_count, lost_sum;
+    tsdb_histogram_side positive, negative;
+    double parts;               /* histograms taken in */
+    bool mean;                  /* the sum would have overflowed: it is a running mean now */
+    bool resets_yes, resets_no; /* hints seen */
+} tsdb_histogram_sum;
+
+/* Begins with `h`, then takes in others; all memory from `arena`, which must outlive the sum. For
+ * `average` an overflow turns the sum into a running mean. */
+sx_status tsdb_histogram_sum_start(tsdb_histogram_sum *s, const tsdb_histogram *h, sx_arena *arena,
+                                   sx_error *err);
+sx_status tsdb_histogram_sum_add(tsdb_histogram_sum *s, const tsdb_histogram *h, bool average,
+                                 sx_arena *arena, unsigned *notes, sx_error *err);
+
+/* The sum, or the mean. TSDB_HISTOGRAM_RESETS_COLLIDE in *notes if hints of both kinds were seen. */
+sx_status tsdb_histogram_sum_end(const tsdb_histogram_sum *s, bool average, sx_arena *arena,
+                                 tsdb_histogram *out, unsigned *notes, sx_error *err);
 
 #endif
