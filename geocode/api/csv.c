@@ -85,7 +85,8 @@ typedef struct upload {
     sx_arena arena;
     geo_csv_form form;
     sx_str filename;
-    uint64_t file_bytes, line_bytes, lines; /* received; since the last line feed; line feeds */
+    uint64_t body_bytes;                    /* received: of all, and of the file */
+    uint64_t file_bytes, line_bytes, lines; /* line_bytes: since the last line feed */
     geo_csv_options options;
     geo_csv_spool spool;
     geo_csv_job *job;
@@ -440,9 +441,12 @@ static sx_status part_begins(void *ctx, const sx_multipart_part *part, sx_error 
     return SX_OK;
 }
 
-/* A line that has no end is noticed while it comes, not when all of it is on the disk. */
+/* A line that has no end is noticed while it comes, not when all of it is on the disk; unless no row
+ * is to fail the file. */
 static bool line_is_too_long(upload *u, sx_str piece)
 {
+    if (u->begun || geo_csv_form_yes(&u->form, SX_STR("better")))
+        return false;
     while (piece.len) {
         size_t end = sx_str_find_byte(piece, '\n');
         u->line_bytes += end;
@@ -465,6 +469,24 @@ static void refuse_long_line(upload *u)
     refuse(u, 413, title, sx_str_of(NULL, 0));
 }
 
+/* Whether the client has sent so little for so long that it only holds on to one of the few places.
+ * Rows that are answered while they come may come as slowly as they like. */
+static bool is_too_slow(const upload *u)
+{
+    const geo_csv_settings *set = u->csv->settings;
+    int64_t took_ms = (sx_clock_mono_ns(sx_loop_clock(u->loop)) - u->r->start_mono_ns) / 1000000;
+    return !u->streams && took_ms > (int64_t)set->slow_ms_max &&
+           u->body_bytes < set->bytes_per_second_min * (uint64_t)took_ms / 1000;
+}
+
+static void refuse_slowness(upload *u)
+{
+    sx_str words = sx_arena_printf(
+        &u->arena, "Fewer than %llu bytes a second have come (setting csv.bytes_per_second_min)",
+        (unsigned long long)u->csv->settings->bytes_per_second_min);
+    refuse(u, 408, SX_STR("408 Request Timeout"), words);
+}
+
 static void refuse_size(upload *u)
 {
     sx_str title = sx_arena_printf(&u->arena,
@@ -481,7 +503,7 @@ static sx_status file_piece(upload *u, sx_str piece, sx_error *err)
         refuse_size(u);
         return SX_OK;
     }
-    if (!u->begun && line_is_too_long(u, piece)) {
+    if (line_is_too_long(u, piece)) {
         refuse_long_line(u);
         return SX_OK;
     }
@@ -559,6 +581,7 @@ static void on_body(sx_request *r, void *ctx, sx_str piece, bool last)
     (void)r;
     u->holders++; /* it may be refused while it is read */
     u->body_is_read = last;
+    u->body_bytes += piece.len;
     sx_status status = sx_multipart_feed(&u->multipart, piece, &err);
     if (status == SX_OK && last && u->r)
         status = sx_multipart_finish(&u->multipart, &err);
@@ -567,6 +590,8 @@ static void on_body(sx_request *r, void *ctx, sx_str piece, bool last)
             refuse_form(u, &err);
         else if (last)
             form_ended(u);
+        else if (is_too_slow(u))
+            refuse_slowness(u);
     }
     let_go(u);
 }

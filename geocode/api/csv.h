@@ -26,6 +26,9 @@ enum { GEO_CSV_UPLOADS_MAX = 16 }; /* at a time: the routes' in_flight_max. Each
 /* A part of the service's settings. */
 typedef struct geo_csv_settings {
     uint64_t upload_bytes_max, row_bytes_max;
+    uint64_t
+        bytes_per_second_min; /* slower than that on the average of more than slow_ms_max: 408 */
+    uint32_t slow_ms_max;
     sx_str folder;
     uint32_t threads;
 } geo_csv_settings;

@@ -96,9 +96,10 @@ static bool work_ended(geo_csv_spool *s)
         finish_close(s);
         return false;
     }
-    if (s->status != SX_OK)
-        s->events->failed(s->ctx, &s->err);
-    return s->status == SX_OK;
+    if (s->status == SX_OK)
+        return true;
+    s->events->failed(s->ctx, &s->err); /* the spool may be gone */
+    return false;
 }
 
 static void busy_written(sx_loop *loop, void *arg);

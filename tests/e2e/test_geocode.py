@@ -185,6 +185,7 @@ HOSTILE = {
     "punctuation": "?!.,;:'\"()[]{}<>|\\/@#$%^&*~`" * 5,
     "Arabic": "شارع الحمراء بيروت",
     "Chinese": "北京市朝阳区",
+    "Cyrillic": "улица Арбат, Москва",
     "emoji": "🏠🏠🏠 rue 🗼 paris",
     "mixed directions": "rue \u202eabc\u202c de שלום paris",
     "zero bytes": "paris\0\0\0",
@@ -201,6 +202,16 @@ def test_hostile_queries_are_answered_or_refused(geocoder, name):
     assert reply.status_code in (200, 400, 413, 414), reply.status_code
     assert time.monotonic() - began < 2
     assert requests.get(geocoder.url("/search/?q=lyon"), timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("lat, lon", [("91", "0"), ("-90.1", "0"), ("0", "180.5"), ("0", "-1e300"), ("nan", "0"), ("0", "NaN"),
+                                      ("inf", "0"), ("0", "-Infinity"), ("1e999", "0"), ("north", "0"), ("0", "0x10"),
+                                      ("48,8", "2,3"), ("", "0"), ("\u0664\u0668", "2"), ("4" * 500, "2")])
+@pytest.mark.parametrize("path", ["/search/", "/reverse/"])
+def test_points_that_are_none_are_refused_by_name(geocoder, path, lat, lon):
+    reply = requests.get(geocoder.url(path), params={"q": "lyon", "lat": lat, "lon": lon}, timeout=10)
+    assert reply.status_code == 400, (reply.status_code, reply.text)
+    assert '"lat"' in reply.json()["description"] or '"lon"' in reply.json()["description"], reply.text
 
 
 @pytest.mark.parametrize("target", ["/search/?q=%ff%fe%c0%80", "/search/?%ff=%ff&q=lyon", "/search/?q=lyon&lat=1e999&lon=1",

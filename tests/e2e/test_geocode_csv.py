@@ -13,7 +13,7 @@ import time
 import pytest
 import requests
 
-from lib.wait import wait_for
+from lib.wait import SLOWER, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "data", "addok", "csv")
@@ -22,6 +22,8 @@ RESULTS = ["latitude", "longitude", "result_label", "result_score", "result_scor
            "result_citycode", "result_oldcitycode", "result_oldcity", "result_district"]
 # Of the recorded rows, the share that must be the same to the last byte.
 SAME_ROWS = 0.98
+# What an upload may take, whatever its size; a sanitizer keeps what was freed for a while.
+MEMORY_MB = 60 if SLOWER == 1 else 600
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +217,91 @@ def test_a_line_without_end_is_refused_before_it_is_all_sent(start):
     assert reply.status_code == 413 and "row number 2" in reply.text, reply.text
     got = rows_of(post(server, "/search/csv/", table, [("columns", "a"), ("delimiter", ","), ("better", "1")]))
     assert [r["result_city"] for r in got] == ["Lyon", ""]
+
+
+# Of a body that is far larger than any memory we would give it; less where each byte costs more.
+GIANT_MB = 1000 if SLOWER == 1 else 200
+
+
+def exchange(server, pieces, length):
+    """Sends a form of one part in pieces while it reads: the answer, and the most memory that was used (MB)."""
+    got, most = bytearray(), [rss_mb(server)]
+    begin = b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\n'
+    end = b"\r\n--x--\r\n"
+    with socket.create_connection(server.host_port(), timeout=60 * SLOWER) as s:
+        def send():
+            try:
+                head = head_of(length + len(begin) + len(end))
+                s.sendall(head.replace(b"/search/csv/", b"/search/csv/?columns=ville&delimiter=,") + begin)
+                for n, piece in enumerate(pieces):
+                    s.sendall(piece)
+                    if n % 50 == 0:
+                        most.append(rss_mb(server))
+                s.sendall(end)
+            except OSError:
+                pass  # refused: it need not be sent
+
+        writer = threading.Thread(target=send)
+        writer.start()
+        while b"\r\n\r\n" not in got:
+            piece = s.recv(1 << 20)
+            assert piece, bytes(got)
+            got += piece
+        head, _, body = bytes(got).partition(b"\r\n\r\n")
+        size, last = len(body), body[-100:]
+        while not last.endswith(b"\r\n0\r\n\r\n") and b"413" not in head[:20]:
+            piece = s.recv(1 << 20)
+            assert piece, last
+            size += len(piece)
+            last = (last + piece)[-100:]
+            if size % 64 == 0:
+                most.append(rss_mb(server))
+        s.close() if b"413" in head[:20] else None
+        writer.join()
+    return head, body, size, max(most)
+
+
+def test_a_line_of_a_gigabyte_takes_little_memory(geocoder):
+    before = rss_mb(geocoder)
+    megabyte = b"y" * 1_000_000
+    line = [b"ville,b\nlyon,c\n", *[megabyte] * GIANT_MB, b",d\nparis,e\n"]
+    size = sum(map(len, line))
+    head, body, _, most = exchange(geocoder, line, size)
+    assert head.startswith(b"HTTP/1.1 413") and b"Row too long" in body and b"line number 3" in body, (head, body)
+    table = b"".join([b"ville,b\nlyon,c\n", megabyte * 3, b",d\nparis,e\n"])
+    form = [("columns", "a"), ("delimiter", ","), ("better", "1")]
+    form[0] = ("columns", "ville")
+    rows = post(geocoder, "/search/csv/", table, form).content.decode("utf-8-sig").splitlines()
+    assert "Lyon" in rows[1] and "Paris" in rows[3] and len(rows) == 4 and rows[2].endswith("," * 17), rows[2][-100:]
+    assert most - before < MEMORY_MB, f"{before} MB, then {most} MB"
+
+
+def test_a_file_of_a_gigabyte_takes_little_memory(geocoder, tmp_path):
+    """Rows of 500 kB each, whose answer is as large; none of it stays on the disk."""
+    before = rss_mb(geocoder)
+    row = b"lyon," + b"z" * 499_994 + b"\n"
+    head, _, size, most = exchange(geocoder, [b"ville,n\n", *[row] * (2 * GIANT_MB)], len(b"ville,n\n") + len(row) * 2 * GIANT_MB)
+    assert head.startswith(b"HTTP/1.1 200") and size > GIANT_MB * 1_000_000
+    assert most - before < MEMORY_MB, f"{before} MB, then {most} MB"
+    assert not [f for f in os.listdir(tmp_path) if "csv" in f]
+    assert post(geocoder, "/search/csv/", b"a,b\nlyon,c\n").status_code == 200
+
+
+def test_a_client_that_trickles_is_sent_away(start):
+    server = start("--csv.bytes_per_second_min=100kB", "--csv.slow_ms_max=300ms")
+    with socket.create_connection(server.host_port(), timeout=30) as s:
+        s.sendall(head_of(10_000_000) + b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\na,b\n')
+        s.settimeout(0.02)
+        answer = b""
+        end = time.monotonic() + 10 * SLOWER
+        while not answer and time.monotonic() < end:
+            try:
+                s.sendall(b"l")
+                answer = s.recv(65536)
+            except TimeoutError:
+                pass
+    assert answer.startswith(b"HTTP/1.1 408") and b"csv.bytes_per_second_min" in answer, answer
+    assert post(server, "/search/csv/", b"a,b\nlyon,c\n").status_code == 200
 
 
 def test_too_large_a_file_is_refused(start):
