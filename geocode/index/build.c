@@ -184,8 +184,7 @@ static sx_status add_term(geo_builder *b, sx_str term, uint8_t code, sx_error *e
 {
     uint32_t id;
     bool is_new;
-    sx_status status =
-        geo_pool_put_hashed(&b->terms, term, sx_hash(term, 0), &id, &is_new, err);
+    sx_status status = geo_pool_put_hashed(&b->terms, term, sx_hash(term, 0), &id, &is_new, err);
     if (status != SX_OK)
         return status;
     if (!sx_grow(&b->term, &b->term_cap, id + 1u, sizeof(*b->term)))

@@ -127,7 +127,7 @@ sx_status geo_build_numbers(geo_builder *b, const geo_in_doc *doc, geo_disk_doc 
 /* Sections that are made at the end. */
 typedef struct geo_build_sections {
     geo_spool sources, keys, docs, filter_keys, weights, points, tree;
-    geo_spool blocks, heap, terms, postings, doc_terms, heavy, heavy_docs, pairs, trie;
+    geo_spool blocks, heap, terms, postings, doc_terms, heavy, heavy_docs, pairs, trie, importances;
 } geo_build_sections;
 
 /* One posting while lists are laid out. */

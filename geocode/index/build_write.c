@@ -88,6 +88,7 @@ static section_list list_sections(geo_builder *b, geo_build_sections *s)
         [GEO_S_POINT_TREE] = &s->tree,
         [GEO_S_PAIRS] = &s->pairs,
         [GEO_S_TRIE] = &s->trie,
+        [GEO_S_IMPORTANCES] = &s->importances,
     }};
 }
 
@@ -117,6 +118,10 @@ static sx_status make_sections(geo_builder *b, geo_build_sections *s, const sect
     geo_strings_close(&b->strings);
     if (status == SX_OK)
         status = geo_build_rank(b, err);
+    if (status == SX_OK)
+        sx_buf_bytes(&s->importances.tail, b->importance, b->doc_count * sizeof(*b->importance));
+    if (status == SX_OK)
+        status = geo_spool_settle(&s->importances, "the documents' importances", err);
     if (status == SX_OK)
         status = geo_build_terms(b, s, err);
     if (status == SX_OK)

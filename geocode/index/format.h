@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define GEO_MAGIC "SXGEOIX\n"
 
 enum {
-    GEO_FORMAT_VERSION = 2,
+    GEO_FORMAT_VERSION = 3,
     GEO_HEADER_BYTES = 4096,
     GEO_SECTION_ALIGN = 64,
     GEO_SECTIONS_MAX = 64,
@@ -29,7 +29,7 @@ enum {
     GEO_RANK_WORDS = 2,      /* bitmap words between two rank entries */
     GEO_HEAVY_LEAST = 512,   /* documents of a term that is kept among the heavy ones */
     GEO_HEAVY_DOCS = 512,    /* its best documents that are kept */
-    GEO_HEAVY_MAX = 1024,    /* terms that can be heavy: the most frequent */
+    GEO_HEAVY_MAX = 8192,    /* terms that can be heavy: the most frequent */
     GEO_POINT_LEVELS_MAX = 6,
 };
 
@@ -60,7 +60,8 @@ enum {
     X(17, POINTS, 16)                                                                              \
     X(18, POINT_TREE, 16)                                                                          \
     X(19, PAIRS, 8)                                                                                \
-    X(20, TRIE, 12)
+    X(20, TRIE, 12)                                                                                \
+    X(21, IMPORTANCES, 8)
 
 typedef enum geo_section {
 #define X(id, name, record) GEO_S_##name = (id),
@@ -126,7 +127,7 @@ typedef struct geo_disk_doc {
     uint32_t key; /* place of the document's key (hashids of the order of import) among all */
     uint32_t id;  /* string reference */
     int32_t lon_e7, lat_e7;
-    double importance;
+    double importance; /* as in IMPORTANCES, which is read where nothing else of it is wanted */
     uint64_t properties, labels, numbers, terms; /* offsets in their sections */
     uint32_t number_count;                       /* house numbers; 0: `numbers` means nothing */
     uint8_t type;                                /* geo_type */

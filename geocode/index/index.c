@@ -107,6 +107,10 @@ static sx_status check_sections(geo_index *ix, sx_error *err)
         return sx_fail(err, SX_ECORRUPT, "more documents or terms than 32 bits can name");
     ix->docs = (const geo_disk_doc *)(const void *)ix->s[GEO_S_DOCS].data;
     ix->doc_count = (uint32_t)ix->s[GEO_S_DOCS].count;
+    ix->importances = (const double *)(const void *)ix->s[GEO_S_IMPORTANCES].data;
+    if (ix->s[GEO_S_IMPORTANCES].count != ix->doc_count)
+        return sx_fail(err, SX_ECORRUPT, "section IMPORTANCES has %llu records for %u documents",
+                       (unsigned long long)ix->s[GEO_S_IMPORTANCES].count, ix->doc_count);
     ix->terms = (const geo_disk_term *)(const void *)ix->s[GEO_S_TERMS].data;
     ix->term_count = (uint32_t)ix->s[GEO_S_TERMS].count;
     ix->weights = (const geo_disk_weight *)(const void *)ix->s[GEO_S_WEIGHTS].data;

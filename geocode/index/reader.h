@@ -22,6 +22,7 @@ struct geo_index {
     geo_bytes s[GEO_S_END]; /* by section id */
     const geo_disk_doc *docs;
     uint32_t doc_count;
+    const double *importances; /* by document: eight of them in a line of the processor's cache */
     const geo_disk_term *terms;
     uint32_t term_count;
     const geo_disk_weight *weights; /* 256 */
@@ -139,7 +140,7 @@ bool geo_doc_has_term(const geo_index *ix, uint32_t doc, uint32_t term);
 static inline double geo_weight(const geo_index *ix, uint8_t weight, uint32_t doc)
 {
     const geo_disk_weight *w = &ix->weights[weight];
-    return weight ? (w->boost + ix->docs[doc].importance * 0.1) / w->tokens : 0;
+    return weight ? (w->boost + ix->importances[doc] * 0.1) / w->tokens : 0;
 }
 
 /* --- The tree of words. */

@@ -38,6 +38,9 @@ static sx_status check_doc(const geo_index *ix, uint32_t doc, sx_error *err)
         return sx_fail(err, SX_ECORRUPT, "section DOC_TERMS: document %u is damaged", doc);
     if (doc > 0 && ix->docs[doc].importance > ix->docs[doc - 1].importance)
         return sx_fail(err, SX_ECORRUPT, "section DOCS: document %u is out of order", doc);
+    if (ix->importances[doc] != ix->docs[doc].importance)
+        return sx_fail(err, SX_ECORRUPT, "section IMPORTANCES: document %u has another in DOCS",
+                       doc);
     geo_housenumber n;
     for (uint32_t i = 0; i < ix->docs[doc].number_count; i += GEO_NUMBER_GROUP) {
         uint32_t last = i + GEO_NUMBER_GROUP - 1;
