@@ -31,6 +31,7 @@ typedef struct prom_entry {
     double value;
     const tsdb_histogram *histogram; /* good until the next entry */
     bool has_t;
+    bool expected;   /* it is what was expected */
     int64_t t;       /* ms */
     int64_t start_t; /* created / start timestamp, ms; 0: none */
     const tsdb_exemplar *exemplars;
@@ -66,8 +67,13 @@ sx_status prom_exposition_new(const prom_exposition_options *options, prom_expos
 void prom_exposition_reset(prom_exposition *x, const prom_exposition_options *options, sx_str body);
 void prom_exposition_free(prom_exposition *x);
 
+/* What the next series will probably be: the bytes that came after this one in the scrape before.
+ * Comparing them is many times cheaper than reading a series; a wrong guess costs nothing. Borrowed
+ * until the next entry has been read. Text formats only; others take no notice. */
+void prom_exposition_expect(prom_exposition *x, sx_str series);
+
 /* The next entry. SX_END after the last (OpenMetrics: after # EOF); SX_EFORMAT with the line and what
- * is wrong in Prometheus's words; SX_ELIMIT. */
+ * is wrong in Prometheus's words, and the line; SX_ELIMIT. */
 sx_status prom_exposition_next(prom_exposition *x, prom_entry *out, sx_error *err);
 
 /* Labels of the entry just read, sorted, __name__ among them, escapes undone, in `arena`. */
