@@ -98,6 +98,12 @@ static sx_status read_flag(const cmd_command *command, int argc, char **argv, in
         return sx_fail(err, SX_EINVAL, "option %s wants a value: %s %s", typed, typed,
                        command->flags[i].value);
     out->values[i] = glued ? value.data : argv[++*at];
+    if (command->flags[i].kind != CMD_EACH)
+        return SX_OK;
+    if (out->mark_count == CMD_MARKS_MAX)
+        return sx_fail(err, SX_ELIMIT, "option %s stands there more than %d times", typed,
+                       CMD_MARKS_MAX);
+    out->marks[out->mark_count++] = (cmd_mark){i, out->rest_count, out->values[i]};
     return SX_OK;
 }
 
@@ -145,6 +151,18 @@ const char *cmd_value(const cmd_args *args, const char *flag)
     int i = flag_by_name(args->command, sx_str_z(flag));
     sx_assert(i >= 0);
     return args->values[i];
+}
+
+const char *cmd_value_at(const cmd_args *args, const char *flag, int operand)
+{
+    int i = flag_by_name(args->command, sx_str_z(flag));
+    const char *value = NULL;
+    sx_assert(i >= 0);
+    for (int k = 0; k < args->mark_count; k++) {
+        if (args->marks[k].flag == i && args->marks[k].before <= operand)
+            value = args->marks[k].value;
+    }
+    return value;
 }
 
 bool cmd_switch(const cmd_args *args, const char *flag)

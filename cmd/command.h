@@ -10,11 +10,12 @@
 #include <sextant/error.h>
 #include <sextant/str.h>
 
-enum { CMD_FLAGS_MAX = 32 };
+enum { CMD_FLAGS_MAX = 32, CMD_MARKS_MAX = 64 };
 
 typedef enum cmd_flag_kind {
     CMD_TEXT,   /* --flag VALUE or --flag=VALUE */
     CMD_SWITCH, /* --flag alone; --no-flag turns it off */
+    CMD_EACH,   /* as CMD_TEXT, but for the operands behind it, until the next: cmd_value_at() */
 } cmd_flag_kind;
 
 typedef struct cmd_flag {
@@ -28,6 +29,13 @@ typedef struct cmd_flag {
 
 struct cmd_command;
 
+/* A CMD_EACH flag where it stood. */
+typedef struct cmd_mark {
+    int flag;          /* its place in the row */
+    int before;        /* the operand that it stood in front of, from 0 */
+    const char *value; /* of the flag */
+} cmd_mark;
+
 /* A parsed command line. All views and pointers live as long as argv. */
 typedef struct cmd_args {
     const struct cmd_command *command;
@@ -38,6 +46,8 @@ typedef struct cmd_args {
     int rest_count;
     char **service; /* --key=value that the row does not have: for the service's own table */
     int service_count;
+    cmd_mark marks[CMD_MARKS_MAX];
+    int mark_count;
 } cmd_args;
 
 typedef int cmd_run(const cmd_args *args);
@@ -66,6 +76,8 @@ sx_status cmd_parse(const cmd_command *command, int argc, char **argv, cmd_args 
 
 /* The value of a flag of this command by name; NULL if absent without a fallback. */
 const char *cmd_value(const cmd_args *args, const char *flag);
+/* The value of a CMD_EACH flag that holds for the operand with this index; NULL if none does. */
+const char *cmd_value_at(const cmd_args *args, const char *flag, int operand);
 bool cmd_switch(const cmd_args *args, const char *flag);
 
 /* The nearest command name to what was typed, for "did you mean"; NULL if none is near. */

@@ -16,6 +16,11 @@ static const cmd_flag UP_FLAGS[] = {
 
 static const cmd_flag IMPORT_FLAGS[] = {
     {"output", 'o', CMD_TEXT, "INDEX", NULL, "the index file to write; replaced only once whole"},
+    {"source", 's', CMD_EACH, "KEY=VALUE,...", NULL,
+     "what answers say of the files behind it, until the next --source: name, attribution, licence; "
+     "language=fr, es, de or none; communes=no leaves out those that a BAN CSV implies"},
+    {"skip-bad", 0, CMD_TEXT, "N", "0",
+     "pass over up to N rows that are malformed, counting them, instead of failing at the first"},
     {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no progress"},
     {0},
 };
@@ -71,7 +76,8 @@ const cmd_command COMMANDS[] = {
      "If it is running already, it prints the addresses and exits.",
      "sextant up --dir /var/lib/sextant", UP_FLAGS, false, cmd_up},
     {"geocode import", "FILE...", 1, -1, "build a geocoder's index from address files",
-     "Reads Addok's NDJSON, plain or compressed (gzip, zstd, bzip2), told apart by content. The "
+     "Reads Addok's NDJSON or JSON, the BAN's CSV, and GeoNames' tables of places, postcodes, "
+     "regions and countries, plain or compressed (gzip, zstd, bzip2), told apart by content. The "
      "index is written beside its final place and renamed when it is whole and on the disk, so "
      "that an import that fails or is killed leaves the old index as it was.",
      "sextant geocode import -o france.idx data/france.ndjson.gz", IMPORT_FLAGS, false,

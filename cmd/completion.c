@@ -27,7 +27,7 @@ static void print_first_words(void)
 static void print_words(const cmd_command *c)
 {
     for (const cmd_flag *f = c->flags; f->name; f++)
-        printf(" --%s%s", f->name, f->kind == CMD_TEXT ? "=" : "");
+        printf(" --%s%s", f->name, f->kind != CMD_SWITCH ? "=" : "");
     sx_str operands = sx_str_z(c->operands), word;
     if (sx_str_eq(operands, SX_STR("[COMMAND]")))
         print_first_words();
@@ -95,7 +95,7 @@ static void fish_row(const cmd_command *c)
     sx_str own = second.len ? second : first;
     for (const cmd_flag *f = c->flags; f->name; f++)
         printf("complete -c sextant -n '__fish_seen_subcommand_from %.*s' -l %s%s -d '%s'\n",
-               SX_ARG(own), f->name, f->kind == CMD_TEXT ? " -r" : "", f->help);
+               SX_ARG(own), f->name, f->kind != CMD_SWITCH ? " -r" : "", f->help);
 }
 
 static void complete_fish(void)

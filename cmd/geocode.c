@@ -36,27 +36,34 @@ static bool draw_progress(void *context, const geo_import_progress *p)
     return true;
 }
 
-sx_status cmd_import(char *const *files, size_t file_count, const char *index, bool quiet,
-                     sx_error *err)
+/* What is to be told of an import beside its size. */
+static void print_summary(const geo_import_progress *p, const char *index)
 {
-    geo_import_input inputs[INPUTS_MAX];
-    if (file_count > INPUTS_MAX)
-        return sx_fail(err, SX_ELIMIT, "%zu files; at most %d at a time", file_count, INPUTS_MAX);
-    for (size_t i = 0; i < file_count; i++)
-        inputs[i] = (geo_import_input){.path = files[i]};
+    fprintf(stderr, "imported %u documents with %llu house numbers into %s in %.1f s\n",
+            p->documents, (unsigned long long)p->numbers, index, (double)p->elapsed_ms / 1000);
+    if (p->left_out)
+        fprintf(stderr, "left out %llu rows of kinds that are not searched\n",
+                (unsigned long long)p->left_out);
+    if (p->skipped)
+        fprintf(stderr, "passed over %llu bad rows; the first: %s\n",
+                (unsigned long long)p->skipped, p->first_skipped);
+}
+
+sx_status cmd_import(const geo_import_input *inputs, size_t count, const char *index,
+                     uint64_t skip_max, bool quiet, sx_error *err)
+{
     bool draw = !quiet && isatty(STDERR_FILENO);
     geo_import_progress summary = {0};
     geo_import_options options = {.inputs = inputs,
-                                  .input_count = file_count,
+                                  .input_count = count,
                                   .output = index,
+                                  .skip_max = skip_max,
                                   .report = draw ? draw_progress : NULL};
     sx_status status = geo_import(&options, &summary, err);
     if (draw)
         fputs("\r\033[K", stderr);
     if (status == SX_OK && !quiet)
-        fprintf(stderr, "imported %u documents with %llu house numbers into %s in %.1f s\n",
-                summary.documents, (unsigned long long)summary.numbers, index,
-                (double)summary.elapsed_ms / 1000);
+        print_summary(&summary, index);
     return status;
 }
 
@@ -82,15 +89,107 @@ static const char *required(const cmd_args *args, const char *flag, int *status)
     return value;
 }
 
+/* The keys of --source. */
+static const sx_str SOURCE_KEYS[] = {SX_STR_INIT("name"), SX_STR_INIT("attribution"),
+                                     SX_STR_INIT("licence"), SX_STR_INIT("language"),
+                                     SX_STR_INIT("communes")};
+
+/* Whether a key of --source, or what looks like one, stands at the beginning of `s`. */
+static bool begins_key(sx_str s)
+{
+    size_t letters = 0;
+    while (letters < s.len && s.data[letters] >= 'a' && s.data[letters] <= 'z')
+        letters++;
+    return letters && letters < s.len && s.data[letters] == '=';
+}
+
+/* Cuts the first KEY=VALUE off *rest. Values may have commas: one ends where the next key begins. */
+static sx_str cut_pair(sx_str *rest)
+{
+    size_t end = 0;
+    while (end < rest->len && !(rest->data[end] == ',' && begins_key(sx_str_from(*rest, end + 1))))
+        end++;
+    sx_str pair = sx_str_first(*rest, end);
+    *rest = sx_str_from(*rest, end + 1);
+    return pair;
+}
+
+static sx_status set_source(geo_import_input *in, sx_str key, sx_str value, sx_error *err)
+{
+    sx_str *texts[] = {&in->name, &in->attribution, &in->licence};
+    size_t i = 0;
+    while (i < SX_COUNT_OF(SOURCE_KEYS) && !sx_str_eq(SOURCE_KEYS[i], key))
+        i++;
+    if (i < SX_COUNT_OF(texts)) {
+        *texts[i] = value;
+        return SX_OK;
+    }
+    if (i == SX_COUNT_OF(SOURCE_KEYS))
+        return sx_fail(
+            err, SX_EINVAL,
+            "--source has no key '%.*s': it has name, attribution, licence, language and "
+            "communes",
+            SX_ARG(key));
+    if (sx_str_eq(key, SX_STR("communes"))) {
+        in->no_communes = sx_str_eq(value, SX_STR("no"));
+        return in->no_communes || sx_str_eq(value, SX_STR("yes"))
+                   ? SX_OK
+                   : sx_fail(err, SX_EINVAL, "--source: communes is yes or no, not '%.*s'",
+                             SX_ARG(value));
+    }
+    in->language = geo_rules_language(value);
+    in->no_language = sx_str_eq(value, SX_STR("none"));
+    if (in->language != GEO_LANGUAGES)
+        return SX_OK;
+    in->language = GEO_LANGUAGE_NONE;
+    return in->no_language
+               ? SX_OK
+               : sx_fail(err, SX_EINVAL, "--source: language is fr, es, de or none, not '%.*s'",
+                         SX_ARG(value));
+}
+
+static sx_status read_source(const char *text, geo_import_input *in, sx_error *err)
+{
+    for (sx_str rest = sx_str_z(text), key, value; rest.len;) {
+        sx_str pair = cut_pair(&rest);
+        if (!sx_str_cut(pair, '=', &key, &value))
+            return sx_fail(err, SX_EINVAL, "--source wants KEY=VALUE,..., not '%.*s'",
+                           SX_ARG(pair));
+        sx_status status = set_source(in, key, value, err);
+        if (status != SX_OK)
+            return status;
+    }
+    return SX_OK;
+}
+
 int cmd_geocode_import(const cmd_args *args)
 {
     int status = 0;
+    uint64_t skip_max;
     sx_error err = {0};
+    geo_import_input inputs[INPUTS_MAX];
     const char *output = required(args, "output", &status);
     if (status)
         return status;
-    if (cmd_import(args->rest, (size_t)args->rest_count, output, cmd_switch(args, "quiet"), &err) !=
-        SX_OK)
+    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "skip-bad")), &skip_max)) {
+        fprintf(stderr, "sextant: --skip-bad is a number of rows, not %s\n",
+                cmd_value(args, "skip-bad"));
+        return 2;
+    }
+    if (args->rest_count > INPUTS_MAX) {
+        fprintf(stderr, "sextant: %d files; at most %d at a time\n", args->rest_count, INPUTS_MAX);
+        return 2;
+    }
+    for (int i = 0; i < args->rest_count; i++) {
+        const char *source = cmd_value_at(args, "source", i);
+        inputs[i] = (geo_import_input){.path = args->rest[i]};
+        if (source && read_source(source, &inputs[i], &err) != SX_OK) {
+            (void)cmd_failed(&err);
+            return 2;
+        }
+    }
+    if (cmd_import(inputs, (size_t)args->rest_count, output, skip_max, cmd_switch(args, "quiet"),
+                   &err) != SX_OK)
         return cmd_failed(&err);
     return 0;
 }

@@ -33,7 +33,7 @@ static void print_flag(const cmd_flag *f)
     if (f->letter)
         printf("-%c, ", f->letter);
     printf("--%s", f->name);
-    if (f->kind == CMD_TEXT)
+    if (f->kind != CMD_SWITCH)
         printf("=%s", f->value);
     putchar('\n');
     print_filled(f->help, 8);
@@ -146,7 +146,7 @@ static void man_command(const cmd_command *c)
             printf("\\fB\\-%c\\fR, ", f->letter);
         fputs("\\fB\\-\\-", stdout);
         print_roff(f->name);
-        printf("\\fR%s%s\n", f->kind == CMD_TEXT ? "=" : "", f->kind == CMD_TEXT ? f->value : "");
+        printf("\\fR%s%s\n", f->kind != CMD_SWITCH ? "=" : "", f->kind != CMD_SWITCH ? f->value : "");
         print_roff(f->help);
         if (f->fallback) {
             fputs(" (default: ", stdout);

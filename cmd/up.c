@@ -123,7 +123,7 @@ static int already_up(const up *u, const sx_error *busy)
 static sx_status import_if_needed(const up *u, sx_error *err)
 {
     char source[PATH_BYTES];
-    char *files[] = {source};
+    geo_import_input input = {.path = source};
     sx_status status = join(source, u->data, "france.ndjson.gz", err);
     if (status != SX_OK)
         return status;
@@ -135,7 +135,7 @@ static sx_status import_if_needed(const up *u, sx_error *err)
         return SX_OK;
     printf("Importing %s (once)\n", source);
     fflush(stdout);
-    return cmd_import(files, 1, u->index, false, err);
+    return cmd_import(&input, 1, u->index, 0, false, err);
 }
 
 /* Of `addresses`, "http=127.0.0.1:7878 admin=127.0.0.1:4321", the one that is `proto`'s. */

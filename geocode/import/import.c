@@ -1,20 +1,22 @@
 /* import.c - the import from files to index. See import.h. */
 #include "geocode/import/import.h"
 
-#include <sextant/compress.h>
-#include <sextant/json.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "geocode/import/document.h"
+#include <sextant/compress.h>
+
+#include "geocode/import/intake.h"
 #include "geocode/import/paths.h"
 
-enum { REPORT_EVERY_MS = 100, DOCUMENTS_A_LOOK = 256, ARENA_BYTES = 1 << 16 };
+enum { REPORT_EVERY_MS = 100, ARENA_BYTES = 1 << 16 };
 
 /* One import under way. */
 typedef struct job {
     const geo_import_options *options;
-    geo_import_limits limits;
+    geo_intake intake;
     geo_builder *builder;
-    sx_arena arena; /* of the line being read */
+    sx_packed_file *file; /* the one being read */
     const sx_clock *clock;
     int64_t began_ms, reported_ms;
     uint64_t bytes_before; /* of the files that are done */
@@ -29,17 +31,19 @@ static size_t or_default(size_t value, size_t otherwise)
 
 static void set_limits(job *j, const geo_import_limits *l)
 {
-    j->limits = (geo_import_limits){
+    geo_import_limits *to = &j->intake.limits;
+    *to = (geo_import_limits){
         .line_bytes_max = or_default(l->line_bytes_max, (size_t)16 << 20),
         .names_max = (uint32_t)or_default(l->names_max, 64),
         .properties_max = (uint32_t)or_default(l->properties_max, 128),
         .numbers_max = (uint32_t)or_default(l->numbers_max, 100000),
         .number_properties_max = (uint32_t)or_default(l->number_properties_max, 14),
+        .rows_bytes_max = or_default(l->rows_bytes_max, (size_t)256 << 20),
     };
-    if (j->limits.names_max > 255)
-        j->limits.names_max = 255;
-    if (j->limits.number_properties_max > GEO_NUMBER_COLUMNS_MAX)
-        j->limits.number_properties_max = GEO_NUMBER_COLUMNS_MAX;
+    if (to->names_max > 255)
+        to->names_max = 255;
+    if (to->number_properties_max > GEO_NUMBER_COLUMNS_MAX)
+        to->number_properties_max = GEO_NUMBER_COLUMNS_MAX;
 }
 
 /* Tells the caller how far it is. False if the caller wants to stop. */
@@ -52,6 +56,8 @@ static bool report(job *j, geo_import_stage stage, bool now)
     j->progress.stage = stage;
     j->progress.elapsed_ms = time_ms - j->began_ms;
     geo_builder_counts(j->builder, &j->progress.documents, &j->progress.numbers);
+    j->progress.skipped = j->intake.skipped;
+    j->progress.left_out = j->intake.left_out;
     return !j->options->report || j->options->report(j->options->context, &j->progress);
 }
 
@@ -60,111 +66,118 @@ static sx_status canceled(sx_error *err)
     return sx_fail(err, SX_ECANCELED, "the import was stopped");
 }
 
-/* What the first bytes say: NDJSON begins with a brace. */
-static sx_status check_content(sx_str head, sx_error *err)
+/* Told by the readers how far they are. */
+static bool alive(void *context)
 {
-    head = sx_str_trim_all(head);
-    if (sx_str_starts(head, SX_STR("\xEF\xBB\xBF")))
-        head = sx_str_from(head, 3);
-    if (head.len == 0 || head.data[0] == '{')
+    job *j = context;
+    if (j->file)
+        j->progress.bytes_done = j->bytes_before + sx_packed_file_taken(j->file);
+    return report(j, GEO_IMPORT_READING, false);
+}
+
+/* What the answers say of a file: what the caller named, else what is usual for the format. */
+static sx_status begin_source(job *j, const geo_import_input *in, const geo_reader *format,
+                              sx_error *err)
+{
+    if (format->is_table)
         return SX_OK;
-    return sx_fail(err, SX_EUNSUPPORTED,
-                   "it does not begin with '{', so it is no NDJSON; documents must stand one a "
-                   "line, as Addok reads them");
-}
-
-static sx_status import_line(job *j, sx_str line, sx_error *err)
-{
-    geo_in_doc doc;
-    sx_arena_reset(&j->arena);
-    sx_status status = geo_document_parse(line, &j->arena, &j->limits, &doc, err);
-    return status == SX_OK ? geo_builder_add(j->builder, &doc, err) : status;
-}
-
-/* All lines that are whole in the chunk. SX_AGAIN: feed the next; SX_END: that was the last. */
-static sx_status import_chunk(job *j, sx_json_lines *lines, sx_packed_file *file, const char *path,
-                              sx_error *err)
-{
-    sx_str line;
-    uint32_t seen = 0;
-    for (;;) {
-        sx_status status = sx_json_lines_next(lines, &line, err);
-        if (status == SX_AGAIN || status == SX_END)
-            return status;
-        if (status == SX_OK)
-            status = import_line(j, line, err);
-        if (status != SX_OK)
-            return sx_error_prefix(err, status, "%s:%llu", path, (unsigned long long)lines->line);
-        if (++seen % DOCUMENTS_A_LOOK != 0)
-            continue;
-        j->progress.bytes_done = j->bytes_before + sx_packed_file_taken(file);
-        if (!report(j, GEO_IMPORT_READING, false))
-            return canceled(err);
-    }
-}
-
-static sx_status import_lines(job *j, sx_packed_file *file, sx_json_lines *lines, const char *path,
-                              sx_error *err)
-{
-    bool first = true;
-    for (;;) {
-        sx_str chunk = {"", 0};
-        sx_status status = sx_packed_file_read(file, &chunk, err);
-        if (status != SX_OK && status != SX_END)
-            return status;
-        if (status == SX_END)
-            chunk = sx_str_of("", 0);
-        if (first && chunk.len) {
-            first = false;
-            status = check_content(chunk, err);
-            if (status != SX_OK)
-                return sx_error_prefix(err, status, "%s", path);
-            if (sx_str_starts(chunk, SX_STR("\xEF\xBB\xBF")))
-                chunk = sx_str_from(chunk, 3);
-            if (chunk.len == 0)
-                continue;
-        }
-        sx_json_lines_feed(lines, chunk);
-        status = import_chunk(j, lines, file, path, err);
-        if (status == SX_END)
-            return SX_OK;
-        if (status != SX_AGAIN)
-            return status;
-    }
-}
-
-/* Where the answers' attribution comes from when the caller names none. */
-static geo_source source_of(const geo_import_input *in)
-{
     geo_source s = {.name = in->name.len ? in->name : sx_str_z(in->path),
                     .attribution = in->attribution,
                     .licence = in->licence,
                     .path = sx_str_z(in->path),
-                    .language = in->language ? in->language : GEO_LANGUAGE_FRENCH};
-    if (s.language == GEO_LANGUAGE_FRENCH && s.attribution.len == 0)
-        s.attribution = SX_STR("BAN");
-    if (s.language == GEO_LANGUAGE_FRENCH && s.licence.len == 0)
-        s.licence = SX_STR("ETALAB-2.0");
-    return s;
+                    .language = in->language || in->no_language ? in->language : format->language};
+    if (s.language == format->language && s.attribution.len == 0)
+        s.attribution = sx_str_z(format->attribution);
+    if (s.language == format->language && s.licence.len == 0)
+        s.licence = sx_str_z(format->licence);
+    return geo_builder_source(j->builder, &s, err);
+}
+
+/* The next piece of a file; empty at its end. */
+static sx_status read_chunk(sx_packed_file *file, sx_str *chunk, sx_error *err)
+{
+    *chunk = sx_str_of("", 0);
+    sx_status status = sx_packed_file_read(file, chunk, err);
+    if (status != SX_END)
+        return status;
+    *chunk = sx_str_of("", 0);
+    return SX_OK;
+}
+
+/* Reads a file's beginning into `head`, as much as tells its format; *ended: that was all of it. */
+static sx_status read_head(sx_packed_file *file, sx_buf *head, bool *ended, sx_error *err)
+{
+    sx_str chunk;
+    *ended = false;
+    while (!*ended && head->len < GEO_HEAD_BYTES &&
+           sx_str_find_byte(sx_str_trim_all(sx_buf_view(head)), '\n') ==
+               sx_str_trim_all(sx_buf_view(head)).len) {
+        sx_status status = read_chunk(file, &chunk, err);
+        if (status != SX_OK)
+            return status;
+        sx_buf_str(head, chunk);
+        *ended = chunk.len == 0;
+    }
+    return sx_buf_status(head, "the beginning of a file", err);
+}
+
+/* The file behind its head, to the reader. */
+static sx_status feed_all(job *j, const geo_reader *format, void *reader, sx_str head, bool ended,
+                          sx_error *err)
+{
+    sx_str chunk = head;
+    for (bool first = true;; first = false) {
+        sx_status status = SX_OK;
+        if (!first && ended)
+            chunk = sx_str_of("", 0);
+        else if (!first)
+            status = read_chunk(j->file, &chunk, err);
+        if (status == SX_OK && !(first && chunk.len == 0))
+            status = format->feed(reader, chunk, err);
+        if (status != SX_OK || (!first && chunk.len == 0))
+            return status;
+        if (!alive(j))
+            return canceled(err);
+    }
+}
+
+static sx_status import_open_file(job *j, const geo_import_input *in, sx_buf *head, sx_error *err)
+{
+    bool ended;
+    const geo_reader *format = NULL;
+    sx_status status = read_head(j->file, head, &ended, err);
+    if (status != SX_OK)
+        return status;
+    status = geo_reader_of(sx_buf_view(head), &format, err);
+    if (status != SX_OK)
+        return sx_error_prefix(err, status, "%s", in->path);
+    status = begin_source(j, in, format, err);
+    if (status != SX_OK)
+        return status;
+    j->intake.input = in;
+    sx_error own = {0};
+    void *reader = format->open(&j->intake, err ? err : &own);
+    if (!reader)
+        return err ? err->status : own.status;
+    status = feed_all(j, format, reader, sx_buf_view(head), ended, err);
+    format->close(reader);
+    return status;
 }
 
 static sx_status import_file(job *j, const geo_import_input *in, sx_error *err)
 {
-    geo_source source = source_of(in);
-    sx_status status = geo_builder_source(j->builder, &source, err);
-    if (status != SX_OK)
-        return status;
     sx_error own = {0};
-    sx_packed_file *file = sx_packed_file_open(in->path, NULL, err ? err : &own);
-    if (!file)
+    j->file = sx_packed_file_open(in->path, NULL, err ? err : &own);
+    if (!j->file)
         return err ? err->status : own.status;
-    sx_json_lines lines;
-    sx_json_lines_init(&lines, j->limits.line_bytes_max);
-    status = import_lines(j, file, &lines, in->path, err);
-    sx_json_lines_done(&lines);
-    j->bytes_before += sx_packed_file_taken(file);
+    sx_buf head;
+    sx_buf_init(&head, 0);
+    sx_status status = import_open_file(j, in, &head, err);
+    sx_buf_done(&head);
+    j->bytes_before += sx_packed_file_taken(j->file);
     j->progress.bytes_done = j->bytes_before;
-    sx_packed_file_close(file);
+    sx_packed_file_close(j->file);
+    j->file = NULL;
     return status;
 }
 
@@ -244,11 +257,23 @@ sx_status geo_import(const geo_import_options *options, geo_import_progress *sum
     j.builder = geo_builder_new(&build, err);
     if (!j.builder)
         return err ? err->status : SX_ENOMEM;
-    sx_arena_init(&j.arena, ARENA_BYTES, 0);
+    j.intake.builder = j.builder;
+    j.intake.folder = build.temp_dir;
+    j.intake.skipped_max = options->skip_max;
+    j.intake.alive = alive;
+    j.intake.context = &j;
+    sx_arena_init(&j.intake.arena, ARENA_BYTES, 0);
+    sx_arena_init(&j.intake.names, ARENA_BYTES, 0);
+    sx_map_init(&j.intake.places, NULL);
     status = run(&j, err);
-    sx_arena_done(&j.arena);
+    sx_map_done(&j.intake.places);
+    sx_arena_done(&j.intake.names);
+    sx_arena_done(&j.intake.arena);
     geo_builder_free(j.builder);
-    if (summary)
+    if (summary) {
         *summary = j.progress;
+        (void)snprintf(summary->first_skipped, sizeof(summary->first_skipped), "%s",
+                       j.intake.first_skipped);
+    }
     return status;
 }

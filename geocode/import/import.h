@@ -1,8 +1,10 @@
 /* import.h - files of addresses into one index.
  *
- * Inputs are told apart by their content: gzip, zstd and bzip2 are unpacked on the fly, and what is
- * inside must be NDJSON as Addok reads it (one document a line). Everything streams; the index
- * appears at `output` whole or not at all. Called by cmd/ (sextant geocode import, sextant up). */
+ * Inputs are told apart by their content: gzip, zstd and bzip2 are unpacked on the fly; inside is
+ * Addok's NDJSON or a JSON array of its documents, a CSV of the Base Adresse Nationale, or a table of
+ * GeoNames (readers.c tells which). Everything streams, rows that have to be grouped by way of a
+ * temporary file beside the output; the index appears at `output` whole or not at all. Called by cmd/
+ * (sextant geocode import, sextant up). */
 #ifndef GEOCODE_IMPORT_IMPORT_H
 #define GEOCODE_IMPORT_IMPORT_H
 
@@ -14,10 +16,14 @@
 
 /* One file and what its answers say of it. All views are borrowed for the call. */
 typedef struct geo_import_input {
-    const char *path;            /* NUL-terminated */
-    sx_str name;                 /* empty: the path */
-    sx_str attribution, licence; /* empty: "BAN" and "ETALAB-2.0" for French, nothing otherwise */
-    geo_language language;       /* GEO_LANGUAGE_NONE: French, as Addok's data is */
+    const char *path; /* NUL-terminated */
+    sx_str name;      /* empty: the path */
+    /* Empty: what is usual for the format, "BAN" and "ETALAB-2.0" for Addok's documents in French. */
+    sx_str attribution, licence;
+    geo_language
+        language;     /* GEO_LANGUAGE_NONE: the format's: French, as Addok's data is, or none */
+    bool no_language; /* the format's does not hold: there is none */
+    bool no_communes; /* of the BAN's CSV, only streets and places: communes come otherwise */
 } geo_import_input;
 
 typedef enum geo_import_stage {
@@ -34,6 +40,10 @@ typedef struct geo_import_progress {
     uint64_t numbers;     /* house numbers */
     uint32_t step, steps; /* while writing */
     int64_t elapsed_ms;
+    uint64_t skipped;  /* rows passed over because something was wrong with them */
+    uint64_t left_out; /* rows of a kind that is not searched */
+    char first_skipped
+        [SX_ERROR_MESSAGE_BYTES]; /* in the summary: what was wrong with the first; empty: none */
 } geo_import_progress;
 
 /* Called from the importing thread, at most ten times a second and at each change of stage. False
@@ -47,6 +57,7 @@ typedef struct geo_import_limits {
     uint32_t properties_max;        /* of one document: 128 */
     uint32_t numbers_max;           /* house numbers of one document: 100,000 */
     uint32_t number_properties_max; /* of one house number: 14 */
+    size_t rows_bytes_max; /* rows held in memory before they go to a temporary file: 256 MiB */
 } geo_import_limits;
 
 typedef struct geo_import_options {
@@ -56,6 +67,7 @@ typedef struct geo_import_options {
     const sx_str *filters; /* properties to filter by; NULL: type, postcode, citycode */
     uint32_t filter_count;
     geo_import_limits limits;
+    uint64_t skip_max;        /* rows with a flaw that are passed over; one more fails the import */
     const char *temp_dir;     /* for temporary files; NULL: beside the output */
     size_t memory_max;        /* before they are used: geo_build_options; 0: 1 GiB */
     geo_import_report report; /* may be NULL */
@@ -65,7 +77,7 @@ typedef struct geo_import_options {
 
 /* Imports. `summary` (may be NULL) gets the last progress.
  *   errors  SX_EFORMAT, SX_ELIMIT, SX_EINVAL name file, line and byte; SX_EUNSUPPORTED for a file
- *           that is no NDJSON; SX_EINVAL if there is no document in the files, or the output is no
+ *           of another format; SX_EINVAL if there is no document in the files, or the output is no
  *           regular file or one of the inputs; SX_ENOTFOUND, SX_EIO, SX_ENOMEM, SX_ECANCELED, SX_REFUSED (another
  *           import writes the same output). After any of them an index that was at `output` before
  *           is still there, untouched. */

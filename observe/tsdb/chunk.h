@@ -18,7 +18,9 @@ typedef enum tsdb_encoding {
     TSDB_CHUNK_XOR = 1,
     TSDB_CHUNK_HISTOGRAM = 2,
     TSDB_CHUNK_FLOAT_HISTOGRAM = 3,
-    TSDB_CHUNK_XOR2 = 4, /* and its kin for histograms, if the format has them: see chunks.md */
+    TSDB_CHUNK_XOR2 = 4,
+    TSDB_CHUNK_HISTOGRAM_ST = 5,       /* histograms with start timestamps */
+    TSDB_CHUNK_FLOAT_HISTOGRAM_ST = 6,
 } tsdb_encoding;
 
 enum {
@@ -28,26 +30,40 @@ enum {
 };
 
 /* --- Writing floats: the open chunk of a series in the head. The state is small on purpose: it
- * counts in the 400 bytes of a series. */
-typedef struct tsdb_xor_writer {
-    uint8_t *bytes;    /* the chunk so far: 2 bytes of count, then bits; owned by the caller */
-    uint16_t len, cap; /* whole bytes used and there */
-    uint8_t free_bits; /* in the last byte */
-    uint8_t leading, trailing; /* of the last XOR window; leading 0xff: none yet */
-    uint16_t count;
+ * counts in the 400 bytes of a series. It says nothing of where the bytes are: the head keeps them
+ * in its own pools. A state of zeros is an empty chunk. */
+typedef struct tsdb_xor_state {
     int64_t t, delta; /* of the last sample */
     double v;
-} tsdb_xor_writer;
+    uint16_t len;              /* whole bytes used, the 2 bytes of the count included */
+    uint8_t free_bits;         /* in the last byte */
+    uint8_t leading, trailing; /* of the last XOR window; leading 0xff: none yet */
+    uint8_t unused;
+    uint16_t count;
+} tsdb_xor_state;
 
-/* The most bytes one more sample can take. */
-enum { TSDB_XOR_SAMPLE_BYTES_MAX = 20 };
+/* The most bytes that one sample can add to a chunk, the count of an empty one included. */
+enum { TSDB_XOR_SAMPLE_BYTES_MAX = 22, TSDB_XOR_BYTES_MAX = 65535 };
 
-/* Starts an empty chunk over `bytes`. */
-void tsdb_xor_begin(tsdb_xor_writer *w, uint8_t *bytes, uint16_t cap);
+/* What one more sample changes: `bytes` replace the chunk's from `at` on. */
+typedef struct tsdb_xor_step {
+    uint8_t bytes[40]; /* room for stores of whole words */
+    uint16_t at, count;
+} tsdb_xor_step;
 
-/* Adds a sample later than those before. The caller has made sure of TSDB_XOR_SAMPLE_BYTES_MAX bytes
- * of room (it may move the bytes: w->bytes and w->cap are its). HOT: 15 ns. */
-void tsdb_xor_put(tsdb_xor_writer *w, int64_t t, double v);
+/* Encodes a sample later than those before: moves the state, and tells the bytes that the caller
+ * puts in place (tsdb_xor_place). The first byte replaces the chunk's last one, of which `last` is
+ * the value there is (0 for an empty chunk). HOT: 15 ns with the placing. */
+void tsdb_xor_put(tsdb_xor_state *s, uint8_t last, int64_t t, double v, tsdb_xor_step *step);
+
+/* Puts a step in place; `bytes` have room for s->len, and get the new count. */
+static inline void tsdb_xor_place(uint8_t *bytes, const tsdb_xor_state *s,
+                                  const tsdb_xor_step *step)
+{
+    memcpy(bytes + step->at, step->bytes, step->count);
+    bytes[0] = (uint8_t)(s->count >> 8);
+    bytes[1] = (uint8_t)s->count;
+}
 
 /* --- Reading, any encoding. Appends the chunk's samples with min_t <= t <= max_t to `out`.
  *   errors  SX_ECORRUPT: the bytes end early or are no chunk of this encoding; SX_EUNSUPPORTED for

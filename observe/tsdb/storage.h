@@ -99,6 +99,10 @@ void tsdb_columns_done(tsdb_columns *c);
 /* Room for `more` samples after those there are. Readers call it. */
 sx_status tsdb_columns_reserve(tsdb_columns *c, size_t more, sx_error *err);
 
+/* The two columns that most series lack: made, all NULL and all 0, when the first sample wants them. */
+sx_status tsdb_columns_want_h(tsdb_columns *c, sx_error *err);
+sx_status tsdb_columns_want_st(tsdb_columns *c, sx_error *err);
+
 typedef struct tsdb_querier tsdb_querier;
 
 /* A selected series: labels, and what the querier needs to read it. Lives as long as the selection. */
