@@ -223,11 +223,13 @@ static sx_status add_text(geo_builder *b, const field *f, double boost, sx_str t
     }
     if (f->role == GEO_ROLE_OTHER || folded.len == 0 || *label_count >= GEO_LABEL_PARTS_MAX)
         return SX_OK;
-    uint32_t ref;
-    sx_status status = geo_strings_put(&b->strings, folded, &ref, err);
-    if (status != SX_OK)
-        return status;
-    geo_put_varint(label, ref);
+    geo_put_varint(label, folded.len);
+    sx_buf_str(label, folded);
+    if (f->role == GEO_ROLE_NAME) {
+        geo_sign_add(&b->own_sign, folded);
+        if (*label_count == 0 || folded.len < b->own_shortest)
+            b->own_shortest = folded.len;
+    }
     ++*label_count;
     return SX_OK;
 }
@@ -238,7 +240,7 @@ static bool has_text(const geo_in_value *v)
     return (v->kind == GEO_STRING || v->kind == GEO_NUMBER) && v->text.len;
 }
 
-/* All texts of a field. Returns through *label_count how many references were appended to `label`. */
+/* All texts of a field. Returns through *label_count how many texts were appended to `label`. */
 static sx_status add_field(geo_builder *b, const geo_in_doc *doc, const field *f,
                            uint32_t *label_count, sx_buf *label, sx_error *err)
 {
@@ -260,6 +262,34 @@ static sx_status add_field(geo_builder *b, const geo_in_doc *doc, const field *f
     return SX_OK;
 }
 
+/* A document's record: what its names are like, where it is (one text for all documents of a place),
+ * its names. */
+static sx_status put_labels(geo_builder *b, const uint32_t *counts, sx_buf *parts, uint64_t *labels,
+                            sx_error *err)
+{
+    uint32_t ref = 0;
+    sx_buf place;
+    sx_buf_init(&place, 0);
+    sx_buf_byte(&place, (char)counts[GEO_ROLE_CITY]);
+    sx_buf_byte(&place, (char)counts[GEO_ROLE_POSTCODE]);
+    sx_buf_str(&place, sx_buf_view(&parts[GEO_ROLE_CITY]));
+    sx_buf_str(&place, sx_buf_view(&parts[GEO_ROLE_POSTCODE]));
+    sx_status status = sx_buf_status(&place, "a document's place", err);
+    for (size_t i = 0; status == SX_OK && i <= GEO_ROLE_CITY; i++)
+        status = sx_buf_status(&parts[i], "a document's labels", err);
+    if (status == SX_OK)
+        status = geo_strings_put(&b->strings, sx_buf_view(&place), &ref, err);
+    sx_buf_done(&place);
+    sx_buf *out = &b->labels.tail;
+    *labels = geo_spool_bytes(&b->labels);
+    geo_sign_set_shortest(&b->own_sign, b->own_shortest);
+    sx_buf_bytes(out, &b->own_sign, sizeof(b->own_sign));
+    sx_buf_bytes(out, &ref, sizeof(ref));
+    sx_buf_byte(out, (char)counts[GEO_ROLE_NAME]);
+    sx_buf_str(out, sx_buf_view(&parts[GEO_ROLE_NAME]));
+    return status == SX_OK ? sx_buf_status(out, "the index's labels", err) : status;
+}
+
 static sx_status add_fields(geo_builder *b, const geo_in_doc *doc, uint64_t *labels, sx_error *err)
 {
     uint32_t counts[GEO_ROLE_CITY + 1] = {0}, count;
@@ -267,23 +297,17 @@ static sx_status add_fields(geo_builder *b, const geo_in_doc *doc, uint64_t *lab
     for (size_t i = 0; i < SX_COUNT_OF(parts); i++)
         sx_buf_init(&parts[i], 0);
     sx_status status = SX_OK;
+    b->own_sign = (geo_sign){0};
+    b->own_shortest = 0;
     for (size_t i = 0; status == SX_OK && i < SX_COUNT_OF(FIELDS); i++) {
         status = add_field(b, doc, &FIELDS[i], &count, &parts[FIELDS[i].role], err);
         counts[FIELDS[i].role] = count;
     }
-    sx_buf *out = &b->labels.tail;
-    *labels = geo_spool_bytes(&b->labels);
-    static const geo_role ORDER[] = {GEO_ROLE_NAME, GEO_ROLE_CITY, GEO_ROLE_POSTCODE};
-    for (size_t i = 0; i < SX_COUNT_OF(ORDER); i++)
-        sx_buf_byte(out, (char)counts[ORDER[i]]);
-    for (size_t i = 0; i < SX_COUNT_OF(ORDER); i++) {
-        sx_buf_str(out, sx_buf_view(&parts[ORDER[i]]));
-        if (status == SX_OK)
-            status = sx_buf_status(&parts[ORDER[i]], "a document's labels", err);
-    }
+    if (status == SX_OK)
+        status = put_labels(b, counts, parts, labels, err);
     for (size_t i = 0; i < SX_COUNT_OF(parts); i++)
         sx_buf_done(&parts[i]);
-    return status == SX_OK ? sx_buf_status(out, "the index's labels", err) : status;
+    return status;
 }
 
 static sx_status add_filter(geo_builder *b, sx_str key, sx_str value, sx_error *err)

@@ -80,6 +80,8 @@ struct geo_builder {
     uint8_t own_weights[GEO_DOC_TERMS_MAX];
     uint32_t own_count;
     double own_importance;
+    geo_sign own_sign;   /* the pairs of its labels' letters */
+    size_t own_shortest; /* bytes of its shortest name */
     char folded[GEO_BUILD_FIELD_BYTES_MAX * 4 + 1];
     geo_token tokens[GEO_BUILD_TOKENS_MAX];
 

@@ -8,6 +8,7 @@
 
 #include "geocode/index/cursor.h"
 #include "geocode/index/index.h"
+#include "geocode/index/sign.h"
 
 typedef struct geo_bytes {
     const uint8_t *data;
@@ -126,6 +127,31 @@ static inline bool geo_postings_lacks(const geo_postings *p, uint32_t doc)
 uint32_t geo_cell_docs(const geo_index *ix, double lat, double lon, unsigned rings, uint32_t *out,
                        uint32_t cap);
 
+/* --- What labels can be like. */
+
+/* What a document's label parts begin with. */
+typedef struct geo_label_head {
+    geo_sign sign;  /* of its names */
+    uint32_t place; /* string reference: its cities and postcodes */
+} geo_label_head;
+
+enum { GEO_LABEL_HEAD_BYTES = 36 }; /* on disk, not aligned */
+
+/* HOT. The head of the document, which must exist. False if damaged. */
+static inline bool geo_doc_label_head(const geo_index *ix, uint32_t doc, geo_label_head *out)
+{
+    const geo_bytes *s = &ix->s[GEO_S_LABELS];
+    uint64_t at = ix->docs[doc].labels;
+    if (sx_unlikely(at > s->bytes || s->bytes - at < GEO_LABEL_HEAD_BYTES))
+        return false;
+    memcpy(&out->sign, s->data + at, sizeof(out->sign));
+    memcpy(&out->place, s->data + at + sizeof(out->sign), sizeof(out->place));
+    return true;
+}
+
+/* The cities and postcodes that a place has; the names of `out` stay. False if damaged. */
+bool geo_place_parts(const geo_index *ix, uint32_t place, geo_label_parts *out);
+
 /* --- Terms of a document. */
 
 enum { GEO_DOC_TERMS_MAX = 512 };
@@ -170,5 +196,11 @@ const geo_disk_heavy_doc *geo_heavy_docs(const geo_index *ix, uint32_t heavy, ui
 
 /* Whether some document has both of two words. */
 bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b);
+
+/* The documents that have all of `count` words (1 to GEO_MEET_TERMS_MAX; the rarest is the first),
+ * into `out`; *found is how many. False if they are more than `cap`, or take long to find. */
+enum { GEO_MEET_TERMS_MAX = 64, GEO_MEET_DOCS_MAX = 1024 };
+bool geo_terms_docs(const geo_index *ix, const uint32_t *terms, uint32_t count, uint32_t *out,
+                    uint32_t cap, uint32_t *found);
 
 #endif

@@ -180,27 +180,35 @@ bool geo_doc_property(const geo_index *ix, uint32_t doc, sx_str key, geo_value *
     return false;
 }
 
-/* Reads `count` string references; the excess over the limit is skipped. */
-static uint32_t read_parts(const geo_index *ix, geo_cursor *c, uint32_t count, sx_str *out)
+/* Reads `count` texts; the excess over the limit is skipped. */
+static uint32_t read_parts(geo_cursor *c, uint32_t count, sx_str *out)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count && !c->bad; i++) {
-        uint32_t ref = geo_cursor_u32(c);
+        sx_str text = geo_cursor_bytes(c, geo_cursor_varint(c));
         if (kept < GEO_LABEL_PARTS_MAX)
-            out[kept++] = geo_index_string(ix, ref);
+            out[kept++] = text;
     }
     return kept;
 }
 
+bool geo_place_parts(const geo_index *ix, uint32_t place, geo_label_parts *out)
+{
+    sx_str text = geo_index_string(ix, place);
+    geo_cursor c = {(const uint8_t *)text.data, (const uint8_t *)text.data + text.len, false};
+    uint8_t cities = geo_cursor_byte(&c), postcodes = geo_cursor_byte(&c);
+    out->city_count = read_parts(&c, cities, out->cities);
+    out->postcode_count = read_parts(&c, postcodes, out->postcodes);
+    return !c.bad;
+}
+
 bool geo_doc_label_parts(const geo_index *ix, uint32_t doc, geo_label_parts *out)
 {
-    if (doc >= ix->doc_count)
+    geo_label_head head;
+    if (doc >= ix->doc_count || !geo_doc_label_head(ix, doc, &head))
         return false;
-    geo_cursor c = geo_section_cursor(ix, GEO_S_LABELS, ix->docs[doc].labels);
-    uint8_t names = geo_cursor_byte(&c), cities = geo_cursor_byte(&c);
-    uint8_t postcodes = geo_cursor_byte(&c);
-    out->name_count = read_parts(ix, &c, names, out->names);
-    out->city_count = read_parts(ix, &c, cities, out->cities);
-    out->postcode_count = read_parts(ix, &c, postcodes, out->postcodes);
-    return !c.bad;
+    geo_cursor c =
+        geo_section_cursor(ix, GEO_S_LABELS, ix->docs[doc].labels + GEO_LABEL_HEAD_BYTES);
+    out->name_count = read_parts(&c, geo_cursor_byte(&c), out->names);
+    return geo_place_parts(ix, head.place, out) && !c.bad;
 }

@@ -121,3 +121,91 @@ bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b)
     }
     return false;
 }
+
+/* The words that a document of the first one is asked for: bitmaps, then a list that is walked along,
+ * then what is looked up among the document's own. */
+typedef struct others {
+    const uint64_t *bits[GEO_MEET_TERMS_MAX];
+    uint32_t word_count, bitmaps, own[GEO_MEET_TERMS_MAX], own_count;
+    geo_postings list;
+    bool has_list;
+} others;
+
+/* A list is walked along only if the first word's is long, too. */
+enum { OWN_TERMS_TO = 48 };
+
+static void open_others(const geo_index *ix, const uint32_t *terms, uint32_t count, bool many,
+                        others *o)
+{
+    o->bitmaps = o->own_count = 0;
+    o->has_list = false;
+    for (uint32_t i = 1; i < count; i++) {
+        if (terms[i] == terms[i - 1])
+            continue;
+        if (ix->terms[terms[i]].kind != GEO_POSTINGS_BITMAP && (!many || o->has_list)) {
+            o->own[o->own_count++] = terms[i];
+            continue;
+        }
+        geo_postings_open(ix, terms[i], &o->list);
+        if (o->list.kind == GEO_POSTINGS_BITMAP) {
+            o->bits[o->bitmaps++] = o->list.words;
+            o->word_count = o->list.word_count;
+        } else {
+            o->has_list = true;
+        }
+    }
+}
+
+static bool has_own(const uint32_t *own, uint32_t count, uint32_t term)
+{
+    uint32_t i = 0;
+    while (i < count && own[i] < term)
+        i++;
+    return i < count && own[i] == term;
+}
+
+static bool has_others(const geo_index *ix, others *o, uint32_t doc)
+{
+    uint32_t own[GEO_DOC_TERMS_MAX];
+    if (o->bitmaps && doc / 64 >= o->word_count)
+        return false;
+    for (uint32_t i = 0; i < o->bitmaps; i++) {
+        if (!(o->bits[i][doc / 64] >> (doc % 64) & 1))
+            return false;
+    }
+    if (o->has_list && !geo_postings_has(&o->list, doc, NULL))
+        return false;
+    if (o->own_count == 0)
+        return true;
+    uint32_t count = geo_doc_terms(ix, doc, own);
+    for (uint32_t i = 0; i < o->own_count; i++) {
+        if (!has_own(own, count, o->own[i]))
+            return false;
+    }
+    return true;
+}
+
+bool geo_terms_docs(const geo_index *ix, const uint32_t *terms, uint32_t count, uint32_t *out,
+                    uint32_t cap, uint32_t *found)
+{
+    geo_postings first;
+    others o;
+    uint8_t weight;
+    *found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (terms[i] >= ix->term_count)
+            return true; /* nothing has it */
+    }
+    geo_postings_open(ix, terms[0], &first);
+    if (first.count > GEO_MEET_DOCS_MAX || count > GEO_MEET_TERMS_MAX)
+        return false;
+    open_others(ix, terms, count, first.count > OWN_TERMS_TO, &o);
+    for (uint32_t doc; (doc = geo_postings_next(&first, &weight)) != GEO_NO_DOC;) {
+        if (doc >= ix->doc_count || !has_others(ix, &o, doc))
+            continue;
+        if (*found == cap)
+            return false;
+        out[(*found)++] = doc;
+    }
+    return true;
+}

@@ -15,8 +15,7 @@ void geo_bucket_clear(geo_searcher *s)
 {
     for (uint32_t i = 0; i < s->bucket_count; i++)
         s->seen[s->seen_used[i]] = 0;
-    s->bucket_count = s->scored = 0;
-    s->best_similarity = -1;
+    s->bucket_count = s->judged = 0;
 }
 
 static void put(geo_searcher *s, uint32_t doc)

@@ -36,8 +36,7 @@ static bool has_cream(const hunt *h)
 {
     if (h->s->bucket_count == 0 || h->s->bucket_count >= GEO_SEARCH_BUCKET_MIN)
         return false;
-    geo_search_score(h->ix, h->s, h->q);
-    return h->s->best_similarity >= MATCH_LEAST;
+    return geo_search_has(h->ix, h->s, h->q, MATCH_LEAST);
 }
 
 /* Nothing but common words, and perhaps unknown ones. True if that is all there is to it. */
@@ -163,6 +162,68 @@ static void rarest_first(const geo_index *ix, geo_keys *k)
     }
 }
 
+/* The words of a few documents, as a set of bits: a word that is not in it is in none of them. */
+enum { COMPANY_DOCS = 64, COMPANY_WORDS = 64 };
+
+typedef struct company {
+    bool known; /* else any word may be in it */
+    uint32_t documents;
+    uint64_t words[COMPANY_WORDS];
+} company;
+
+static uint32_t company_bit(uint32_t term)
+{
+    return (term * 2654435761u) >> 20; /* the top 12 bits: 64 words of 64 */
+}
+
+/* The words beside which all of `k` stand. */
+static void gather_company(const geo_index *ix, const geo_keys *k, company *c)
+{
+    uint32_t docs[COMPANY_DOCS], terms[GEO_DOC_TERMS_MAX];
+    c->documents = 0;
+    c->known =
+        k->count > 0 && geo_terms_docs(ix, k->terms, k->count, docs, COMPANY_DOCS, &c->documents);
+    if (!c->known || c->documents == 0)
+        return;
+    memset(c->words, 0, sizeof(c->words));
+    for (uint32_t i = 0; i < c->documents; i++) {
+        uint32_t count = geo_doc_terms(ix, docs[i], terms);
+        for (uint32_t t = 0; t < count; t++)
+            c->words[company_bit(terms[t]) / 64] |= UINT64_C(1) << (company_bit(terms[t]) % 64);
+    }
+}
+
+/* Whether some document may have `term` and the first `others` words of `k`, none of which it is. */
+static bool keeps_company(const geo_index *ix, const company *c, const geo_keys *k, uint32_t others,
+                          uint32_t term)
+{
+    if (c->known && !(c->words[company_bit(term) / 64] >> (company_bit(term) % 64) & 1))
+        return false;
+    for (uint32_t o = 0; o < others; o++) {
+        if (term == k->terms[o] || (!c->known && !geo_terms_meet(ix, term, k->terms[o])))
+            return false;
+    }
+    return true;
+}
+
+/* Puts each word one letter away from `word` beside the words of `k`. */
+static void try_slips(const hunt *h, uint32_t word, geo_keys *k)
+{
+    geo_searcher *s = h->s;
+    company c;
+    gather_company(h->ix, k, &c);
+    if (c.known && c.documents == 0)
+        return; /* no document has the others together, whatever is put beside them */
+    const uint32_t *near = s->near[word];
+    uint32_t others = k->count++, count = near_words(h, word);
+    for (uint32_t i = 0; i < count && geo_bucket_dry(s); i++) {
+        if (!keeps_company(h->ix, &c, k, others, near[i]))
+            continue;
+        k->terms[others] = near[i];
+        geo_bucket_add(h->ix, s, h->q, k, 0);
+    }
+}
+
 /* Tries the words one letter away from each of `list`, with the other meaningful words and, if asked,
  * the common ones. */
 static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
@@ -178,9 +239,6 @@ static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
                 return;
             continue; /* the words that follow add nothing */
         }
-        uint64_t beside = bits_of(&s->meaningful) | (with_common ? bits_of(&s->common) : 0);
-        if (!may_meet(h, beside & ~(UINT64_C(1) << list->at[i])))
-            continue; /* no document has the others together, whatever is put beside them */
         geo_keys k = {0};
         for (uint32_t m = 0; m < s->meaningful.count; m++) {
             if (s->meaningful.at[m] != list->at[i])
@@ -189,17 +247,7 @@ static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
         if (with_common)
             add_keys(h, &k, &s->common);
         rarest_first(h->ix, &k);
-        const uint32_t *near = s->near[list->at[i]];
-        uint32_t others = k.count++, count = near_words(h, list->at[i]);
-        for (uint32_t c = 0; c < count && geo_bucket_dry(s); c++) {
-            bool meets = true;
-            for (uint32_t o = 0; o < others && meets; o++)
-                meets = near[c] != k.terms[o] && geo_terms_meet(h->ix, near[c], k.terms[o]);
-            if (!meets)
-                continue;
-            k.terms[others] = near[c];
-            geo_bucket_add(h->ix, s, h->q, &k, 0);
-        }
+        try_slips(h, list->at[i], &k);
     }
 }
 

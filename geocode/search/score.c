@@ -9,16 +9,10 @@
 
 #include "geocode/search/searcher.h"
 
-/* Letters as 6 bits: space, 10 digits, 26 letters, and 27 more for everything else. */
 void geo_pairs_init(geo_pairs *p)
 {
     for (unsigned c = 0; c < 256; c++)
-        p->codes[c] = (uint8_t)(37 + c % 27);
-    p->codes[' '] = 0;
-    for (unsigned i = 0; i < 10; i++)
-        p->codes['0' + i] = (uint8_t)(1 + i);
-    for (unsigned i = 0; i < 26; i++)
-        p->codes['a' + i] = (uint8_t)(11 + i);
+        p->codes[c] = (uint8_t)geo_letter_code((unsigned char)c);
 }
 
 static unsigned pair_code(const geo_pairs *p, const char *at)
@@ -26,8 +20,58 @@ static unsigned pair_code(const geo_pairs *p, const char *at)
     return (unsigned)p->codes[(unsigned char)at[0]] << 6 | p->codes[(unsigned char)at[1]];
 }
 
+static void add_plane(geo_pairs *p, unsigned bit)
+{
+    uint64_t mask = UINT64_C(1) << (bit % 64);
+    uint32_t plane = 0;
+    while (plane < p->plane_count && (p->planes[plane][bit / 64] & mask))
+        plane++;
+    if (plane == GEO_PAIR_PLANES) {
+        p->always++;
+        return;
+    }
+    if (plane == p->plane_count) {
+        memset(p->planes[plane], 0, sizeof(p->planes[plane]));
+        p->plane_count++;
+    }
+    p->planes[plane][bit / 64] |= mask;
+}
+
+/* Puts the query's pairs into planes, but for those that its house number has at a label's beginning:
+ * a document may have the number, and its sign does not tell. */
+void geo_pairs_sign(geo_pairs *p, sx_str query, sx_str number)
+{
+    char first[16];
+    uint16_t codes[sizeof(first)];
+    uint32_t count = 0;
+    p->always = p->plane_count = 0;
+    if (number.len >= sizeof(first)) {
+        p->always = p->query_count;
+        return;
+    }
+    if (number.len) {
+        memcpy(first, number.data, number.len);
+        first[number.len] = ' ';
+    }
+    for (; count < number.len; count++)
+        codes[count] = (uint16_t)pair_code(p, first + count);
+    for (size_t i = 1; i < query.len; i++) {
+        unsigned code = pair_code(p, query.data + i - 1);
+        uint32_t at = 0;
+        while (at < count && codes[at] != code)
+            at++;
+        if (at == count) {
+            add_plane(p, geo_sign_bit(code));
+            continue;
+        }
+        codes[at] = codes[--count];
+        p->always++;
+    }
+}
+
 void geo_pairs_begin(geo_pairs *p, sx_str query)
 {
+    p->query_number++;
     p->query_count = query.len > 1 ? (uint32_t)query.len - 1 : 0;
     for (size_t i = 1; i < query.len; i++) {
         uint8_t *left = &p->left[pair_code(p, query.data + i - 1)];
@@ -35,6 +79,8 @@ void geo_pairs_begin(geo_pairs *p, sx_str query)
             ++*left;
     }
     p->same = p->label_count = p->log_count = p->label_len = 0;
+    p->label = p->room;
+    p->number_pairs = 0;
 }
 
 void geo_pairs_end(geo_pairs *p, sx_str query)
@@ -62,17 +108,9 @@ static void step_back(geo_pairs *p, place to)
     p->label_len = to.label_len;
 }
 
-/* Appends a word to the label, behind a space unless it is the first. */
-static void step(geo_pairs *p, sx_str part)
+/* HOT. Takes the pairs that end at letter `first` of the label and behind. */
+static void take_pairs(geo_pairs *p, uint32_t first)
 {
-    if (part.len == 0 || part.len + 1 > sizeof(p->label) - p->label_len)
-        return;
-    uint32_t from = p->label_len;
-    if (from)
-        p->label[p->label_len++] = ' ';
-    memcpy(p->label + p->label_len, part.data, part.len);
-    p->label_len += (uint32_t)part.len;
-    uint32_t first = from ? from : 1;
     uint16_t *log = p->log + p->log_count;
     unsigned before = p->codes[(unsigned char)p->label[first - 1]];
     for (const char *at = p->label + first, *end = p->label + p->label_len; at < end; at++) {
@@ -89,15 +127,29 @@ static void step(geo_pairs *p, sx_str part)
     p->log_count = logged;
 }
 
+/* Appends a word to the label, behind a space unless it is the first. */
+static void step(geo_pairs *p, sx_str part)
+{
+    if (part.len == 0 || part.len + 1 > GEO_LABEL_BYTES_MAX - p->label_len)
+        return;
+    uint32_t from = p->label_len;
+    if (from)
+        p->label[p->label_len++] = ' ';
+    memcpy(p->label + p->label_len, part.data, part.len);
+    p->label_len += (uint32_t)part.len;
+    take_pairs(p, from ? from : 1);
+}
+
 /* Labels that are the query, begin with it or hold it: whatever pairs say, these decide when the query
  * may be unfinished. So that they win, they are greater than any share of pairs until the end. */
 static const double IS_QUERY = 4, BEGINS_SO = 3, HOLDS_IT = 2;
 
-/* The similarity of the label as it stands. */
-static double compare(const geo_pairs *p, sx_str query, bool autocomplete)
+/* The similarity of a label that has `count` pairs, `same` of them the query's. */
+static double similarity(sx_str query, sx_str label, uint32_t same, uint32_t count,
+                         bool autocomplete)
 {
-    sx_str label = sx_str_of(p->label, p->label_len);
-    if (p->same == p->query_count) { /* otherwise it cannot contain the query */
+    uint32_t query_count = query.len > 1 ? (uint32_t)query.len - 1 : 0;
+    if (sx_unlikely(same == query_count)) { /* otherwise it cannot contain the query */
         if (sx_str_eq(label, query))
             return autocomplete ? IS_QUERY : 1;
         if (autocomplete && sx_str_starts(label, query))
@@ -105,9 +157,48 @@ static double compare(const geo_pairs *p, sx_str query, bool autocomplete)
         if (autocomplete && sx_str_find(label, query) < label.len)
             return HOLDS_IT;
     }
-    uint32_t all = p->query_count + p->label_count - p->same;
-    double alike = all ? (double)p->same / all : 0;
+    uint32_t all = query_count + count - same;
+    double alike = all ? (double)same / all : 0;
     return autocomplete ? alike * 0.9 : alike;
+}
+
+/* The similarity of the label as it stands. */
+static double compare(const geo_pairs *p, sx_str query, bool autocomplete)
+{
+    return similarity(query, sx_str_of(p->label, p->label_len), p->same, p->label_count,
+                      autocomplete);
+}
+
+/* The number goes before the label `name` begins, in whose first letter its last pair ends. */
+static void begin_number(geo_pairs *p, sx_str number, sx_str name)
+{
+    p->label = p->room;
+    p->number_pairs = 0;
+    if (number.len == 0 || number.len > GEO_PAIR_NUMBER_MAX || name.len == 0)
+        return;
+    memcpy(p->room, number.data, number.len);
+    p->room[number.len] = ' ';
+    p->room[number.len + 1] = name.data[0];
+    p->label = p->room + number.len + 1;
+    p->number_pairs = (uint32_t)number.len + 1;
+    for (uint32_t i = 0; i < p->number_pairs; i++)
+        p->number_codes[i] = (uint16_t)pair_code(p, p->room + i);
+}
+
+/* How many of the number's pairs the query has beyond those that the label has taken. */
+static uint32_t number_pairs_met(geo_pairs *p)
+{
+    uint32_t met = 0;
+    uint16_t taken[GEO_PAIR_NUMBER_MAX + 1];
+    for (uint32_t i = 0; i < p->number_pairs; i++) {
+        uint8_t *left = &p->left[p->number_codes[i]], has = *left != 0;
+        *left = (uint8_t)(*left - has);
+        taken[met] = p->number_codes[i];
+        met += has;
+    }
+    for (uint32_t i = 0; i < met; i++)
+        p->left[taken[i]]++;
+    return met;
 }
 
 /* What Addok gives for it. */
@@ -118,13 +209,132 @@ static double final_of(double best)
     return best == IS_QUERY ? 1 : best == BEGINS_SO ? 0.9 : 0.7;
 }
 
+/* HOT, 5 ns. How many of the query's pairs a sign has: bits of all planes are counted a byte each, and
+ * summed once. No byte is above 16 words of 8 bits. */
+static uint32_t pairs_in(const geo_pairs *p, const geo_sign *sign)
+{
+    uint64_t bytes = 0;
+    for (uint32_t plane = 0; plane < p->plane_count; plane++) {
+        for (unsigned i = 0; i < GEO_SIGN_WORDS; i++) {
+            uint64_t w = p->planes[plane][i] & sign->words[i];
+            w -= w >> 1 & UINT64_C(0x5555555555555555);
+            w = (w & UINT64_C(0x3333333333333333)) + (w >> 2 & UINT64_C(0x3333333333333333));
+            bytes += (w + (w >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+        }
+    }
+    bytes = (bytes & UINT64_C(0x00FF00FF00FF00FF)) + (bytes >> 8 & UINT64_C(0x00FF00FF00FF00FF));
+    return (uint32_t)(bytes * UINT64_C(0x0001000100010001) >> 48);
+}
+
+/* Adds what `postcode` and `city` (either may be empty) add behind a name. The pair across the gap to
+ * the name is the name's. */
+static void add_form(geo_pairs *p, geo_place_bound *b, sx_str postcode, sx_str city)
+{
+    place start = here(p);
+    sx_str first = postcode.len ? postcode : city;
+    if (first.len == 0 || first.len + 2 >= GEO_LABEL_BYTES_MAX)
+        return;
+    p->label[0] = ' ';
+    memcpy(p->label + 1, first.data, first.len);
+    p->label_len = (uint32_t)first.len + 1;
+    take_pairs(p, 1);
+    if (postcode.len)
+        step(p, city);
+    uint32_t strange = p->label_count - start.label_count - (p->same - start.same);
+    if (city.len == 0) { /* a municipality's name may stand behind it */
+        p->label[p->label_len++] = ' ';
+        take_pairs(p, p->label_len - 1);
+    }
+    uint32_t same = p->same - start.same;
+    step_back(p, start);
+    geo_place_form form = {(uint16_t)same, (uint16_t)strange};
+    for (uint32_t i = 0; i < b->count; i++) {
+        if (b->forms[i].same >= form.same && b->forms[i].strange <= form.strange)
+            return;
+    }
+    if (b->count < GEO_PLACE_FORMS_MAX) {
+        b->forms[b->count++] = form;
+        return;
+    }
+    /* As good as this one and the last one in both respects: still a bound. */
+    geo_place_form *last = &b->forms[b->count - 1];
+    last->same = form.same > last->same ? form.same : last->same;
+    last->strange = form.strange < last->strange ? form.strange : last->strange;
+}
+
+static const geo_place_bound *bound_of_place(const geo_index *ix, geo_searcher *s, uint32_t ref)
+{
+    geo_place_bound *b = &s->places[ref % GEO_PLACES_KEPT];
+    sx_str none = {"", 0};
+    if (b->query == s->pairs.query_number && b->place == ref)
+        return b;
+    b->query = s->pairs.query_number;
+    b->place = ref;
+    b->count = 1;
+    b->forms[0] = (geo_place_form){0, 0}; /* the name alone */
+    if (!geo_place_parts(ix, ref, &s->parts))
+        b->forms[0] = (geo_place_form){UINT16_MAX, 0}; /* damaged: reading the labels will tell */
+    sx_str postcode = s->parts.postcode_count ? s->parts.postcodes[0] : none;
+    add_form(&s->pairs, b, postcode, none);
+    for (uint32_t i = 0; i < s->parts.city_count; i++) {
+        add_form(&s->pairs, b, none, s->parts.cities[i]);
+        add_form(&s->pairs, b, postcode, s->parts.cities[i]);
+    }
+    return b;
+}
+
+/* A name of n pairs has at most s in common with a query of q, so n - s of its pairs are strange to it;
+ * what stands around it has its own. The label shares at most all these of all that there are. */
+double geo_similarity_bound(const geo_index *ix, geo_searcher *s, uint32_t doc, bool autocomplete)
+{
+    geo_label_head head;
+    const geo_pairs *p = &s->pairs;
+    if (!geo_doc_label_head(ix, doc, &head))
+        return 1;
+    const geo_place_bound *b = bound_of_place(ix, s, head.place);
+    uint32_t shortest = geo_sign_shortest(&head.sign),
+             in_name = pairs_in(p, &head.sign) + p->always;
+    uint32_t strange = shortest > in_name + 1 ? shortest - 1 - in_name : 0;
+    double best = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        uint32_t same = in_name + b->forms[i].same, others = strange + b->forms[i].strange;
+        if (same >= p->query_count) {
+            if (others == 0)
+                return 1;
+            same = p->query_count; /* then it may begin with the query */
+        }
+        double alike = (double)same / (p->query_count + others);
+        if (autocomplete)
+            alike = same == p->query_count ? 0.9 : alike * 0.9;
+        best = alike > best ? alike : best;
+    }
+    return best;
+}
+
 static const double NEARLY = 0.9; /* Addok's MATCH_THRESHOLD */
+
+/* What a label scores, as it is and behind the house number. The order of pairs does not matter to
+ * what is shared, so one walk serves both. */
+typedef struct scores {
+    double plain, numbered;
+} scores;
+
+static scores score_label(geo_pairs *p, sx_str query, bool autocomplete)
+{
+    scores s = {compare(p, query, autocomplete), 0};
+    s.numbered = s.plain;
+    if (p->number_pairs)
+        s.numbered = similarity(query, sx_str_of(p->room, p->number_pairs + p->label_len),
+                                p->same + number_pairs_met(p), p->label_count + p->number_pairs,
+                                autocomplete);
+    return s;
+}
 
 /* What a street's labels for one name score. Each is compared once, on one walk that shares what they
  * begin with; Addok's order is only looked at afterwards. */
 typedef struct labels {
-    double name, postcode;                                        /* "name", "name postcode" */
-    double city[GEO_LABEL_PARTS_MAX], whole[GEO_LABEL_PARTS_MAX]; /* "name [postcode] city" */
+    scores name, postcode;                                        /* "name", "name postcode" */
+    scores city[GEO_LABEL_PARTS_MAX], whole[GEO_LABEL_PARTS_MAX]; /* "name [postcode] city" */
 } labels;
 
 /* A part that may be missing: its label is the one without it. */
@@ -133,24 +343,27 @@ static void compare_labels(geo_searcher *s, bool autocomplete, sx_str number, sx
 {
     geo_pairs *p = &s->pairs;
     const geo_label_parts *l = &s->parts;
+    begin_number(p, number, name);
     place start = here(p);
-    step(p, number);
     step(p, name);
     place named = here(p);
-    out->name = compare(p, s->query, autocomplete);
+    out->name = score_label(p, s->query, autocomplete);
     for (uint32_t i = 0; i < l->city_count; i++) {
         step(p, l->cities[i]);
-        out->city[i] = compare(p, s->query, autocomplete);
+        out->city[i] = score_label(p, s->query, autocomplete);
         step_back(p, named);
     }
-    if (l->postcode_count)
+    out->postcode = out->name;
+    memcpy(out->whole, out->city, l->city_count * sizeof(*out->whole));
+    if (l->postcode_count && l->postcodes[0].len) {
         step(p, l->postcodes[0]);
-    place coded = here(p);
-    out->postcode = compare(p, s->query, autocomplete);
-    for (uint32_t i = 0; i < l->city_count; i++) {
-        step(p, l->cities[i]);
-        out->whole[i] = compare(p, s->query, autocomplete);
-        step_back(p, coded);
+        place coded = here(p);
+        out->postcode = score_label(p, s->query, autocomplete);
+        for (uint32_t i = 0; i < l->city_count; i++) {
+            step(p, l->cities[i]);
+            out->whole[i] = score_label(p, s->query, autocomplete);
+            step_back(p, coded);
+        }
     }
     step_back(p, start);
 }
@@ -171,27 +384,24 @@ static void judge(contest *c, double alike)
     c->ended = !c->autocomplete && alike >= NEARLY;
 }
 
+static void judge_both(contest *c, scores s)
+{
+    judge(c, s.numbered);
+    judge(c, s.plain);
+}
+
 /* Whole, without city, without postcode, the name alone; each with the house number (if there is
  * one) and then without it; for one city after the other. */
 static void judge_street(geo_searcher *s, contest *c, sx_str number, sx_str name)
 {
-    labels plain, numbered;
-    compare_labels(s, c->autocomplete, sx_str_of("", 0), name, &plain);
-    const labels *forms[2] = {&plain, &plain};
-    if (number.len) {
-        compare_labels(s, c->autocomplete, number, name, &numbered);
-        forms[0] = &numbered;
-    }
+    labels l;
+    compare_labels(s, c->autocomplete, number, name, &l);
     uint32_t cities = s->parts.city_count;
     for (uint32_t i = 0; (i < cities || i == 0) && !c->ended; i++) {
-        for (unsigned form = 0; form < 2; form++)
-            judge(c, cities ? forms[form]->whole[i] : forms[form]->postcode);
-        for (unsigned form = 0; form < 2; form++)
-            judge(c, forms[form]->postcode);
-        for (unsigned form = 0; form < 2; form++)
-            judge(c, cities ? forms[form]->city[i] : forms[form]->name);
-        for (unsigned form = 0; form < 2; form++)
-            judge(c, forms[form]->name);
+        judge_both(c, cities ? l.whole[i] : l.postcode);
+        judge_both(c, l.postcode);
+        judge_both(c, cities ? l.city[i] : l.name);
+        judge_both(c, l.name);
     }
 }
 

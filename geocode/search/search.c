@@ -10,7 +10,6 @@
 #include "geocode/text/rewrite.h"
 
 static const double IMPORTANCE_SHARE = 0.1, NEARNESS_SHARE = 0.1;
-static const double LEAST_SCORE = 0.1; /* Addok's MIN_SCORE: what is below is no answer */
 
 geo_searcher *geo_searcher_new(sx_error *err)
 {
@@ -77,21 +76,6 @@ void geo_results_insert(const geo_index *ix, geo_results *out, uint32_t limit, c
     out->items[at] = *r;
 }
 
-/* Takes the house number that the query names, if the document has it. */
-static bool take_number(const geo_index *ix, const geo_searcher *s, geo_result *r)
-{
-    geo_housenumber n;
-    /* The index has "0s" as no number but all suffix. */
-    sx_str suffix = s->number.number ? s->number.suffix : s->number_text;
-    if (!s->has_number || ix->docs[r->doc].number_count == 0 ||
-        !geo_number_find(ix, r->doc, s->number.number, suffix, &n))
-        return false;
-    r->number = n.index;
-    r->lon_e7 = n.lon_e7;
-    r->lat_e7 = n.lat_e7;
-    return true;
-}
-
 /* Whether the filter on type lets a document pass without a house number: not if it asks for house
  * numbers and nothing else. */
 bool geo_search_passes_bare(const geo_searcher *s, const geo_query *q)
@@ -118,51 +102,11 @@ void geo_search_rate(const geo_index *ix, const geo_query *q, double similarity,
     r->score = sum / whole;
 }
 
-static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_found *f)
+double geo_search_rate_most(const geo_index *ix, const geo_query *q, double similarity,
+                            uint32_t doc)
 {
-    const geo_disk_doc *doc = &ix->docs[f->result.doc];
-    geo_result *r = &f->result;
-    *r = (geo_result){.doc = r->doc,
-                      .number = GEO_NO_NUMBER,
-                      .lon_e7 = doc->lon_e7,
-                      .lat_e7 = doc->lat_e7,
-                      .distance_m = -1};
-    f->similarity = 0;
-    f->passes = false;
-    if (!geo_doc_label_parts(ix, r->doc, &s->parts)) {
-        s->corrupt = true;
-        return;
-    }
-    sx_str number = {"", 0};
-    if ((!s->type_filtered || s->takes_housenumber) && take_number(ix, s, r))
-        number = s->number_text;
-    else if (!geo_search_passes_bare(s, q))
-        return;
-    f->passes = true;
-    f->similarity = geo_similarity(s, doc, number, q->autocomplete);
-    geo_search_rate(ix, q, f->similarity, r);
-}
-
-void geo_search_score(const geo_index *ix, geo_searcher *s, const geo_query *q)
-{
-    if (s->scored == s->bucket_count)
-        return;
-    geo_pairs_begin(&s->pairs, s->query);
-    for (; s->scored < s->bucket_count; s->scored++) {
-        geo_found *f = &s->bucket[s->scored];
-        score_one(ix, s, q, f);
-        if (f->passes && f->similarity > s->best_similarity)
-            s->best_similarity = f->similarity;
-    }
-    geo_pairs_end(&s->pairs, s->query);
-}
-
-static void take_results(const geo_index *ix, const geo_searcher *s, geo_results *out)
-{
-    for (uint32_t i = 0; i < s->bucket_count; i++) {
-        if (s->bucket[i].passes && s->bucket[i].result.score >= LEAST_SCORE)
-            geo_results_insert(ix, out, s->wanted, &s->bucket[i].result);
-    }
+    double sum = similarity + IMPORTANCE_SHARE * ix->docs[doc].importance;
+    return q->has_point ? (sum + NEARNESS_SHARE) / 1.2 : sum / 1.1;
 }
 
 static void enter(const geo_query *q, geo_phase phase)
@@ -191,8 +135,7 @@ sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q
     enter(q, GEO_PHASE_CANDIDATES);
     geo_search_collect(ix, s, q);
     enter(q, GEO_PHASE_SCORE);
-    geo_search_score(ix, s, q);
-    take_results(ix, s, out);
+    geo_search_rank(ix, s, q, out);
     return s->corrupt ? sx_fail(err, SX_ECORRUPT,
                                 "the index is damaged; run 'sextant geocode "
                                 "verify' and build it again")

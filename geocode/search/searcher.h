@@ -23,6 +23,10 @@ enum {
     GEO_SEARCH_KEYS_MAX = GEO_SEARCH_TOKENS_MAX + GEO_SEARCH_GROUPS_MAX + 2,
     GEO_SEARCH_SEEN_SLOTS = 4096, /* a power of two, several times the bucket's room */
     GEO_PAIR_CODES = 4096,        /* two characters of 6 bits */
+    GEO_PAIR_PLANES = 4,          /* how many of a query's pairs may share a bit */
+    GEO_PAIR_NUMBER_MAX = 64,     /* bytes of a house number that goes into labels */
+    GEO_PLACES_KEPT = 64,         /* a power of two */
+    GEO_PLACE_FORMS_MAX = 6,
 };
 
 /* One word of the query that is no house number. */
@@ -64,13 +68,32 @@ typedef struct geo_found {
 typedef struct geo_pairs {
     uint8_t codes[256];           /* 6 bits for each byte */
     uint8_t left[GEO_PAIR_CODES]; /* of the query, not yet met in the label */
+    uint64_t query_number; /* counts the queries, so that what is kept of one is not another's */
     uint32_t query_count;
     uint32_t same, label_count; /* pairs met; pairs of the label so far */
     uint32_t log_count;
     uint16_t log[GEO_LABEL_BYTES_MAX + 1]; /* codes taken from `left`, to put them back */
-    char label[GEO_LABEL_BYTES_MAX];
-    uint32_t label_len;
+    /* The house number and a space, then the label; and the pairs that the number adds to it. */
+    char room[GEO_PAIR_NUMBER_MAX + 1 + GEO_LABEL_BYTES_MAX], *label;
+    uint32_t label_len, number_pairs;
+    uint16_t number_codes[GEO_PAIR_NUMBER_MAX + 1];
+    /* The query's pairs as documents' signs have them: plane k has the bits that more than k pairs
+     * share. `always`: pairs that no sign is asked about. */
+    uint64_t planes[GEO_PAIR_PLANES][GEO_SIGN_WORDS];
+    uint32_t plane_count, always;
 } geo_pairs;
+
+/* What the postcode and the city may add to a name in a label: the query's pairs, and others. */
+typedef struct geo_place_form {
+    uint16_t same, strange;
+} geo_place_form;
+
+/* A place's forms, none of which is worse than another in both. Of one query. */
+typedef struct geo_place_bound {
+    uint64_t query; /* geo_pairs.query_number */
+    uint32_t place, count;
+    geo_place_form forms[GEO_PLACE_FORMS_MAX];
+} geo_place_bound;
 
 /* A list opened to be probed, or a stand-in for a filter or the cell. */
 enum { GEO_PROBE_WORD, GEO_PROBE_FILTER, GEO_PROBE_CELL };
@@ -124,9 +147,9 @@ struct geo_searcher {
     bool all_together; /* a document has all meaningful words, which are all that count */
 
     geo_found bucket[GEO_SEARCH_BUCKET_ROOM];
-    uint32_t bucket_count, scored; /* the first `scored` of them have been */
-    double best_similarity;
-    uint32_t seen[GEO_SEARCH_SEEN_SLOTS]; /* doc + 1 */
+    uint32_t bucket_count, judged;          /* the first `judged` of them have been compared */
+    uint16_t order[GEO_SEARCH_BUCKET_ROOM]; /* a heap of documents to be compared */
+    uint32_t seen[GEO_SEARCH_SEEN_SLOTS];   /* doc + 1 */
     uint16_t seen_used[GEO_SEARCH_BUCKET_ROOM];
 
     geo_probe probes[GEO_SEARCH_KEYS_MAX];
@@ -139,6 +162,7 @@ struct geo_searcher {
 
     geo_pairs pairs;
     geo_label_parts parts;
+    geo_place_bound places[GEO_PLACES_KEPT]; /* by the place's last bits */
     bool corrupt;
 
     geo_trace *trace;               /* of the query under way; mostly NULL */
@@ -212,14 +236,22 @@ void geo_search_complete(const geo_index *ix, geo_searcher *s, const geo_query *
  * how many. */
 uint32_t geo_search_fuzzy(const geo_index *ix, sx_str word, uint32_t out[GEO_SEARCH_FUZZY_MAX]);
 
-/* search.c: computes what the bucket's documents score; best_similarity then is of all. */
-void geo_search_score(const geo_index *ix, geo_searcher *s, const geo_query *q);
+/* rank.c: whether the bucket holds a document with a label as similar as `least`. */
+bool geo_search_has(const geo_index *ix, geo_searcher *s, const geo_query *q, double least);
+
+/* rank.c: puts the best of the bucket into `out`. */
+void geo_search_rank(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out);
 
 /* search.c: whether the filter on type lets a document pass without a house number. */
 bool geo_search_passes_bare(const geo_searcher *s, const geo_query *q);
 
 /* search.c: the score of a result whose place is known, from its similarity; sets distance_m. */
 void geo_search_rate(const geo_index *ix, const geo_query *q, double similarity, geo_result *r);
+
+/* search.c: the score of a document of which no more is known than how similar it may be: the most that
+ * it can be. */
+double geo_search_rate_most(const geo_index *ix, const geo_query *q, double similarity,
+                            uint32_t doc);
 
 /* search.c: puts a result in its place: falling score, then rising key, as Addok has them. */
 void geo_results_insert(const geo_index *ix, geo_results *out, uint32_t limit, const geo_result *r);
@@ -230,6 +262,12 @@ void geo_pairs_init(geo_pairs *p);
 /* score.c: starts with a query, then compares one label after another with it. */
 void geo_pairs_begin(geo_pairs *p, sx_str query);
 void geo_pairs_end(geo_pairs *p, sx_str query);
+
+/* Makes geo_similarity_bound() possible for the query that is begun: `number` is its house number. */
+void geo_pairs_sign(geo_pairs *p, sx_str query, sx_str number);
+
+/* What geo_similarity() of a document, which must exist, is at most. */
+double geo_similarity_bound(const geo_index *ix, geo_searcher *s, uint32_t doc, bool autocomplete);
 
 /* The best similarity of a document's labels with the query; `number` (may be empty) goes before
  * its names. */
