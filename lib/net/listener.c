@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -319,9 +321,31 @@ void sx_listener_close(sx_listener *l)
     sx_tls_unref(l->tls);
 }
 
+/* Has the kernel drop the packets that begin a connection. Between the last accept() and close() it
+ * would go on accepting in our name, and reset whom it has accepted: a client that has asked already
+ * would lose its answer. One whose packet is dropped asks again after a second, and is refused or finds
+ * our successor. Connections inherit the filter, which does nothing to the rest of their packets.
+ * Not for a socket that is shared: it will be listened on after us, or by others. */
+static void refuse_newcomers(const sx_listener *l)
+{
+    struct sock_filter rows[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(struct tcphdr, th_flags)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = SX_COUNT_OF(rows), .filter = rows};
+    sa_family_t family = ((const struct sockaddr *)&l->address.storage)->sa_family;
+    if (!l->inherited &&
+        (family == AF_INET || family == AF_INET6)) /* refused: a small risk remains */
+        (void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
 /* Whoever is in the queue was accepted by the kernel in our name: they are served. */
 void sx_listener_drain(sx_listener *l)
 {
+    refuse_newcomers(l);
     while (accept_one(l)) {
     }
     sx_listener_close(l);
