@@ -77,6 +77,11 @@ static const sx_key KEYS[] = {
 };
 #undef AT
 
+/* The page asks for a map with every move, so neither is taken from what its user may search; but a map
+ * costs as much as a hundred searches. */
+#define MAP_RATE  "4/second burst 20 + 120/minute"
+#define PAGE_RATE "10/second burst 30"
+
 /* What the kit's own settings are here unless told otherwise. */
 static const sx_service_default DEFAULTS[] = {
     {"limits.rate", "10/second + 100/minute + 1000/hour"},
@@ -293,8 +298,17 @@ static void fill_routes(server *s)
          .path = "/health",
          .handler = geo_api_health,
          .flags = SX_ROUTE_UNLIMITED},
-        {.method = SX_ANY_METHOD, .path = "/map", .handler = geo_api_map},
-        {.method = SX_ANY_METHOD, .path = "/", .handler = geo_api_page},
+        {.method = SX_ANY_METHOD,
+         .path = "/map",
+         .handler = geo_api_map,
+         .flags = SX_ROUTE_OWN_RATE,
+         .rate = MAP_RATE,
+         .priority = SX_PRIORITY_SHEDDABLE},
+        {.method = SX_ANY_METHOD,
+         .path = "/",
+         .handler = geo_api_page,
+         .flags = SX_ROUTE_OWN_RATE,
+         .rate = PAGE_RATE},
     };
     _Static_assert(SX_COUNT_OF(rows) <= SX_COUNT_OF(((server *)0)->routes), "room for each row");
     memcpy(s->routes, rows, sizeof(rows));

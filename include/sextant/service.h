@@ -43,7 +43,10 @@ typedef struct sx_service sx_service;
 typedef enum sx_route_flags {
     SX_ROUTE_STREAM = 1, /* the handler is called at the head and reads the body by events itself */
     SX_ROUTE_PLAIN = 2,  /* its replies are never compressed */
-    SX_ROUTE_UNLIMITED = 4 /* no limit of rate or load holds for it: health, metrics */
+    SX_ROUTE_UNLIMITED = 4, /* no limit of rate or load holds for it: health, metrics */
+    /* Where the setting limits.rate is set, its own `rate` holds in that one's place, and for the same
+     * clients: what a page loads beside is not taken from what its user may ask. */
+    SX_ROUTE_OWN_RATE = 8
 } sx_route_flags;
 
 enum { SX_ANY_METHOD = SX_METHODS, SX_ROUTE_PARAMS_MAX = 8 };

@@ -232,14 +232,17 @@ static void add_fields(sx_request *r, const sx_limiter *l, const sx_limit_answer
         sx_reply_own_field(r, fields[i].name, fields[i].value);
 }
 
+/* Whose limiter it is: the general one and what stands in its place let exempt clients pass. */
+typedef enum limiter_place { GENERAL, OF_ROUTE } limiter_place;
+
 /* Whether the limiter lets it pass; else it is answered. */
-static bool take(sx_guard *g, sx_limiter *l, const rules *now, sx_request *r)
+static bool take(sx_guard *g, sx_limiter *l, limiter_place place, const rules *now, sx_request *r)
 {
     sx_limit_answer answer;
     sx_str key = now && now->header.len ? sx_request_header(r, now->header) : sx_str_of(NULL, 0);
     if (key.len == 0) /* who sends no such header shares what its address may do */
         key = sx_str_z(r->peer->address);
-    if (now && l == now->limiter && sx_exempt_has(&now->exempt, key))
+    if (now && place == GENERAL && sx_exempt_has(&now->exempt, key))
         return true;
     bool allowed = sx_limiter_take(l, key, 1, &answer);
     if (sx_unlikely(!allowed) || (now && now->headers))
@@ -299,7 +302,8 @@ bool sx_guard_enter(sx_guard *g, sx_guard_routes *routes, sx_request *r, const s
         }
         pass->counted = true;
     }
-    if (now && now->limiter && !take(g, now->limiter, now, r))
+    bool is_limited = now && now->limiter, has_own = route && route->flags & SX_ROUTE_OWN_RATE;
+    if (is_limited && !has_own && !take(g, now->limiter, GENERAL, now, r))
         return false;
     if (sx_likely(!routes || !route))
         return true;
@@ -311,7 +315,9 @@ bool sx_guard_enter(sx_guard *g, sx_guard_routes *routes, sx_request *r, const s
         }
         pass->route = own;
     }
-    return !own->limiter || take(g, own->limiter, now, r);
+    if (!own->limiter || (has_own && !is_limited))
+        return true;
+    return take(g, own->limiter, has_own ? GENERAL : OF_ROUTE, now, r);
 }
 
 void sx_guard_leave(sx_guard *g, const sx_guard_pass *pass)

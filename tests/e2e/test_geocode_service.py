@@ -438,6 +438,23 @@ def test_clients_are_limited_but_for_loopback(geocoder):
     assert series(server, 'http_requests_shed_total{reason="rate"}') == codes[429]
 
 
+def test_the_map_and_the_page_have_limits_of_their_own(geocoder):
+    server = geocoder("--limits.key=X-Client")
+    browser = {"Accept": "text/html", "X-Client": "203.0.113.9"}
+    with requests.Session() as session:
+        def ask(path, client="203.0.113.9"):
+            return session.get(server.url(path), headers={**browser, "X-Client": client}, timeout=10).status_code
+        box = "/map?bbox=2.330,48.868,2.333,48.870"
+        maps = collections.Counter(ask(box) for _ in range(60))
+        assert set(maps) == {200, 429} and maps[200] < 50, maps
+        assert ask("/", "203.0.113.9") == 200
+        assert collections.Counter(ask("/") for _ in range(80))[429] >= 1
+        assert [ask("/search/?q=lyon") for _ in range(8)] == [200] * 8  # nothing of its budget is used
+        assert {ask(box, "::1") for _ in range(60)} == {200}  # loopback is exempt here, too
+    free = geocoder("--limits.key=X-Client", "--limits.rate=", name="free")
+    assert {get(free, box, headers=browser).status_code for _ in range(60)} == {200}
+
+
 def test_limits_are_settings(geocoder):
     server = geocoder("--limits.exempt=", "--limits.rate=3/second")
     codes = collections.Counter(get(server, "/search/?q=lyon").status_code for _ in range(8))
