@@ -65,6 +65,7 @@ static const sx_route ROUTES[] = {
     {SX_GET, "/stream", answer_stream},
     {SX_GET, "/declared", answer_declared},
     {SX_GET, "/rated", answer_small, .rate = "2/hour"},
+    {SX_GET, "/aside", answer_small, .flags = SX_ROUTE_OWN_RATE, .rate = "2/hour"},
     {SX_GET, "/held", answer_held, .in_flight_max = 1},
     {SX_PUT, "/small", answer_small},
 };
@@ -344,6 +345,31 @@ static void test_who_asks_too_often_is_told_when_to_come_back(void **state)
     text = get(at, "/metrics", "");
     assert_has(text, "http_requests_shed_total{reason=\"rate\"} 1\n");
     free(text);
+}
+
+static void test_a_rate_may_stand_in_the_general_ones_place(void **state)
+{
+    fixture *f = *state;
+    const char *at =
+        start_service(f, &DEF,
+                      (const char *const[]){"--limits.rate=3/hour", "--limits.key=X-Client",
+                                            "--limits.exempt=loopback", NULL});
+    assert_int_equal(get_status(at, "/aside", "X-Client: one\r\n"), 200);
+    assert_int_equal(get_status(at, "/aside", "X-Client: one\r\n"), 200);
+    assert_int_equal(get_status(at, "/aside", "X-Client: one\r\n"), 429);
+    for (int i = 0; i < 3; i++) /* nothing of it was taken */
+        assert_int_equal(get_status(at, "/small", "X-Client: one\r\n"), 200);
+    assert_int_equal(get_status(at, "/small", "X-Client: one\r\n"), 429);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(get_status(at, "/aside", "X-Client: 127.0.0.1\r\n"), 200);
+}
+
+static void test_a_rate_aside_holds_only_where_there_is_a_general_one(void **state)
+{
+    fixture *f = *state;
+    const char *at = start_service(f, &DEF, NULL);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(get_status(at, "/aside", ""), 200);
 }
 
 static void test_a_route_may_have_a_rate_of_its_own(void **state)
@@ -699,6 +725,8 @@ int main(void)
         T(test_origins_fit_as_they_are_written),
         T(test_who_asks_too_often_is_told_when_to_come_back),
         T(test_a_route_may_have_a_rate_of_its_own),
+        T(test_a_rate_may_stand_in_the_general_ones_place),
+        T(test_a_rate_aside_holds_only_where_there_is_a_general_one),
         T(test_requests_at_a_time_are_limited),
         T(test_load_is_shed_by_priority),
         T(test_a_service_that_sheds_serves_while_it_can),
