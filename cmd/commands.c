@@ -39,6 +39,8 @@ static const cmd_flag BENCH_FLAGS[] = {
     {"autocomplete", 'a', CMD_SWITCH, NULL, NULL,
      "take the last word of a query for the beginning of one"},
     {"limit", 'n', CMD_TEXT, "N", "5", "answers per query"},
+    {"better", 'b', CMD_SWITCH, NULL, NULL,
+     "measure the better search beside the plain one, where it is needed and where it is not"},
     {0},
 };
 
@@ -66,6 +68,8 @@ static const cmd_flag BATCH_FLAGS[] = {
     {"quote", 0, CMD_TEXT, "CHAR", "", "around fields"},
     {"threads", 't', CMD_TEXT, "N", "0", "threads that search; 0: one a core"},
     {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no progress and no figures"},
+    {"better", 'b', CMD_SWITCH, NULL, NULL,
+     "find more than Addok does: wrong postcodes, typing errors, house numbers between others"},
     {0},
 };
 

@@ -109,6 +109,7 @@ static sx_status read_options(batch *b, const cmd_args *args, sx_error *err)
     o->lat = sx_str_z(cmd_value(args, "lat"));
     o->lon = sx_str_z(cmd_value(args, "lon"));
     o->keep_going = true;
+    o->better = cmd_switch(args, "better") ? GEO_BETTER_ALL : 0;
     o->has_min_score = least != NULL;
     if (least && !geo_python_float(sx_str_z(least), &o->min_score))
         return sx_fail(err, SX_EINVAL, "--min-score is a number from 0 to 1, not '%s'", least);

@@ -151,7 +151,8 @@ static void put_filter(sx_buf *out, const geo_param_filter *filter)
 void geo_cache_key(const geo_cache_asked *asked, sx_buf *out)
 {
     const geo_params *p = asked->params;
-    uint8_t flags = (uint8_t)(p->autocomplete | p->has_lat << 1 | p->has_lon << 2);
+    uint8_t flags =
+        (uint8_t)(p->autocomplete | p->has_lat << 1 | p->has_lon << 2 | (p->better != 0) << 3);
     double point[2] = {p->has_lat ? p->lat : 0, p->has_lon ? p->lon : 0};
     sx_buf_clear(out);
     sx_buf_bytes(out, &asked->generation, sizeof(asked->generation));
@@ -160,6 +161,8 @@ void geo_cache_key(const geo_cache_asked *asked, sx_buf *out)
     sx_buf_bytes(out, &asked->limit, sizeof(asked->limit));
     if (p->has_lat || p->has_lon)
         sx_buf_bytes(out, point, sizeof(point));
+    if (p->better)
+        sx_buf_byte(out, (char)p->better);
     for (size_t i = 0; asked->filters[i]; i++)
         put_filter(out, &p->filters[i]);
     sx_buf_str(out, p->q); /* last, so that its length need not be told */

@@ -9,7 +9,8 @@
  *     min_score       answers below it are none; 0.5 if not given
  *     lat, lon        columns of a point to prefer (/search/csv/ alone)
  *     type, citycode, postcode …   a filter: the column that has its value in each row
- *     better          1: a row whose query is too long gets no answer; else the file is refused (413),
+ *     better          1: searches are better than Addok's (and each part of it: GEO_BETTER_PARAM), and
+ *                     a row whose query is too long gets no answer; else the file is refused (413),
  *                     as Addok does, unless the answer is on its way already
  *     stream          1: rows are answered while the file is still being sent. For clients that read
  *                     while they write; parameters must then stand before the file

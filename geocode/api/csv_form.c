@@ -127,6 +127,25 @@ static sx_status read_filters(const geo_csv_form *form, sx_arena *arena, const c
     return SX_OK;
 }
 
+/* All parts at once, and each, as in a query string. */
+static sx_status read_better(const geo_csv_form *form, sx_arena *arena, geo_csv_options *out,
+                             geo_refusal *refusal)
+{
+    for (size_t i = 0; i < GEO_BETTER_PARAMS; i++) {
+        const geo_better_param *p = &GEO_BETTER_PARAM[i];
+        sx_str value = get(form, sx_str_z(p->name));
+        if (!value.data || geo_better_read(p, value, &out->better))
+            continue;
+        sx_str why = sx_arena_printf(arena, "The \"%s\" parameter is invalid. %s", p->name,
+                                     geo_better_expected(p));
+        if (!why.data)
+            return SX_ENOMEM;
+        *refusal = (geo_refusal){400, SX_STR("Invalid parameter"), why};
+        return SX_EINVAL;
+    }
+    return SX_OK;
+}
+
 sx_status geo_csv_form_read(const geo_csv_form *form, sx_arena *arena, const char *const *filters,
                             geo_csv_options *out, geo_refusal *refusal)
 {
@@ -145,6 +164,8 @@ sx_status geo_csv_form_read(const geo_csv_form *form, sx_arena *arena, const cha
             SX_STR("The \"min_score\" parameter is invalid. The value must be a float.")};
         return SX_EINVAL;
     }
-    sx_status status = read_columns(form, arena, out);
+    sx_status status = read_better(form, arena, out, refusal);
+    if (status == SX_OK)
+        status = read_columns(form, arena, out);
     return status == SX_OK ? read_filters(form, arena, filters, out) : status;
 }

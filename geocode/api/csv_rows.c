@@ -351,7 +351,9 @@ static sx_status ask(const geo_csv_plan *plan, const geo_index *index, geo_csv_w
         geo_reverse_query query = {.lat = lat,
                                    .lon = lon,
                                    .limit = 1,
-                                   .within_m = REVERSE_WITHIN_M,
+                                   .within_m = plan->options->better & GEO_BETTER_ANY_DISTANCE
+                                                   ? GEO_REVERSE_ANY
+                                                   : REVERSE_WITHIN_M,
                                    .filters = filters,
                                    .filter_count = filter_count};
         return has_point ? geo_reverse(index, &query, &w->results, err) : SX_OK;
@@ -365,6 +367,7 @@ static sx_status ask(const geo_csv_plan *plan, const geo_index *index, geo_csv_w
         return SX_OK;
     geo_query query = {.text = sx_buf_view(&w->query),
                        .limit = ANSWERS_WANTED,
+                       .better = plan->options->better,
                        .has_point = has_point,
                        .lat = lat,
                        .lon = lon,

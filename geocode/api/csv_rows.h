@@ -31,6 +31,7 @@ typedef struct geo_csv_options {
     const char **filter_keys; /* a filter, and the column that has its value in each row */
     const sx_str *filter_columns;
     size_t filter_count;  /* at most GEO_CSV_FILTERS_MAX */
+    uint32_t better;      /* geo_better */
     bool keep_going;      /* no row fails the batch: one that is too long has no answer */
     size_t row_bytes_max; /* of one row; 0: 1 MiB */
 } geo_csv_options;

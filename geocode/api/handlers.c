@@ -75,7 +75,8 @@ static sx_status search(const task *t, geo_scratch *s, geo_spans *spans, sx_erro
                        .lon = p->lon,
                        .filters = filters,
                        .filter_count = flatten(t, filters),
-                       .observer = geo_spans_observer(spans)};
+                       .observer = geo_spans_observer(spans),
+                       .better = p->better};
     return geo_search(t->on->index, s->searcher, &query, &s->results, err);
 }
 
@@ -88,7 +89,9 @@ static sx_status reverse(const task *t, geo_scratch *s, geo_spans *spans, sx_err
     geo_reverse_query query = {.lat = t->params->lat,
                                .lon = t->params->lon,
                                .limit = most,
-                               .within_m = REVERSE_WITHIN_M,
+                               .within_m = t->params->better & GEO_BETTER_ANY_DISTANCE
+                                               ? GEO_REVERSE_ANY
+                                               : REVERSE_WITHIN_M,
                                .filters = filters,
                                .filter_count = flatten(t, filters)};
     geo_spans_candidates(spans);

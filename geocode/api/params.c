@@ -7,6 +7,8 @@
 #include <sextant/http.h>
 #include <sextant/utf8.h>
 
+#include "geocode/search/search.h"
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -178,13 +180,48 @@ static bool read_bool(sx_str text, bool *out)
     return false;
 }
 
+/* better itself first: the parts override it. */
+const geo_better_param GEO_BETTER_PARAM[GEO_BETTER_PARAMS] = {
+    {"better", GEO_BETTER_ALL, 0},
+    {"postcode_tolerance", GEO_BETTER_POSTCODE, 0},
+    {"city_tolerance", GEO_BETTER_CITY, 0},
+    {"typos", GEO_BETTER_TYPOS, GEO_BETTER_TYPOS_TWO},
+    {"split_join", GEO_BETTER_SPLIT_JOIN, 0},
+    {"word_order", GEO_BETTER_WORD_ORDER, 0},
+    {"interpolate", GEO_BETTER_INTERPOLATE, 0},
+    {"any_distance", GEO_BETTER_ANY_DISTANCE, 0},
+};
+
+bool geo_better_read(const geo_better_param *p, sx_str value, uint32_t *better)
+{
+    bool yes = false, two = false;
+    if (p->second) {
+        int64_t number;
+        if (!python_int(value, &number) || number < 0 || number > 2)
+            return false;
+        yes = number > 0;
+        two = number > 1;
+    } else if (!read_bool(value, &yes)) {
+        return false;
+    }
+    *better &= ~(p->parts | p->second);
+    *better |= (yes ? p->parts : 0) | (two ? p->second : 0);
+    return true;
+}
+
+const char *geo_better_expected(const geo_better_param *p)
+{
+    return p->second ? "The value must be 0, 1 or 2."
+                     : "The value of the parameter must be \"true\" or \"false\".";
+}
+
 /* Names under which a coordinate may come; an earlier one wins over a later. */
 static const char *const LAT_NAMES[] = {"lat", "latitude"};
 static const char *const LON_NAMES[] = {"lon", "lng", "long", "longitude"};
 
 /* What the walk over the query found, still unchecked. data NULL: not given. */
 typedef struct raw {
-    sx_str q, limit, autocomplete;
+    sx_str q, limit, autocomplete, explain, better[GEO_BETTER_PARAMS];
     sx_str lat[SX_COUNT_OF(LAT_NAMES)], lon[SX_COUNT_OF(LON_NAMES)];
 } raw;
 
@@ -223,17 +260,25 @@ static sx_status add_filter(sx_arena *arena, geo_param_filter *filter, sx_str va
 static sx_status sort_out(sx_arena *arena, sx_str name, sx_str value, const char *const *filters,
                           raw *found, geo_params *out, geo_refusal *refusal)
 {
-    static const char *const SINGLE[] = {"q", "limit", "autocomplete"};
-    sx_str single[SX_COUNT_OF(SINGLE)] = {found->q, found->limit, found->autocomplete};
+    static const char *const SINGLE[] = {"q", "limit", "autocomplete", "explain"};
+    sx_str single[SX_COUNT_OF(SINGLE)] = {found->q, found->limit, found->autocomplete,
+                                          found->explain};
     if (store_named(name, value, SINGLE, SX_COUNT_OF(SINGLE), single)) {
         found->q = single[0];
         found->limit = single[1];
         found->autocomplete = single[2];
+        found->explain = single[3];
         return SX_OK;
     }
     if (store_named(name, value, LAT_NAMES, SX_COUNT_OF(LAT_NAMES), found->lat) ||
         store_named(name, value, LON_NAMES, SX_COUNT_OF(LON_NAMES), found->lon))
         return SX_OK;
+    for (size_t i = 0; i < GEO_BETTER_PARAMS; i++) {
+        if (sx_str_eq(name, sx_str_z(GEO_BETTER_PARAM[i].name))) {
+            found->better[i] = value;
+            return SX_OK;
+        }
+    }
     for (size_t i = 0; filters[i] && i < GEO_FILTERS_MAX; i++) {
         if (sx_str_eq(name, sx_str_z(filters[i])))
             return add_filter(arena, &out->filters[i], value, refusal, filters[i]);
@@ -278,6 +323,20 @@ static sx_status read_point(sx_arena *arena, const raw *found, bool required, ge
     return SX_OK;
 }
 
+/* What Addok does not know comes last, so that its own refusals stay as they are. */
+static sx_status read_better(sx_arena *arena, const raw *found, geo_params *out,
+                             geo_refusal *refusal)
+{
+    for (size_t i = 0; i < GEO_BETTER_PARAMS; i++) {
+        const geo_better_param *p = &GEO_BETTER_PARAM[i];
+        if (found->better[i].data && !geo_better_read(p, found->better[i], &out->better))
+            return invalid(arena, p->name, geo_better_expected(p), refusal);
+    }
+    if (found->explain.data && !read_bool(found->explain, &out->explain))
+        return invalid(arena, "explain", geo_better_expected(&GEO_BETTER_PARAM[0]), refusal);
+    return SX_OK;
+}
+
 static sx_status check(sx_arena *arena, const raw *found, const geo_params_rules *rules,
                        geo_params *out, geo_refusal *refusal)
 {
@@ -295,7 +354,8 @@ static sx_status check(sx_arena *arena, const raw *found, const geo_params_rules
     if (found->autocomplete.data && !read_bool(found->autocomplete, &out->autocomplete))
         return invalid(arena, "autocomplete",
                        "The value of the parameter must be \"true\" or \"false\".", refusal);
-    return read_point(arena, found, rules->point_required, out, refusal);
+    sx_status status = read_point(arena, found, rules->point_required, out, refusal);
+    return status == SX_OK ? read_better(arena, found, out, refusal) : status;
 }
 
 sx_status geo_params_read(sx_arena *arena, sx_str query, const geo_params_rules *rules,

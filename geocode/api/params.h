@@ -23,6 +23,23 @@ typedef struct geo_param_filter {
     sx_str values[GEO_FILTER_VALUES_MAX]; /* decoded, split at blanks, in the order given */
 } geo_param_filter;
 
+/* A parameter beyond Addok's that makes searches better: `better` for all of it, and one for each part,
+ * which overrides it (better=1&interpolate=0). */
+typedef struct geo_better_param {
+    const char *name;
+    uint32_t parts;  /* of geo_better: what it turns on or off */
+    uint32_t second; /* besides, at 2; 0: it is a yes or no */
+} geo_better_param;
+
+enum { GEO_BETTER_PARAMS = 8 };
+extern const geo_better_param GEO_BETTER_PARAM[GEO_BETTER_PARAMS];
+
+/* Reads the value of parameter `p` into *better. False if it is none that the parameter has. */
+bool geo_better_read(const geo_better_param *p, sx_str value, uint32_t *better);
+
+/* What its value must be, as a sentence. Static. */
+const char *geo_better_expected(const geo_better_param *p);
+
 typedef struct geo_params {
     sx_str q; /* decoded */
     bool has_q;
@@ -30,6 +47,8 @@ typedef struct geo_params {
     bool autocomplete; /* true if not given */
     bool has_lat, has_lon;
     double lat, lon;
+    uint32_t better; /* geo_better */
+    bool explain;
     geo_param_filter filters[GEO_FILTERS_MAX]; /* by place in the names given */
 } geo_params;
 

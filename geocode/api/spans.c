@@ -6,6 +6,7 @@ static const sx_str NAMES[] = {
     [GEO_PHASE_NORMALISE] = SX_STR_INIT("geocode.normalise"),
     [GEO_PHASE_CANDIDATES] = SX_STR_INIT("geocode.candidates"),
     [GEO_PHASE_SCORE] = SX_STR_INIT("geocode.score"),
+    [GEO_PHASE_BETTER] = SX_STR_INIT("geocode.better"),
 };
 
 static void start(geo_spans *s, sx_str name)

@@ -12,6 +12,9 @@
  * their nearest house number is. */
 #define GEO_REVERSE_CELLS (-1.0)
 
+/* The nearest, however far away it is. */
+#define GEO_REVERSE_ANY 0.0
+
 typedef struct geo_reverse_query {
     double lat, lon;
     uint32_t limit;            /* 1 to GEO_RESULTS_MAX; 0: 1 */

@@ -19,14 +19,15 @@ typedef struct geo_trace_entry {
     int64_t took_ns;
 } geo_trace_entry;
 
+/* To be zeroed before the search. An index of several languages is searched once in each: the times
+ * and steps are of all of them. */
 struct geo_trace {
     uint32_t count;
     geo_trace_entry entries[GEO_TRACE_STEPS_MAX];
-    int64_t began_ns, marked_ns;                   /* of the search; of the step under way */
-    int64_t normalise_ns, candidates_ns, score_ns; /* by phase; score: of what is left to do then */
-    int64_t better_ns;                             /* 0: Addok's own answer was good enough */
-    char folded[512], cleaned[512]; /* the query as read: its beginning, if it is longer */
-    size_t folded_len, cleaned_len;
+    int64_t phases_ns[GEO_PHASES]; /* by geo_phase; candidates are scored in part while they come */
+    bool better_ran;               /* Addok's answer was not good enough */
+    int64_t step_began_ns, phase_began_ns;
+    geo_phase phase;
 };
 
 #endif

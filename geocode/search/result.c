@@ -42,6 +42,8 @@ static void add_number(const geo_index *ix, const geo_result *r, text *t)
 {
     geo_housenumber n;
     char number[GEO_NUMBER_TEXT_MAX + 16];
+    if (r->made_len)
+        add(t, sx_str_of(r->made, r->made_len));
     if (r->number == GEO_NO_NUMBER || !geo_number_at(ix, r->doc, r->number, &n))
         return;
     add(t, sx_str_of(number, geo_number_text(&n, number)));
@@ -94,13 +96,20 @@ static void show_head(tour *t)
     if (t->has_number)
         show_text(t, SX_STR("housenumber"), GEO_STRING,
                   sx_str_of(number, geo_number_text(&t->number, number)));
+    if (t->r->made_len) {
+        const geo_value yes = {.kind = GEO_TRUE, .count = 1};
+        show_text(t, SX_STR("housenumber"), GEO_STRING, sx_str_of(t->r->made, t->r->made_len));
+        show(t, SX_STR("interpolated"), &yes);
+    }
 }
 
 /* A house number's own word for one of its document's properties. Returns false if it has none. */
 static bool show_of_number(tour *t, sx_str key)
 {
     char out[GEO_LABEL_BYTES_MAX];
-    if (sx_str_eq(key, SX_STR("id"))) {
+    if (t->r->made_len && (sx_str_eq(key, SX_STR("x")) || sx_str_eq(key, SX_STR("y"))))
+        return true; /* the street's own place would be wrong here */
+    if (!t->r->made_len && sx_str_eq(key, SX_STR("id"))) {
         sx_str id = geo_number_id(t->ix, t->r->doc, &t->number, out, sizeof(out));
         show_text(t, key, GEO_STRING, id);
         return id.len > 0;
@@ -117,7 +126,7 @@ static bool show_of_number(tour *t, sx_str key)
         return true;
     }
     geo_value v;
-    if (!geo_number_property(t->ix, &t->number, key, &v))
+    if (t->r->made_len || !geo_number_property(t->ix, &t->number, key, &v))
         return false;
     show(t, key, &v);
     return true;
@@ -136,7 +145,7 @@ static bool show_properties(tour *t)
     geo_value v, item;
     for (geo_properties_begin(t->ix, t->r->doc, &it);
          !t->stopped && geo_properties_next(&it, &key, &v);) {
-        if (is_position(key) || (t->has_number && show_of_number(t, key)))
+        if (is_position(key) || ((t->has_number || t->r->made_len) && show_of_number(t, key)))
             continue;
         if (geo_value_item(t->ix, &v, 0, &item))
             show(t, key, &item);

@@ -5,6 +5,7 @@
 
 #include <sextant/mem.h>
 
+#include "geocode/search/better.h"
 #include "geocode/search/searcher.h"
 #include "geocode/text/fold.h"
 #include "geocode/text/rewrite.h"
@@ -23,6 +24,8 @@ geo_searcher *geo_searcher_new(sx_error *err)
 
 void geo_searcher_free(geo_searcher *s)
 {
+    if (s)
+        geo_better_free(s->better);
     sx_free(s);
 }
 
@@ -111,6 +114,8 @@ double geo_search_rate_most(const geo_index *ix, const geo_query *q, double simi
 
 static void enter(const geo_query *q, geo_phase phase)
 {
+    if (sx_unlikely(q->trace != NULL))
+        geo_trace_phase(q->trace, phase);
     if (q->observer)
         q->observer->phase(q->observer->ctx, phase);
 }
@@ -123,6 +128,7 @@ sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q
     if (status != SX_OK || ix->doc_count == 0)
         return status;
     s->corrupt = false;
+    s->trace = q->trace;
     s->wanted = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
     enter(q, GEO_PHASE_NORMALISE);
     s->rules = geo_rules_of(language);
@@ -136,6 +142,14 @@ sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q
     geo_search_collect(ix, s, q);
     enter(q, GEO_PHASE_SCORE);
     geo_search_rank(ix, s, q, out);
+    if (sx_unlikely(q->better != 0)) {
+        enter(q, GEO_PHASE_BETTER);
+        status = geo_better_search(ix, s, q, out, err);
+    }
+    if (sx_unlikely(q->trace != NULL))
+        geo_trace_end(q->trace);
+    if (status != SX_OK)
+        return status;
     return s->corrupt ? sx_fail(err, SX_ECORRUPT,
                                 "the index is damaged; run 'sextant geocode "
                                 "verify' and build it again")

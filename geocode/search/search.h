@@ -41,7 +41,13 @@ typedef struct geo_filter {
 } geo_filter;
 
 /* Told where a search is, for spans: `phase` as each begins (candidates and score may come again). */
-typedef enum geo_phase { GEO_PHASE_NORMALISE, GEO_PHASE_CANDIDATES, GEO_PHASE_SCORE } geo_phase;
+typedef enum geo_phase {
+    GEO_PHASE_NORMALISE,
+    GEO_PHASE_CANDIDATES,
+    GEO_PHASE_SCORE,
+    GEO_PHASE_BETTER, /* only if something better is asked for */
+    GEO_PHASES
+} geo_phase;
 typedef struct geo_observer {
     void (*phase)(void *ctx, geo_phase phase);
     void *ctx;
@@ -52,12 +58,13 @@ typedef struct geo_observer {
 typedef enum geo_better {
     GEO_BETTER_POSTCODE = 1,      /* a wrong postcode costs some score, not the answer */
     GEO_BETTER_CITY = 2,          /* so does a wrong city, and a department's name costs nothing */
-    GEO_BETTER_TYPOS = 4,         /* any one letter wrong, two in words of eight and more */
+    GEO_BETTER_TYPOS = 4,         /* any one letter of a word may be wrong */
     GEO_BETTER_SPLIT_JOIN = 8,    /* words run together or torn apart, numbers stuck to words */
     GEO_BETTER_WORD_ORDER = 16,   /* the order of words costs nothing; numbers stand anywhere */
     GEO_BETTER_INTERPOLATE = 32,  /* a house number that is not there lies between its neighbours */
     GEO_BETTER_ANY_DISTANCE = 64, /* reverse alone: the nearest address, however far */
-    GEO_BETTER_ALL = 127
+    GEO_BETTER_TYPOS_TWO = 128,   /* two, in words of eight letters and more */
+    GEO_BETTER_ALL = 255
 } geo_better;
 
 /* What is noted for explanations while a search runs; see explain.h. */

@@ -115,6 +115,7 @@ struct geo_searcher {
     char rewritten[GEO_QUERY_CHARS_LIMIT * 16 + 1];
     const geo_rules *rules; /* of the language that the query is read in */
     bool may_have_number;   /* false: rewriting found none, so that a first number is a word */
+    sx_str cleaned_query;   /* what its words are taken from */
     sx_str query;           /* folded; rewritten if the language asks for it */
     geo_token tokens[GEO_SEARCH_TOKENS_MAX];
 
@@ -185,6 +186,10 @@ typedef enum geo_step {
 
 /* explain.c: notes that a step has ended with so many candidates. */
 void geo_trace_step(geo_trace *trace, geo_step step, uint32_t candidates);
+
+/* explain.c: notes that a phase begins; that the search has ended. */
+void geo_trace_phase(geo_trace *trace, geo_phase phase);
+void geo_trace_end(geo_trace *trace);
 
 static inline void geo_step_done(const geo_searcher *s, geo_step step)
 {

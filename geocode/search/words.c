@@ -116,6 +116,7 @@ static void plan_filters(const geo_index *ix, geo_searcher *s, const geo_query *
 void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q)
 {
     sx_str text = geo_clean_query(s->rules, s->query, s->cleaned);
+    s->cleaned_query = text;
     take_words(ix, s, geo_tokens(s->rules, text, s->tokens, GEO_SEARCH_TOKENS_MAX));
     plan_filters(ix, s, q);
 }
