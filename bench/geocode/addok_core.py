@@ -1,11 +1,13 @@
 """Addok's searches a second, without HTTP: run by Addok's own Python (see bench_beside_addok.py).
 
-    addok_core.py REQUESTS SECONDS
+    addok_core.py REQUESTS SECONDS REDIS_PID
 
-REQUESTS has one JSON object {"category", "path", "params"} a line. They are asked in turn through the
-functions that Addok's own HTTP views call, for SECONDS or until all have been asked; a request that
-Addok breaks on is not counted. Prints one JSON object: category -> seconds of each request."""
+REQUESTS has one JSON object {"path", "params"} a line. They are asked in turn through the functions that
+Addok's own HTTP views call, for SECONDS or until all have been asked; a request that Addok breaks on is
+not counted. Prints one JSON object: how many were answered, seconds of CPU that this process and Redis
+used meanwhile, and the seconds of each."""
 import json
+import os
 import sys
 import time
 
@@ -39,18 +41,26 @@ def main():
         if one["path"] == "/search/":
             given["q"] = params["q"]
             given["autocomplete"] = params.get("autocomplete") != "0"
-        calls.append((one["category"], search if "q" in given else reverse, given.pop("q", None), given))
-    took = {}
-    for _, function, query, given in calls[:20]:  # loads what is loaded at the first use
-        ask(function, query, given)
+        calls.append((search if "q" in given else reverse, given.pop("q", None), given))
+    for call in calls[:20]:  # loads what is loaded at the first use
+        ask(*call)
+    took = []
+    used = cpu_seconds(sys.argv[3])
     end = time.perf_counter() + float(sys.argv[2])
-    for category, function, query, given in calls:
+    for call in calls:
         began = time.perf_counter()
         if began > end:
             break
-        if ask(function, query, given):
-            took.setdefault(category, []).append(time.perf_counter() - began)
-    json.dump(took, sys.stdout)
+        if ask(*call):
+            took.append(time.perf_counter() - began)
+    json.dump({"count": len(took), "cpu_seconds": cpu_seconds(sys.argv[3]) - used, "took": took}, sys.stdout)
+
+
+def cpu_seconds(redis):
+    """Of this process and Redis."""
+    with open(f"/proc/{redis}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ask(function, query, given):

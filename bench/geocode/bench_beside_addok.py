@@ -8,8 +8,8 @@
 (PyPI; needs redis-server and wrk). Data are data/france.ndjson.gz, queries those of `make parity` with a
 seed of their own (tests/parity/queries.py).
 
-  one core       searches a second without HTTP and cache. Addok and its Redis share one core; ours has
-                 one, and asks every query ROUNDS times in turn, so that no query follows itself.
+  one core       searches a second of CPU without HTTP and cache: of Addok and its Redis, which share one
+                 core, and of ours, which asks every query ROUNDS times in turn, so that none follows itself.
   HTTP           a closed loop (wrk, one thread) on all cores, which the load generator shares. Addok
                  has two workers of gunicorn. Per CPU second is what the server's processes used
                  (Addok's with Redis), whatever the generator left them.
@@ -36,7 +36,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
-from bench_geocode import BUILD, ROOT, Server, cpu_seconds, memory_kb
+from bench_geocode import BUILD, ROOT, Server, bench_zipf, cpu_seconds, memory_kb
 
 sys.path.append(os.path.join(ROOT, "tests", "parity"))
 import peer  # noqa: E402
@@ -60,12 +60,15 @@ class Load:
 
     def __init__(self, folder, seed):
         self.asked = list(queries.make(DATA, seed, QUERIES))
-        self.requests, self.targets, self.partial = (os.path.join(folder, n) for n in ("requests", "targets", "partial"))
-        with open(self.requests, "w", encoding="utf-8") as out:
-            for category, path, params in self.asked:
-                if not any(name == "limit" for name, _ in params):
-                    params.append(["limit", "5" if path == "/search/" else "1"])
-                out.write(json.dumps({"category": category, "path": path, "params": params, "status": 200}) + "\n")
+        self.requests, self.partial_requests, self.targets, self.partial = (
+            os.path.join(folder, n) for n in ("requests", "partial_requests", "targets", "partial"))
+        for _, path, params in self.asked:
+            if not any(name == "limit" for name, _ in params):
+                params.append(["limit", "5" if path == "/search/" else "1"])
+        for file, wanted in ((self.requests, None), (self.partial_requests, "autocomplete")):
+            with open(file, "w", encoding="utf-8") as out:
+                out.writelines(json.dumps({"category": category, "path": path, "params": params, "status": 200}) + "\n"
+                               for category, path, params in self.asked if wanted in (None, category))
         for file, wanted in ((self.targets, None), (self.partial, "autocomplete")):
             with open(file, "w", encoding="utf-8") as out:
                 out.writelines(target(path, params) for category, path, params in self.asked
@@ -112,13 +115,13 @@ class Addok:
                            stderr=subprocess.DEVNULL)
         return time.perf_counter() - began
 
-    def search(self, load, seconds):
-        """Category -> seconds of each request; on one core, with Redis there, too."""
+    def search(self, requests, seconds):
+        """What addok_core.py prints; on one core, with Redis there, too."""
         everywhere = os.sched_getaffinity(0)
         pin(self.redis.pid, {min(everywhere)})
         out = subprocess.run(["taskset", "-c", str(min(everywhere)), self.bin / "python",
-                              os.path.join(ROOT, "bench/geocode/addok_core.py"), load.requests, str(seconds)],
-                             env=self.environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+                              os.path.join(ROOT, "bench/geocode/addok_core.py"), requests, str(seconds),
+                              str(self.redis.pid)], env=self.environment, check=True, stdout=subprocess.PIPE, text=True).stdout
         pin(self.redis.pid, everywhere)
         return json.loads(out[out.index("{"):])
 
@@ -234,18 +237,18 @@ def shown(value):
 
 
 def bench_core(table, addok, load, seconds):
-    took = addok.search(load, seconds)
-    every = [t for category in took.values() for t in category]
-    theirs = {"mix": len(every) / sum(every), "autocomplete": len(took["autocomplete"]) / sum(took["autocomplete"])}
     core = str(min(os.sched_getaffinity(0)))
-    out = subprocess.run(["taskset", "-c", core, f"{BUILD}/bench/geocode/bench_search", DATA, load.requests, str(ROUNDS)],
-                         check=True, stdout=subprocess.PIPE, text=True).stdout
-    ours = {name: float(rate) for name, rate in re.findall(r"^turn_(\S+)_rate (\S+) queries/s$", out, re.M)}
-    for name, what in (("mix", "searches a second, one core, the whole mix"), ("autocomplete", "the same, autocompletion")):
-        say(f"core_{name}_ours", ours[name], "queries/s")
-        say(f"core_{name}_addok", theirs[name], "queries/s")
-        table.add(what, ours[name], theirs[name], "1/s", "270")
-    say("core_p95_addok", 1000 * quantile(every, .95), "ms")
+    for name, requests, what in (("mix", load.requests, "searches a second, one core, the whole mix"),
+                                 ("autocomplete", load.partial_requests, "the same, autocompletion")):
+        found = addok.search(requests, seconds)
+        theirs = found["count"] / found["cpu_seconds"]
+        out = subprocess.run(["taskset", "-c", core, f"{BUILD}/bench/geocode/bench_search", DATA, requests, str(ROUNDS)],
+                             check=True, stdout=subprocess.PIPE, text=True).stdout
+        ours = float(re.search(r"^turns_rate (\S+) queries/s$", out, re.M).group(1))
+        say(f"core_{name}_ours", ours, "queries/s")
+        say(f"core_{name}_addok", theirs, "queries/s")
+        say(f"core_{name}_addok_p95", 1000 * quantile(found["took"], .95), "ms")
+        table.add(what, ours, theirs, "1/s", "270")
 
 
 def bench_http(table, index, addok, load, args):
@@ -281,7 +284,7 @@ def bench_http(table, index, addok, load, args):
         table.add(f"p99 of autocompletion at half its rate ({partial_rate:,.0f} 1/s), {name}", partial["p99"], 0, "ms", "1", False)
     for name, value in (("memory_ours", rss), ("memory_addok_redis", redis), ("memory_addok_workers", workers)):
         say(name, value, "MiB")
-    table.add("memory under load, with its cache full", rss, redis + workers, "MiB", "150", False)
+    table.add("memory under load, the cache on", rss, redis + workers, "MiB", "150", False)
 
 
 def bench_import(table, folder, addok, quick):
@@ -326,8 +329,11 @@ def main():
         load = Load(folder, args.seed)
         with Addok(folder) as addok:
             index = bench_import(table, folder, addok, reused)
-            bench_core(table, addok, load, 6 if args.quick else 25)
+            bench_core(table, addok, load, 6 if args.quick else 20)
             bench_http(table, index, addok, load, args)
+        if not args.quick:
+            rate, entries = bench_zipf(index, folder)
+            table.add(f"hits of {entries:,.0f} answers in memory, Zipf (s = 1.2) over 100,000 queries", 100 * rate, 0, "%", "95")
     table.print()
 
 

@@ -129,6 +129,7 @@ class Server:
 
 
 def bench_zipf(index, folder):
+    """The hit rate of the memory tier, and how many answers are in it."""
     queries = zipf_targets(folder)
     with Server(index, f"--cache.bytes_max={ZIPF_CACHE}") as server:
         for name, count in (("warm", ZIPF_WARM), ("asked", ZIPF_ASKED)):
@@ -145,6 +146,7 @@ def bench_zipf(index, folder):
         print(f"geocode_zipf_entries {entries:.0f} 1")
         print(f"geocode_zipf_hit_rate {hits / (hits + misses):.4f} 1")
         print(f"geocode_zipf_resident {memory_kb(server.pid)['VmRSS'] / 1024:.1f} MB", flush=True)
+    return hits / (hits + misses), entries
 
 
 def bench_batch(index, folder):
