@@ -21,6 +21,10 @@ static const cmd_flag IMPORT_FLAGS[] = {
      "language=fr, es, de or none; communes=no leaves out those that a BAN CSV implies"},
     {"skip-bad", 0, CMD_TEXT, "N", "0",
      "pass over up to N rows that are malformed, counting them, instead of failing at the first"},
+    {"memory", 'm', CMD_TEXT, "BYTES", "1GiB",
+     "what sorting may take; beyond it goes to temporary files. Any amount makes the same index"},
+    {"temp", 0, CMD_TEXT, "DIR", NULL,
+     "folder of the temporary files, which have no names; beside INDEX if it is not given"},
     {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no progress"},
     {0},
 };

@@ -12,6 +12,7 @@
 #include "cmd/command.h"
 #include "geocode/import/import.h"
 #include "geocode/search/search.h"
+#include "service/config_values.h"
 
 enum { INPUTS_MAX = 64, BAR_CELLS = 30, QUERIES_BYTES_MAX = 1 << 30 };
 
@@ -49,21 +50,17 @@ static void print_summary(const geo_import_progress *p, const char *index)
                 (unsigned long long)p->skipped, p->first_skipped);
 }
 
-sx_status cmd_import(const geo_import_input *inputs, size_t count, const char *index,
-                     uint64_t skip_max, bool quiet, sx_error *err)
+sx_status cmd_import(const geo_import_options *options, bool quiet, sx_error *err)
 {
     bool draw = !quiet && isatty(STDERR_FILENO);
     geo_import_progress summary = {0};
-    geo_import_options options = {.inputs = inputs,
-                                  .input_count = count,
-                                  .output = index,
-                                  .skip_max = skip_max,
-                                  .report = draw ? draw_progress : NULL};
-    sx_status status = geo_import(&options, &summary, err);
+    geo_import_options own = *options;
+    own.report = draw ? draw_progress : NULL;
+    sx_status status = geo_import(&own, &summary, err);
     if (draw)
         fputs("\r\033[K", stderr);
     if (status == SX_OK && !quiet)
-        print_summary(&summary, index);
+        print_summary(&summary, options->output);
     return status;
 }
 
@@ -162,16 +159,30 @@ static sx_status read_source(const char *text, geo_import_input *in, sx_error *e
     return SX_OK;
 }
 
+/* Below the least of it the temporary files are written and read in small pieces. */
+static const sx_key MEMORY = {.key = "memory",
+                              .kind = SX_BYTES,
+                              .offset = offsetof(geo_import_options, memory_max),
+                              .size = sizeof(size_t),
+                              .least = 16 << 20,
+                              .most = INT64_C(1) << 40};
+
 int cmd_geocode_import(const cmd_args *args)
 {
     int status = 0;
-    uint64_t skip_max;
     sx_error err = {0};
     geo_import_input inputs[INPUTS_MAX];
-    const char *output = required(args, "output", &status);
+    geo_import_options options = {.inputs = inputs,
+                                  .input_count = (size_t)args->rest_count,
+                                  .output = required(args, "output", &status),
+                                  .temp_dir = cmd_value(args, "temp")};
     if (status)
         return status;
-    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "skip-bad")), &skip_max)) {
+    if (sx_key_read(&MEMORY, sx_str_z(cmd_value(args, "memory")), NULL, &options, &err) != SX_OK) {
+        fprintf(stderr, "sextant: --memory: %s\n", err.message);
+        return 2;
+    }
+    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "skip-bad")), &options.skip_max)) {
         fprintf(stderr, "sextant: --skip-bad is a number of rows, not %s\n",
                 cmd_value(args, "skip-bad"));
         return 2;
@@ -188,10 +199,7 @@ int cmd_geocode_import(const cmd_args *args)
             return 2;
         }
     }
-    if (cmd_import(inputs, (size_t)args->rest_count, output, skip_max, cmd_switch(args, "quiet"),
-                   &err) != SX_OK)
-        return cmd_failed(&err);
-    return 0;
+    return cmd_import(&options, cmd_switch(args, "quiet"), &err) == SX_OK ? 0 : cmd_failed(&err);
 }
 
 int cmd_geocode_verify(const cmd_args *args)

@@ -135,7 +135,8 @@ static sx_status import_if_needed(const up *u, sx_error *err)
         return SX_OK;
     printf("Importing %s (once)\n", source);
     fflush(stdout);
-    return cmd_import(&input, 1, u->index, 0, false, err);
+    geo_import_options options = {.inputs = &input, .input_count = 1, .output = u->index};
+    return cmd_import(&options, false, err);
 }
 
 /* Of `addresses`, "http=127.0.0.1:7878 admin=127.0.0.1:4321", the one that is `proto`'s. */

@@ -186,7 +186,7 @@ static bool write_step(void *context, uint32_t step, uint32_t steps)
     job *j = context;
     j->progress.step = step;
     j->progress.steps = steps;
-    return report(j, GEO_IMPORT_WRITING, true);
+    return report(j, GEO_IMPORT_WRITING, false);
 }
 
 /* An index of nothing is a mistake somewhere before us, such as a download that failed: it must not

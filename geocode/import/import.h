@@ -68,7 +68,7 @@ typedef struct geo_import_options {
     uint32_t filter_count;
     geo_import_limits limits;
     uint64_t skip_max;        /* rows with a flaw that are passed over; one more fails the import */
-    const char *temp_dir;     /* for temporary files; NULL: beside the output */
+    const char *temp_dir;     /* for the builder's temporary files; NULL: beside the output */
     size_t memory_max;        /* before they are used: geo_build_options; 0: 1 GiB */
     geo_import_report report; /* may be NULL */
     void *context;            /* its first argument */
