@@ -35,8 +35,8 @@ static void write_position(sx_json_writer *w, double lon, double lat)
     sx_json_end_array(w);
 }
 
-static sx_status write_feature(sx_json_writer *w, const geo_index *index, const geo_result *result,
-                               sx_error *err)
+static sx_status write_feature(sx_json_writer *w, const geo_answer *answer,
+                               const geo_result *result, sx_error *err)
 {
     sx_json_begin_object(w);
     sx_json_key(w, SX_STR("type"));
@@ -50,8 +50,10 @@ static sx_status write_feature(sx_json_writer *w, const geo_index *index, const 
     sx_json_end_object(w);
     sx_json_key(w, SX_STR("properties"));
     sx_json_begin_object(w);
-    sx_status status = geo_result_properties(index, result, write_property, w, err);
+    sx_status status = geo_result_properties(answer->index, result, write_property, w, err);
     sx_json_end_object(w);
+    if (status == SX_OK && sx_unlikely(answer->explaining != NULL))
+        status = geo_explain_write_result(w, answer->index, answer->explaining, result, err);
     sx_json_end_object(w);
     return status;
 }
@@ -128,6 +130,8 @@ static void write_tail(sx_json_writer *w, const geo_answer *answer)
     }
     sx_json_key(w, SX_STR("limit"));
     sx_json_i64(w, answer->limit);
+    if (answer->explaining)
+        geo_explain_write_search(w, answer->explaining);
 }
 
 sx_status geo_answer_write(const geo_answer *answer, sx_buf *out, sx_error *err)
@@ -143,7 +147,7 @@ sx_status geo_answer_write(const geo_answer *answer, sx_buf *out, sx_error *err)
     sx_json_key(&w, SX_STR("features"));
     sx_json_begin_array(&w);
     for (uint32_t i = 0; i < answer->results->count && status == SX_OK; i++)
-        status = write_feature(&w, answer->index, &answer->results->items[i], err);
+        status = write_feature(&w, answer, &answer->results->items[i], err);
     sx_json_end_array(&w);
     write_tail(&w, answer);
     sx_json_end_object(&w);

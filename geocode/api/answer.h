@@ -4,6 +4,7 @@
 
 #include <sextant/buf.h>
 
+#include "geocode/api/explain_write.h"
 #include "geocode/api/params.h"
 #include "geocode/search/search.h"
 
@@ -11,8 +12,9 @@ typedef struct geo_answer {
     const geo_index *index;
     const geo_results *results;
     const geo_params *params;
-    const char *const *filters; /* names of params->filters, NULL after the last */
-    int64_t limit;              /* as applied */
+    const char *const *filters;       /* names of params->filters, NULL after the last */
+    int64_t limit;                    /* as applied */
+    const geo_explaining *explaining; /* NULL: nothing is explained */
 } geo_answer;
 
 /* Appends the whole FeatureCollection to `out`. SX_OK; SX_ECORRUPT if the index is damaged;

@@ -63,21 +63,34 @@ static size_t flatten(const task *t, geo_filter *out)
     return count;
 }
 
-static sx_status search(const task *t, geo_scratch *s, geo_spans *spans, sx_error *err)
+/* What is asked of the search, and what it tells if it is to explain itself. */
+typedef struct searching {
+    geo_filter filters[FILTERS_ALL];
+    geo_query query;
+    geo_trace trace;
+    geo_explaining explaining;
+} searching;
+
+static sx_status search(const task *t, geo_scratch *s, geo_spans *spans, searching *ing,
+                        sx_error *err)
 {
     const geo_params *p = t->params;
-    geo_filter filters[FILTERS_ALL];
-    geo_query query = {.text = p->q,
-                       .limit = (uint32_t)t->limit,
-                       .autocomplete = p->autocomplete,
-                       .has_point = p->has_lat && p->has_lon,
-                       .lat = p->lat,
-                       .lon = p->lon,
-                       .filters = filters,
-                       .filter_count = flatten(t, filters),
-                       .observer = geo_spans_observer(spans),
-                       .better = p->better};
-    return geo_search(t->on->index, s->searcher, &query, &s->results, err);
+    ing->query = (geo_query){.text = p->q,
+                             .limit = (uint32_t)t->limit,
+                             .autocomplete = p->autocomplete,
+                             .has_point = p->has_lat && p->has_lon,
+                             .lat = p->lat,
+                             .lon = p->lon,
+                             .filters = ing->filters,
+                             .filter_count = flatten(t, ing->filters),
+                             .observer = geo_spans_observer(spans),
+                             .better = p->better};
+    if (sx_unlikely(p->explain)) {
+        ing->trace = (geo_trace){0};
+        ing->query.trace = &ing->trace;
+        ing->explaining = (geo_explaining){s->searcher, &ing->query, &ing->trace};
+    }
+    return geo_search(t->on->index, s->searcher, &ing->query, &s->results, err);
 }
 
 static sx_status reverse(const task *t, geo_scratch *s, geo_spans *spans, sx_error *err)
@@ -102,11 +115,18 @@ static sx_status reverse(const task *t, geo_scratch *s, geo_spans *spans, sx_err
 static sx_status compute(const task *t, sx_request *r, geo_scratch *s, sx_error *err)
 {
     geo_spans spans;
+    searching ing;
+    ing.explaining = (geo_explaining){0};
     geo_spans_begin(&spans, r);
-    sx_status status =
-        t->endpoint == GEO_ENDPOINT_search ? search(t, s, &spans, err) : reverse(t, s, &spans, err);
+    sx_status status = t->endpoint == GEO_ENDPOINT_search ? search(t, s, &spans, &ing, err)
+                                                          : reverse(t, s, &spans, err);
     if (status == SX_OK) {
-        geo_answer answer = {t->on->index, &s->results, t->params, t->on->filters, t->limit};
+        geo_answer answer = {.index = t->on->index,
+                             .results = &s->results,
+                             .params = t->params,
+                             .filters = t->on->filters,
+                             .limit = t->limit,
+                             .explaining = t->params->explain ? &ing.explaining : NULL};
         geo_spans_format(&spans);
         geo_cached_begin(&s->body);
         status = geo_answer_write(&answer, &s->body, err);
@@ -167,7 +187,7 @@ static void send_value(const task *t, sx_request *r, geo_scratch *s, sx_str valu
                 sx_field_z("geocode.cache.tier", from));
     coded place = {.t = t, .s = s};
     sx_coded_store store = {find_coded, keep_coded, &place};
-    geo_api_send(r, answer.body, s->api->cache ? &store : NULL);
+    geo_api_send(r, answer.body, s->api->cache && !t->params->explain ? &store : NULL);
     sx_cache_release(&place.view);
 }
 
@@ -228,7 +248,7 @@ static void answer(const task *t, sx_request *r, geo_scratch *s)
     geo_cache *cache = s->api->cache;
     sx_cache_view view;
     parked *later = NULL;
-    if (!cache) {
+    if (!cache || t->params->explain) { /* its times are of one search: it is not kept */
         answer_anew(t, r, s, SX_CACHE_NO_TOKEN);
         return;
     }

@@ -427,12 +427,6 @@ void geo_better_ask(const geo_searcher *s, const geo_query *q, geo_reading *read
     geo_read_drop_number(reading, s->number_text);
 }
 
-/* Addok's similarity without what autocompletion makes of it, in order to be added to ours. */
-static double likeness(const geo_query *q, double similarity)
-{
-    return q->autocomplete && similarity < GOOD ? fmin(1, similarity / GOOD) : similarity;
-}
-
 /* Compares one document and puts it among the results. */
 static void consider(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_better_room *r,
                      uint32_t doc)
@@ -463,7 +457,7 @@ static void consider(const geo_index *ix, geo_searcher *s, const geo_query *q, g
     } else if (!geo_search_passes_bare(s, q)) {
         return;
     }
-    double letters = likeness(q, geo_similarity(s, &ix->docs[doc], number, false));
+    double letters = geo_similarity(s, &ix->docs[doc], number, false);
     double similarity =
         GEO_AGREEMENT_SHARE * r->fit.agreement + (1 - GEO_AGREEMENT_SHARE) * letters;
     geo_search_rate(ix, q, similarity, &result);

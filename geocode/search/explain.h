@@ -30,4 +30,45 @@ struct geo_trace {
     geo_phase phase;
 };
 
+/* A word of the query, and what it has met in the document. */
+typedef struct geo_explain_word {
+    sx_str text, became; /* as written; as it is looked for: in full and as it sounds */
+    sx_str met;          /* the document's word or words; empty if none */
+    const char *means;   /* "exact", "typing error" ...; "none". Static */
+    uint32_t edits;      /* letters wrong; of a postcode: digits right */
+    uint32_t documents;  /* that have the word as it is looked for */
+    double share;        /* 0 to 1: how much of its worth was met */
+} geo_explain_word;
+
+/* What a score is made of: points = value * weight / whole; the points of all parts add up to it. */
+typedef struct geo_explain_part {
+    const char *name; /* "similarity", "importance", "nearness"; static */
+    double value, weight, points;
+} geo_explain_part;
+
+enum { GEO_EXPLAIN_PARTS_MAX = 4 };
+
+typedef struct geo_explanation {
+    sx_str folded, cleaned; /* the query, and what of it its words are taken from */
+    uint32_t word_count;
+    geo_explain_word words[GEO_EXPLAIN_WORDS_MAX];
+    size_t label_len; /* the label that was most like the query */
+    char label[GEO_LABEL_BYTES_MAX];
+    double letters; /* how like: pairs of letters, as Addok counts them */
+    bool by_words;  /* words were compared too (better.h): then `agreement` is how they agree */
+    double agreement;
+    uint32_t part_count;
+    geo_explain_part parts[GEO_EXPLAIN_PARTS_MAX];
+    double score;
+    char room[4096]; /* texts above point into it, into the searcher and into the index */
+} geo_explanation;
+
+/* Explains result `r` of the query `q`. The searcher is the one that has searched; what `out` points to
+ * is good until it searches again. Errors: SX_ECORRUPT. */
+sx_status geo_explain_result(const geo_index *ix, geo_searcher *s, const geo_query *q,
+                             const geo_result *r, geo_explanation *out, sx_error *err);
+
+/* The same for a result of geo_reverse(): its score is nearness alone. */
+void geo_explain_reverse(const geo_result *r, geo_explanation *out);
+
 #endif

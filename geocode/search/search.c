@@ -37,8 +37,7 @@ double geo_distance_m(double lat1, double lon1, double lat2, double lon2)
     return 2 * RADIUS_M * asin(sqrt(h < 1 ? h : 1));
 }
 
-/* 1 at the point, 0.37 at 50 km, nothing from 100 km on. */
-static double nearness(double distance_m)
+double geo_search_nearness(double distance_m)
 {
     double of_50_km = distance_m / 50000;
     return distance_m < 100000 ? exp(-of_50_km * of_50_km) : 0;
@@ -99,7 +98,7 @@ void geo_search_rate(const geo_index *ix, const geo_query *q, double similarity,
     double whole = 1.1;
     if (q->has_point) {
         r->distance_m = geo_distance_m(q->lat, q->lon, r->lat_e7 / 1e7, r->lon_e7 / 1e7);
-        sum += NEARNESS_SHARE * nearness(r->distance_m);
+        sum += NEARNESS_SHARE * geo_search_nearness(r->distance_m);
         whole = 1.2; /* 1.1 + 0.1 is another double, and not Addok's */
     }
     r->score = sum / whole;
@@ -120,6 +119,17 @@ static void enter(const geo_query *q, geo_phase phase)
         q->observer->phase(q->observer->ctx, phase);
 }
 
+void geo_search_read(const geo_index *ix, geo_searcher *s, const geo_query *q, unsigned language)
+{
+    s->rules = geo_rules_of(language);
+    s->query = geo_fold(q->text, s->folded, sizeof(s->folded));
+    s->may_have_number = true;
+    if (geo_rules_rewrites(s->rules))
+        s->query = geo_rewrite_query(s->rules, s->query, s->rewritten, sizeof(s->rewritten),
+                                     &s->may_have_number);
+    geo_search_plan(ix, s, q);
+}
+
 sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q, unsigned language,
                         geo_results *out, sx_error *err)
 {
@@ -131,13 +141,7 @@ sx_status geo_search_as(const geo_index *ix, geo_searcher *s, const geo_query *q
     s->trace = q->trace;
     s->wanted = q->limit == 0 ? 5 : q->limit < GEO_RESULTS_MAX ? q->limit : GEO_RESULTS_MAX;
     enter(q, GEO_PHASE_NORMALISE);
-    s->rules = geo_rules_of(language);
-    s->query = geo_fold(q->text, s->folded, sizeof(s->folded));
-    s->may_have_number = true;
-    if (geo_rules_rewrites(s->rules))
-        s->query = geo_rewrite_query(s->rules, s->query, s->rewritten, sizeof(s->rewritten),
-                                     &s->may_have_number);
-    geo_search_plan(ix, s, q);
+    geo_search_read(ix, s, q, language);
     enter(q, GEO_PHASE_CANDIDATES);
     geo_search_collect(ix, s, q);
     enter(q, GEO_PHASE_SCORE);

@@ -247,6 +247,12 @@ bool geo_search_has(const geo_index *ix, geo_searcher *s, const geo_query *q, do
 /* rank.c: puts the best of the bucket into `out`. */
 void geo_search_rank(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out);
 
+/* search.c: folds the query, reads it in one language and plans it: all that comes before collecting. */
+void geo_search_read(const geo_index *ix, geo_searcher *s, const geo_query *q, unsigned language);
+
+/* search.c: 1 at the point, 0.37 at 50 km, nothing from 100 km on. */
+double geo_search_nearness(double distance_m);
+
 /* search.c: whether the filter on type lets a document pass without a house number. */
 bool geo_search_passes_bare(const geo_searcher *s, const geo_query *q);
 
