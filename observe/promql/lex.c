@@ -213,13 +213,14 @@ static promql_token fail_code(promql_lexer *l, const char *before, int c, const 
     sx_buf_init(&b, 0);
     quote_char(c, &b);
     sx_str quoted = sx_buf_view(&b);
-    bool shown = quoted.len == 3 || (quoted.len > 3 && (quoted.data[1] != '\\' || c == '\\'));
-    char plain[8] = "";
-    if (shown && (c == '\\' || c == '\''))
-        snprintf(plain, sizeof plain, " '%c'", c);
-    snprintf(l->message, sizeof l->message, "%sU+%04X%s%.*s%s", before, (unsigned)c,
-             shown && !*plain ? " " : plain, shown && !*plain ? (int)quoted.len : 0, quoted.data,
-             after);
+    const char *sign = c == '\'' ? " '''" : c == '\\' ? " '\\'" : NULL; /* not escaped here */
+    bool escaped = quoted.len > 1 && quoted.data[1] == '\\';
+    int n = snprintf(l->message, sizeof l->message, "%sU+%04X", before, (unsigned)c);
+    if (sign)
+        snprintf(l->message + n, sizeof l->message - (size_t)n, "%s%s", sign, after);
+    else
+        snprintf(l->message + n, sizeof l->message - (size_t)n, "%s%.*s%s", escaped ? "" : " ",
+                 escaped ? 0 : (int)quoted.len, quoted.data, after);
     sx_buf_done(&b);
     return fail(l, l->message);
 }

@@ -179,18 +179,12 @@ typedef struct arg_list {
     uint32_t height; /* of the highest */
 } arg_list;
 
-static bool starts_expression(promql_token_kind kind)
+/* Words that are keywords elsewhere, and may name a metric. */
+bool promql_is_metric_name(promql_token_kind kind)
 {
     switch (kind) {
     case PROMQL_TOKEN_IDENTIFIER:
     case PROMQL_TOKEN_METRIC_IDENTIFIER:
-    case PROMQL_TOKEN_STRING:
-    case PROMQL_TOKEN_NUMBER:
-    case PROMQL_TOKEN_DURATION:
-    case PROMQL_TOKEN_LEFT_PAREN:
-    case PROMQL_TOKEN_LEFT_BRACE:
-    case PROMQL_TOKEN_ADD:
-    case PROMQL_TOKEN_SUB:
     case PROMQL_TOKEN_AND:
     case PROMQL_TOKEN_OR:
     case PROMQL_TOKEN_UNLESS:
@@ -211,6 +205,22 @@ static bool starts_expression(promql_token_kind kind)
         return true;
     default:
         return promql_token_is_aggregator(kind);
+    }
+}
+
+static bool starts_expression(promql_token_kind kind)
+{
+    switch (kind) {
+    case PROMQL_TOKEN_STRING:
+    case PROMQL_TOKEN_NUMBER:
+    case PROMQL_TOKEN_DURATION:
+    case PROMQL_TOKEN_LEFT_PAREN:
+    case PROMQL_TOKEN_LEFT_BRACE:
+    case PROMQL_TOKEN_ADD:
+    case PROMQL_TOKEN_SUB:
+        return true;
+    default:
+        return promql_is_metric_name(kind);
     }
 }
 
@@ -508,7 +518,8 @@ static bool parse_matching(promql_parser *p, bool *return_bool, promql_matching 
         if (kind == PROMQL_TOKEN_GROUP_LEFT || kind == PROMQL_TOKEN_GROUP_RIGHT) {
             promql_take(p);
             m->card = kind == PROMQL_TOKEN_GROUP_LEFT ? PROMQL_MANY_TO_ONE : PROMQL_ONE_TO_MANY;
-            if (promql_peek(p) == PROMQL_TOKEN_LEFT_PAREN &&
+            /* Labels, or the right side at once. */
+            if ((promql_peek(p) == PROMQL_TOKEN_LEFT_PAREN || !starts_expression(promql_peek(p))) &&
                 !promql_parse_grouping(p, &m->include, &m->include_count))
                 return false;
         }
@@ -566,8 +577,8 @@ static promql_expr *parse_binary(promql_parser *p, int least)
 
 /* --- Beginning and end. */
 
-static sx_status begin(promql_parser *p, sx_str text, const promql_parse_options *options,
-                       sx_arena *arena, promql_parsed *out, sx_error *err)
+sx_status promql_parse_begin(promql_parser *p, sx_str text, const promql_parse_options *options,
+                             sx_arena *arena, promql_parsed *out, sx_error *err)
 {
     static const promql_parse_options defaults;
     const promql_parse_options *o = options ? options : &defaults;
@@ -602,7 +613,7 @@ sx_status promql_parse(sx_str text, const promql_parse_options *options, sx_aren
                        promql_parsed *out, sx_error *err)
 {
     promql_parser p;
-    sx_status status = begin(&p, text, options, arena, out, err);
+    sx_status status = promql_parse_begin(&p, text, options, arena, out, err);
     if (status != SX_OK)
         return status;
     promql_expr *e = NULL;
@@ -623,17 +634,14 @@ sx_status promql_parse(sx_str text, const promql_parse_options *options, sx_aren
 sx_status promql_parse_selector(sx_str text, sx_arena *arena, promql_parsed *out, sx_error *err)
 {
     promql_parser p;
-    sx_status status = begin(&p, text, NULL, arena, out, err);
+    sx_status status = promql_parse_begin(&p, text, NULL, arena, out, err);
     if (status != SX_OK)
         return status;
     promql_expr *e = NULL;
     promql_token_kind kind = promql_peek(&p);
     if (kind == PROMQL_TOKEN_LEFT_BRACE) {
         e = promql_parse_metric(&p, NULL);
-    } else if (starts_expression(kind) && kind != PROMQL_TOKEN_STRING &&
-               kind != PROMQL_TOKEN_NUMBER && kind != PROMQL_TOKEN_DURATION &&
-               kind != PROMQL_TOKEN_LEFT_PAREN && kind != PROMQL_TOKEN_ADD &&
-               kind != PROMQL_TOKEN_SUB) {
+    } else if (promql_is_metric_name(kind)) {
         promql_token name = promql_take(&p);
         e = promql_parse_metric(&p, &name);
     } else {

@@ -113,7 +113,6 @@ static tsdb_matcher *add_matcher(promql_parser *p, matcher_list *list)
     return m;
 }
 
-/* Words of the regular expressions' errors are the store's. */
 static bool init_matcher(promql_parser *p, tsdb_matcher *m, tsdb_match_kind kind, sx_str name,
                          sx_str value, promql_pos pos)
 {
@@ -125,7 +124,7 @@ static bool init_matcher(promql_parser *p, tsdb_matcher *m, tsdb_match_kind kind
     if (status == SX_ENOMEM)
         promql_parse_fail_memory(p);
     else
-        promql_parse_fail(p, pos, "%s", why.message);
+        promql_regex_fail(p, pos, value, &why);
     return false;
 }
 
@@ -485,9 +484,18 @@ static promql_expr *parse_offset_duration(promql_parser *p)
         promql_expr *inner = parse_duration_expr(p, 3);
         return inner ? continue_duration(p, signed_duration(p, sign, inner), 1) : NULL;
     }
-    promql_expr *e =
-        kind == PROMQL_TOKEN_LEFT_PAREN ? parse_paren_duration(p) : parse_duration_operand(p);
-    return e ? signed_duration(p, sign, e) : NULL;
+    if (kind == PROMQL_TOKEN_NUMBER || kind == PROMQL_TOKEN_DURATION) {
+        promql_expr *number = promql_parse_number(p, promql_take(p));
+        if (number && out_of_range(number->number.value))
+            return promql_parse_fail(p, promql_token_pos(sign), "duration out of range");
+        return number ? signed_duration(p, sign, number) : NULL;
+    }
+    bool parens = kind == PROMQL_TOKEN_LEFT_PAREN;
+    promql_expr *e = parens ? parse_paren_duration(p) : parse_duration_operand(p);
+    if (!e || parens)
+        return e ? signed_duration(p, sign, e) : NULL;
+    /* Before a function even a plus is kept. */
+    return arithmetic(p, promql_token_op(sign.kind), NULL, e, (promql_pos){sign.start, e->pos.end});
 }
 
 /* The duration of a range or a resolution. */

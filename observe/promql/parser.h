@@ -66,7 +66,10 @@ static inline promql_pos promql_token_pos(promql_token t)
 promql_expr *promql_node(promql_parser *p, promql_kind kind, promql_type type, promql_pos pos,
                          uint32_t height_below);
 
-/* parse.c */
+/* parse.c: sets up a parser; its `out` has the copy of the text. */
+sx_status promql_parse_begin(promql_parser *p, sx_str text, const promql_parse_options *options,
+                             sx_arena *arena, promql_parsed *out, sx_error *err);
+bool promql_is_metric_name(promql_token_kind kind);
 promql_expr *promql_parse_expression(promql_parser *p);
 
 /* parse_parts.c */
@@ -76,6 +79,9 @@ promql_expr *promql_parse_metric(promql_parser *p, const promql_token *name);
 promql_expr *promql_parse_postfix(promql_parser *p, promql_expr *e);
 bool promql_parse_grouping(promql_parser *p, const sx_str **labels, uint32_t *count);
 sx_str promql_unquote(promql_parser *p, sx_str quoted);
+
+/* regex_words.c: records what is wrong with a regular expression, in the words of Go's regexp. */
+void promql_regex_fail(promql_parser *p, promql_pos pos, sx_str pattern, const sx_error *why);
 
 /* check.c: types; records errors. */
 void promql_check(promql_parser *p, promql_expr *e);
