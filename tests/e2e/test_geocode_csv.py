@@ -1,5 +1,6 @@
 """Tables of addresses: /search/csv/ and /reverse/csv/ as addok-csv answers them, at any size; and
 `sextant geocode batch`."""
+import collections
 import csv
 import io
 import json
@@ -339,6 +340,45 @@ def connections(server):
     text = requests.get(server.url("/metrics"), timeout=10).text
     return max((float(line.split()[-1]) for line in text.splitlines()
                 if line.startswith("addok_active_connections")), default=0)
+
+
+def test_a_flood_of_uploads_is_answered_or_sent_away(geocoder):
+    """Sixty at once, some of which stop half-way, while others search: 16 are taken, memory is bounded, and
+    afterwards all is as before."""
+    before = rss_mb(geocoder)
+    table = numbered(3_000).replace(b";75006\n", b";75006" + b" " * 500 + b"\n")  # above what is kept in memory
+    codes, most, over = collections.Counter(), [before], threading.Event()
+
+    def upload(n):
+        if n % 6 == 0:
+            with socket.create_connection(geocoder.host_port(), timeout=10 * SLOWER) as s:
+                s.sendall(head_of(len(table)) + b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\n')
+                s.sendall(table[:n * 1000])
+            codes["gone"] += 1
+            return
+        try:
+            codes[post(geocoder, "/search/csv/", table, [("columns", "adresse")], timeout=120).status_code] += 1
+        except requests.ConnectionError:  # refused while it was still sending
+            codes[503] += 1
+
+    def search():
+        with requests.Session() as session:
+            while not over.is_set():
+                assert session.get(geocoder.url("/search/?q=lyon"), timeout=10 * SLOWER).status_code == 200
+                most.append(rss_mb(geocoder))
+
+    searcher = threading.Thread(target=search)
+    searcher.start()
+    uploads = [threading.Thread(target=upload, args=(n,)) for n in range(60)]
+    for thread in uploads:
+        thread.start()
+    for thread in uploads:
+        thread.join()
+    over.set()
+    searcher.join()
+    assert set(codes) <= {200, 503, "gone"} and codes["gone"] == 10 and codes[200] >= 5, codes
+    assert max(most) - before < 3 * MEMORY_MB, f"{before} MB, then {max(most)} MB"
+    wait_for(lambda: post(geocoder, "/search/csv/", b"a,b\nlyon,c\n").status_code == 200, 10, "room for an upload")
 
 
 def test_clients_that_go_away_leave_nothing(geocoder, tmp_path):
