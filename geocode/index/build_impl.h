@@ -130,6 +130,7 @@ sx_status geo_build_numbers(geo_builder *b, const geo_in_doc *doc, geo_disk_doc 
 typedef struct geo_build_sections {
     geo_spool sources, keys, docs, filter_keys, weights, points, tree;
     geo_spool blocks, heap, terms, postings, doc_terms, heavy, heavy_docs, pairs, trie, importances;
+    geo_spool word_bits;
 } geo_build_sections;
 
 /* One posting while lists are laid out. */
@@ -166,6 +167,7 @@ void geo_build_heavy_free(geo_build_heavies *h);
 
 /* build_trie.c */
 sx_status geo_build_trie(geo_builder *b, sx_buf *out, sx_error *err);
+sx_status geo_build_word_bits(geo_builder *b, sx_buf *out, sx_error *err);
 
 /* build_terms.c: the dictionary, the lists, each document's terms; also the documents, whose records
  * hold where their terms are. */

@@ -322,7 +322,9 @@ static sx_status put_all(pass *p, geo_build_sections *o, sx_error *err)
     geo_sorter_done(&p->sorter); /* its memory is wanted */
     if (status == SX_OK)
         status = put_docs(b, o, err);
-    return status == SX_OK ? geo_build_trie(b, &o->trie.tail, err) : status;
+    if (status == SX_OK)
+        status = geo_build_trie(b, &o->trie.tail, err);
+    return status == SX_OK ? geo_build_word_bits(b, &o->word_bits.tail, err) : status;
 }
 
 sx_status geo_build_terms(geo_builder *b, geo_build_sections *out, sx_error *err)

@@ -1,11 +1,12 @@
 /* build_trie.c - the words of the dictionary as a tree of bytes, for exact look-ups and for walks that
- * allow an error.
+ * allow an error; and as a set of bits, which tells what need not be looked up.
  *
  * Level by level, so that a node's children lie side by side. A node stands for a run of sorted terms
  * that share its bytes; the runs of the nodes not yet split are kept beside them. */
 #include <sextant/mem.h>
 
 #include "geocode/index/build_impl.h"
+#include "geocode/index/spell.h"
 
 /* The terms under a node: ranks [from, to), which share `depth` bytes. */
 typedef struct run {
@@ -54,12 +55,19 @@ static bool split(const geo_builder *b, nodes *n, uint32_t node)
     return true;
 }
 
+/* The first word: filters, which are none, come before. */
+static uint32_t first_word(const geo_builder *b)
+{
+    uint32_t first = 0;
+    while (first < b->terms.count && term_at(b, first).data[0] == GEO_FILTER_LEAD)
+        first++;
+    return first;
+}
+
 sx_status geo_build_trie(geo_builder *b, sx_buf *out, sx_error *err)
 {
     nodes n = {0};
-    uint32_t first = 0, count = (uint32_t)b->terms.count;
-    while (first < count && term_at(b, first).data[0] == GEO_FILTER_LEAD)
-        first++; /* filters are no words */
+    uint32_t first = first_word(b), count = (uint32_t)b->terms.count;
     bool ok = add_node(&n, 0, (run){first, count, 0});
     for (uint32_t node = 0; ok && node < n.count; node++)
         ok = split(b, &n, node);
@@ -68,4 +76,25 @@ sx_status geo_build_trie(geo_builder *b, sx_buf *out, sx_error *err)
     sx_free(n.all);
     sx_free(n.runs);
     return ok ? SX_OK : sx_fail_memory(err, "the index's tree of words");
+}
+
+sx_status geo_build_word_bits(geo_builder *b, sx_buf *out, sx_error *err)
+{
+    uint32_t first = first_word(b), count = (uint32_t)b->terms.count;
+    unsigned log2 = 6;
+    uint64_t size = GEO_SPELL_WORDS_MIN; /* a power of two */
+    while (size * 64 < (uint64_t)(count - first) * GEO_SPELL_BITS_A_WORD)
+        size *= 2;
+    for (uint64_t words = size; words > 1; words /= 2)
+        log2++;
+    uint64_t *bits = sx_calloc(size, sizeof(*bits));
+    if (!bits)
+        return sx_fail_memory(err, "the index's set of words");
+    for (uint32_t rank = first; rank < count; rank++) {
+        uint64_t bit = geo_spell_bit(geo_spell(term_at(b, rank)), log2);
+        bits[bit / 64] |= UINT64_C(1) << (bit % 64);
+    }
+    sx_buf_bytes(out, bits, size * sizeof(*bits));
+    sx_free(bits);
+    return SX_OK;
 }

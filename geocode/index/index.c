@@ -128,6 +128,17 @@ static sx_status check_sections(geo_index *ix, sx_error *err)
     if (ix->s[GEO_S_WEIGHTS].count != 256)
         return sx_fail(err, SX_ECORRUPT, "section WEIGHTS has %llu records, should have 256",
                        (unsigned long long)ix->s[GEO_S_WEIGHTS].count);
+    uint64_t words = ix->s[GEO_S_WORD_BITS].count;
+    ix->word_bits = (const uint64_t *)(const void *)ix->s[GEO_S_WORD_BITS].data;
+    if (words < GEO_SPELL_WORDS_MIN || (words & (words - 1)) != 0)
+        return sx_fail(err, SX_ECORRUPT, "section WORD_BITS has %llu words, no power of two",
+                       (unsigned long long)words);
+    for (ix->word_bits_log2 = 6; words > 1; words /= 2)
+        ix->word_bits_log2++;
+    for (uint32_t code = 1; code < 256; code++) {
+        ix->weight_base[code] = ix->weights[code].boost / ix->weights[code].tokens;
+        ix->weight_slope[code] = 0.1 / ix->weights[code].tokens;
+    }
     uint64_t blocks = ((uint64_t)ix->term_count + GEO_TERM_BLOCK - 1) / GEO_TERM_BLOCK;
     if (ix->s[GEO_S_TERM_BLOCKS].count != blocks)
         return sx_fail(err, SX_ECORRUPT, "section TERM_BLOCKS has %llu blocks for %u terms",

@@ -148,6 +148,33 @@ static bool same_suffix(sx_str written, sx_str folded)
                      folded);
 }
 
+/* HOT. Passes a varint. */
+static void skip_varint(geo_cursor *c)
+{
+    while (sx_likely(c->at < c->end) && *c->at++ >= 0x80)
+        ;
+}
+
+/* Reads of the entry after *number what tells it, and passes the rest. */
+static sx_str skim_next(const street *s, geo_cursor *c, uint32_t *number)
+{
+    geo_value ignored;
+    *number += (uint32_t)geo_cursor_varint(c);
+    sx_str suffix = geo_cursor_bytes(c, geo_cursor_byte(c));
+    skip_varint(c);
+    skip_varint(c);
+    for (uint32_t i = 0; i < s->column_count; i++) {
+        if (s->columns[i].kind == GEO_COLUMN_DECIMAL)
+            skip_varint(c);
+        else if (s->columns[i].kind != GEO_COLUMN_ID)
+            (void)geo_value_read(s->ix, c, &ignored);
+        else if (geo_cursor_byte(c) != 0)
+            skip_varint(c);
+    }
+    return suffix;
+}
+
+/* Most documents that are asked do not have the number, so it is looked for before it is read. */
 bool geo_number_find(const geo_index *ix, uint32_t doc, uint32_t number, sx_str suffix,
                      geo_housenumber *out)
 {
@@ -155,15 +182,16 @@ bool geo_number_find(const geo_index *ix, uint32_t doc, uint32_t number, sx_str 
     if (!open_street(ix, doc, &s))
         return false;
     for (uint32_t group = first_group(&s, number); group < s.group_count; group++) {
-        geo_cursor c;
-        if (group_word(&s, group, 0) > number || !open_group(&s, group, &c, out))
+        if (group_word(&s, group, 0) > number)
             return false;
-        uint32_t left = s.doc->number_count - group * GEO_NUMBER_GROUP;
+        geo_cursor c = geo_cursor_at(s.data, (uint64_t)(s.end - s.data), group_word(&s, group, 1));
+        uint32_t here = 0, left = s.doc->number_count - group * GEO_NUMBER_GROUP;
         for (uint32_t i = 0; i < GEO_NUMBER_GROUP && i < left; i++) {
-            if (!read_next(&s, &c, out) || out->number > number)
+            sx_str written = skim_next(&s, &c, &here);
+            if (c.bad || here > number)
                 return false;
-            if (out->number == number && same_suffix(out->suffix, suffix))
-                return true;
+            if (here == number && same_suffix(written, suffix))
+                return geo_number_at(ix, doc, group * GEO_NUMBER_GROUP + i, out);
         }
     }
     return false;

@@ -147,15 +147,6 @@ uint32_t geo_postings_next(geo_postings *p, uint8_t *weight)
     return p->docs[p->at++];
 }
 
-/* HOT. __builtin_popcountll() is a call into libgcc for a machine of any age. */
-static inline uint32_t bits_in(uint64_t word)
-{
-    word -= word >> 1 & UINT64_C(0x5555555555555555);
-    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
-    word = (word + (word >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
-    return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
-}
-
 static bool has_bit(geo_postings *p, uint32_t doc, uint8_t *weight)
 {
     uint32_t word = doc / 64;
@@ -163,10 +154,8 @@ static bool has_bit(geo_postings *p, uint32_t doc, uint8_t *weight)
         return false;
     if (!weight)
         return true;
-    uint32_t rank = p->ranks[word / GEO_RANK_WORDS];
-    for (uint32_t i = word / GEO_RANK_WORDS * GEO_RANK_WORDS; i < word; i++)
-        rank += bits_in(p->words[i]);
-    rank += bits_in(p->words[word] & ((UINT64_C(1) << (doc % 64)) - 1));
+    uint32_t rank = geo_postings_rank(p, word);
+    rank += geo_bits_in(p->words[word] & ((UINT64_C(1) << (doc % 64)) - 1));
     *weight = rank < p->count ? p->weights[rank] : 0;
     return true;
 }

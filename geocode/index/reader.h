@@ -9,6 +9,7 @@
 #include "geocode/index/cursor.h"
 #include "geocode/index/index.h"
 #include "geocode/index/sign.h"
+#include "geocode/index/spell.h"
 
 typedef struct geo_bytes {
     const uint8_t *data;
@@ -27,8 +28,12 @@ struct geo_index {
     const geo_disk_term *terms;
     uint32_t term_count;
     const geo_disk_weight *weights; /* 256 */
+    /* What a weight code weighs, nearly: base + importance * slope, without a division. */
+    double weight_base[256], weight_slope[256];
     const geo_disk_node *trie;
     uint32_t node_count;
+    const uint64_t *word_bits; /* 2^word_bits_log2 of them, see spell.h */
+    unsigned word_bits_log2;
     const geo_disk_heavy *heavy;
     uint32_t heavy_count;
     /* The box tree: level 0 are the leaves' boxes. */
@@ -119,6 +124,24 @@ static inline bool geo_postings_lacks(const geo_postings *p, uint32_t doc)
            (doc / 64 >= p->word_count || !(p->words[doc / 64] >> (doc % 64) & 1));
 }
 
+/* HOT. __builtin_popcountll() is a call into libgcc for a machine of any age. */
+static inline uint32_t geo_bits_in(uint64_t word)
+{
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+    word = (word + (word >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* The bits of a bitmap before word `word` of it, which must exist. */
+static inline uint32_t geo_postings_rank(const geo_postings *p, uint32_t word)
+{
+    uint32_t rank = p->ranks[word / GEO_RANK_WORDS];
+    for (uint32_t i = word / GEO_RANK_WORDS * GEO_RANK_WORDS; i < word; i++)
+        rank += geo_bits_in(p->words[i]);
+    return rank;
+}
+
 /* --- Around a point. */
 
 /* The documents with a point (their own or a house number's) in the geohash cell of seven letters
@@ -183,6 +206,13 @@ uint32_t geo_trie_walk(const geo_index *ix, uint32_t node, sx_str text);
 
 /* The term of a word, by way of the tree; GEO_NO_TERM. */
 uint32_t geo_word_find(const geo_index *ix, sx_str word);
+
+/* HOT. Whether there may be a word of this number (spell.h). */
+static inline bool geo_word_may_be(const geo_index *ix, uint64_t spelled)
+{
+    uint64_t bit = geo_spell_bit(spelled, ix->word_bits_log2);
+    return ix->word_bits[bit / 64] >> (bit % 64) & 1;
+}
 
 /* --- Words that many documents have. */
 

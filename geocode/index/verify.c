@@ -94,8 +94,12 @@ static sx_status check_words(const geo_index *ix, sx_error *err)
     char text[512];
     for (uint32_t t = 0; t < ix->term_count; t++) {
         sx_str word = geo_term_text(ix, t, text, sizeof(text));
-        if (word.len && word.data[0] != GEO_FILTER_LEAD && geo_word_find(ix, word) != t)
+        if (word.len == 0 || word.data[0] == GEO_FILTER_LEAD)
+            continue;
+        if (geo_word_find(ix, word) != t)
             return sx_fail(err, SX_ECORRUPT, "section TRIE: term %u is not found", t);
+        if (!geo_word_may_be(ix, geo_spell(word)))
+            return sx_fail(err, SX_ECORRUPT, "section WORD_BITS: term %u is not in it", t);
     }
     for (uint32_t h = 0; h < ix->heavy_count; h++) {
         geo_postings list;

@@ -2,8 +2,8 @@
  *
  * Two neighbours swapped, a letter replaced by one beside it on the keyboard (Addok's map), a letter
  * too few, and in words of four letters and more one too many. The tree of words is walked once along
- * the word; at each of its nodes only the letters that exist there are tried, and the rest of the
- * word must follow. The slips are then put in Addok's order: swapped, replaced, inserted by letter,
+ * the word; at each of its nodes only the letters that exist there are tried, if the set of words may
+ * have what comes out, and the rest of the word must follow. The slips are then put in Addok's order: swapped, replaced, inserted by letter,
  * left out. */
 #include "geocode/search/searcher.h"
 
@@ -15,11 +15,58 @@ static const char *const BESIDE[26] = {
 
 enum { SWAPPED, REPLACED, INSERTED, LEFT_OUT, LEAVES_OUT_FROM = 4 };
 
+/* Longer words are looked for without asking the set of words first. */
+enum { SPELLED_MAX = 63 };
+
 typedef struct slips {
     const geo_index *ix;
     uint32_t count;
     uint32_t terms[GEO_SEARCH_FUZZY_MAX], order[GEO_SEARCH_FUZZY_MAX];
+    bool spelled;
+    uint64_t all, before[SPELLED_MAX + 1],
+        power[SPELLED_MAX + 2]; /* the word's number, by letters */
 } slips;
+
+static void spell(slips *s, sx_str word)
+{
+    s->spelled = word.len <= SPELLED_MAX;
+    s->all = 0;
+    s->power[0] = 1;
+    for (size_t i = 0; s->spelled && i < word.len; i++) {
+        s->before[i] = s->all;
+        s->all += ((uint64_t)(unsigned char)word.data[i] + 1) * s->power[i];
+        s->power[i + 1] = s->power[i] * GEO_SPELL_BASE;
+    }
+    if (s->spelled)
+        s->before[word.len] = s->all;
+}
+
+/* Whether there may be a word with `c` at letter `at` in place of what is there. */
+static bool may_replace(const slips *s, sx_str word, uint32_t at, char c)
+{
+    uint64_t change = (uint64_t)(unsigned char)c - (unsigned char)word.data[at];
+    return !s->spelled || geo_word_may_be(s->ix, s->all + change * s->power[at]);
+}
+
+static bool may_insert(const slips *s, uint32_t at, char c)
+{
+    return !s->spelled ||
+           geo_word_may_be(s->ix, s->before[at] + ((uint64_t)(unsigned char)c + 1) * s->power[at] +
+                                      (s->all - s->before[at]) * GEO_SPELL_BASE);
+}
+
+static bool may_leave_out(const slips *s, uint32_t at)
+{
+    return !s->spelled || geo_word_may_be(s->ix, s->before[at] + (s->all - s->before[at + 1]) *
+                                                                     GEO_SPELL_BASE_INVERSE);
+}
+
+static bool may_swap(const slips *s, sx_str word, uint32_t at)
+{
+    uint64_t change = (uint64_t)(unsigned char)word.data[at + 1] - (unsigned char)word.data[at];
+    return !s->spelled ||
+           geo_word_may_be(s->ix, s->all + change * s->power[at] - change * s->power[at + 1]);
+}
 
 /* The word that ends at `node` (0: none), at its place in the order. A word reached in two ways
  * keeps the first. */
@@ -59,7 +106,7 @@ static uint32_t place_in(const char *set, char c)
 static void slip_at(slips *s, sx_str word, uint32_t at, uint32_t node)
 {
     sx_str rest = sx_str_from(word, at);
-    if (rest.len >= 2 && rest.data[0] != rest.data[1]) {
+    if (rest.len >= 2 && rest.data[0] != rest.data[1] && may_swap(s, word, at)) {
         uint32_t swapped = geo_trie_child(s->ix, node, (uint8_t)rest.data[1]);
         swapped = swapped ? geo_trie_child(s->ix, swapped, (uint8_t)rest.data[0]) : 0;
         swapped = swapped ? geo_trie_walk(s->ix, swapped, sx_str_from(rest, 2)) : 0;
@@ -73,18 +120,22 @@ static void slip_at(slips *s, sx_str word, uint32_t at, uint32_t node)
         if (c < 'a' || c > 'z')
             continue;
         uint32_t place = place_in(beside, c);
-        if (place != UINT32_MAX)
+        if (place != UINT32_MAX && may_replace(s, word, at, c))
             add(s, geo_trie_walk(s->ix, child, sx_str_from(rest, 1)), REPLACED, at, place);
-        add(s, geo_trie_walk(s->ix, child, rest), INSERTED, (uint32_t)(c - 'a'), at);
+        if (may_insert(s, at, c))
+            add(s, geo_trie_walk(s->ix, child, rest), INSERTED, (uint32_t)(c - 'a'), at);
     }
-    if (rest.len && word.len >= LEAVES_OUT_FROM)
+    if (rest.len && word.len >= LEAVES_OUT_FROM && may_leave_out(s, at))
         add(s, geo_trie_walk(s->ix, node, sx_str_from(rest, 1)), LEFT_OUT, at, 0);
 }
 
 uint32_t geo_search_fuzzy(const geo_index *ix, sx_str word, uint32_t out[GEO_SEARCH_FUZZY_MAX])
 {
-    slips s = {.ix = ix};
+    slips s;
     uint32_t node = 0;
+    s.ix = ix;
+    s.count = 0;
+    spell(&s, word);
     for (uint32_t at = 0; at <= word.len; at++) {
         slip_at(&s, word, at, node);
         node = at < word.len ? geo_trie_child(ix, node, (uint8_t)word.data[at]) : 0;

@@ -226,28 +226,28 @@ static uint32_t pairs_in(const geo_pairs *p, const geo_sign *sign)
     return (uint32_t)(bytes * UINT64_C(0x0001000100010001) >> 48);
 }
 
-/* Adds what `postcode` and `city` (either may be empty) add behind a name. The pair across the gap to
- * the name is the name's. */
-static void add_form(geo_pairs *p, geo_place_bound *b, sx_str postcode, sx_str city)
+/* Of a part that stands behind a name or another part: the query's pairs, and others. The pair across
+ * the gap to what is before is not counted. *behind: the query has one for a word behind the part. */
+static geo_place_form form_of(geo_pairs *p, sx_str part, bool *behind)
 {
     place start = here(p);
-    sx_str first = postcode.len ? postcode : city;
-    if (first.len == 0 || first.len + 2 >= GEO_LABEL_BYTES_MAX)
-        return;
+    if (part.len == 0 || part.len + 2 >= GEO_LABEL_BYTES_MAX)
+        return (geo_place_form){0, 0};
     p->label[0] = ' ';
-    memcpy(p->label + 1, first.data, first.len);
-    p->label_len = (uint32_t)first.len + 1;
+    memcpy(p->label + 1, part.data, part.len);
+    p->label_len = (uint32_t)part.len + 1;
     take_pairs(p, 1);
-    if (postcode.len)
-        step(p, city);
-    uint32_t strange = p->label_count - start.label_count - (p->same - start.same);
-    if (city.len == 0) { /* a municipality's name may stand behind it */
-        p->label[p->label_len++] = ' ';
-        take_pairs(p, p->label_len - 1);
-    }
-    uint32_t same = p->same - start.same;
+    geo_place_form form = {(uint16_t)(p->same - start.same), 0};
+    form.strange = (uint16_t)(p->label_count - start.label_count - form.same);
+    p->label[p->label_len++] = ' ';
+    take_pairs(p, p->label_len - 1);
+    *behind = p->same - start.same > form.same;
     step_back(p, start);
-    geo_place_form form = {(uint16_t)same, (uint16_t)strange};
+    return form;
+}
+
+static void add_form(geo_place_bound *b, geo_place_form form)
+{
     for (uint32_t i = 0; i < b->count; i++) {
         if (b->forms[i].same >= form.same && b->forms[i].strange <= form.strange)
             return;
@@ -262,10 +262,11 @@ static void add_form(geo_pairs *p, geo_place_bound *b, sx_str postcode, sx_str c
     last->strange = form.strange < last->strange ? form.strange : last->strange;
 }
 
+/* Parts are walked alone: together they share at most what they share apart. */
 static const geo_place_bound *bound_of_place(const geo_index *ix, geo_searcher *s, uint32_t ref)
 {
     geo_place_bound *b = &s->places[ref % GEO_PLACES_KEPT];
-    sx_str none = {"", 0};
+    bool behind = false;
     if (b->query == s->pairs.query_number && b->place == ref)
         return b;
     b->query = s->pairs.query_number;
@@ -273,13 +274,18 @@ static const geo_place_bound *bound_of_place(const geo_index *ix, geo_searcher *
     b->count = 1;
     b->forms[0] = (geo_place_form){0, 0}; /* the name alone */
     if (!geo_place_parts(ix, ref, &s->parts))
-        b->forms[0] = (geo_place_form){UINT16_MAX, 0}; /* damaged: reading the labels will tell */
-    sx_str postcode = s->parts.postcode_count ? s->parts.postcodes[0] : none;
-    add_form(&s->pairs, b, postcode, none);
+        b->forms[0].same = UINT16_MAX; /* damaged: reading the labels will tell */
+    geo_place_form code = {0, 0};
+    if (s->parts.postcode_count)
+        code = form_of(&s->pairs, s->parts.postcodes[0], &behind);
+    code.same = (uint16_t)(code.same + behind); /* a city, or a municipality's name, comes next */
     for (uint32_t i = 0; i < s->parts.city_count; i++) {
-        add_form(&s->pairs, b, none, s->parts.cities[i]);
-        add_form(&s->pairs, b, postcode, s->parts.cities[i]);
+        geo_place_form city = form_of(&s->pairs, s->parts.cities[i], &behind);
+        add_form(b, (geo_place_form){(uint16_t)(city.same + code.same),
+                                     (uint16_t)(city.strange + code.strange)});
+        add_form(b, city);
     }
+    add_form(b, code);
     return b;
 }
 

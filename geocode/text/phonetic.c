@@ -11,9 +11,19 @@
 typedef struct rule {
     const char *find, *before, *after, *to;
     uint8_t find_len, to_len;
+    uint32_t letters; /* those of `find`, a bit each */
 } rule;
 
-#define RULE(find, before, after, to) {find, before, after, to, sizeof(find) - 1, sizeof(to) - 1}
+/* The bit of letter `i` of a text; 0 beyond its end. */
+#define BIT(s, i) (sizeof(s) > (i) + 1 ? 1u << ((s)[sizeof(s) > (i) + 1 ? (i) : 0] - 'a') : 0)
+#define RULE(find, before, after, to)                                                              \
+    {find,                                                                                         \
+     before,                                                                                       \
+     after,                                                                                        \
+     to,                                                                                           \
+     sizeof(find) - 1,                                                                             \
+     sizeof(to) - 1,                                                                               \
+     BIT(find, 0) | BIT(find, 1) | BIT(find, 2) | BIT(find, 3) | BIT(find, 4)}
 
 #define VOWELS "aeiouy"
 #define DIGITS "0123456789"
@@ -118,14 +128,26 @@ static uint32_t letters_of(const char *word, size_t len)
     return set;
 }
 
+static bool begins(const char *word, const char *find, size_t len)
+{
+    for (size_t i = 1; i < len; i++) {
+        if (word[i] != find[i])
+            return false;
+    }
+    return true; /* the first letter has been compared */
+}
+
 /* One pass. What was read is overwritten behind the reading place; the letter before it is kept. */
 static size_t apply(const rule *r, char *word, size_t len)
 {
     size_t find_len = r->find_len, to_len = r->to_len, out = 0, at = 0;
-    char before = EDGE;
+    while (at < len && word[at] != r->find[0])
+        at++;
+    out = at;
+    char before = at ? word[at - 1] : EDGE;
     while (at < len) {
         if (word[at] == r->find[0] && at + find_len <= len &&
-            memcmp(word + at, r->find, find_len) == 0 && allows(r->before, before) &&
+            begins(word + at, r->find, find_len) && allows(r->before, before) &&
             allows(r->after, at + find_len < len ? word[at + find_len] : EDGE)) {
             before = word[at + find_len - 1];
             at += find_len;
@@ -146,9 +168,14 @@ static bool is_letter(char c)
 
 static size_t cut_ending(char *word, size_t len)
 {
+    static const uint32_t LAST_LETTERS =
+        BIT("d", 0) | BIT("e", 0) | BIT("g", 0) | BIT("s", 0) | BIT("t", 0) | BIT("x", 0);
+    if (len == 0 || !(letters_of(word + len - 1, 1) & LAST_LETTERS))
+        return len;
     for (size_t i = 0; i < SX_COUNT_OF(ENDINGS); i++) {
         size_t end = strlen(ENDINGS[i].end), letters = ENDINGS[i].letters;
-        if (end + letters > len || memcmp(word + len - end, ENDINGS[i].end, end) != 0)
+        if (word[len - 1] != ENDINGS[i].end[end - 1] || end + letters > len ||
+            memcmp(word + len - end, ENDINGS[i].end, end) != 0)
             continue;
         size_t stem = len - end;
         bool fits = allows(ENDINGS[i].before, stem ? word[stem - 1] : EDGE);
@@ -182,10 +209,7 @@ static size_t apply_all(const rule *rules, size_t count, char *word, size_t len)
 {
     uint32_t have = letters_of(word, len);
     for (size_t i = 0; i < count && len; i++) {
-        bool may = true;
-        for (size_t k = 0; may && k < rules[i].find_len; k++)
-            may = have >> (rules[i].find[k] - 'a') & 1;
-        if (!may)
+        if (rules[i].letters & ~have)
             continue;
         len = apply(&rules[i], word, len);
         have = letters_of(word, len);
