@@ -204,6 +204,10 @@ static void print_sorted_matchers(const promql_expr *e, sx_buf *out)
 /* name{matchers}, without modifiers. */
 static void print_metric(const promql_expr *e, sx_buf *out)
 {
+    if (e->selector.name.len == 0 && e->selector.matcher_count == 0) {
+        sx_buf_str(out, SX_STR("{}")); /* of info(); Prometheus prints nothing, which is no query */
+        return;
+    }
     sx_buf_str(out, e->selector.name);
     if (e->selector.matcher_count > (e->selector.name.len ? 1 : 0))
         print_sorted_matchers(e, out);
