@@ -74,7 +74,6 @@ typedef struct sx_template_options { /* 0 takes the default */
     size_t func_count;
     const char *left, *right;                 /* "{{", "}}" */
     bool missing_key_zero, missing_key_error; /* option missingkey */
-    bool html;                                /* escape what is printed as HTML text */
     size_t text_bytes_max;                    /* 1 MiB */
     size_t output_bytes_max;                  /* 16 MiB */
     uint32_t depth_max;                       /* of nested templates and actions: 200 */
@@ -91,7 +90,7 @@ sx_status sx_template_new(sx_str name, sx_str text, const sx_template_options *o
 sx_status sx_template_add(sx_template *t, sx_str name, sx_str text, sx_error *err);
 void sx_template_free(sx_template *t);
 
-/* Executes template `name` (empty: the first) with `data`; `ctx` is given to the caller's functions.
+/* Executes template `name` (empty: that of sx_template_new) with `data`; `ctx` is given to the caller's functions.
  * What was written before an error stays in `out`. Errors: SX_EINVAL in Go's words, "template:
  * NAME:LINE:COL: executing ..."; SX_ELIMIT; SX_ENOMEM. Any thread; the template is not changed. */
 sx_status sx_template_run(const sx_template *t, sx_str name, const sx_tvalue *data, void *ctx,
