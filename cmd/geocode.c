@@ -11,6 +11,7 @@
 
 #include "cmd/command.h"
 #include "geocode/import/import.h"
+#include "geocode/search/explain.h"
 #include "geocode/search/search.h"
 #include "service/config_values.h"
 
@@ -289,6 +290,49 @@ static sx_status run_bench(bench *b, const char *file, sx_error *err)
     return status;
 }
 
+/* The same queries again, asked for something better: how much longer do those take that had a good
+ * answer, and those that had none? */
+static sx_status compare_better(bench *b, const char *file, sx_error *err)
+{
+    enum { ROUNDS = 5 };
+    bench better = {.index = b->index, .searcher = b->searcher, .query = b->query};
+    double plain_ns[2] = {0}, better_ns[2] = {0};
+    size_t counts[2] = {0};
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    sx_status status = sx_file_read(file, QUERIES_BYTES_MAX, &text, err);
+    for (sx_str rest = sx_buf_view(&text), line; status == SX_OK && rest.len;) {
+        uint32_t best[2] = {UINT32_MAX, UINT32_MAX};
+        geo_trace trace = {0};
+        sx_str_cut(rest, '\n', &line, &rest);
+        for (int round = 0; line.len && round < 2 * ROUNDS && status == SX_OK; round++) {
+            better.query.better = round % 2 ? GEO_BETTER_ALL : 0;
+            better.count = 0;
+            status = bench_one(&better, line, err);
+            if (better.count && better.nanoseconds[0] < best[round % 2])
+                best[round % 2] = better.nanoseconds[0];
+        }
+        better.query.trace = &trace;
+        if (status == SX_OK && line.len)
+            status = bench_one(&better, line, err);
+        better.query.trace = NULL;
+        if (!line.len || best[1] == UINT32_MAX)
+            continue;
+        counts[trace.better_ran]++;
+        plain_ns[trace.better_ran] += best[0];
+        better_ns[trace.better_ran] += best[1];
+    }
+    sx_buf_done(&text);
+    sx_free(better.nanoseconds);
+    static const char *const NAMES[] = {"not needed", "needed"};
+    for (unsigned i = 0; i < 2 && status == SX_OK; i++) {
+        double count = counts[i] ? (double)counts[i] : 1;
+        printf("better %s: %zu queries, %.2f us plain, %.2f us better\n", NAMES[i], counts[i],
+               plain_ns[i] / count / 1000, better_ns[i] / count / 1000);
+    }
+    return status;
+}
+
 int cmd_geocode_bench(const cmd_args *args)
 {
     int status = 0;
@@ -310,7 +354,9 @@ int cmd_geocode_bench(const cmd_args *args)
         .index = index,
         .searcher = geo_searcher_new(&err),
         .query = {.limit = (uint32_t)limit, .autocomplete = cmd_switch(args, "autocomplete")}};
-    if (!b.searcher || run_bench(&b, args->rest[0], &err) != SX_OK)
+    bool better = cmd_switch(args, "better");
+    if (!b.searcher || run_bench(&b, args->rest[0], &err) != SX_OK ||
+        (better && compare_better(&b, args->rest[0], &err) != SX_OK))
         status = cmd_failed(&err);
     else
         bench_report(&b);

@@ -10,8 +10,8 @@ enum {
     SLOTS_USED_MAX = SLOTS / 2,
     WALK_MAX = 16000,       /* postings walked; frequent words are only asked of what was met */
     WALK_ALONE_MAX = 60000, /* of the rarest word, whatever it is */
-    HOPEFULS_MAX = 48,      /* documents compared word by word */
-    PROBED_MAX = 192,       /* asked for the frequent words */
+    HOPEFULS_MAX = 32,      /* documents compared word by word */
+    PROBED_MAX = 96,        /* asked for the frequent words */
     WAYS_MAX = 192,         /* terms that one word may stand for */
     COMPLETIONS_MAX = 64,
     PARTS_MAX = 6, /* words that one may be torn into */
@@ -20,7 +20,7 @@ enum {
 static const double EXACT_WORTH = 1, COMPLETED_WORTH = 0.8, TYPO_WORTH[] = {1, 0.7, 0.45},
                     GLUED_WORTH = 0.9;
 static const double GOOD = 0.9, /* Addok's similarity from which on nothing is done */
-    FAIR = 0.82,                /* ours, from which on errors in known words are not looked for */
+    FAIR = 0.81,                /* ours, from which on errors in known words are not looked for */
     HOLDS = 0.7, BEGINS = 0.9;  /* Addok's for a label that holds or begins with the query */
 static const double LEAST_SCORE = 0.1;
 
@@ -52,6 +52,7 @@ typedef struct hopeful {
 
 struct geo_better_room {
     geo_reading reading, label;
+    geo_read_memo memo;
     geo_asked asked;
     slot slots[SLOTS_OF_QUERY_MAX];
     uint32_t slot_count;
@@ -79,11 +80,27 @@ static double best_similarity(const geo_searcher *s, const geo_results *addok)
     return 0;
 }
 
+/* A number that is no postcode and was not taken for a house's: it stands behind the street, or sticks
+ * to a word, and the best label may be good without it. */
+static bool has_stray_number(const geo_searcher *s)
+{
+    size_t run = 0;
+    for (size_t i = 0; i <= s->cleaned_query.len && !s->has_number; i++) {
+        bool digit = i < s->cleaned_query.len && s->cleaned_query.data[i] >= '0' &&
+                     s->cleaned_query.data[i] <= '9';
+        if (!digit && run > 0 && run <= GEO_NUMBER_DIGITS_MAX)
+            return true;
+        run = digit ? run + 1 : 0;
+    }
+    return false;
+}
+
 bool geo_better_content(const geo_searcher *s, const geo_query *q, const geo_results *addok)
 {
     double best = best_similarity(s, addok);
     bool is_part = q->autocomplete && (best == HOLDS || best == BEGINS);
-    return best >= GOOD || is_part;
+    bool loose = q->better & (GEO_BETTER_WORD_ORDER | GEO_BETTER_SPLIT_JOIN);
+    return is_part || best == 1 || (best >= GOOD && !(loose && has_stray_number(s)));
 }
 
 /* ---- what a word may stand for ---- */
@@ -419,7 +436,7 @@ void geo_better_ask(const geo_searcher *s, const geo_query *q, geo_reading *read
                          .better = q->better,
                          .unfinished = q->autocomplete,
                          .takes_numbers = !s->type_filtered || s->takes_housenumber};
-    geo_read(s->rules, s->cleaned_query, q->better & GEO_BETTER_SPLIT_JOIN, reading);
+    geo_read(s->rules, NULL, s->cleaned_query, q->better & GEO_BETTER_SPLIT_JOIN, reading);
     if (!s->has_number)
         return;
     asked->number_text = s->number_text;
@@ -513,6 +530,7 @@ sx_status geo_better_search(const geo_index *ix, geo_searcher *s, const geo_quer
         r->results.count = 0;
         r->best = 0;
         geo_better_ask(s, q, &r->reading, &r->asked);
+        r->asked.memo = &r->memo;
         make_slots(ix, r, false);
         gather(ix, s, r);
         compare_all(ix, s, q, r, out);

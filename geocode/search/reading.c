@@ -79,17 +79,61 @@ static void put(const geo_rules *rules, geo_reading *out, sx_str raw, sx_str tex
         w->worth *= STREET_WORD_SHARE;
 }
 
-/* One written word, its abbreviation written in full. */
-static void put_raw(const geo_rules *rules, geo_reading *out, sx_str raw)
+static uint32_t slot_of(sx_str raw)
 {
-    sx_str rest = geo_rules_expand(rules, raw), word;
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < raw.len; i++)
+        hash = (hash ^ (uint8_t)raw.data[i]) * 16777619u;
+    return (hash >> 8) % GEO_MEMO_SLOTS;
+}
+
+/* Puts a word that was read before. */
+static bool put_known(const geo_rules *rules, const geo_read_memo *memo, geo_reading *out,
+                      sx_str raw)
+{
+    uint32_t slot = slot_of(raw);
+    if (memo->slots[slot].rules != rules || memo->slots[slot].len != raw.len ||
+        memcmp(memo->slots[slot].raw, raw.data, raw.len) != 0)
+        return false;
+    if (out->count == GEO_READING_WORDS_MAX)
+        return true;
+    geo_read_word *w = &out->words[out->count++];
+    *w = memo->slots[slot].word;
+    w->raw = raw;
+    if (!w->text.data) /* no abbreviation */
+        w->text = raw;
+    w->sound.data = w->own;
+    return true;
+}
+
+static void remember(const geo_rules *rules, geo_read_memo *memo, const geo_read_word *w)
+{
+    uint32_t slot = slot_of(w->raw);
+    memo->slots[slot].rules = rules;
+    memo->slots[slot].len = w->raw.len;
+    memcpy(memo->slots[slot].raw, w->raw.data, w->raw.len);
+    memo->slots[slot].word = *w;
+    if (w->text.data == w->raw.data) /* what an abbreviation stands for is static text */
+        memo->slots[slot].word.text.data = NULL;
+}
+
+/* One written word, its abbreviation written in full. */
+static void put_raw(const geo_rules *rules, geo_read_memo *memo, geo_reading *out, sx_str raw)
+{
+    bool short_enough = memo && raw.len <= GEO_MEMO_BYTES;
+    if (short_enough && put_known(rules, memo, out, raw))
+        return;
+    sx_str full = geo_rules_expand(rules, raw), rest = full, word;
     geo_read_kind kind = kind_of(rules, raw);
+    uint32_t before = out->count;
     while (rest.len) {
         (void)sx_str_cut(rest, ' ', &word, &rest);
         put(rules, out, raw, word, kind);
         raw = sx_str_of("", 0); /* the first word of "dix neuf" has it */
         kind = GEO_READ_WORD;
     }
+    if (short_enough && out->count == before + 1 && out->words[before].text.len == full.len)
+        remember(rules, memo, &out->words[before]);
 }
 
 /* "du12" is two words, "12bis" and "2e" are one. */
@@ -111,7 +155,8 @@ static size_t first_part(const geo_rules *rules, sx_str raw)
     return at;
 }
 
-void geo_read(const geo_rules *rules, sx_str folded, bool apart, geo_reading *out)
+void geo_read(const geo_rules *rules, geo_read_memo *memo, sx_str folded, bool apart,
+              geo_reading *out)
 {
     out->count = 0;
     while (folded.len) {
@@ -119,7 +164,7 @@ void geo_read(const geo_rules *rules, sx_str folded, bool apart, geo_reading *ou
         (void)sx_str_cut(folded, ' ', &raw, &folded);
         while (raw.len) {
             size_t len = apart ? first_part(rules, raw) : raw.len;
-            put_raw(rules, out, sx_str_first(raw, len));
+            put_raw(rules, memo, out, sx_str_first(raw, len));
             raw = sx_str_from(raw, len);
         }
     }
@@ -468,7 +513,8 @@ static void forgive_city(const geo_index *ix, const geo_asked *asked, uint32_t d
             continue;
         if (!read && geo_doc_property(ix, doc, SX_STR("context"), &v)) {
             sx_str text = sx_str_first(geo_value_first(ix, &v, &item), sizeof(room) / 5);
-            geo_read(asked->rules, geo_fold(text, room, sizeof(room)), false, &context);
+            geo_read(asked->rules, asked->memo, geo_fold(text, room, sizeof(room)), false,
+                     &context);
         }
         read = true;
         for (uint32_t c = 0; c < context.count; c++) {
@@ -492,11 +538,11 @@ static void fit_label(const geo_index *ix, const geo_asked *asked, uint32_t doc,
     *out = (geo_fit){.name = name, .city = city, .number_word = -1, .at_number = GEO_NO_NUMBER};
     pairing p = {.asked = asked, .q = asked->reading, .l = label, .fits = out->words};
     memset(p.place, -1, sizeof(p.place));
-    geo_read(asked->rules, parts->names[name], false, label);
+    geo_read(asked->rules, asked->memo, parts->names[name], false, label);
     p.city_from = label->count;
     if (city >= 0) {
         geo_reading more;
-        geo_read(asked->rules, parts->cities[city], false, &more);
+        geo_read(asked->rules, asked->memo, parts->cities[city], false, &more);
         for (uint32_t i = 0; i < more.count && label->count < GEO_READING_WORDS_MAX; i++) {
             geo_read_word *w = &label->words[label->count++];
             *w = more.words[i];

@@ -46,8 +46,22 @@ typedef struct geo_reading {
     geo_read_word words[GEO_READING_WORDS_MAX];
 } geo_reading;
 
-/* Reads a folded text, which must outlive `out`. `apart`: numbers stuck to words are cut off. */
-void geo_read(const geo_rules *rules, sx_str folded, bool apart, geo_reading *out);
+/* Words that were read before: labels share most of theirs ("rue", "de", "paris"), and how a word
+ * sounds takes longer to find out than to remember. To be zeroed. */
+enum { GEO_MEMO_SLOTS = 512, GEO_MEMO_BYTES = 24 };
+typedef struct geo_read_memo {
+    struct {
+        const geo_rules *rules;
+        size_t len;
+        char raw[GEO_MEMO_BYTES];
+        geo_read_word word;
+    } slots[GEO_MEMO_SLOTS];
+} geo_read_memo;
+
+/* Reads a folded text, which must outlive `out`. `apart`: numbers stuck to words are cut off. `memo` may
+ * be NULL. */
+void geo_read(const geo_rules *rules, geo_read_memo *memo, sx_str folded, bool apart,
+              geo_reading *out);
 
 /* Takes the house number, as the tokens had it ("14b" for "14 bis"), out of a reading. */
 void geo_read_drop_number(geo_reading *r, sx_str number);
@@ -94,6 +108,7 @@ typedef struct geo_fit {
 typedef struct geo_asked {
     const geo_rules *rules;
     const geo_reading *reading; /* without the house number */
+    geo_read_memo *memo;        /* for labels; NULL: none */
     uint32_t better;            /* geo_better */
     bool unfinished;            /* the last word may be */
     bool takes_numbers;         /* the filter on type lets house numbers through */
