@@ -19,7 +19,7 @@ typedef enum tsdb_encoding {
     TSDB_CHUNK_HISTOGRAM = 2,
     TSDB_CHUNK_FLOAT_HISTOGRAM = 3,
     TSDB_CHUNK_XOR2 = 4,
-    TSDB_CHUNK_HISTOGRAM_ST = 5,       /* histograms with start timestamps */
+    TSDB_CHUNK_HISTOGRAM_ST = 5, /* histograms with start timestamps */
     TSDB_CHUNK_FLOAT_HISTOGRAM_ST = 6,
 } tsdb_encoding;
 

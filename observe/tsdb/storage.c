@@ -1,6 +1,8 @@
 /* storage.c - the columns that samples are read into, and the words of refusals. */
 #include "observe/tsdb/storage.h"
 
+#include <stdlib.h>
+
 #include <sextant/mem.h>
 
 const char *tsdb_refusal_words(tsdb_refusal r)
@@ -77,4 +79,51 @@ sx_status tsdb_columns_want_st(tsdb_columns *c, sx_error *err)
         return SX_OK;
     c->st = sx_calloc(c->cap ? c->cap : 1, sizeof *c->st);
     return c->st ? SX_OK : sx_fail_memory(err, "start timestamps of a series");
+}
+
+typedef struct sample_row {
+    int64_t t;
+    size_t at; /* where it was: of equal times the first stays first */
+    double v;
+    const tsdb_histogram *h;
+    int64_t st;
+} sample_row;
+
+static int compare_rows(const void *a, const void *b)
+{
+    const sample_row *x = a, *y = b;
+    if (x->t != y->t)
+        return x->t < y->t ? -1 : 1;
+    return x->at < y->at ? -1 : 1;
+}
+
+sx_status tsdb_columns_sort(tsdb_columns *c, size_t from, sx_error *err)
+{
+    size_t sorted = from + 1, kept = from;
+    while (sorted < c->count && c->t[sorted - 1] < c->t[sorted])
+        sorted++;
+    if (sorted >= c->count)
+        return SX_OK;
+    size_t count = c->count - from;
+    sample_row *rows = sx_calloc(count, sizeof *rows);
+    if (!rows)
+        return sx_fail_memory(err, "samples to sort");
+    for (size_t i = 0, at = from; i < count; i++, at++)
+        rows[i] =
+            (sample_row){c->t[at], i, c->v[at], c->h ? c->h[at] : NULL, c->st ? c->st[at] : 0};
+    qsort(rows, count, sizeof *rows, compare_rows);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && rows[i].t == rows[i - 1].t)
+            continue;
+        c->t[kept] = rows[i].t;
+        c->v[kept] = rows[i].v;
+        if (c->h)
+            c->h[kept] = rows[i].h;
+        if (c->st)
+            c->st[kept] = rows[i].st;
+        kept++;
+    }
+    c->count = kept;
+    sx_free(rows);
+    return SX_OK;
 }

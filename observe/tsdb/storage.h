@@ -99,6 +99,9 @@ void tsdb_columns_done(tsdb_columns *c);
 /* Room for `more` samples after those there are. Readers call it. */
 sx_status tsdb_columns_reserve(tsdb_columns *c, size_t more, sx_error *err);
 
+/* Sorts the samples from index `from` on by time; of several of one time the first given stays. */
+sx_status tsdb_columns_sort(tsdb_columns *c, size_t from, sx_error *err);
+
 /* The two columns that most series lack: made, all NULL and all 0, when the first sample wants them. */
 sx_status tsdb_columns_want_h(tsdb_columns *c, sx_error *err);
 sx_status tsdb_columns_want_st(tsdb_columns *c, sx_error *err);

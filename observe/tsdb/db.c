@@ -1,0 +1,340 @@
+/* db.c - the database opened, kept and closed; see db.h.
+ *
+ * tsdb_open takes the lock and starts two threads: one replays the log and ends, the other looks once
+ * a second at what is due (tsdb_maintain). Queriers and appenders wait for the replay. */
+#include "observe/tsdb/db.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include <sextant/mem.h>
+
+#include "observe/tsdb/db_internal.h"
+
+static const int64_t DAY_MS = INT64_C(86400000);
+
+sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES], sx_error *err)
+{
+    int n = snprintf(path, TSDB_PATH_BYTES, "%s/%s", db->dir, name);
+    return n > 0 && n < TSDB_PATH_BYTES ? SX_OK
+                                        : sx_fail(err, SX_ELIMIT, "path too long: %s", db->dir);
+}
+
+static sx_status fill_options(tsdb_options *o, sx_error *err)
+{
+    if (o->retention_ms <= 0)
+        o->retention_ms = 15 * DAY_MS;
+    if (o->block_ms <= 0)
+        o->block_ms = DAY_MS / 12;
+    if (o->block_ms_max <= 0) {
+        o->block_ms_max = o->retention_ms / 10;
+        if (o->block_ms_max > 31 * DAY_MS)
+            o->block_ms_max = 31 * DAY_MS;
+    }
+    if (o->block_ms_max < o->block_ms)
+        o->block_ms_max = o->block_ms;
+    if (o->exemplars_max == 0)
+        o->exemplars_max = 100000;
+    if (o->fsync_interval_ms <= 0)
+        o->fsync_interval_ms = 1000;
+    if (o->shards == 0)
+        o->shards = TSDB_HEAD_SHARDS_MAX;
+    if (o->wal_segment_bytes && o->wal_segment_bytes < TSDB_WAL_PAGE_BYTES)
+        return sx_fail(err, SX_EINVAL, "log segments of %llu bytes: at least one page of %d",
+                       (unsigned long long)o->wal_segment_bytes, TSDB_WAL_PAGE_BYTES);
+    return SX_OK;
+}
+
+/* --- The head as a source. */
+
+static tsdb *of_head_source(tsdb_source *s)
+{
+    return (tsdb *)(void *)((char *)s - offsetof(tsdb, head_source));
+}
+
+static sx_status head_select(tsdb_source *s, const tsdb_hints *hints, const tsdb_matcher *matchers,
+                             size_t count, sx_arena *arena, tsdb_selection *out,
+                             const _Atomic bool *canceled, sx_error *err)
+{
+    return tsdb_head_select(of_head_source(s)->head, hints, matchers, count, arena, out, canceled,
+                            err);
+}
+
+static sx_status head_read(tsdb_source *s, uint64_t handle, int64_t min_t, int64_t max_t,
+                           tsdb_columns *out, sx_error *err)
+{
+    return tsdb_head_read(of_head_source(s)->head, handle, min_t, max_t, out, err);
+}
+
+static sx_status head_names(tsdb_source *s, sx_arena *arena, sx_str **out, size_t *count,
+                            sx_error *err)
+{
+    return tsdb_head_names(of_head_source(s)->head, arena, out, count, err);
+}
+
+static sx_status head_values(tsdb_source *s, sx_str name, sx_arena *arena, sx_str **out,
+                             size_t *count, sx_error *err)
+{
+    return tsdb_head_values(of_head_source(s)->head, name, arena, out, count, err);
+}
+
+static sx_status head_hold(tsdb_source *s, void **memory, sx_error *err)
+{
+    tsdb_head_reader *reader = sx_calloc(1, sizeof *reader);
+    if (!reader)
+        return sx_fail_memory(err, "querier");
+    tsdb_head_enter(of_head_source(s)->head, reader);
+    *memory = reader;
+    return SX_OK;
+}
+
+static void head_release(tsdb_source *s, void *memory)
+{
+    tsdb_head_leave(of_head_source(s)->head, memory);
+    sx_free(memory);
+}
+
+static sx_status open_querier(tsdb_queryable *self, int64_t min_t, int64_t max_t,
+                              tsdb_querier **out, sx_error *err)
+{
+    tsdb *db = (tsdb *)self; /* its first member */
+    sx_status status = tsdb_wait_ready(db, err);
+    if (status != SX_OK)
+        return status;
+    tsdb_source *sources[] = {&db->head_source};
+    return tsdb_querier_over(sources, 1, min_t, max_t, out, err);
+}
+
+/* --- Threads. */
+
+sx_status tsdb_wait_ready(tsdb *db, sx_error *err)
+{
+    pthread_mutex_lock(&db->state_lock);
+    while (!db->ready)
+        pthread_cond_wait(&db->changed, &db->state_lock);
+    sx_status status = db->failure.status;
+    if (status != SX_OK && err)
+        *err = db->failure;
+    pthread_mutex_unlock(&db->state_lock);
+    return status;
+}
+
+static void *replay_thread(void *context)
+{
+    tsdb *db = context;
+    sx_error err = {0};
+    sx_status status = tsdb_replay(db, &err);
+    pthread_mutex_lock(&db->state_lock);
+    if (status != SX_OK)
+        db->failure = err;
+    db->failure.status = status;
+    db->ready = true;
+    pthread_cond_broadcast(&db->changed);
+    pthread_mutex_unlock(&db->state_lock);
+    return NULL;
+}
+
+/* Looks at what is due, once a second of real time, until the database is closed. */
+static void *keeper_thread(void *context)
+{
+    tsdb *db = context;
+    pthread_mutex_lock(&db->state_lock);
+    while (!db->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&db->changed, &db->state_lock, &until);
+        if (db->stopping || !db->ready)
+            continue;
+        pthread_mutex_unlock(&db->state_lock);
+        sx_error err;
+        (void)tsdb_maintain(db, &err); /* what failed is due again in a second, and is counted */
+        pthread_mutex_lock(&db->state_lock);
+    }
+    pthread_mutex_unlock(&db->state_lock);
+    return NULL;
+}
+
+static sx_status start_thread(pthread_t *thread, bool *running, void *(*run)(void *), tsdb *db,
+                              sx_error *err)
+{
+    int code = pthread_create(thread, NULL, run, db);
+    if (code != 0)
+        return sx_fail_os(err, code, "cannot start a thread of the database");
+    *running = true;
+    return SX_OK;
+}
+
+/* --- Life. */
+
+static sx_status open_parts(tsdb *db, sx_error *err)
+{
+    char path[TSDB_PATH_BYTES];
+    sx_status status = SX_OK;
+    if (!db->options.read_only) {
+        status = sx_folder_make(db->dir, err);
+        if (status == SX_OK)
+            status = tsdb_path(db, "lock", path, err);
+        if (status == SX_OK)
+            status = sx_file_lock_open(&db->lock, path, err);
+        if (status == SX_REFUSED) {
+            sx_error_prefix(err, status, "data directory %s", db->dir);
+            if (err)
+                err->status = SX_EEXIST;
+            return SX_EEXIST;
+        }
+        if (status == SX_OK)
+            status = tsdb_path(db, "chunks_head", path, err);
+        if (status == SX_OK)
+            status = tsdb_head_chunks_open(path, &db->chunks, err);
+    } else {
+        status = tsdb_head_chunks_open(NULL, &db->chunks, err);
+    }
+    if (status == SX_OK)
+        status = tsdb_side_init(&db->side, db->options.exemplars_max, err);
+    tsdb_head_options head = {
+        .shards = db->options.shards,
+        .block_ms = db->options.block_ms,
+        .out_of_order_ms = db->options.out_of_order_ms ? db->options.out_of_order_ms : INT64_MAX,
+        .memory_max = db->options.memory_max,
+        .series_max = db->options.series_max,
+        .chunks = db->chunks,
+    };
+    if (status == SX_OK)
+        status = tsdb_head_new(&head, &db->head, err);
+    if (status == SX_OK)
+        status = start_thread(&db->replay_thread, &db->replaying, replay_thread, db, err);
+    if (status == SX_OK && !db->options.clock && !db->options.read_only)
+        status = start_thread(&db->keeper_thread, &db->keeping, keeper_thread, db, err);
+    return status;
+}
+
+static void init_state(tsdb *db)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&db->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&db->state_lock, NULL);
+    pthread_rwlock_init(&db->truncation, NULL);
+}
+
+sx_status tsdb_open(const char *dir, const tsdb_options *options, tsdb **out, sx_error *err)
+{
+    static const tsdb_source_ops HEAD = {head_select, head_read, head_names,
+                                         head_values, head_hold, head_release};
+    tsdb *db = sx_calloc(1, sizeof *db);
+    size_t len = strlen(dir);
+    char *copy = sx_alloc(len + 1);
+    if (!db || !copy) {
+        sx_free(db);
+        sx_free(copy);
+        return sx_fail_memory(err, "database");
+    }
+    memcpy(copy, dir, len + 1);
+    db->dir = copy;
+    db->lock.fd = -1;
+    if (options)
+        db->options = *options;
+    db->clock = db->options.clock ? db->options.clock : sx_clock_system();
+    db->queryable.querier = open_querier;
+    db->appendable.appender = tsdb_appender_new;
+    db->head_source = (tsdb_source){&HEAD, INT64_MIN, INT64_MAX};
+    db->floor_t = INT64_MIN;
+    init_state(db);
+    sx_status status = fill_options(&db->options, err);
+    if (status == SX_OK)
+        status = open_parts(db, err);
+    if (status != SX_OK) {
+        tsdb_close(db);
+        return status;
+    }
+    *out = db;
+    return SX_OK;
+}
+
+void tsdb_close(tsdb *db)
+{
+    if (!db)
+        return;
+    atomic_store(&db->canceled, true);
+    if (db->replaying)
+        pthread_join(db->replay_thread, NULL);
+    pthread_mutex_lock(&db->state_lock);
+    db->stopping = true;
+    pthread_cond_broadcast(&db->changed);
+    pthread_mutex_unlock(&db->state_lock);
+    if (db->keeping)
+        pthread_join(db->keeper_thread, NULL);
+    tsdb_wal_close(db->wal);
+    tsdb_wal_close(db->wbl);
+    tsdb_head_free(db->head);
+    tsdb_head_chunks_close(db->chunks);
+    tsdb_side_done(&db->side);
+    tsdb_ref_map_done(&db->refs);
+    sx_file_lock_close(&db->lock);
+    pthread_cond_destroy(&db->changed);
+    pthread_mutex_destroy(&db->state_lock);
+    pthread_rwlock_destroy(&db->truncation);
+    sx_free(db->dir);
+    sx_free(db);
+}
+
+tsdb_queryable *tsdb_queryable_of(tsdb *db)
+{
+    return &db->queryable;
+}
+
+tsdb_appendable *tsdb_appendable_of(tsdb *db)
+{
+    return &db->appendable;
+}
+
+bool tsdb_ready(const tsdb *db, uint32_t *done, uint32_t *all)
+{
+    tsdb *open = (tsdb *)db; /* the lock is not part of what is told */
+    *done = atomic_load(&open->segments_done);
+    *all = atomic_load(&open->segments_all);
+    pthread_mutex_lock(&open->state_lock);
+    bool ready = open->ready;
+    pthread_mutex_unlock(&open->state_lock);
+    return ready;
+}
+
+sx_status tsdb_maintain(tsdb *db, sx_error *err)
+{
+    sx_status status = tsdb_wait_ready(db, err);
+    if (status != SX_OK || db->options.read_only)
+        return status;
+    int64_t now = sx_clock_mono_ms(db->clock);
+    (void)tsdb_head_chunks_flush(db->chunks, NULL); /* only to keep the buffer small */
+    if (db->options.fsync != TSDB_FSYNC_INTERVAL ||
+        now - db->synced_at_ms < db->options.fsync_interval_ms)
+        return SX_OK;
+    db->synced_at_ms = now;
+    status = tsdb_wal_sync(db->wal, err);
+    sx_status late = tsdb_wal_sync(db->wbl, status == SX_OK ? err : NULL);
+    return status == SX_OK ? late : status;
+}
+
+void tsdb_stats_read(const tsdb *db, tsdb_stats *out)
+{
+    tsdb *open = (tsdb *)db; /* reading takes locks */
+    tsdb_head_stats head;
+    uint32_t done, all;
+    tsdb_head_stats_read(open->head, &head);
+    *out = (tsdb_stats){.series = head.series,
+                        .chunks = head.chunks,
+                        .label_pairs = head.pairs,
+                        .head_bytes = head.bytes,
+                        .min_t = head.min_t,
+                        .max_t = head.max_t};
+    for (unsigned i = 0; i < 2; i++)
+        out->appended[i] = atomic_load_explicit(&open->appended[i], memory_order_relaxed);
+    for (unsigned i = 0; i < TSDB_REFUSALS; i++)
+        out->refused[i] = atomic_load_explicit(&open->refused[i], memory_order_relaxed);
+    if (tsdb_ready(db, &done, &all) && open->wal && open->wbl)
+        out->wal_bytes = tsdb_wal_bytes(open->wal) + tsdb_wal_bytes(open->wbl);
+    out->wal_corruptions = atomic_load_explicit(&open->corruptions, memory_order_relaxed);
+}

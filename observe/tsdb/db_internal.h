@@ -1,0 +1,83 @@
+/* db_internal.h - the database's own struct, for its files: db.c, appender.c, replay.c, db_query.c,
+ * checkpoint.c. */
+#ifndef OBSERVE_TSDB_DB_INTERNAL_H
+#define OBSERVE_TSDB_DB_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "observe/tsdb/db.h"
+#include "observe/tsdb/head.h"
+#include "observe/tsdb/side.h"
+#include "observe/tsdb/source.h"
+#include "observe/tsdb/wal.h"
+
+enum { TSDB_PATH_BYTES = 4096 };
+
+/* References of the log that are not the head's own: another program numbered them. */
+typedef struct tsdb_ref_map {
+    uint64_t *from; /* open addressing; 0 empty */
+    tsdb_ref *to;
+    size_t cap, count;
+} tsdb_ref_map;
+
+sx_status tsdb_ref_map_put(tsdb_ref_map *m, uint64_t from, tsdb_ref to, sx_error *err);
+/* `from` itself if it is not in the map. */
+tsdb_ref tsdb_ref_map_get(const tsdb_ref_map *m, uint64_t from);
+void tsdb_ref_map_done(tsdb_ref_map *m);
+
+struct tsdb {
+    tsdb_queryable queryable; /* first two: the database is found from them */
+    tsdb_appendable appendable;
+    tsdb_options options; /* with the defaults filled in */
+    const sx_clock *clock;
+    char *dir;
+    sx_file_lock lock;
+    tsdb_head *head;
+    tsdb_head_chunks *chunks;
+    tsdb_wal *wal, *wbl; /* made when replay is through */
+    tsdb_side side;
+    tsdb_source head_source;
+    tsdb_ref_map refs; /* filled by replay, read by the first checkpoint */
+
+    pthread_rwlock_t truncation; /* held for reading by commits: no series leaves under them */
+
+    pthread_mutex_t state_lock;
+    pthread_cond_t changed;
+    bool ready, stopping;
+    sx_error failure;      /* of the replay: the log could not be read */
+    _Atomic bool canceled; /* replay is to end early */
+    _Atomic uint32_t segments_done, segments_all;
+    pthread_t replay_thread, keeper_thread;
+    bool replaying, keeping;
+    int64_t synced_at_ms; /* by the monotonic clock; the keeper's own */
+
+    _Atomic uint64_t appended[2], refused[TSDB_REFUSALS], corruptions, commit_failures;
+    _Atomic int64_t floor_t; /* samples of the log before it are in blocks */
+};
+
+static inline tsdb *tsdb_of_appendable(tsdb_appendable *a)
+{
+    return (tsdb *)(void *)((char *)a - offsetof(tsdb, appendable));
+}
+
+/* "DIR/name"; SX_ELIMIT if it is too long. */
+sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES], sx_error *err);
+
+/* Waits until replay is through; the error it ended with, if any. */
+sx_status tsdb_wait_ready(tsdb *db, sx_error *err);
+
+/* appender.c */
+sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error *err);
+
+/* replay.c: reads checkpoint, wal/ and wbl/ into the head, and makes the two logs to write to. */
+sx_status tsdb_replay(tsdb *db, sx_error *err);
+
+/* checkpoint.c: what the log holds of live series from `t` on, out of the segments up to `upto`,
+ * becomes checkpoint `upto`; those segments go. */
+sx_status tsdb_checkpoint(tsdb *db, uint32_t upto, int64_t t, sx_error *err);
+
+/* The head lets go of what lies before `t`, and the log of what it then need not hold: called once
+ * blocks up to `t` are durable. */
+sx_status tsdb_truncate(tsdb *db, int64_t t, sx_error *err);
+
+#endif
