@@ -300,7 +300,9 @@ static bool out_of_range(double seconds)
 static int64_t to_ms(double seconds)
 {
     double ns = round(seconds * 1e9);
-    if (!(ns > -0x1p63 && ns < 0x1p63))
+    if (ns >= 0x1p63)
+        return INT64_MAX / 1000000;
+    if (ns <= -0x1p63)
         return INT64_MIN / 1000000;
     return (int64_t)ns / 1000000;
 }

@@ -77,6 +77,35 @@ static void print_duration(const promql_duration *d, sx_buf *out)
         print_ms(d->ms, out);
 }
 
+/* In quotes as Go's; but U+FFFD, which no query may hold as it is, by its number. */
+static void print_quoted(sx_str text, sx_buf *out)
+{
+    static const sx_str replacement = SX_STR_INIT("\xef\xbf\xbd");
+    size_t at = sx_str_find(text, replacement);
+    if (at == text.len) {
+        tsdb_quote(text, out);
+        return;
+    }
+    sx_buf piece;
+    sx_buf_init(&piece, 0);
+    sx_buf_byte(out, '"');
+    for (;;) {
+        sx_buf_clear(&piece);
+        tsdb_quote(sx_str_first(text, at), &piece);
+        if (piece.failed)
+            break;
+        sx_buf_bytes(out, piece.data + 1, piece.len - 2);
+        if (at == text.len)
+            break;
+        sx_buf_str(out, SX_STR("\\ufffd"));
+        text = sx_str_from(text, at + replacement.len);
+        at = sx_str_find(text, replacement);
+    }
+    sx_buf_byte(out, '"');
+    out->failed |= piece.failed;
+    sx_buf_done(&piece);
+}
+
 static void print_labels(const sx_str *labels, uint32_t count, sx_buf *out)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -85,7 +114,7 @@ static void print_labels(const sx_str *labels, uint32_t count, sx_buf *out)
         if (tsdb_label_name_is_legacy(labels[i]))
             sx_buf_str(out, labels[i]);
         else
-            tsdb_quote(labels[i], out);
+            print_quoted(labels[i], out);
     }
 }
 
@@ -146,9 +175,9 @@ static void print_matcher(const tsdb_matcher *m, sx_buf *out)
     if (tsdb_label_name_is_legacy(m->name))
         sx_buf_str(out, m->name);
     else
-        tsdb_quote(m->name, out);
+        print_quoted(m->name, out);
     sx_buf_str(out, signs[m->kind]);
-    tsdb_quote(m->value, out);
+    print_quoted(m->value, out);
 }
 
 /* The one that the name before the braces stands for. */
@@ -353,7 +382,7 @@ void promql_print_node(const promql_expr *e, sx_buf *out)
         print_literal_number(e, out);
         break;
     case PROMQL_STRING_LITERAL:
-        tsdb_quote(e->string, out);
+        print_quoted(e->string, out);
         break;
     case PROMQL_SELECTOR:
         print_metric(e, out);
