@@ -1,7 +1,7 @@
 /* parser.h - what the files of the parser share.
  *
- * parse.c has the grammar of expressions, parse_parts.c selectors, modifiers and durations, check.c
- * the types; series.c reuses the tokens for unit tests' series. The first error ends a parse: it
+ * parse.c has the grammar of expressions, parse_parts.c literals and selectors, parse_postfix.c the
+ * modifiers and durations, check.c the types; parser.c what all of them use; series.c reuses the tokens for unit tests' series. The first error ends a parse: it
  * is kept in the parser, and everything returns NULL or false on its way out. */
 #ifndef OBSERVE_PROMQL_PARSER_H
 #define OBSERVE_PROMQL_PARSER_H
@@ -76,12 +76,14 @@ promql_expr *promql_parse_expression(promql_parser *p);
 promql_expr *promql_parse_number(promql_parser *p, promql_token t);
 bool promql_number_value(promql_parser *p, promql_token t, double *out);
 promql_expr *promql_parse_metric(promql_parser *p, const promql_token *name);
-promql_expr *promql_parse_postfix(promql_parser *p, promql_expr *e);
 bool promql_parse_grouping(promql_parser *p, const sx_str **labels, uint32_t *count);
 sx_str promql_unquote(promql_parser *p, sx_str quoted);
 
 /* regex_words.c: records what is wrong with a regular expression, in the words of Go's regexp. */
 void promql_regex_fail(promql_parser *p, promql_pos pos, sx_str pattern, const sx_error *why);
+
+/* parse_postfix.c: the modifiers behind an operand; returns what it becomes. */
+promql_expr *promql_parse_postfix(promql_parser *p, promql_expr *e);
 
 /* check.c: types; records errors. */
 void promql_check(promql_parser *p, promql_expr *e);
