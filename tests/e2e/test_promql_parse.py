@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BUILD, ROOT
 from lib.promql_cases import generated, hand_cases
-from lib.service import Process, free_port
+from lib.service import free_port
 from lib.wait import wait_for
 
 RECORDED = os.path.join(ROOT, "tests", "e2e", "data", "promql_parse.jsonl")
@@ -58,9 +58,18 @@ def our_answers(features, cases):
 class Peer:
     """A Prometheus that is asked to parse."""
 
-    def __init__(self, process, port):
-        self.process = process
+    def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def ready(self):
+        try:
+            self.connection.request("GET", "/-/ready")
+            answer = self.connection.getresponse()
+            answer.read()
+            return answer.status == 200
+        except OSError:
+            self.connection.close()
+            return False
 
     def ask(self, path, query):
         self.connection.request("POST", "/api/v1/" + path, urllib.parse.urlencode({"query": query}),
@@ -77,25 +86,18 @@ class Peer:
 
 
 @pytest.fixture(params=[ALL, 0], ids=["every-feature", "no-feature"])
-def peer(request, processes, tmp_path):
+def peer(request, spawn, tmp_path):
     if not os.path.exists(PROMETHEUS):
         pytest.skip("no Prometheus 3: scripts/peers.sh builds one into .cache/peers/bin")
     port = free_port()
     (tmp_path / "prometheus.yml").write_text("global: {}\n")
     flags = [f"--enable-feature={FLAGS}"] if request.param else []
-    process = Process([PROMETHEUS, f"--config.file={tmp_path}/prometheus.yml",
-                       f"--storage.tsdb.path={tmp_path}/data",
-                       f"--web.listen-address=127.0.0.1:{port}", *flags], str(tmp_path))
-    processes.append(process)
-    process.start()
-
-    def ready():
-        try:
-            return Peer(process, port).ask("parse_query", "up")["status"] == "success"
-        except OSError:
-            return False
-    wait_for(ready, 60)
-    return Peer(process, port), request.param
+    spawn(PROMETHEUS, f"--config.file={tmp_path}/prometheus.yml",
+          f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{port}", *flags,
+          name="prometheus")
+    server = Peer(port)
+    wait_for(server.ready, 60)
+    return server, request.param
 
 
 def test_recorded_answers_of_prometheus_are_ours():
