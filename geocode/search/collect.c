@@ -10,8 +10,10 @@ static const double MATCH_LEAST = 0.9; /* Addok's MATCH_THRESHOLD: a label this 
 
 static const uint32_t NOT_TRIED = UINT32_MAX;
 
-/* Two words are left out of a query of so many. */
-enum { LEAVES_TWO_FROM = 4 };
+enum {
+    LEAVES_TWO_FROM = 4, /* two words are left out of a query of so many */
+    FEW_DOCS = 16        /* read sooner than lists are compared */
+};
 
 /* One collecting under way. */
 typedef struct hunt {
@@ -103,21 +105,57 @@ static void sort_by_length(const geo_searcher *s, geo_word_list *list)
     }
 }
 
+static void note_pair(geo_searcher *s, uint32_t a, uint32_t b)
+{
+    s->meets[a] |= UINT64_C(1) << b;
+    s->meets[b] |= UINT64_C(1) << a;
+}
+
+/* Which of the `others` word `i`, which few documents have, occurs with: asked of these documents. */
+static void know_by_docs(const hunt *h, uint32_t i, uint64_t others)
+{
+    geo_searcher *s = h->s;
+    uint32_t docs[FEW_DOCS], terms[GEO_DOC_TERMS_MAX], count;
+    if (!geo_terms_docs(h->ix, &s->words[i].term, 1, docs, FEW_DOCS, &count))
+        return;
+    for (uint32_t d = 0; d < count && (others & ~s->meets[i]); d++) {
+        uint32_t term_count = geo_doc_terms(h->ix, docs[d], terms);
+        for (uint64_t left = others & ~s->meets[i]; left; left &= left - 1) {
+            uint32_t word = (uint32_t)__builtin_ctzll(left), t = 0;
+            while (t < term_count && terms[t] < s->words[word].term)
+                t++;
+            if (t < term_count && terms[t] == s->words[word].term)
+                note_pair(s, i, word);
+        }
+    }
+}
+
 /* Which words occur together, two by two: asked of the index once a query. */
 static void know_pairs(const hunt *h)
 {
     geo_searcher *s = h->s;
+    uint64_t known = 0, asked = 0;
     if (s->pairs_known)
         return;
     s->pairs_known = true;
     memset(s->meets, 0, s->word_count * sizeof(*s->meets));
     for (uint32_t i = 0; i < s->word_count; i++) {
-        for (uint32_t other = 0; other < i && s->words[i].term != GEO_NO_TERM; other++) {
-            if (s->words[other].term == GEO_NO_TERM ||
-                !geo_terms_meet(h->ix, s->words[i].term, s->words[other].term))
-                continue;
-            s->meets[i] |= UINT64_C(1) << other;
-            s->meets[other] |= UINT64_C(1) << i;
+        if (s->words[i].term != GEO_NO_TERM)
+            known |= UINT64_C(1) << i;
+    }
+    for (uint64_t left = known; left; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(left);
+        if (s->words[i].count > FEW_DOCS)
+            continue;
+        know_by_docs(h, i, known & ~(UINT64_C(1) << i));
+        asked |= UINT64_C(1) << i;
+    }
+    for (uint64_t left = known & ~asked; left; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(left);
+        for (uint64_t others = left & (left - 1); others; others &= others - 1) {
+            uint32_t other = (uint32_t)__builtin_ctzll(others);
+            if (geo_terms_meet(h->ix, s->words[i].term, s->words[other].term))
+                note_pair(s, i, other);
         }
     }
 }
@@ -167,7 +205,7 @@ enum { COMPANY_DOCS = 64, COMPANY_WORDS = 64 };
 
 typedef struct company {
     bool known; /* else any word may be in it */
-    uint32_t documents;
+    uint32_t documents, docs[COMPANY_DOCS];
     uint64_t words[COMPANY_WORDS];
 } company;
 
@@ -176,18 +214,25 @@ static uint32_t company_bit(uint32_t term)
     return (term * 2654435761u) >> 20; /* the top 12 bits: 64 words of 64 */
 }
 
-/* The words beside which all of `k` stand. */
-static void gather_company(const geo_index *ix, const geo_keys *k, company *c)
+/* The documents that have all of `k`, as far as they are few. */
+static void find_company(const geo_index *ix, const geo_keys *k, company *c)
 {
-    uint32_t docs[COMPANY_DOCS], terms[GEO_DOC_TERMS_MAX];
     c->documents = 0;
-    c->known =
-        k->count > 0 && geo_terms_docs(ix, k->terms, k->count, docs, COMPANY_DOCS, &c->documents);
-    if (!c->known || c->documents == 0)
+    c->known = k->count > 0 &&
+               geo_terms_docs(ix, k->terms, k->count, c->docs, COMPANY_DOCS, &c->documents);
+}
+
+/* Their words. */
+static void know_company(const geo_index *ix, company *c)
+{
+    uint32_t terms[GEO_DOC_TERMS_MAX];
+    if (!c->known)
         return;
     memset(c->words, 0, sizeof(c->words));
+    for (uint32_t i = 0; i < c->documents; i++) /* they lie anywhere: all at once */
+        __builtin_prefetch(ix->s[GEO_S_DOC_TERMS].data + ix->docs[c->docs[i]].terms);
     for (uint32_t i = 0; i < c->documents; i++) {
-        uint32_t count = geo_doc_terms(ix, docs[i], terms);
+        uint32_t count = geo_doc_terms(ix, c->docs[i], terms);
         for (uint32_t t = 0; t < count; t++)
             c->words[company_bit(terms[t]) / 64] |= UINT64_C(1) << (company_bit(terms[t]) % 64);
     }
@@ -211,11 +256,13 @@ static void try_slips(const hunt *h, uint32_t word, geo_keys *k)
 {
     geo_searcher *s = h->s;
     company c;
-    gather_company(h->ix, k, &c);
+    find_company(h->ix, k, &c);
     if (c.known && c.documents == 0)
         return; /* no document has the others together, whatever is put beside them */
     const uint32_t *near = s->near[word];
     uint32_t others = k->count++, count = near_words(h, word);
+    if (count)
+        know_company(h->ix, &c);
     for (uint32_t i = 0; i < count && geo_bucket_dry(s); i++) {
         if (!keeps_company(h->ix, &c, k, others, near[i]))
             continue;

@@ -41,20 +41,6 @@ static void spell(slips *s, sx_str word)
         s->before[word.len] = s->all;
 }
 
-/* Whether there may be a word with `c` at letter `at` in place of what is there. */
-static bool may_replace(const slips *s, sx_str word, uint32_t at, char c)
-{
-    uint64_t change = (uint64_t)(unsigned char)c - (unsigned char)word.data[at];
-    return !s->spelled || geo_word_may_be(s->ix, s->all + change * s->power[at]);
-}
-
-static bool may_insert(const slips *s, uint32_t at, char c)
-{
-    return !s->spelled ||
-           geo_word_may_be(s->ix, s->before[at] + ((uint64_t)(unsigned char)c + 1) * s->power[at] +
-                                      (s->all - s->before[at]) * GEO_SPELL_BASE);
-}
-
 static bool may_leave_out(const slips *s, uint32_t at)
 {
     return !s->spelled || geo_word_may_be(s->ix, s->before[at] + (s->all - s->before[at + 1]) *
@@ -114,16 +100,26 @@ static void slip_at(slips *s, sx_str word, uint32_t at, uint32_t node)
     }
     const char *beside =
         rest.len && rest.data[0] >= 'a' && rest.data[0] <= 'z' ? BESIDE[rest.data[0] - 'a'] : "";
+    /* The word's number with nothing, or a letter less, at this place. */
+    uint64_t inserted = 0, replaced = 0, power = 0;
+    if (s->spelled) {
+        power = s->power[at];
+        inserted = s->before[at] + (s->all - s->before[at]) * GEO_SPELL_BASE;
+        replaced = s->all - (rest.len ? (uint64_t)(unsigned char)rest.data[0] + 1 : 0) * power;
+    }
     uint32_t first, count = geo_trie_children(s->ix, node, &first);
     for (uint32_t child = first; child < first + count; child++) {
         char c = (char)s->ix->trie[child].byte;
         if (c < 'a' || c > 'z')
             continue;
-        uint32_t place = place_in(beside, c);
-        if (place != UINT32_MAX && may_replace(s, word, at, c))
-            add(s, geo_trie_walk(s->ix, child, sx_str_from(rest, 1)), REPLACED, at, place);
-        if (may_insert(s, at, c))
+        uint64_t letter = ((uint64_t)(unsigned char)c + 1) * power;
+        if (!s->spelled || geo_word_may_be(s->ix, inserted + letter))
             add(s, geo_trie_walk(s->ix, child, rest), INSERTED, (uint32_t)(c - 'a'), at);
+        if (s->spelled && !geo_word_may_be(s->ix, replaced + letter))
+            continue;
+        uint32_t place = place_in(beside, c);
+        if (place != UINT32_MAX)
+            add(s, geo_trie_walk(s->ix, child, sx_str_from(rest, 1)), REPLACED, at, place);
     }
     if (rest.len && word.len >= LEAVES_OUT_FROM && may_leave_out(s, at))
         add(s, geo_trie_walk(s->ix, node, sx_str_from(rest, 1)), LEFT_OUT, at, 0);

@@ -26,7 +26,10 @@ static bool take_number(const geo_index *ix, const geo_searcher *s, geo_result *
     return true;
 }
 
-static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_found *f)
+/* Compares a document with the query. Its score need not be known if it is below `least`, and then is
+ * something below that; a number is only looked for if it matters. */
+static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_found *f,
+                      double least)
 {
     const geo_disk_doc *doc = &ix->docs[f->result.doc];
     geo_result *r = &f->result;
@@ -41,13 +44,18 @@ static void score_one(const geo_index *ix, geo_searcher *s, const geo_query *q, 
         s->corrupt = true;
         return;
     }
-    sx_str number = {"", 0};
-    if ((!s->type_filtered || s->takes_housenumber) && take_number(ix, s, r))
-        number = s->number_text;
-    else if (!geo_search_passes_bare(s, q))
+    bool may_have =
+        s->has_number && doc->number_count && (!s->type_filtered || s->takes_housenumber);
+    double similar = geo_search_least(ix, q, least, r->doc) - SLACK;
+    geo_alike alike = geo_compare(ix, s, r->doc, may_have ? s->number_text : sx_str_of("", 0),
+                                  q->autocomplete, similar);
+    if (alike.numbered < similar && alike.bare < similar)
+        return; /* so it does not pass, which is as good */
+    bool has = may_have && take_number(ix, s, r);
+    if (!has && !geo_search_passes_bare(s, q))
         return;
     f->passes = true;
-    f->similarity = geo_similarity(s, doc, number, q->autocomplete);
+    f->similarity = has ? alike.numbered : alike.bare;
     geo_search_rate(ix, q, f->similarity, r);
 }
 
@@ -61,7 +69,7 @@ bool geo_search_has(const geo_index *ix, geo_searcher *s, const geo_query *q, do
             if (!begun)
                 geo_pairs_begin(&s->pairs, s->query);
             begun = true;
-            score_one(ix, s, q, f);
+            score_one(ix, s, q, f, 0);
         }
         has = f->passes && f->similarity >= least;
         if (has)
@@ -127,33 +135,35 @@ static void rank_rest(const geo_index *ix, geo_searcher *s, const geo_query *q, 
             return;
         s->order[0] = s->order[--count];
         sift(s, count, 0);
-        score_one(ix, s, q, f);
+        score_one(ix, s, q, f, out->count < s->wanted ? 0 : out->items[out->count - 1].score);
         take(ix, s, f, out);
     }
 }
 
-/* Documents lie anywhere: what is read of them is fetched for all before it is read of the first. */
-static void fetch(const geo_index *ix, const geo_searcher *s)
+/* Documents lie anywhere: what is read of them is fetched for all before it is read of the first.
+ * A function that does nothing else is removed by gcc with its calls, so it tells how many. */
+static uint32_t fetch(const geo_index *ix, const geo_searcher *s)
 {
-    for (uint32_t i = 0; i < s->bucket_count; i++)
-        __builtin_prefetch(&ix->docs[s->bucket[i].result.doc]);
+    uint32_t count = 0;
+    for (; count < s->bucket_count; count++)
+        __builtin_prefetch(&ix->docs[s->bucket[count].result.doc]);
     const uint8_t *labels = ix->s[GEO_S_LABELS].data;
-    for (uint32_t i = 0; i < s->bucket_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const uint8_t *at = labels + ix->docs[s->bucket[i].result.doc].labels;
         __builtin_prefetch(at);
         __builtin_prefetch(at + GEO_LABEL_HEAD_BYTES + 28);
     }
+    return count;
 }
 
 void geo_search_rank(const geo_index *ix, geo_searcher *s, const geo_query *q, geo_results *out)
 {
-    bool few = s->bucket_count <= s->wanted;
-    fetch(ix, s);
+    bool few = fetch(ix, s) <= s->wanted;
     geo_pairs_begin(&s->pairs, s->query);
     for (uint32_t i = 0; i < s->bucket_count; i++) {
         geo_found *f = &s->bucket[i];
         if (few && f->similarity < 0)
-            score_one(ix, s, q, f);
+            score_one(ix, s, q, f, 0);
         if (f->similarity >= 0)
             take(ix, s, f, out);
     }

@@ -111,6 +111,12 @@ double geo_search_rate_most(const geo_index *ix, const geo_query *q, double simi
     return q->has_point ? (sum + NEARNESS_SHARE) / 1.2 : sum / 1.1;
 }
 
+double geo_search_least(const geo_index *ix, const geo_query *q, double score, uint32_t doc)
+{
+    double rest = IMPORTANCE_SHARE * ix->docs[doc].importance;
+    return q->has_point ? score * 1.2 - rest - NEARNESS_SHARE : score * 1.1 - rest;
+}
+
 static void enter(const geo_query *q, geo_phase phase)
 {
     if (sx_unlikely(q->trace != NULL))

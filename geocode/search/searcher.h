@@ -81,6 +81,7 @@ typedef struct geo_pairs {
      * share. `always`: pairs that no sign is asked about. */
     uint64_t planes[GEO_PAIR_PLANES][GEO_SIGN_WORDS];
     uint32_t plane_count, always;
+    uint32_t (*in_sign)(const struct geo_pairs *p, const geo_sign *sign); /* counts them */
 } geo_pairs;
 
 /* What the postcode and the city may add to a name in a label: the query's pairs, and others. */
@@ -93,7 +94,14 @@ typedef struct geo_place_bound {
     uint64_t query; /* geo_pairs.query_number */
     uint32_t place, count;
     geo_place_form forms[GEO_PLACE_FORMS_MAX];
+    geo_place_form cities[GEO_PLACE_FORMS_MAX]; /* each alone */
 } geo_place_bound;
+
+/* How similar a document's best labels are to the query: those without the house number, and all if it
+ * has it. */
+typedef struct geo_alike {
+    double bare, numbered;
+} geo_alike;
 
 /* A list opened to be probed, or a stand-in for a filter or the cell. */
 enum { GEO_PROBE_WORD, GEO_PROBE_FILTER, GEO_PROBE_CELL };
@@ -118,6 +126,7 @@ struct geo_searcher {
     sx_str cleaned_query;   /* what its words are taken from */
     sx_str query;           /* folded; rewritten if the language asks for it */
     geo_token tokens[GEO_SEARCH_TOKENS_MAX];
+    geo_sounds sounds;
 
     /* The query's words, longest first, then as they stand; and which of them are what. */
     geo_word words[GEO_SEARCH_TOKENS_MAX];
@@ -264,6 +273,9 @@ void geo_search_rate(const geo_index *ix, const geo_query *q, double similarity,
 double geo_search_rate_most(const geo_index *ix, const geo_query *q, double similarity,
                             uint32_t doc);
 
+/* search.c: the similarity below which a document scores less than `score`, however near it is. */
+double geo_search_least(const geo_index *ix, const geo_query *q, double score, uint32_t doc);
+
 /* search.c: puts a result in its place: falling score, then rising key, as Addok has them. */
 void geo_results_insert(const geo_index *ix, geo_results *out, uint32_t limit, const geo_result *r);
 
@@ -279,6 +291,11 @@ void geo_pairs_sign(geo_pairs *p, sx_str query, sx_str number);
 
 /* What geo_similarity() of a document, which must exist, is at most. */
 double geo_similarity_bound(const geo_index *ix, geo_searcher *s, uint32_t doc, bool autocomplete);
+
+/* The similarity of document `doc`, whose label parts are in s->parts; `number` may be empty. Labels
+ * that are less similar than `least` may count as less than they are. */
+geo_alike geo_compare(const geo_index *ix, geo_searcher *s, uint32_t doc, sx_str number,
+                      bool autocomplete, double least);
 
 /* The best similarity of a document's labels with the query; `number` (may be empty) goes before
  * its names. */

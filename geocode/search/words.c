@@ -117,6 +117,7 @@ void geo_search_plan(const geo_index *ix, geo_searcher *s, const geo_query *q)
 {
     sx_str text = geo_clean_query(s->rules, s->query, s->cleaned);
     s->cleaned_query = text;
-    take_words(ix, s, geo_tokens(s->rules, text, s->tokens, GEO_SEARCH_TOKENS_MAX));
+    take_words(ix, s,
+               geo_tokens_kept(s->rules, text, s->tokens, GEO_SEARCH_TOKENS_MAX, &s->sounds));
     plan_filters(ix, s, q);
 }

@@ -96,7 +96,35 @@ typedef struct cutter {
     size_t count, max;
     uint32_t place;
     bool has_number;
+    geo_sounds *sounds; /* NULL: none are kept */
 } cutter;
+
+/* As geo_rules_sound(), by what is kept. */
+static size_t sound(const cutter *c, char *word, size_t len)
+{
+    if (!c->sounds || len > GEO_SOUND_BYTES_MAX)
+        return geo_rules_sound(c->rules, word, len);
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)word[i]) * 16777619u;
+    uint32_t slot = (hash ^ hash >> 16) % GEO_SOUNDS_KEPT;
+    bool kept = c->sounds->rows[slot].rules == c->rules && c->sounds->rows[slot].len == len &&
+                memcmp(c->sounds->rows[slot].word, word, len) == 0;
+    if (!kept) {
+        memcpy(c->sounds->rows[slot].word, word, len);
+        c->sounds->rows[slot].len = (uint8_t)len;
+        size_t sound_len = geo_rules_sound(c->rules, word, len);
+        /* No rule makes a word longer than GEO_TOKEN_BYTES_MAX; one longer than this is not kept. */
+        c->sounds->rows[slot].rules = sound_len <= GEO_SOUND_BYTES_MAX ? c->rules : NULL;
+        if (!c->sounds->rows[slot].rules)
+            return sound_len;
+        c->sounds->rows[slot].sound_len = (uint8_t)sound_len;
+        memcpy(c->sounds->rows[slot].sound, word, sound_len);
+        return sound_len;
+    }
+    memcpy(word, c->sounds->rows[slot].sound, c->sounds->rows[slot].sound_len);
+    return c->sounds->rows[slot].sound_len;
+}
 
 /* Appends one spoken word. */
 static geo_token *put(cutter *c, sx_str word)
@@ -108,7 +136,7 @@ static geo_token *put(cutter *c, sx_str word)
     while (len < word.len && ((unsigned char)word.data[len] & 0xC0) == 0x80)
         len--; /* never half a character */
     memcpy(t->own, word.data, len);
-    len = geo_rules_sound(c->rules, t->own, len);
+    len = sound(c, t->own, len);
     if (len == 0)
         return NULL;
     t->text = sx_str_of(t->own, len);
@@ -167,9 +195,10 @@ static sx_str fold_ordinal(const geo_rules *r, sx_str word, char room[GEO_NUMBER
 }
 
 /* Two words are read ahead: one that a number may take for its letter, one that must follow it. */
-size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max)
+size_t geo_tokens_kept(const geo_rules *r, sx_str folded, geo_token *out, size_t max,
+                       geo_sounds *sounds)
 {
-    cutter c = {.rules = r, .out = out, .max = max};
+    cutter c = {.rules = r, .out = out, .max = max, .sounds = sounds};
     char room[GEO_NUMBER_DIGITS_MAX + 1];
     sx_str rest = folded;
     bool rewritten = geo_rules_rewrites(r); /* its number is first, and has its letter */
@@ -200,4 +229,9 @@ size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max)
         after = next_word(&rest);
     }
     return c.count;
+}
+
+size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max)
+{
+    return geo_tokens_kept(r, folded, out, max, NULL);
 }

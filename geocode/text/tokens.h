@@ -36,6 +36,21 @@ typedef struct geo_number {
  * must not be moved. */
 size_t geo_tokens(const geo_rules *r, sx_str folded, geo_token *out, size_t max);
 
+/* How words sound, kept from one text to the next: the same words come again and again. All zero is
+ * empty; one thread's own. */
+enum { GEO_SOUNDS_KEPT = 256, GEO_SOUND_BYTES_MAX = 24 };
+typedef struct geo_sounds {
+    struct {
+        const geo_rules *rules; /* NULL: nothing is kept here */
+        uint8_t len, sound_len;
+        char word[GEO_SOUND_BYTES_MAX], sound[GEO_SOUND_BYTES_MAX];
+    } rows[GEO_SOUNDS_KEPT];
+} geo_sounds;
+
+/* geo_tokens() with what is kept of earlier texts. */
+size_t geo_tokens_kept(const geo_rules *r, sx_str folded, geo_token *out, size_t max,
+                       geo_sounds *sounds);
+
 /* Takes apart a folded house number: 1 to GEO_NUMBER_DIGITS_MAX digits, then nothing, or a letter
  * and digits up to GEO_NUMBER_SUFFIX_MAX bytes ("19", "19b", "147p48"). Zeros before a bare number
  * are dropped. Returns false for anything else. */
