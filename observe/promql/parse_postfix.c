@@ -77,8 +77,8 @@ static promql_expr *parse_paren_duration(promql_parser *p)
         return NULL;
     if (promql_peek(p) != PROMQL_TOKEN_RIGHT_PAREN)
         return promql_unexpected_here(p);
-    promql_token close = promql_take(p);
-    return in_parens(p, e, (promql_pos){open.start, close.start + 1});
+    promql_take(p);
+    return in_parens(p, e, (promql_pos){open.start, e->pos.end});
 }
 
 /* step(), range(), min_of(a, b), max_of(a, b) */
@@ -102,7 +102,10 @@ static promql_expr *parse_duration_call(promql_parser *p)
     if (promql_peek(p) != PROMQL_TOKEN_RIGHT_PAREN)
         return promql_unexpected_here(p);
     promql_token close = promql_take(p);
-    return arithmetic(p, op, left, right, (promql_pos){name.start, close.start + 1});
+    /* With arguments, the place is theirs: Prometheus shows it when the value makes no sense. */
+    promql_pos pos = {left ? left->pos.start : name.start,
+                      right ? right->pos.end : close.start + 1};
+    return arithmetic(p, op, left, right, pos);
 }
 
 static bool is_sign(promql_token_kind kind)
