@@ -15,6 +15,7 @@
 #include <sextant/buf.h>
 #include <sextant/clock.h>
 #include <sextant/error.h>
+#include <sextant/log.h>
 
 #include "observe/promql/parse.h"
 #include "observe/tsdb/storage.h"
@@ -31,6 +32,7 @@ typedef struct promql_engine_options {
     int64_t
         default_step_ms;   /* of subqueries without a resolution (the evaluation interval): 1 min */
     int64_t slow_ms;       /* log queries that take longer; 0: none */
+    sx_logger *log;        /* where to; NULL: nowhere */
     const sx_clock *clock; /* NULL: the system's */
 } promql_engine_options;
 
@@ -115,7 +117,7 @@ typedef struct promql_running {
 sx_status promql_engine_running(promql_engine *e, sx_arena *arena, promql_running **out,
                                 size_t *count, sx_error *err);
 
-/* Ends a running query with "query was canceled in query execution"; false: there is none. */
+/* Ends a running query with "query was canceled in expression evaluation"; false: there is none. */
 bool promql_engine_kill(promql_engine *e, uint64_t id);
 
 #endif

@@ -149,12 +149,19 @@ typedef struct tsdb_histogram_sum {
     bool resets_yes, resets_no; /* hints seen */
 } tsdb_histogram_sum;
 
-/* Begins with `h`, then takes in others; all memory from `arena`, which must outlive the sum. For
- * `average` an overflow turns the sum into a running mean. */
+/* Begins with `h`, then takes in others; what the sum holds comes from `arena`, which must outlive
+ * it, working memory of one addition from `scratch`. For `average` an overflow turns the sum into a
+ * running mean. */
 sx_status tsdb_histogram_sum_start(tsdb_histogram_sum *s, const tsdb_histogram *h, sx_arena *arena,
                                    sx_error *err);
 sx_status tsdb_histogram_sum_add(tsdb_histogram_sum *s, const tsdb_histogram *h, bool average,
-                                 sx_arena *arena, unsigned *notes, sx_error *err);
+                                 sx_arena *arena, sx_arena *scratch, unsigned *notes,
+                                 sx_error *err);
+
+/* Another sum's parts, too. */
+sx_status tsdb_histogram_sum_join(tsdb_histogram_sum *s, const tsdb_histogram_sum *other,
+                                  sx_arena *arena, sx_arena *scratch, unsigned *notes,
+                                  sx_error *err);
 
 /* The sum, or the mean. TSDB_HISTOGRAM_RESETS_COLLIDE in *notes if hints of both kinds were seen. */
 sx_status tsdb_histogram_sum_end(const tsdb_histogram_sum *s, bool average, sx_arena *arena,

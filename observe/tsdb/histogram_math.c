@@ -522,12 +522,12 @@ static bool may_overflow(const tsdb_histogram_sum *a, const tsdb_histogram *b)
 }
 
 sx_status tsdb_histogram_sum_add(tsdb_histogram_sum *s, const tsdb_histogram *h, bool average,
-                                 sx_arena *arena, unsigned *notes, sx_error *err)
+                                 sx_arena *arena, sx_arena *scratch, unsigned *notes, sx_error *err)
 {
     tsdb_histogram_sum other;
     unsigned here = 0;
     note_hint(s, h);
-    sx_status status = work_read(&other, h, arena, err);
+    sx_status status = work_read(&other, h, scratch, err);
     if (status != SX_OK)
         return status;
     s->parts++;
@@ -547,7 +547,7 @@ sx_status tsdb_histogram_sum_add(tsdb_histogram_sum *s, const tsdb_histogram *h,
         }
         work_scale(s, s->parts - 1, true);
         s->mean = true;
-        status = work_read(&other, h, arena, err);
+        status = work_read(&other, h, scratch, err);
         if (status != SX_OK)
             return status;
     }
@@ -556,6 +556,29 @@ sx_status tsdb_histogram_sum_add(tsdb_histogram_sum *s, const tsdb_histogram *h,
         work_scale(&other, s->parts, true);
     }
     status = work_add(s, &other, 1, true, arena, &here, err);
+    *notes |= here & ~(unsigned)TSDB_HISTOGRAM_RESETS_COLLIDE;
+    return status;
+}
+
+sx_status tsdb_histogram_sum_join(tsdb_histogram_sum *s, const tsdb_histogram_sum *other,
+                                  sx_arena *arena, sx_arena *scratch, unsigned *notes,
+                                  sx_error *err)
+{
+    sx_assert(!s->mean && !other->mean);
+    tsdb_histogram_sum copy = *other;
+    unsigned here = 0;
+    sx_status status = side_copy(&copy.positive, &other->positive, scratch, err);
+    if (status == SX_OK)
+        status = side_copy(&copy.negative, &other->negative, scratch, err);
+    if (status == SX_OK)
+        status = work_add(s, &copy, 1, true, arena, &here, err);
+    if (status == SX_OK && !(here & TSDB_HISTOGRAM_INCOMPATIBLE)) {
+        gather(copy.lost_count, &s->head.count, &s->lost_count);
+        gather(copy.lost_sum, &s->head.sum, &s->lost_sum);
+    }
+    s->parts += other->parts;
+    s->resets_yes |= other->resets_yes;
+    s->resets_no |= other->resets_no;
     *notes |= here & ~(unsigned)TSDB_HISTOGRAM_RESETS_COLLIDE;
     return status;
 }

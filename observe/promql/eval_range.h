@@ -1,0 +1,82 @@
+/* eval_range.h - functions over range vectors; shared by the eval_range*.c files alone. */
+#ifndef OBSERVE_PROMQL_EVAL_RANGE_H
+#define OBSERVE_PROMQL_EVAL_RANGE_H
+
+#include "observe/promql/eval.h"
+
+/* Float samples from..to-1 are those in (start, end]. */
+typedef struct range_window {
+    int64_t start, end;
+    size_t from, to;
+} range_window;
+
+typedef struct eval_range_node eval_range_node;
+
+/* All steps of one series that has floats alone. Returns how many have a value. */
+typedef size_t (*range_floats_fn)(const eval_range_node *n, eval_worker *w, const eval_points *p,
+                                  size_t i, double *v);
+
+struct eval_range_node {
+    eval_node node;
+    eval_range range;
+    promql_function_id id;
+    range_floats_fn floats;
+    const double *args[2];  /* scalar arguments, one a step */
+    const promql_expr *arg; /* the range vector, where annotations point */
+    bool counter, per_second, starts;
+};
+
+static inline range_window range_first(void)
+{
+    return (range_window){0};
+}
+
+/* Moves the window to a step; steps come in order. */
+static inline void range_slide(const eval_range_node *n, const eval_points *p, size_t step,
+                               range_window *win)
+{
+    win->end = eval_range_end(&n->range, n->node.times, step);
+    win->start = win->end - n->range.range_ms;
+    while (win->to < p->count && p->t[win->to] <= win->end)
+        win->to++;
+    while (win->from < win->to && p->t[win->from] <= win->start)
+        win->from++;
+}
+
+static inline void range_count(const eval_range_node *n, eval_worker *w, size_t step,
+                               uint64_t samples)
+{
+    if (sx_unlikely(w->per_step != NULL))
+        eval_count_samples(&n->node, w, step, samples);
+    else
+        w->samples += samples;
+}
+
+static inline sx_str range_name(const eval_range_node *n, size_t i)
+{
+    return tsdb_labels_get(n->range.labels[i], TSDB_METRIC_NAME);
+}
+
+/* Whether a counter began anew at a sample, by its start timestamp and the one before. */
+bool range_start_reset(int64_t before_start, int64_t before_t, int64_t start, int64_t t);
+
+/* rate, increase and delta from what the window shows: first and last time, samples, what the value
+ * rose by. `first_value` bounds the way back to a counter's zero; `start`, if not 0, is when the
+ * counter began inside the window. Returns the factor. */
+double range_extrapolate(const eval_range_node *n, const range_window *win, int64_t first_t,
+                         int64_t last_t, size_t samples, double first_value, double rise,
+                         bool begun, int64_t start);
+
+/* The kinds that live in eval_range_more.c. */
+size_t range_quantile(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
+                      double *v);
+size_t range_mad(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
+                 double *v);
+size_t range_smoothing(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
+                       double *v);
+size_t range_linear(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
+                    double *v);
+size_t range_extended(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
+                      double *v);
+
+#endif
