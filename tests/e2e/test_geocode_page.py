@@ -257,6 +257,43 @@ def test_a_late_answer_does_not_replace_a_newer_one(front, browser):
     assert any("Marseille" in o for o in page.options())
 
 
+# ---- more than Addok finds, and why
+
+def test_more_is_found_on_request_and_a_link_remembers_it(page):
+    page.open()
+    page["q"].send_keys("opera avenue 34 paris", Keys.ENTER)
+    page.wait_text("label", "Avenue de l'Opéra")
+    assert not page.text("label").startswith("34")
+    page["filters"].find_element(By.TAG_NAME, "summary").click()
+    page["better"].send_keys(Keys.SPACE)
+    page.wait_text("label", "34 Avenue de l'Opéra")
+    wait_for(lambda: page.state().get("better") == "1", 10, "the permalink")
+    page.wait_text("filtered", "1 set")
+
+
+def test_a_house_number_between_two_others_is_marked(page):
+    page.open("#q=40+avenue+de+l%27opera+75002+paris&better=1")  # 38 is the last on its side, 41 is there
+    page.wait_text("label", "40 Avenue de l'Opéra")
+    page.wait_text("badges", "between two house numbers")
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_an_answer_is_explained_by_the_keyboard(page, width):
+    page.open("#q=34+bd+ponyatowsky+75013+paris&better=1", width=width, height=760)
+    page.wait_text("label", "Boulevard Poniatowski")
+    page["why"].find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    page.wait_text("explain", "other postcode")
+    rows = page.js("return [...document.querySelectorAll('#explain tbody tr')].map(r => [...r.children].map(c => c.textContent))")
+    assert any(r[0].startswith("ponyatowsky") and r[1] == "poniatowski" for r in rows), rows
+    points = page.js("return [...document.querySelectorAll('#explain .parts .score')].map(x => Number(x.textContent))")
+    told = float(page.js("return document.querySelector('#explain h3').textContent").split()[-1])
+    assert len(points) == 3 and abs(sum(points) - told) < 0.002
+    widths = page.js("const s = document.querySelector('.stack');"
+                     "return [...s.children].map(x => x.getBoundingClientRect().width / s.clientWidth)")
+    assert all(abs(w - p) < 0.02 for w, p in zip(widths, points)), (widths, points)
+    assert page.js("return document.documentElement.scrollWidth") == width
+
+
 # ---- the map
 
 def test_the_whole_of_the_data_is_seen_at_first(page):

@@ -1,14 +1,36 @@
 // api.ts - what the server is asked, typed, and its refusals in words. Addok's GeoJSON and CSV
 // endpoints, and the map's own.
 
+// A part of a score: points are value times weight, and those of all parts add up to it.
+export interface ScorePart {
+  part: string;
+  value: number;
+  weight: number;
+  points: number;
+}
+
+// What explain=1 tells of one result; of a place on the map only the score.
+export interface Explanation {
+  tokens?: { text: string; became: string; means: string; met?: string; edits?: number }[];
+  label?: string;
+  score: ScorePart[];
+}
+
+export interface SearchSteps {
+  steps: { step: string; candidates: number; us: number }[];
+  us: Record<string, number>;
+}
+
 export interface Feature {
   geometry: { coordinates: [number, number] };
+  explain?: Explanation;
   properties: { label: string; score: number; id: string; type: string; name: string } & Record<string, unknown>;
 }
 
 export interface Answer {
   features: Feature[];
   attribution?: string;
+  explain?: SearchSteps;
 }
 
 // A street with its house numbers in order (or, without `numbers`, a few points along it), or a place
@@ -86,6 +108,10 @@ export const search = (params: URLSearchParams, signal?: AbortSignal): Promise<A
 
 export const reverse = (lon: number, lat: number, signal?: AbortSignal): Promise<Answer> =>
   get("reverse/", new URLSearchParams({ lon: lon.toFixed(6), lat: lat.toFixed(6) }), signal);
+
+// The same question again (`href` as it was asked), explained.
+export const explained = async (href: string, signal: AbortSignal): Promise<Answer> =>
+  (await ask(`${href}&explain=1`, { signal })).json() as Promise<Answer>;
 
 export const around = (box: Box, signal?: AbortSignal): Promise<MapAnswer> =>
   get("map", new URLSearchParams({ bbox: box.map((x) => x.toFixed(6)).join(",") }), signal);

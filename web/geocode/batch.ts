@@ -59,7 +59,10 @@ function form(job: Job, text: string): FormData {
   for (const [name, column] of Object.entries(job.fields)) if (column) data.append(name, column);
   data.append("encoding", "utf-8");
   data.append("delimiter", job.delimiter);
-  data.append("better", "1"); // a row that cannot be asked gets no answer; it does not fail the file
+  // A row that cannot be asked gets no answer and does not fail the file; addresses far from a row's point are
+  // none of it.
+  data.append("better", "1");
+  data.append("any_distance", "0");
   data.append("data", new Blob([text], { type: "text/csv" }), job.file.name);
   return data;
 }

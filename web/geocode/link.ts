@@ -1,6 +1,6 @@
 // link.ts - the address bar as a permalink: what was asked, what is open, where the map stands.
 //
-//   #q=lyon&type=street&postcode=75002&citycode=75102&near=1&id=69123&map=12.50/45.75800/4.83500
+//   #q=lyon&type=street&postcode=75002&citycode=75102&near=1&better=1&id=69123&map=12.50/45.75800/4.83500
 //   #at=48.868660,2.333380&map=…            (the address at a point)
 
 export interface State {
@@ -9,6 +9,7 @@ export interface State {
   postcode: string;
   citycode: string;
   near: boolean; // prefer what is near the map's centre
+  better: boolean; // find more than Addok does
   id: string; // of the open result
   at: [number, number] | null; // lon, lat that was asked about
   map: { zoom: number; lon: number; lat: number } | null;
@@ -33,6 +34,7 @@ export function read(hash: string): State {
     postcode: text("postcode"),
     citycode: text("citycode"),
     near: text("near") === "1",
+    better: text("better") === "1",
     id: text("id"),
     at: at && onEarth(at[1], at[0]) ? [at[1], at[0]] : null,
     map: map && onEarth(map[2], map[1]) ? { zoom: map[0], lat: map[1], lon: map[2] } : null,
@@ -43,6 +45,7 @@ export function write(s: State): string {
   const params = new URLSearchParams();
   for (const name of ["q", "type", "postcode", "citycode", "id"] as const) if (s[name]) params.set(name, s[name]);
   if (s.near) params.set("near", "1");
+  if (s.better) params.set("better", "1");
   // Commas and slashes are legal in a fragment, and easier on the eye than %2C and %2F.
   let out = params.toString();
   const add = (piece: string) => (out += (out ? "&" : "") + piece);

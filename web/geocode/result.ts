@@ -1,6 +1,7 @@
 // result.ts - what was found: the open result with its facts, the list of the others, their pins.
 import type { Feature } from "./api";
 import { by, h, number, place, plural, say } from "./dom";
+import { ExplainView } from "./explain";
 import type { SmallMap } from "./map";
 
 const ZOOMS: Record<string, number> = { municipality: 11.7, locality: 15, street: 16.3, housenumber: 17.8 };
@@ -27,6 +28,7 @@ export class Results {
   private list: Feature[] = [];
   private href = "";
   private index = -1;
+  private why = new ExplainView();
 
   constructor(
     private map: SmallMap,
@@ -83,6 +85,7 @@ export class Results {
       h("span", { class: "badge" }, `score ${p.score.toFixed(3)}`),
       h("meter", { min: 0, max: 100, low: 50, value: score, "aria-label": `Score ${score} of 100` }),
     );
+    if (p.interpolated) by("badges").append(h("span", { class: "badge" }, "between two house numbers"));
     const facts = FACTS.filter(([key]) => given(p[key])).map(([key, name]) => [name, text(p[key])]);
     facts.push(["Position", place(lon, lat)]);
     by("facts").replaceChildren(...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
@@ -96,6 +99,7 @@ export class Results {
       h("a", { id: "api", href: this.href }, "GeoJSON"),
     );
     by("place").hidden = false;
+    this.why.show(f, this.href);
   }
 
   // Only where the browser lets a page copy, which plain HTTP to another machine does not.

@@ -15,6 +15,7 @@ export interface Filters {
   postcode: string;
   citycode: string;
   near: boolean;
+  better: boolean; // than Addok: see docs/geocode-quality.md
 }
 
 interface Asked {
@@ -67,14 +68,14 @@ export class SearchBox {
       if (!this.list.hidden && this.active >= 0) this.choose(this.active);
       else void this.run();
     });
-    for (const id of ["type", "postcode", "citycode", "near"])
+    for (const id of ["type", "postcode", "citycode", "near", "better"])
       by(id).addEventListener("change", () => {
         this.tellFilters();
         this.changed();
         if (this.query) void this.run();
       });
     by("unfilter").addEventListener("click", () => {
-      this.filters = { type: "", postcode: "", citycode: "", near: false };
+      this.filters = { type: "", postcode: "", citycode: "", near: false, better: false };
       this.changed();
       if (this.query) void this.run();
     });
@@ -95,12 +96,14 @@ export class SearchBox {
       postcode: value("postcode"),
       citycode: value("citycode"),
       near: by<HTMLInputElement>("near").checked,
+      better: by<HTMLInputElement>("better").checked,
     };
   }
 
   set filters(f: Filters) {
     for (const id of ["type", "postcode", "citycode"] as const) by<HTMLInputElement>(id).value = f[id];
     by<HTMLInputElement>("near").checked = f.near;
+    by<HTMLInputElement>("better").checked = f.better;
     this.tellFilters();
   }
 
@@ -132,7 +135,7 @@ export class SearchBox {
 
   private tellFilters(): void {
     const f = this.filters;
-    const count = [f.type, f.postcode, f.citycode, f.near].filter(Boolean).length;
+    const count = [f.type, f.postcode, f.citycode, f.near, f.better].filter(Boolean).length;
     by("filtered").textContent = count ? `(${count} set)` : "";
   }
 
@@ -140,6 +143,7 @@ export class SearchBox {
     const f = this.filters;
     const params = new URLSearchParams({ q: this.query, limit: String(limit), autocomplete: "1" });
     for (const name of ["type", "postcode", "citycode"] as const) if (f[name]) params.set(name, f[name]);
+    if (f.better) params.set("better", "1");
     if (f.near) {
       const { lon, lat } = this.centre();
       params.set("lat", lat.toFixed(4));
