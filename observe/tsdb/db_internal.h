@@ -72,11 +72,7 @@ sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error
 /* replay.c: reads checkpoint, wal/ and wbl/ into the head, and makes the two logs to write to. */
 sx_status tsdb_replay(tsdb *db, sx_error *err);
 
-/* checkpoint.c: what the log holds of live series from `t` on, out of the segments up to `upto`,
- * becomes checkpoint `upto`; those segments go. */
-sx_status tsdb_checkpoint(tsdb *db, uint32_t upto, int64_t t, sx_error *err);
-
-/* The head lets go of what lies before `t`, and the log of what it then need not hold: called once
+/* checkpoint.c: the head lets go of what lies before `t`, and the log of what it then need not hold: called once
  * blocks up to `t` are durable. */
 sx_status tsdb_truncate(tsdb *db, int64_t t, sx_error *err);
 

@@ -218,7 +218,7 @@ static uint32_t make_series(tsdb_head *h, head_shard *s, tsdb_labels labels, uin
     __atomic_store_n(&series->flags, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&series->x.t, INT64_MIN, __ATOMIC_RELAXED);
     series->x.count = series->x.len = 0;
-    series->bytes = series->full = series->extra = 0;
+    series->bytes = series->last_bytes = series->full = series->extra = 0;
     series->full_count = 0;
     series->pairs = pairs;
     series->pair_count = (uint16_t)labels.count;

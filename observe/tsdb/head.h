@@ -98,10 +98,19 @@ typedef struct head_extra {
 /* Flags; the last tells that the newest sample is a histogram, so that x.v says nothing. */
 enum { HEAD_LIVE = 1, HEAD_LOGGED = 2, HEAD_NEWEST_HISTOGRAM = 4 };
 
+/* A piece of an open chunk. Chunks grow by pieces of one size, which any series can use again: when
+ * they grew by size classes, series that began together left five times their own size behind. The
+ * chunk's first two bytes, its count, are not stored: x.count is the same. */
+enum { HEAD_BYTES = 60, HEAD_BYTES_SKIPPED = 2 };
+typedef struct head_bytes {
+    tsdb_handle next;
+    uint8_t bytes[HEAD_BYTES];
+} head_bytes;
+
 /* x.t is the newest time of all kinds of samples, INT64_MIN if there is none. */
 typedef struct head_series {
     tsdb_xor_state x;
-    tsdb_handle bytes; /* of the open chunk */
+    tsdb_handle bytes; /* first block of the open chunk */
     tsdb_handle pairs; /* pair handles, sorted by name */
     uint32_t hash;     /* the upper half; of a free id: the next free one */
     tsdb_handle full;  /* head_full */
@@ -109,8 +118,8 @@ typedef struct head_series {
     uint16_t full_count;
     uint16_t pair_count;
     uint8_t generation, flags;
-    uint16_t bytes_cap; /* of the open chunk; at most 65528 */
-    uint32_t unused;
+    uint16_t unused;
+    tsdb_handle last_bytes; /* its last block */
 } head_series;
 static_assert(sizeof(head_series) == 64, "a series is one cache line");
 
@@ -299,6 +308,11 @@ sx_status head_labels_of(const head_shard *s, const head_series *series, sx_aren
 sx_status head_read_locked(tsdb_head *h, head_shard *s, const head_series *series, int64_t min_t,
                            int64_t max_t, tsdb_columns *out, sx_error *err);
 
+/* Copies the open chunk, series->x.len bytes with its count, to `out`. */
+void head_bytes_copy(const head_shard *s, const head_series *series, uint8_t *out);
+/* Frees its blocks and leaves it empty; the newest time and value stay. */
+void head_bytes_free(head_shard *s, head_series *series);
+
 /* The pair's handle, 0 if no series of the shard has it. */
 tsdb_handle head_pair_find(const head_shard *s, sx_str name, sx_str value);
 /* Finds or makes it; 0 if there is no memory. */
@@ -327,7 +341,7 @@ static inline sx_str head_pair_text(const head_pair *p)
 /* The time of the open chunk's first sample; there is one. */
 static inline int64_t head_first_time(const head_shard *s, const head_series *series)
 {
-    const uint8_t *p = (const uint8_t *)tsdb_region_at(&s->memory, series->bytes) + 2;
+    const uint8_t *p = ((const head_bytes *)tsdb_region_at(&s->memory, series->bytes))->bytes;
     uint64_t u = 0;
     for (unsigned shift = 0;; shift += 7) {
         uint8_t byte = *p++;

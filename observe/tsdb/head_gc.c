@@ -121,10 +121,7 @@ static void drop_open(head_shard *s, head_series *series, int64_t t)
 {
     if (!series->bytes || series->x.t >= t)
         return;
-    tsdb_region_free(&s->memory, series->bytes, series->bytes_cap);
-    series->bytes = 0;
-    series->bytes_cap = 0;
-    series->x.count = series->x.len = 0;
+    head_bytes_free(s, series);
 }
 
 static void remove_id(head_shard *s, uint32_t id)

@@ -9,6 +9,32 @@
 #include "observe/tsdb/head.h"
 #include "observe/tsdb/record.h"
 
+void head_bytes_copy(const head_shard *s, const head_series *series, uint8_t *out)
+{
+    size_t left = series->x.len;
+    *out++ = (uint8_t)(series->x.count >> 8);
+    *out++ = (uint8_t)series->x.count;
+    left -= left < HEAD_BYTES_SKIPPED ? left : HEAD_BYTES_SKIPPED;
+    for (tsdb_handle at = series->bytes; left;) {
+        const head_bytes *block = tsdb_region_at(&s->memory, at);
+        size_t n = left < HEAD_BYTES ? left : HEAD_BYTES;
+        memcpy(out, block->bytes, n);
+        out += n;
+        left -= n;
+        at = block->next;
+    }
+}
+
+void head_bytes_free(head_shard *s, head_series *series)
+{
+    for (tsdb_handle at = series->bytes, next; at; at = next) {
+        next = ((const head_bytes *)tsdb_region_at(&s->memory, at))->next;
+        tsdb_region_free(&s->memory, at, sizeof(head_bytes));
+    }
+    series->bytes = series->last_bytes = 0;
+    series->x.count = series->x.len = 0;
+}
+
 enum { FULL_LOCAL = 64, OPEN_LOCAL = 4096 };
 
 /* The full chunks that may have samples of the range: [*from, *to). */
@@ -142,9 +168,16 @@ sx_status head_read_locked(tsdb_head *h, head_shard *s, const head_series *serie
     choose_full(full, series->full_count, min_t, max_t, &from, &to);
     for (uint32_t i = from; i < to && status == SX_OK; i++)
         status = read_full(h, &full[i], min_t, max_t, &scratch, out, err);
-    if (status == SX_OK && series->x.count && series->x.t >= min_t)
-        status = tsdb_xor_read(sx_str_of(tsdb_region_at(&s->memory, series->bytes), series->x.len),
-                               min_t, max_t, out, err);
+    if (status == SX_OK && series->x.count && series->x.t >= min_t) {
+        sx_buf_clear(&scratch);
+        char *open = sx_buf_reserve(&scratch, series->x.len);
+        if (open) {
+            head_bytes_copy(s, series, (uint8_t *)open);
+            status = tsdb_xor_read(sx_str_of(open, series->x.len), min_t, max_t, out, err);
+        } else {
+            status = sx_fail_memory(err, "open chunk");
+        }
+    }
     const head_extra *extra = head_extra_of(s, series);
     if (status == SX_OK && extra) {
         status = read_late(h, s, extra, min_t, max_t, &scratch, out, err);
@@ -182,7 +215,7 @@ sx_status tsdb_head_read(tsdb_head *h, tsdb_ref ref, int64_t min_t, int64_t max_
                 memcpy(full, list + from, (to - from) * sizeof *full);
             if (series->x.count && series->x.t >= min_t) {
                 open_len = series->x.len;
-                memcpy(open, tsdb_region_at(&s->memory, series->bytes), open_len);
+                head_bytes_copy(s, series, open);
             }
         }
     }

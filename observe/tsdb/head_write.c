@@ -10,7 +10,7 @@
 
 #include "observe/tsdb/head.h"
 
-enum { LATE_SAMPLES = 128, PREFETCH = 8 };
+enum { LATE_SAMPLES = 128, PREFETCH = 8, LOCAL_CHUNK_BYTES = 4096 };
 
 typedef struct apply_context {
     tsdb_head *head;
@@ -61,33 +61,45 @@ static void close_chunk(apply_context *c, head_series *series, tsdb_ref ref)
     *full = (head_full){.min_t = head_first_time(s, series),
                         .encoding = TSDB_CHUNK_XOR,
                         .count = (uint8_t)(series->x.count > 255 ? 255 : series->x.count)};
-    sx_str bytes = sx_str_of(tsdb_region_at(&s->memory, series->bytes), series->x.len);
-    if (tsdb_head_chunks_put(c->head->options.chunks, ref, full->min_t, series->x.t, TSDB_CHUNK_XOR,
-                             bytes, &full->segment, &full->offset, NULL) != SX_OK)
+    uint8_t local[LOCAL_CHUNK_BYTES];
+    uint8_t *bytes = series->x.len <= sizeof local ? local : sx_alloc(series->x.len);
+    if (!bytes)
         return; /* the list's size is told by its count: the room stays for the next try */
+    head_bytes_copy(s, series, bytes);
+    sx_status status =
+        tsdb_head_chunks_put(c->head->options.chunks, ref, full->min_t, series->x.t, TSDB_CHUNK_XOR,
+                             sx_str_of(bytes, series->x.len), &full->segment, &full->offset, NULL);
+    if (bytes != local)
+        sx_free(bytes);
+    if (status != SX_OK)
+        return;
     series->full_count++;
     s->full_chunks++;
-    tsdb_region_free(&s->memory, series->bytes, series->bytes_cap);
-    series->bytes = 0;
-    series->bytes_cap = 0;
-    series->x.count = series->x.len = 0;
+    head_bytes_free(s, series);
 }
 
-static bool grow_chunk(head_shard *s, head_series *series, uint16_t need)
+/* Puts what a sample changes into the last block, and what does not fit into a new one. */
+static inline bool place_step(head_shard *s, head_series *series, const tsdb_xor_step *step)
 {
-    size_t cap = tsdb_region_size(need);
-    if (cap > TSDB_XOR_BYTES_MAX)
-        return false;
-    tsdb_handle grown = tsdb_region_alloc(&s->memory, need);
-    if (!grown)
-        return false;
-    if (series->bytes) {
-        memcpy(tsdb_region_at(&s->memory, grown), tsdb_region_at(&s->memory, series->bytes),
-               series->x.len);
-        tsdb_region_free(&s->memory, series->bytes, series->bytes_cap);
+    size_t at = step->at - HEAD_BYTES_SKIPPED, in_block = at % HEAD_BYTES, first = step->count;
+    head_bytes *block = tsdb_region_at(&s->memory, series->last_bytes);
+    bool fresh =
+        in_block == 0 && at >= (size_t)series->x.len - (series->x.len ? HEAD_BYTES_SKIPPED : 0);
+    if (fresh || in_block + first > HEAD_BYTES) {
+        tsdb_handle more = tsdb_region_alloc(&s->memory, sizeof(head_bytes));
+        if (sx_unlikely(!more))
+            return false;
+        head_bytes *next = tsdb_region_at(&s->memory, more);
+        next->next = 0;
+        first = fresh ? 0 : HEAD_BYTES - in_block;
+        memcpy(next->bytes, step->bytes + first, step->count - first);
+        if (series->bytes)
+            block->next = more;
+        else
+            series->bytes = more;
+        series->last_bytes = more;
     }
-    series->bytes = grown;
-    series->bytes_cap = (uint16_t)cap;
+    memcpy(block->bytes + in_block, step->bytes, first);
     return true;
 }
 
@@ -104,11 +116,11 @@ static inline bool put_newest(apply_context *c, head_series *series, tsdb_ref re
     if (sx_unlikely(x.len > TSDB_XOR_BYTES_MAX - 1024))
         return false; /* only after many failures to close it */
     tsdb_xor_step step;
-    const uint8_t *bytes = tsdb_region_at(&s->memory, series->bytes);
-    tsdb_xor_put(&x, x.count ? bytes[x.len - 1] : 0, t, v, &step);
-    if (sx_unlikely(x.len > series->bytes_cap) && !grow_chunk(s, series, x.len))
+    const head_bytes *last = tsdb_region_at(&s->memory, series->last_bytes);
+    uint8_t last_byte = x.count ? last->bytes[(x.len - HEAD_BYTES_SKIPPED - 1u) % HEAD_BYTES] : 0;
+    tsdb_xor_put(&x, last_byte, t, v, &step);
+    if (sx_unlikely(!place_step(s, series, &step)))
         return false;
-    tsdb_xor_place(tsdb_region_at(&s->memory, series->bytes), &x, &step);
     series->x.delta = x.delta;
     series->x.len = x.len;
     series->x.free_bits = x.free_bits;

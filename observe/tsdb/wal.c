@@ -312,6 +312,15 @@ uint64_t tsdb_wal_bytes(tsdb_wal *w)
     return bytes;
 }
 
+void tsdb_wal_recount(tsdb_wal *w)
+{
+    tsdb_wal_range range;
+    pthread_mutex_lock(&w->lock);
+    if (tsdb_wal_list(w->dir, &range, NULL) == SX_OK) /* else the old figure stands */
+        w->before_bytes = range.bytes > w->offset ? range.bytes - w->offset : 0;
+    pthread_mutex_unlock(&w->lock);
+}
+
 uint32_t tsdb_wal_segment(tsdb_wal *w)
 {
     pthread_mutex_lock(&w->lock);

@@ -60,12 +60,15 @@ sx_status tsdb_wal_write(tsdb_wal *w, const tsdb_wal_batch *b, sx_error *err);
 /* Waits for the disk, for all that was written before. Any thread. */
 sx_status tsdb_wal_sync(tsdb_wal *w, sx_error *err);
 
-/* Ends the segment; the next batch begins another. Returns the number of the one that ended, 0 with
- * *none set if nothing was written to it. */
+/* Ends the segment; the next batch begins another. *ended: the number of the last one that
+ * has ended, 0 if there is none. */
 sx_status tsdb_wal_cut(tsdb_wal *w, uint32_t *ended, sx_error *err);
 
-/* Bytes of all segments; how many batches failed. */
+/* Bytes of all segments. They are counted as they are written; after others were removed the folder
+ * is looked at again. */
 uint64_t tsdb_wal_bytes(tsdb_wal *w);
+void tsdb_wal_recount(tsdb_wal *w);
+
 /* The segment that is or will be written. */
 uint32_t tsdb_wal_segment(tsdb_wal *w);
 
