@@ -118,8 +118,8 @@ static void array_close(void *reader)
 
 static sx_status array_flaw(const array *a, const char *want, sx_error *err)
 {
-    sx_fail(err, SX_EFORMAT, "byte %llu of the file: %s was expected", (unsigned long long)a->bytes,
-            want);
+    sx_fail(err, SX_EFORMAT, "byte %llu of the file: %s was expected",
+            (unsigned long long)a->bytes + 1, want);
     return sx_error_prefix(err, SX_EFORMAT, "%s:%llu", a->in->input->path,
                            (unsigned long long)a->line);
 }

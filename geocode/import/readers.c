@@ -76,11 +76,21 @@ static const geo_reader *table_of(sx_str line)
     }
 }
 
+/* Tabs at the end of a line are empty columns: only what stands before the text goes. */
+static sx_str without_space(sx_str text)
+{
+    size_t at = 0;
+    while (at < text.len &&
+           (text.data[at] == ' ' || (text.data[at] >= '\t' && text.data[at] <= '\r')))
+        at++;
+    return sx_str_from(text, at);
+}
+
 sx_status geo_reader_of(sx_str head, const geo_reader **out, sx_error *err)
 {
-    sx_str text = sx_str_trim_all(head);
+    sx_str text = without_space(head);
     if (sx_str_starts(text, SX_STR("\xEF\xBB\xBF")))
-        text = sx_str_trim_all(sx_str_from(text, 3));
+        text = without_space(sx_str_from(text, 3));
     sx_str line = sx_str_first(text, sx_str_find_byte(text, '\n'));
     if (line.len && line.data[line.len - 1] == '\r')
         line.len--;

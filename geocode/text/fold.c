@@ -2,6 +2,7 @@
 #include "geocode/text/fold.h"
 
 #include "geocode/text/fold_table.h"
+#include "geocode/text/transliterate.h"
 
 /* What ASCII folds to: itself in lower case, or a space. */
 static char fold_ascii(unsigned char c)
@@ -111,6 +112,22 @@ static void put_text(sink *to, const char *text)
     }
 }
 
+/* A letter of a script that the table does not have, in Latin ones; false if none stand for it. */
+static bool put_latin(sink *to, unsigned code)
+{
+    char latin[GEO_LATIN_BYTES];
+    size_t len;
+    geo_latin kind = geo_transliterate(code, latin, &len);
+    if (kind == GEO_LATIN_UNKNOWN)
+        return false;
+    if (len == 0)
+        return true;
+    to->space = to->space || kind == GEO_LATIN_WORD;
+    put(to, latin, len);
+    to->space = kind == GEO_LATIN_WORD;
+    return true;
+}
+
 static void put_beyond_ascii(sink *to, const char *bytes, size_t len, unsigned code)
 {
     if (code == 0) {
@@ -124,7 +141,7 @@ static void put_beyond_ascii(sink *to, const char *bytes, size_t len, unsigned c
         put_text(to, text);
     else if (!text && is_symbol(code))
         to->space = true;
-    else
+    else if (!put_latin(to, code))
         put(to, bytes, len);
 }
 

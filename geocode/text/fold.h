@@ -2,7 +2,7 @@
  *
  * Folding lowers case, drops accents, writes Latin, Greek and Cyrillic letters in ASCII, and turns
  * every run of anything that is neither letter nor digit into one space. Letters of other scripts
- * stay as they are (UTF-8); transliterating them can be added here without touching a caller.
+ * are transliterated where ICU is installed (transliterate.h), and stay as they are (UTF-8) where not.
  * The same function folds what is imported and what is asked, so both always meet. Used by
  * geocode/text, import, index and search. */
 #ifndef GEOCODE_TEXT_FOLD_H
@@ -16,7 +16,7 @@ enum { GEO_FOLD_GROWTH = 4 };
 /* Folds `in` into `out`.
  *   in      any bytes; what is not UTF-8 separates words
  *   out     room for `cap` bytes; no closing NUL is written
- * Returns a view of `out`: words of a-z, 0-9, '_' and letters beyond ASCII, one space between two,
+ * Returns a view of `out`: words of a-z, 0-9, '_' and perhaps letters beyond ASCII, one space between two,
  * none at the ends. If `cap` is too small the text ends early, between two letters; a cap of
  * in.len * GEO_FOLD_GROWTH + 1 is always enough. Any thread. */
 sx_str geo_fold(sx_str in, char *out, size_t cap);

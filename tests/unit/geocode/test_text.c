@@ -10,6 +10,7 @@
 #include "geocode/text/fold.h"
 #include "geocode/text/phonetic.h"
 #include "geocode/text/tokens.h"
+#include "geocode/text/transliterate.h"
 #include <sextant/random.h>
 
 /* Seeded by each test, so that a failure comes again. */
@@ -48,9 +49,32 @@ static void test_greek_and_cyrillic_are_written_in_latin_letters(void **state)
     (void)state;
     check_fold(SX_STR("Москва"), "moskva");
     check_fold(SX_STR("Αθήνα"), "athina");
-    check_fold(SX_STR("北京"), "北京");
-    check_fold(SX_STR("شارع 5"), "شارع 5");
     check_fold(SX_STR("a😀b"), "a b");
+}
+
+/* By ICU, which need not be installed. */
+static void test_other_scripts_are_written_in_latin_letters_where_icu_is(void **state)
+{
+    (void)state;
+    if (!geo_transliterates()) {
+        check_fold(SX_STR("北京"), "北京");
+        check_fold(SX_STR("شارع 5"), "شارع 5");
+        skip();
+    }
+    check_fold(SX_STR("北京"), "bei jing");
+    check_fold(SX_STR("x北y"), "x bei y");
+    check_fold(SX_STR("서울"), "seoul");
+    check_fold(SX_STR("თბილისი"), "tbilisi");
+    check_fold(SX_STR("شارع 5"), "shar 5");
+    check_fold(SX_STR("北京 北京"), "bei jing bei jing"); /* as remembered */
+    char out[GEO_LATIN_BYTES];
+    for (uint32_t code = 0x80; code < 0x30000; code++) {
+        size_t len;
+        geo_latin kind = geo_transliterate(code, out, &len);
+        assert_true(len <= GEO_LATIN_BYTES && (kind != GEO_LATIN_UNKNOWN || len == 0));
+        for (size_t i = 0; i < len; i++)
+            assert_true((out[i] >= 'a' && out[i] <= 'z') || (out[i] >= '0' && out[i] <= '9'));
+    }
 }
 
 static void test_broken_utf8_separates_words(void **state)
@@ -73,7 +97,8 @@ static void test_a_small_room_cuts_between_letters(void **state)
     for (size_t cap = 0; cap < sizeof(out); cap++) {
         sx_str got = geo_fold(SX_STR("ab 北京 щ"), out, cap);
         assert_true(got.len <= cap);
-        assert_true(sx_str_starts(SX_STR("ab 北京 shch"), got));
+        assert_true(sx_str_starts(
+            geo_transliterates() ? SX_STR("ab bei jing shch") : SX_STR("ab 北京 shch"), got));
     }
 }
 
@@ -264,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accents_case_and_punctuation_vanish),
         cmocka_unit_test(test_greek_and_cyrillic_are_written_in_latin_letters),
+        cmocka_unit_test(test_other_scripts_are_written_in_latin_letters_where_icu_is),
         cmocka_unit_test(test_broken_utf8_separates_words),
         cmocka_unit_test(test_a_small_room_cuts_between_letters),
         cmocka_unit_test(test_folding_twice_changes_nothing),
