@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "geocode/api/params.h"
+#include "geocode/search/search.h"
 
 static const char *const FILTERS[] = {"type", "citycode", "postcode", NULL};
 static const geo_params_rules SEARCH = {FILTERS, 100, false};
@@ -101,6 +102,52 @@ static void test_numbers_are_read_as_python_does(void **state)
     assert_int_equal(f->params.limit, -1);
 }
 
+static void test_better_is_all_parts_and_each_part_overrides_it(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *query;
+        uint32_t better;
+    } ROWS[] = {
+        {"q=a", 0},
+        {"q=a&better=0", 0},
+        {"q=a&better=1", GEO_BETTER_ALL},
+        {"q=a&better=", GEO_BETTER_ALL}, /* an empty value is a yes, as for autocomplete */
+        {"q=a&interpolate=0&better=1", GEO_BETTER_ALL & ~GEO_BETTER_INTERPOLATE},
+        {"q=a&typos=1", GEO_BETTER_TYPOS},
+        {"q=a&typos=2", GEO_BETTER_TYPOS | GEO_BETTER_TYPOS_TWO},
+        {"q=a&typos=1&better=1", GEO_BETTER_ALL & ~GEO_BETTER_TYPOS_TWO},
+        {"q=a&postcode_tolerance=1&city_tolerance=yes", GEO_BETTER_POSTCODE | GEO_BETTER_CITY},
+        {"q=a&split_join=true&word_order=t", GEO_BETTER_SPLIT_JOIN | GEO_BETTER_WORD_ORDER},
+        {"q=a&any_distance=on", GEO_BETTER_ANY_DISTANCE},
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
+        assert_int_equal(read_query(f, ROWS[i].query, &SEARCH), SX_OK);
+        assert_int_equal(f->params.better, ROWS[i].better);
+        assert_false(f->params.explain);
+    }
+    assert_int_equal(read_query(f, "q=a&explain=1", &SEARCH), SX_OK);
+    assert_true(f->params.explain && !f->params.better);
+    static const struct {
+        const char *query, *description;
+    } BAD[] = {
+        {"q=a&better=2", "The \"better\" parameter is invalid. The value of the parameter must be "
+                         "\"true\" or \"false\"."},
+        {"q=a&typos=3", "The \"typos\" parameter is invalid. The value must be 0, 1 or 2."},
+        {"q=a&typos=", "The \"typos\" parameter is invalid. The value must be 0, 1 or 2."},
+        {"q=a&typos=-1", "The \"typos\" parameter is invalid. The value must be 0, 1 or 2."},
+        {"q=a&explain=maybe", "The \"explain\" parameter is invalid. The value of the parameter "
+                              "must be \"true\" or \"false\"."},
+        {"q=a&interpolate=x", "The \"interpolate\" parameter is invalid. The value of the "
+                              "parameter must be \"true\" or \"false\"."},
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(BAD); i++) {
+        assert_int_equal(read_query(f, BAD[i].query, &SEARCH), SX_EINVAL);
+        assert_int_equal(f->refusal.status, 400);
+        expect_str(f->refusal.description, BAD[i].description);
+    }
+}
+
 static void test_the_last_q_counts_and_filters_gather(void **state)
 {
     fixture *f = *state;
@@ -169,6 +216,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refusals_name_the_parameter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_numbers_are_read_as_python_does, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_better_is_all_parts_and_each_part_overrides_it, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_the_last_q_counts_and_filters_gather, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_filter_values_are_refused, set_up, tear_down),
