@@ -43,7 +43,8 @@ sx_status promql_parse(sx_str text, const promql_parse_options *options, sx_aren
                        promql_parsed *out, sx_error *err);
 void promql_parsed_done(promql_parsed *p);
 
-/* A metric selector alone, as match[] and federation have it: `up{job="x"}`. */
+/* A metric selector alone, as match[] and federation have it: `up{job="x"}`. That one of its matchers
+ * refuses the empty value, and so some series, is for the caller to see to. */
 sx_status promql_parse_selector(sx_str text, sx_arena *arena, promql_parsed *out, sx_error *err);
 
 /* A series with or without values, as promtool's unit tests write it: `a{b="c"} 0+1x10 _ stale`
@@ -58,7 +59,8 @@ typedef struct promql_test_value {
 sx_status promql_parse_series(sx_str text, sx_arena *arena, tsdb_labels *labels,
                               promql_test_value **values, size_t *count, sx_error *err);
 
-/* A duration: "1h30m", "5m"; or float seconds where `seconds` allows it. Milliseconds. */
+/* A duration: "1h30m", "5m"; or float seconds, also below 0, where `seconds` allows it, as the API's
+ * parameters are read. Milliseconds. SX_EFORMAT in Prometheus's words. */
 sx_status promql_parse_duration(sx_str text, bool seconds, int64_t *ms, sx_error *err);
 
 /* Prints a duration as Prometheus does: "1h30m", "0s". */

@@ -435,15 +435,23 @@ static bool parse_item(promql_parser *p, value_list *list)
     }
 }
 
+static bool starts_item(promql_token_kind kind)
+{
+    return kind == PROMQL_TOKEN_BLANK || kind == PROMQL_TOKEN_OPEN_HISTOGRAM ||
+           kind == PROMQL_TOKEN_IDENTIFIER || kind == PROMQL_TOKEN_NUMBER || is_sign(kind);
+}
+
 static bool parse_values(promql_parser *p, value_list *list)
 {
-    while (promql_peek(p) != PROMQL_TOKEN_EOF) {
-        if (!promql_accept(p, PROMQL_TOKEN_SPACE))
-            return fail_here(p);
-        promql_token_kind kind = promql_peek(p);
-        if (kind != PROMQL_TOKEN_SPACE && kind != PROMQL_TOKEN_EOF && !parse_item(p, list))
+    promql_token_kind kind = promql_peek(p);
+    if (kind != PROMQL_TOKEN_SPACE && kind != PROMQL_TOKEN_EOF)
+        return fail_here(p);
+    while (promql_accept(p, PROMQL_TOKEN_SPACE)) {
+        if (starts_item(promql_peek(p)) && !parse_item(p, list))
             return false;
     }
+    if (promql_peek(p) != PROMQL_TOKEN_EOF)
+        return promql_unexpected(p, "", ""), false;
     return true;
 }
 

@@ -189,6 +189,8 @@ SERIES = {
                'expected number or "stale"',
     "a{": "1:3: parse error: unexpected end of input inside braces",
     "a 1x": "1:5: parse error: unexpected end of input in series values",
+    "a x3": '1:3: parse error: unexpected "x"',
+    "a 1 by": "1:5: parse error: unexpected <by>",
     "a 5m": '1:3: parse error: bad number syntax: "5"',
     "a{b=} 1": '1:5: parse error: unexpected "}" in label set, expected string',
     "a{b} 1": '1:4: parse error: unexpected "}" in label set, expected "="',
