@@ -348,8 +348,10 @@ int cmd_geocode_bench(const cmd_args *args)
                 cmd_value(args, "limit"));
         return 2;
     }
+    int64_t began = sx_clock_mono_ns(sx_clock_system());
     if (geo_index_open(path, &index, &err) != SX_OK)
         return cmd_failed(&err);
+    printf("opened in %.3f ms\n", (double)(sx_clock_mono_ns(sx_clock_system()) - began) / 1e6);
     bench b = {
         .index = index,
         .searcher = geo_searcher_new(&err),
