@@ -248,7 +248,8 @@ typedef struct prom_remote_write {
 typedef struct prom_remote_read {
     sx_str url, name;
     int64_t timeout_ms;
-    bool chunked, read_recent, filter_external_labels;
+    uint64_t chunked_limit; /* bytes of one frame of a streamed response */
+    bool read_recent, filter_external_labels;
     const tsdb_label *headers;
     uint32_t header_count;
     tsdb_labels required_matchers;
@@ -308,7 +309,9 @@ typedef struct prom_config {
         uint32_t rule_count;
     } storage;
     uint32_t exemplars_max;
-    sx_arena arena; /* holds all of it */
+    const struct config_global *global; /* as it was written: for printing */
+    struct config_rule_set *rule_sets;  /* compiled rules, to be freed */
+    sx_arena arena;                     /* holds all of it */
     _Atomic uint32_t refs;
 } prom_config;
 
