@@ -58,10 +58,30 @@ static void put_blocks(geo_spool *spool, const geo_build_posting *p, uint32_t co
     }
 }
 
-/* A bit a document, then rank entries, then weights. */
-static sx_status put_bitmap(geo_spool *spool, const geo_build_posting *p, uint32_t count,
-                            size_t docs, sx_error *err)
+/* The code that weighs most among the postings from `at` on whose documents are below `end`, in a
+ * document as important as the first that could be there: then it bounds all of them. */
+static uint8_t top_of(const geo_builder *b, const geo_build_posting *p, uint32_t count,
+                      uint32_t *at, uint64_t end, uint32_t first)
 {
+    uint8_t top = 0;
+    double most = 0;
+    for (; *at < count && p[*at].doc < end; ++*at) {
+        uint8_t code = p[*at].weight;
+        const geo_disk_weight *w = &b->weights[code];
+        double weight = code ? (w->boost + b->importance[first] * 0.1) / w->tokens : 0;
+        if (code && (!top || weight > most)) {
+            top = code;
+            most = weight;
+        }
+    }
+    return top;
+}
+
+/* A bit a document, then rank entries, then what weighs most under each of them, then weights. */
+static sx_status put_bitmap(const geo_builder *b, geo_spool *spool, const geo_build_posting *p,
+                            uint32_t count, sx_error *err)
+{
+    size_t docs = b->doc_count;
     size_t words = (docs + 63) / 64, ranks = (words + GEO_RANK_WORDS - 1) / GEO_RANK_WORDS;
     uint64_t *bits = sx_calloc(words, sizeof(*bits));
     if (!bits)
@@ -77,10 +97,23 @@ static sx_status put_bitmap(geo_spool *spool, const geo_build_posting *p, uint32
         for (size_t w = r * GEO_RANK_WORDS; w < words && w < (r + 1) * GEO_RANK_WORDS; w++)
             before += (uint32_t)__builtin_popcountll(bits[w]);
     }
+    uint32_t at = 0;
+    for (size_t r = 0; r < ranks; r++) {
+        uint32_t first = (uint32_t)(r * GEO_RANK_WORDS * 64);
+        sx_buf_byte(out,
+                    (char)top_of(b, p, count, &at, first + GEO_RANK_WORDS * UINT64_C(64), first));
+    }
     for (uint32_t i = 0; i < count; i++)
         sx_buf_byte(out, (char)p[i].weight);
     sx_free(bits);
     return SX_OK;
+}
+
+/* Whether a bit a document is worth its room: up to four bytes a posting, in a long list. */
+static bool is_dense(const geo_builder *b, uint32_t count)
+{
+    return count > b->doc_count / 64 ||
+           (count >= GEO_DENSE_LEAST && count > b->doc_count / GEO_DENSE_SHARE);
 }
 
 static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t count,
@@ -98,11 +131,11 @@ static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t c
     } else if (count == 1) {
         term.kind = GEO_POSTINGS_ONE;
         term.at = p->doc;
-    } else if (count > b->doc_count / 64) {
+    } else if (is_dense(b, count)) {
         geo_spool_pad(&o->postings, 8);
         term.kind = GEO_POSTINGS_BITMAP;
         term.at = geo_spool_bytes(&o->postings);
-        status = put_bitmap(&o->postings, p, count, b->doc_count, err);
+        status = put_bitmap(b, &o->postings, p, count, err);
     } else {
         geo_spool_pad(&o->postings, 4);
         term.kind = GEO_POSTINGS_BLOCKS;

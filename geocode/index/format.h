@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define GEO_MAGIC "SXGEOIX\n"
 
 enum {
-    GEO_FORMAT_VERSION = 5,
+    GEO_FORMAT_VERSION = 6,
     GEO_HEADER_BYTES = 4096,
     GEO_SECTION_ALIGN = 64,
     GEO_SECTIONS_MAX = 64,
@@ -27,6 +27,8 @@ enum {
     GEO_NUMBER_GROUP = 16,   /* house numbers between two index entries */
     GEO_POINT_BLOCK = 64,    /* points under a leaf box, and children of every inner box */
     GEO_RANK_WORDS = 2,      /* bitmap words between two rank entries */
+    GEO_DENSE_LEAST = 4096,  /* documents of a term that may have a bitmap with fewer than a 64th */
+    GEO_DENSE_SHARE = 256,   /* of all documents, but more than such a share */
     GEO_HEAVY_LEAST = 512,   /* documents of a term that is kept among the heavy ones */
     GEO_HEAVY_DOCS = 512,    /* its best documents that are kept */
     GEO_HEAVY_MAX = 8192,    /* terms that can be heavy: the most frequent */
@@ -140,7 +142,7 @@ typedef struct geo_disk_doc {
 typedef enum geo_posting_kind {
     GEO_POSTINGS_ONE = 0,    /* the only document is `at`, its weight `weight` */
     GEO_POSTINGS_BLOCKS = 1, /* skip entries, then blocks of delta varints and weights */
-    GEO_POSTINGS_BITMAP = 2, /* a bit a document, rank entries, weights */
+    GEO_POSTINGS_BITMAP = 2, /* a bit a document, rank entries, best weights, weights */
 } geo_posting_kind;
 
 typedef struct geo_disk_term {

@@ -19,6 +19,7 @@ static void open_bitmap(const geo_index *ix, geo_cursor c, geo_postings *p)
     uint64_t ranks = ((uint64_t)p->word_count + GEO_RANK_WORDS - 1) / GEO_RANK_WORDS;
     sx_str words = geo_cursor_bytes(&c, (uint64_t)p->word_count * 8);
     sx_str rank = geo_cursor_bytes(&c, ranks * 4);
+    sx_str tops = geo_cursor_bytes(&c, ranks);
     sx_str weights = geo_cursor_bytes(&c, p->count);
     if (c.bad || ((uintptr_t)words.data & 7) != 0) {
         empty(p);
@@ -26,6 +27,7 @@ static void open_bitmap(const geo_index *ix, geo_cursor c, geo_postings *p)
     }
     p->words = (const uint64_t *)(const void *)words.data;
     p->ranks = (const uint32_t *)(const void *)rank.data;
+    p->tops = (const uint8_t *)tops.data;
     p->weights = (const uint8_t *)weights.data;
     p->word = p->word_count ? p->words[0] : 0;
 }

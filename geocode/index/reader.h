@@ -90,6 +90,7 @@ typedef struct geo_postings {
     /* bitmap */
     const uint64_t *words;
     const uint32_t *ranks;
+    const uint8_t *tops; /* by rank entry: the code that weighs most among its documents */
     const uint8_t *weights;
     uint32_t word_count;
     /* blocks */

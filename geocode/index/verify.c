@@ -52,6 +52,15 @@ static sx_status check_doc(const geo_index *ix, uint32_t doc, sx_error *err)
     return SX_OK;
 }
 
+/* Whether what a bitmap says of the weights under a rank entry is true of a document there. */
+static bool is_bounded(const geo_index *ix, const geo_postings *p, uint32_t doc, uint8_t weight)
+{
+    if (p->kind != GEO_POSTINGS_BITMAP)
+        return true;
+    uint32_t entry = doc / (64 * GEO_RANK_WORDS), first = entry * 64 * GEO_RANK_WORDS;
+    return geo_weight(ix, weight, first) <= geo_weight(ix, p->tops[entry], first);
+}
+
 /* Every list rises, names documents that exist, and has as many as its record says. */
 static sx_status check_term(const geo_index *ix, uint32_t term, sx_error *err)
 {
@@ -62,6 +71,9 @@ static sx_status check_term(const geo_index *ix, uint32_t term, sx_error *err)
     for (uint32_t doc; (doc = geo_postings_next(&p, &weight)) != GEO_NO_DOC; count++) {
         if (doc >= ix->doc_count || (count && doc <= before))
             return sx_fail(err, SX_ECORRUPT, "section POSTINGS: list %u is out of order", term);
+        if (!is_bounded(ix, &p, doc, weight))
+            return sx_fail(err, SX_ECORRUPT, "section POSTINGS: list %u weighs more than it says",
+                           term);
         before = doc;
     }
     if (p.bad || count != ix->terms[term].count)

@@ -144,6 +144,16 @@ static bool asks_again(const geo_searcher *s, uint32_t i)
            s->probes[i - 1].kind == GEO_PROBE_WORD && s->probes[i].which == s->probes[i - 1].which;
 }
 
+/* Whether a bitmap tells that the document has not all keys. */
+static inline bool is_lacking(const geo_searcher *s, uint32_t doc)
+{
+    for (uint32_t i = s->bitmap_probes; i < s->probe_count; i++) {
+        if (has_list(s, &s->probes[i]) && geo_postings_lacks(&s->probes[i].list, doc))
+            return true;
+    }
+    return false;
+}
+
 /* A document that has the first key, for `sum`: whether it has the others, and its worth. Bitmaps are
  * asked first, since most documents fail. Sums are built from the rarest key on, as Redis does, so
  * that their last digits agree. */
@@ -153,10 +163,8 @@ static void consider(const geo_index *ix, geo_searcher *s, uint32_t limit, uint3
         s->corrupt = true;
         return;
     }
-    for (uint32_t i = s->bitmap_probes; i < s->probe_count; i++) {
-        if (has_list(s, &s->probes[i]) && geo_postings_lacks(&s->probes[i].list, doc))
-            return;
-    }
+    if (is_lacking(s, doc))
+        return;
     double weight = sum;
     for (uint32_t i = 1; i < s->probe_count; i++) {
         if (!asks_again(s, i)) {
@@ -265,6 +273,21 @@ static double guess(const geo_index *ix, const walked *w, uint32_t count, uint32
     return sum;
 }
 
+/* HOT. Whether none of the documents under a rank entry can be among the best: the index knows what
+ * weighs most there, and the first of them is the most important. */
+static bool is_hopeless(const geo_index *ix, const geo_searcher *s, const walked *w, uint32_t count,
+                        uint32_t entry)
+{
+    double most = SLACK, importance = ix->importances[(size_t)entry * GEO_RANK_WORDS * 64];
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t code = w[i].list->tops[entry];
+        most += w[i].times == 0
+                    ? 1
+                    : w[i].times * (ix->weight_base[code] + importance * ix->weight_slope[code]);
+    }
+    return most < s->top[0].score;
+}
+
 /* Bitmaps are walked together, 64 documents at a time. Once there are enough documents, most of the
  * others weigh less than all of them: that is seen before their weight is computed as Addok does. */
 static void walk_bitmaps(const geo_index *ix, geo_searcher *s, uint32_t limit)
@@ -279,6 +302,10 @@ static void walk_bitmaps(const geo_index *ix, geo_searcher *s, uint32_t limit)
             bits &= w[i].list->words[word];
         if (bits == 0)
             continue;
+        if (whole && s->top_count == limit && is_hopeless(ix, s, w, count, word / GEO_RANK_WORDS)) {
+            word |= GEO_RANK_WORDS - 1; /* on to the next entry */
+            continue;
+        }
         for (uint32_t i = 0; whole && i < count; i++)
             w[i].before = geo_postings_rank(w[i].list, word);
         for (; bits; bits &= bits - 1) {
@@ -297,15 +324,36 @@ static void walk_bitmaps(const geo_index *ix, geo_searcher *s, uint32_t limit)
     }
 }
 
+/* What the keys but the first weigh at most, and what importance adds to all of them: a field has one
+ * token at least, so a tenth of it. */
+static double most_beside(const geo_index *ix, const geo_searcher *s)
+{
+    double importance = fabs(ix->importances[0]), least = fabs(ix->importances[ix->doc_count - 1]);
+    double most = SLACK, tenth = 0.1 * (importance > least ? importance : least);
+    for (uint32_t i = 0; i < s->probe_count; i++) {
+        const geo_probe *p = &s->probes[i];
+        bool is_word = p->kind == GEO_PROBE_WORD;
+        if (i > 0)
+            most += is_word ? ix->weight_base[ix->terms[p->which].weight] : 1;
+        most += is_word ? tenth : 0;
+    }
+    return most;
+}
+
 static void walk_word(const geo_index *ix, geo_searcher *s, uint32_t limit)
 {
     uint8_t weight;
     geo_postings *list = &s->probes[0].list;
+    double others = most_beside(ix, s);
     for (uint32_t doc; (doc = geo_postings_next(list, &weight)) != GEO_NO_DOC;) {
         if (sx_unlikely(doc >= ix->doc_count)) {
             s->corrupt = true;
             return;
         }
+        if (is_lacking(s, doc)) /* before its importance is fetched */
+            continue;
+        if (s->top_count == limit && ix->weight_base[weight] + others < s->top[0].score)
+            continue;
         consider(ix, s, limit, doc, geo_weight(ix, weight, doc));
     }
     s->corrupt = s->corrupt || list->bad;
