@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale fuzz lint format asan tsan coverage parity peers install uninstall \
+.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale fuzz lint format asan tsan coverage parity quality peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -69,6 +69,11 @@ coverage: ## what the unit tests reach: a table, and build-coverage/coverage/ind
 parity: build ## the geocoder beside Addok on fresh queries (ARGS="--queries 10000 --seed 1")
 	@scripts/setup.sh build test
 	@tests/parity/parity.py $(ARGS)
+
+quality: build ## right first answers: us, us with better=1, Addok (ARGS="--queries 200 --seed 1")
+	@scripts/setup.sh build test
+	@tests/quality/quality.py $(ARGS)
+	@tests/quality/geocoder_tester.py
 
 peers: ## build the peers written in Go into .cache/peers/bin
 	@scripts/setup.sh peers
