@@ -69,8 +69,8 @@ struct eval_node {
 typedef struct eval_slot {
     tsdb_columns columns;
     bool columns_ready;
-    void *blocks[6]; /* by the node's own numbering */
-    size_t block_bytes[6];
+    void *blocks[8]; /* by the node's own numbering; 6 and 7 are its consumer's */
+    size_t block_bytes[8];
 } eval_slot;
 
 struct eval_worker {
@@ -296,7 +296,7 @@ typedef struct eval_points {
     const int64_t *t, *ht;
     const double *v;
     const tsdb_histogram *const *h;
-    const int64_t *st; /* start timestamps of floats; NULL: not known */
+    const int64_t *st, *hst; /* start timestamps; NULL: not known */
     size_t count, hcount;
 } eval_points;
 
@@ -405,6 +405,8 @@ void eval_note_numbers(eval_worker *w, const promql_expr *where, eval_note_kind 
                        double b);
 void eval_note_types(eval_worker *w, const promql_expr *where, bool left_histogram, promql_op op,
                      bool right_histogram);
+/* As Go's %q. */
+void eval_quote(sx_buf *out, sx_str s);
 void eval_note_monotonic(eval_worker *w, const promql_expr *where, sx_str name, int64_t t,
                          double min_bucket, double max_bucket, double max_diff);
 bool eval_notes_write(eval_run *run, promql_result *out);

@@ -10,8 +10,8 @@ enum {
     SERIES_A_THREAD = 512,  /* fewer are not worth a thread */
     CELLS_A_THREAD = 20000, /* nor are fewer values */
     /* Consumers' own blocks in the slot of the node they consume. */
-    BLOCK_V = 4,
-    BLOCK_H = 5,
+    BLOCK_V = 6,
+    BLOCK_H = 7,
 };
 
 void *eval_block(eval_worker *w, const eval_node *n, int which, size_t bytes)

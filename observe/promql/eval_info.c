@@ -364,6 +364,33 @@ static bool enrich_all(info_result *r)
     return true;
 }
 
+static void find_histogram(void *ctx, eval_worker *w, unsigned part, size_t i, unsigned have,
+                           const double *v, const tsdb_histogram *const *h)
+{
+    const eval_node *n = ctx;
+    (void)part;
+    (void)v;
+    for (size_t k = 0; (have & EVAL_HISTOGRAMS) && k < n->times->steps; k++) {
+        if (!h[k])
+            continue;
+        sx_buf text;
+        sx_buf_init(&text, 4096);
+        tsdb_labels_print(n->labels[i], &text, NULL);
+        eval_fail(w->run, PROMQL_ERROR_EXECUTION,
+                  "this should be an info metric, with float samples: %.*s",
+                  SX_ARG(sx_buf_view(&text)));
+        sx_buf_done(&text);
+        return;
+    }
+}
+
+/* Info metrics have a value of 1: a histogram among them is a mistake in the matchers. */
+static bool floats_alone(eval_run *run, const promql_expr *selector, const eval_times *times)
+{
+    eval_node *n = eval_selector(run, selector, times, EVAL_VALUES);
+    return n && eval_each(run, n, 1, find_histogram, n);
+}
+
 eval_node *eval_info_call(eval_run *run, const promql_expr *e, const eval_times *times)
 {
     info_plan p = {.run = run, .call = e, .times = times};
@@ -379,6 +406,7 @@ eval_node *eval_info_call(eval_run *run, const promql_expr *e, const eval_times 
         eval_node *times_of =
             selector ? eval_selector(run, selector, times, EVAL_TIMESTAMPS) : NULL;
         info = times_of ? eval_store(run, times_of) : NULL;
+        ok = info && floats_alone(run, selector, times);
     }
     r.base = base;
     r.info = info;

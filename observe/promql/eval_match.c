@@ -422,8 +422,8 @@ static bool match_group(result_set *r, const sides *s, uint32_t g, size_t step)
 {
     matcher *m = r->m;
     const promql_matching *k = m->matching;
-    bool fill_one = m->many_right ? k->has_fill_left : k->has_fill_right;
-    bool fill_many = m->many_right ? k->has_fill_right : k->has_fill_left;
+    /* As Prometheus: fill_left stands for the "many" side also where that is the right one. */
+    bool fill_one = k->has_fill_right, fill_many = k->has_fill_left;
     size_t one = SIZE_MAX, met = 0;
     for (uint32_t i = s->one_from[g]; i < s->one_from[g + 1]; i++) {
         size_t at = s->one_list[i];
@@ -440,7 +440,7 @@ static bool match_group(result_set *r, const sides *s, uint32_t g, size_t step)
         if (!eval_has(s->many, at, step) || (one == SIZE_MAX && !fill_one))
             continue;
         tsdb_labels many = s->many->node.labels[at];
-        eval_cell b = {m->many_right ? k->fill_left : k->fill_right, NULL};
+        eval_cell b = {k->fill_right, NULL};
         tsdb_labels other = {0};
         if (one != SIZE_MAX) {
             b = cell_of(s->one, one, step);
@@ -453,7 +453,7 @@ static bool match_group(result_set *r, const sides *s, uint32_t g, size_t step)
             return false;
     }
     if (met == 0 && one != SIZE_MAX && fill_many) {
-        eval_cell a = {m->many_right ? k->fill_right : k->fill_left, NULL};
+        eval_cell a = {k->fill_left, NULL};
         tsdb_labels other = s->one->node.labels[one];
         return meet(r, g, step, meeting_labels(m, other), a, other, cell_of(s->one, one, step));
     }

@@ -9,6 +9,7 @@
 
 #include <sextant/mem.h>
 #include <sextant/number.h>
+#include <sextant/utf8.h>
 
 #include "observe/promql/eval.h"
 
@@ -48,16 +49,19 @@ static const struct note_row {
     [EVAL_NOTE_COLLISION] = {true, "conflicting counter resets during histogram %1"},
     [EVAL_NOTE_RECONCILED] = {false, "mismatched custom buckets were reconciled during %1"},
     [EVAL_NOTE_START_OVERLAP] = {true, "sample has start time that overlaps with previous sample "
-                                       "timestamp: %q"},
+                                       "timestamp for metric %q"},
 };
 
 /* As Go's %q: quotes, backslashes and control characters escaped. */
-static void quote(sx_buf *out, sx_str s)
+void eval_quote(sx_buf *out, sx_str s)
 {
+    size_t valid = sx_utf8_valid_len(s); /* what comes after shows as bytes */
     sx_buf_byte(out, '"');
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.data[i];
-        if (c == '"' || c == '\\') {
+        if (i >= valid && c >= 0x80) {
+            sx_buf_printf(out, "\\x%02x", c);
+        } else if (c == '"' || c == '\\') {
             sx_buf_byte(out, '\\');
             sx_buf_byte(out, (char)c);
         } else if (c == '\n') {
@@ -91,15 +95,15 @@ static void write_words(sx_buf *out, const struct note_row *row, sx_str a, sx_st
             sx_buf_str(out, b);
             break;
         case 'q':
-            quote(out, a);
+            eval_quote(out, a);
             break;
         case 'Q':
-            quote(out, b);
+            eval_quote(out, b);
             break;
         default:
             if (a.len > 0) {
                 sx_buf_str(out, SX_STR(" for metric name "));
-                quote(out, a);
+                eval_quote(out, a);
             }
         }
     }

@@ -266,13 +266,102 @@ typedef struct ratio_node {
     eval_node node;
     eval_node *from;
     const double *ratio;
+    const double *place; /* of each series, 0 to 1 */
 } ratio_node;
+
+/* --- Prometheus's hash of a label set, XXH64 over names and values with their lengths, so that the
+ * same series are picked. Source: the xxHash specification, XXH64. */
+
+static const uint64_t PRIME[] = {0,
+                                 0x9e3779b185ebca87u,
+                                 0xc2b2ae3d27d4eb4fu,
+                                 0x165667b19e3779f9u,
+                                 0x85ebca77c2b2ae63u,
+                                 0x27d4eb2f165667c5u};
+
+static uint64_t turn(uint64_t v, int bits)
+{
+    return (v << bits) | (v >> (64 - bits));
+}
+
+static uint64_t read_le(const uint8_t *p, int bytes)
+{
+    uint64_t v = 0;
+    for (int i = bytes; i-- > 0;)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static uint64_t mix_lane(uint64_t lane, uint64_t input)
+{
+    return turn(lane + input * PRIME[2], 31) * PRIME[1];
+}
+
+static uint64_t xxh64(const uint8_t *p, size_t len)
+{
+    const uint8_t *end = p + len;
+    uint64_t h = PRIME[5];
+    if (len >= 32) {
+        uint64_t lane[4] = {PRIME[1] + PRIME[2], PRIME[2], 0, 0 - PRIME[1]};
+        for (; end - p >= 32; p += 32) {
+            for (int i = 0; i < 4; i++)
+                lane[i] = mix_lane(lane[i], read_le(p + 8 * i, 8));
+        }
+        h = turn(lane[0], 1) + turn(lane[1], 7) + turn(lane[2], 12) + turn(lane[3], 18);
+        for (int i = 0; i < 4; i++)
+            h = (h ^ mix_lane(0, lane[i])) * PRIME[1] + PRIME[4];
+    }
+    h += len;
+    for (; end - p >= 8; p += 8)
+        h = turn(h ^ mix_lane(0, read_le(p, 8)), 27) * PRIME[1] + PRIME[4];
+    if (end - p >= 4) {
+        h = turn(h ^ read_le(p, 4) * PRIME[1], 23) * PRIME[2] + PRIME[3];
+        p += 4;
+    }
+    for (; p < end; p++)
+        h = turn(h ^ *p * PRIME[5], 11) * PRIME[1];
+    h = (h ^ h >> 33) * PRIME[2];
+    h = (h ^ h >> 29) * PRIME[3];
+    return h ^ h >> 32;
+}
+
+static void put_sized(sx_buf *out, sx_str s)
+{
+    if (s.len < 255) {
+        sx_buf_byte(out, (char)s.len);
+    } else {
+        sx_buf_byte(out, (char)255);
+        for (int i = 0; i < 24; i += 8)
+            sx_buf_byte(out, (char)(s.len >> i));
+    }
+    sx_buf_str(out, s);
+}
+
+static const double *places(eval_run *run, const eval_node *n)
+{
+    double *place = eval_alloc(run, n->count, sizeof *place);
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    for (size_t i = 0; place && i < n->count; i++) {
+        sx_buf_clear(&text);
+        for (uint32_t k = 0; k < n->labels[i].count; k++) {
+            put_sized(&text, n->labels[i].items[k].name);
+            put_sized(&text, n->labels[i].items[k].value);
+        }
+        if (text.failed)
+            place = eval_no_memory(run);
+        else
+            place[i] = (double)xxh64((const uint8_t *)text.data, text.len) / 18446744073709551616.0;
+    }
+    sx_buf_done(&text);
+    return place;
+}
 
 static unsigned ratio_fill(const eval_node *node, eval_worker *w, size_t i, double *v,
                            const tsdb_histogram **h)
 {
     const ratio_node *n = (const ratio_node *)(const void *)node;
-    double place = (double)tsdb_labels_hash(node->labels[i]) / 18446744073709551616.0;
+    double place = n->place[i];
     unsigned have = n->from->fill(n->from, w, i, v, h);
     for (size_t k = 0; have && k < node->times->steps; k++) {
         double r = n->ratio[k] > 1 ? 1 : n->ratio[k] < -1 ? -1 : n->ratio[k];
@@ -306,6 +395,8 @@ static eval_node *pick_ratio(eval_run *run, const promql_expr *e, eval_node *fro
         return NULL;
     n->from = from;
     n->ratio = param->scalar;
+    if (!(n->place = places(run, from)))
+        return NULL;
     n->node.count = from->count;
     n->node.labels = from->labels;
     n->node.drop = from->drop;
@@ -432,13 +523,22 @@ static void count_series(void *ctx, eval_worker *w, unsigned part, size_t i, uns
     }
 }
 
+static void *fail_label(eval_run *run, sx_str name)
+{
+    sx_buf quoted;
+    sx_buf_init(&quoted, 0);
+    eval_quote(&quoted, name);
+    eval_fail(run, PROMQL_ERROR_EXECUTION, "invalid label name %.*s", SX_ARG(sx_buf_view(&quoted)));
+    sx_buf_done(&quoted);
+    return NULL;
+}
+
 eval_node *eval_count_values(eval_run *run, const promql_expr *e, const eval_times *times)
 {
     counting c = {.run = run, .expr = e, .steps = times->steps, .add_label = true};
     c.label = eval_bare(e->aggregate.param)->string;
     if (c.label.len == 0 || !sx_utf8_valid(c.label))
-        return eval_fail(run, PROMQL_ERROR_EXECUTION, "invalid label name \"%.*s\"",
-                         SX_ARG(c.label));
+        return fail_label(run, c.label);
     for (uint32_t k = 0; e->aggregate.without && k < e->aggregate.label_count; k++)
         c.add_label &= !sx_str_eq(e->aggregate.labels[k], c.label);
     eval_node *from = eval_build(run, e->aggregate.expr, times);

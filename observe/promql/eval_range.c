@@ -63,7 +63,7 @@ static size_t find_resets(const eval_range_node *n, eval_worker *w, const eval_p
         count += v[k] < v[k - 1];
     if (sx_likely(count == 0 && !n->starts))
         return 0;
-    uint32_t *at = eval_block(w, &n->node, 2, p->count * sizeof *at);
+    uint32_t *at = eval_block(w, &n->node, RANGE_BLOCK, p->count * sizeof *at);
     if (!at)
         return 0;
     bool overlap = false;
@@ -156,7 +156,7 @@ static size_t range_counted(const eval_range_node *n, eval_worker *w, const eval
                             size_t i, double *v)
 {
     (void)i;
-    uint32_t *before = eval_block(w, &n->node, 2, p->count * sizeof *before);
+    uint32_t *before = eval_block(w, &n->node, RANGE_BLOCK, p->count * sizeof *before);
     size_t found = 0;
     if (!before)
         return 0;
@@ -227,7 +227,7 @@ static size_t range_extreme(const eval_range_node *n, eval_worker *w, const eval
                             size_t i, double *v)
 {
     (void)i;
-    uint32_t *queue = eval_block(w, &n->node, 2, p->count * sizeof *queue);
+    uint32_t *queue = eval_block(w, &n->node, RANGE_BLOCK, p->count * sizeof *queue);
     size_t found = 0, head = 0, tail = 0, seen = 0;
     if (!queue)
         return 0;
@@ -298,7 +298,7 @@ static double *whole_sums(const eval_range_node *n, eval_worker *w, const eval_p
     }
     if (!(all < limit))
         return NULL;
-    double *sums = eval_block(w, &n->node, 2, (p->count + 1) * sizeof *sums);
+    double *sums = eval_block(w, &n->node, RANGE_BLOCK, (p->count + 1) * sizeof *sums);
     if (!sums)
         return NULL;
     sums[0] = 0;

@@ -12,6 +12,9 @@ typedef struct range_window {
 
 typedef struct eval_range_node eval_range_node;
 
+/* The functions' own block of scratch memory; 0 to 3 are the reading's. */
+enum { RANGE_BLOCK = 5 };
+
 /* All steps of one series that has floats alone. Returns how many have a value. */
 typedef size_t (*range_floats_fn)(const eval_range_node *n, eval_worker *w, const eval_points *p,
                                   size_t i, double *v);

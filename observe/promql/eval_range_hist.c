@@ -107,17 +107,26 @@ static bool common_schema(const mixed_step *s, const tsdb_histogram *const *h, s
     return true;
 }
 
+/* Whether sample k of the series tells by its start timestamp that the counter began anew. */
+static bool start_reset(const mixed_step *s, size_t k)
+{
+    const eval_points *p = s->p;
+    return s->n->starts && p->hst &&
+           range_start_reset(p->hst[k - 1], p->ht[k - 1], p->hst[k], p->ht[k]);
+}
+
 /* What the histograms rose by, resets taken into account. */
 static bool histogram_rise(const mixed_step *s, const tsdb_histogram *const *h, size_t count,
                            tsdb_histogram *out)
 {
+    size_t at = s->win.hfrom;
     const tsdb_histogram *first = h[0], *last = h[count - 1];
     tsdb_histogram zero = {0};
     bool gauges = first->reset == TSDB_RESET_GAUGE, counter = s->n->counter;
     int32_t schema;
     if (counter && (gauges || last->reset == TSDB_RESET_GAUGE))
         note(s, EVAL_NOTE_NOT_COUNTER);
-    if (counter && tsdb_histogram_reset_between(first, h[1])) {
+    if (counter && (start_reset(s, at + 1) || tsdb_histogram_reset_between(first, h[1]))) {
         /* The first is not looked at then: its layout need not fit. */
         zero.schema = h[1]->schema;
         zero.bounds = h[1]->bounds;
@@ -184,7 +193,7 @@ static bool step_last_two(mixed_step *s)
 {
     const eval_points *p = s->p;
     const tsdb_histogram *h[2] = {NULL, NULL}; /* newest first */
-    int64_t t[2];
+    int64_t t[2], st[2] = {0, 0};
     double v[2] = {0, 0};
     size_t i = s->win.floats.to, k = s->win.hto;
     for (int at = 0; at < 2; at++) {
@@ -194,13 +203,16 @@ static bool step_last_two(mixed_step *s)
         if (more_histograms && (!more_floats || p->ht[k - 1] > p->t[i - 1])) {
             t[at] = p->ht[--k];
             h[at] = p->h[k];
+            st[at] = p->hst ? p->hst[k] : 0;
         } else {
             t[at] = p->t[--i];
             v[at] = p->v[i];
+            st[at] = p->st ? p->st[i] : 0;
         }
     }
     double seconds = (double)(t[0] - t[1]) / 1000;
     bool counter = s->n->counter;
+    bool begun = s->n->starts && range_start_reset(st[1], t[1], st[0], t[0]);
     if (t[0] == t[1])
         return false;
     if (!h[0] != !h[1]) {
@@ -208,7 +220,7 @@ static bool step_last_two(mixed_step *s)
         return false;
     }
     if (!h[0]) {
-        double rise = counter && v[0] < v[1] ? v[0] : v[0] - v[1];
+        double rise = counter && (begun || v[0] < v[1]) ? v[0] : v[0] - v[1];
         s->v = counter ? rise / seconds : rise;
         return true;
     }
@@ -222,7 +234,7 @@ static bool step_last_two(mixed_step *s)
     if (!to)
         return false;
     *to = *h[0];
-    if ((!counter || !tsdb_histogram_reset_between(h[1], h[0])) &&
+    if ((!counter || (!begun && !tsdb_histogram_reset_between(h[1], h[0]))) &&
         !combine(s, false, h[0], h[1], to))
         return false;
     s->h = to;
@@ -270,18 +282,28 @@ static bool step_counted(mixed_step *s)
     size_t i = s->win.floats.from, k = s->win.hfrom;
     const tsdb_histogram *before = NULL;
     double before_v = 0, events = 0;
-    bool first = true;
+    int64_t before_t = 0, before_st = 0;
+    bool first = true, starts = s->n->starts;
     if (s->n->range.anchored && !skip_to_anchor(s, &i, &k))
         return false;
     while (i < s->win.floats.to || k < s->win.hto) {
         const tsdb_histogram *h = NULL;
         double v = 0;
-        if (k == s->win.hto || (i < s->win.floats.to && p->t[i] < p->ht[k]))
+        int64_t t, st;
+        if (k == s->win.hto || (i < s->win.floats.to && p->t[i] < p->ht[k])) {
+            t = p->t[i];
+            st = p->st ? p->st[i] : 0;
             v = p->v[i++];
-        else
+        } else {
+            t = p->ht[k];
+            st = p->hst ? p->hst[k] : 0;
             h = p->h[k++];
-        events += !first && event_between(s, before, before_v, h, v);
+        }
+        events += !first && (event_between(s, before, before_v, h, v) ||
+                             (starts && range_start_reset(before_st, before_t, st, t)));
         first = false;
+        before_t = t;
+        before_st = st;
         before = h;
         before_v = v;
     }

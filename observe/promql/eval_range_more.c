@@ -56,7 +56,7 @@ size_t range_quantile(const eval_range_node *n, eval_worker *w, const eval_point
                       double *v)
 {
     (void)i;
-    double *sorted = eval_block(w, &n->node, 2, (p->count + 1) * sizeof *sorted);
+    double *sorted = eval_block(w, &n->node, RANGE_BLOCK, (p->count + 1) * sizeof *sorted);
     size_t used = 0, found = 0, in_from = 0, in_to = 0;
     if (!sorted)
         return 0;
@@ -93,7 +93,7 @@ size_t range_mad(const eval_range_node *n, eval_worker *w, const eval_points *p,
                  double *v)
 {
     (void)i;
-    double *values = eval_block(w, &n->node, 2, (p->count + 1) * sizeof *values);
+    double *values = eval_block(w, &n->node, RANGE_BLOCK, (p->count + 1) * sizeof *values);
     size_t found = 0;
     if (!values)
         return 0;

@@ -510,13 +510,16 @@ static bool split_columns(const eval_node *n, eval_worker *w, tsdb_columns *c, e
     }
     int64_t *ht = eval_block(w, n, 0, c->count * sizeof *ht);
     const tsdb_histogram **hh = eval_block(w, n, 1, c->count * sizeof(*hh));
-    if (!ht || !hh)
+    int64_t *hst = c->st ? eval_block(w, n, 4, c->count * sizeof *hst) : NULL;
+    if (!ht || !hh || (c->st && !hst))
         return false;
     size_t floats = 0, histograms = 0;
     for (size_t k = 0; k < c->count; k++) {
         if (is_stale(c, k))
             continue;
         if (c->h[k]) {
+            if (hst)
+                hst[histograms] = c->st[k];
             ht[histograms] = c->t[k];
             hh[histograms++] = c->h[k];
         } else {
@@ -533,6 +536,7 @@ static bool split_columns(const eval_node *n, eval_worker *w, tsdb_columns *c, e
                          .count = floats,
                          .ht = ht,
                          .h = hh,
+                         .hst = hst,
                          .hcount = histograms};
     return true;
 }
