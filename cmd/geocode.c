@@ -268,7 +268,9 @@ static void bench_report(bench *b)
     static const struct {
         const char *name;
         double share;
-    } ROWS[] = {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"max", 1}};
+    } ROWS[] = {{"p50", .5}, {"p95", .95}, {"p99", .99}, {"max", 1}};
+    if (b->count)
+        printf("mean %.1f us\n", total / 1000.0 / (double)b->count);
     for (size_t i = 0; i < SX_COUNT_OF(ROWS) && b->count; i++)
         printf("%s %.1f us\n", ROWS[i].name,
                b->nanoseconds[(size_t)((double)(b->count - 1) * ROWS[i].share)] / 1000.0);

@@ -89,11 +89,21 @@ static void keep(geo_searcher *s, uint32_t limit, double score, uint32_t doc)
     }
 }
 
+/* Values that many documents have are looked up in their bitmaps; for others the document's own terms
+ * are read, once. */
 static bool passes_group(const geo_index *ix, const geo_searcher *s, const geo_filter_group *g,
                          uint32_t doc)
 {
-    uint32_t terms[GEO_DOC_TERMS_MAX];
-    uint32_t count = geo_doc_terms(ix, doc, terms);
+    uint32_t terms[GEO_DOC_TERMS_MAX], count = 0;
+    bool all_bitmaps = true;
+    for (uint32_t i = 0; i < g->count; i++) {
+        const uint64_t *bits = s->filter_bits[g->first + i];
+        if (bits && (bits[doc / 64] >> (doc % 64) & 1))
+            return true;
+        all_bitmaps = all_bitmaps && bits;
+    }
+    if (!all_bitmaps)
+        count = geo_doc_terms(ix, doc, terms);
     for (uint32_t i = 0; i < g->count; i++) {
         for (uint32_t t = 0; t < count && terms[t] <= s->filter_terms[g->first + i]; t++) {
             if (terms[t] == s->filter_terms[g->first + i])
@@ -462,7 +472,10 @@ void geo_bucket_add(const geo_index *ix, geo_searcher *s, const geo_query *q, co
         for (uint32_t i = 0; i < s->cell_count; i++)
             consider(ix, s, limit, s->cell[i], 1);
     } else if (s->probes[0].kind == GEO_PROBE_FILTER) {
-        walk_filter(ix, s, limit);
+        if (has_list(s, &s->probes[0]) && s->probes[0].list.kind == GEO_POSTINGS_BITMAP)
+            walk_bitmaps(ix, s, limit);
+        else
+            walk_filter(ix, s, limit);
     } else if (s->probes[0].count < GEO_HEAVY_LEAST || !is_promising(ix, s, limit) ||
                !threshold(ix, s, limit)) {
         s->top_count = 0;

@@ -146,6 +146,7 @@ struct geo_searcher {
     geo_filter_group groups[GEO_SEARCH_GROUPS_MAX];
     uint32_t group_count;
     uint32_t filter_terms[GEO_QUERY_FILTERS_MAX];
+    const uint64_t *filter_bits[GEO_QUERY_FILTERS_MAX]; /* their bitmaps, if they have one */
     uint32_t filter_term_count;
     uint32_t wanted;                       /* results */
     bool nothing_passes;                   /* a filter has no known value */

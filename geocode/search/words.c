@@ -91,6 +91,9 @@ static void plan_group(const geo_index *ix, geo_searcher *s, const geo_query *q,
         uint32_t term = geo_filter_term(ix, g->key, q->filters[i].value);
         if (term == GEO_NO_TERM)
             continue;
+        geo_postings list;
+        geo_postings_open(ix, term, &list);
+        s->filter_bits[s->filter_term_count] = list.kind == GEO_POSTINGS_BITMAP ? list.words : NULL;
         s->filter_terms[s->filter_term_count++] = term;
         g->documents += ix->terms[term].count;
         g->count++;
