@@ -243,6 +243,9 @@ static bool open_probes(const geo_index *ix, geo_searcher *s, const geo_query *q
 /* Rounding may not make a bound smaller than a sum it stands for. */
 static const double SLACK = 1e-9;
 
+/* Importance falls along a list; how often a walk looks how far it has: in words of a bitmap. */
+enum { IMPORTANCE_WORDS = 32 };
+
 /* A bitmap on a walk: what its list weighs, and how many bits lie before the word under way. */
 typedef struct walked {
     const geo_postings *list;
@@ -266,10 +269,12 @@ static uint32_t find_bitmaps(const geo_searcher *s, walked *out, bool *whole)
     return count;
 }
 
-/* HOT, 3 ns a bitmap. What a document that is in all of them weighs, nearly. */
-static double guess(const geo_index *ix, const walked *w, uint32_t count, uint32_t doc)
+/* HOT, 3 ns a bitmap. What a document that is in all of them weighs at most, nearly, if its importance
+ * is no more than `importance`: its own is seldom in the processor's cache. */
+static double guess(const geo_index *ix, const walked *w, uint32_t count, uint32_t doc,
+                    double importance)
 {
-    double sum = 0, importance = ix->importances[doc];
+    double sum = 0;
     uint64_t below = (UINT64_C(1) << (doc % 64)) - 1;
     for (uint32_t i = 0; i < count; i++) {
         if (w[i].times == 0) {
@@ -284,11 +289,11 @@ static double guess(const geo_index *ix, const walked *w, uint32_t count, uint32
 }
 
 /* HOT. Whether none of the documents under a rank entry can be among the best: the index knows what
- * weighs most there, and the first of them is the most important. */
+ * weighs most there, and none of them is more important than `importance`. */
 static bool is_hopeless(const geo_index *ix, const geo_searcher *s, const walked *w, uint32_t count,
-                        uint32_t entry)
+                        uint32_t entry, double importance)
 {
-    double most = SLACK, importance = ix->importances[(size_t)entry * GEO_RANK_WORDS * 64];
+    double most = SLACK;
     for (uint32_t i = 0; i < count; i++) {
         uint8_t code = w[i].list->tops[entry];
         most += w[i].times == 0
@@ -306,13 +311,17 @@ static void walk_bitmaps(const geo_index *ix, geo_searcher *s, uint32_t limit)
     walked w[GEO_SEARCH_KEYS_MAX];
     bool whole;
     uint32_t count = find_bitmaps(s, w, &whole);
+    double importance = 0; /* no document from here on has more */
     for (uint32_t word = 0; word < first->list.word_count; word++) {
+        if (word % IMPORTANCE_WORDS == 0)
+            importance = ix->importances[(size_t)word * 64];
         uint64_t bits = first->list.words[word];
         for (uint32_t i = 1; i < count; i++)
             bits &= w[i].list->words[word];
         if (bits == 0)
             continue;
-        if (whole && s->top_count == limit && is_hopeless(ix, s, w, count, word / GEO_RANK_WORDS)) {
+        if (whole && s->top_count == limit &&
+            is_hopeless(ix, s, w, count, word / GEO_RANK_WORDS, importance)) {
             word |= GEO_RANK_WORDS - 1; /* on to the next entry */
             continue;
         }
@@ -326,7 +335,7 @@ static void walk_bitmaps(const geo_index *ix, geo_searcher *s, uint32_t limit)
                 continue;
             }
             if (whole && s->top_count == limit &&
-                guess(ix, w, count, doc) + SLACK < s->top[0].score)
+                guess(ix, w, count, doc, importance) + SLACK < s->top[0].score)
                 continue;
             if (probe(ix, s, first, doc, &sum))
                 consider(ix, s, limit, doc, sum);
