@@ -35,8 +35,42 @@ static void write_position(sx_json_writer *w, double lon, double lat)
     sx_json_end_array(w);
 }
 
+/* The source that a result comes from. */
+static bool source_of(const geo_answer *answer, const geo_result *result, geo_source *out)
+{
+    const geo_disk_doc *doc = geo_doc(answer->index, result->doc);
+    return doc && geo_index_source(answer->index, doc->source, out);
+}
+
+/* Whether the results come from sources with different attributions: then each tells its own. */
+static bool is_mixed(const geo_answer *answer)
+{
+    const geo_results *r = answer->results;
+    geo_source first, other;
+    if (r->count < 2 || !source_of(answer, &r->items[0], &first))
+        return false;
+    for (uint32_t i = 1; i < r->count; i++) {
+        if (source_of(answer, &r->items[i], &other) &&
+            !(sx_str_eq(first.attribution, other.attribution) &&
+              sx_str_eq(first.licence, other.licence)))
+            return true;
+    }
+    return false;
+}
+
+static void write_source(sx_json_writer *w, const geo_answer *answer, const geo_result *result)
+{
+    geo_source source;
+    if (!source_of(answer, result, &source))
+        return;
+    sx_json_key(w, SX_STR("attribution"));
+    sx_json_str(w, source.attribution);
+    sx_json_key(w, SX_STR("licence"));
+    sx_json_str(w, source.licence);
+}
+
 static sx_status write_feature(sx_json_writer *w, const geo_answer *answer,
-                               const geo_result *result, sx_error *err)
+                               const geo_result *result, bool mixed, sx_error *err)
 {
     sx_json_begin_object(w);
     sx_json_key(w, SX_STR("type"));
@@ -51,6 +85,8 @@ static sx_status write_feature(sx_json_writer *w, const geo_answer *answer,
     sx_json_key(w, SX_STR("properties"));
     sx_json_begin_object(w);
     sx_status status = geo_result_properties(answer->index, result, write_property, w, err);
+    if (mixed)
+        write_source(w, answer, result);
     sx_json_end_object(w);
     if (status == SX_OK && sx_unlikely(answer->explaining != NULL))
         status = geo_explain_write_result(w, answer->index, answer->explaining, result, err);
@@ -146,8 +182,9 @@ sx_status geo_answer_write(const geo_answer *answer, sx_buf *out, sx_error *err)
     sx_json_str(&w, SX_STR("draft"));
     sx_json_key(&w, SX_STR("features"));
     sx_json_begin_array(&w);
+    bool mixed = is_mixed(answer);
     for (uint32_t i = 0; i < answer->results->count && status == SX_OK; i++)
-        status = write_feature(&w, answer, &answer->results->items[i], err);
+        status = write_feature(&w, answer, &answer->results->items[i], mixed, err);
     sx_json_end_array(&w);
     write_tail(&w, answer);
     sx_json_end_object(&w);
