@@ -56,6 +56,7 @@ struct eval_node {
     const tsdb_labels *labels;
     const uint8_t *drop; /* delayed name removal: whose name goes at the end; NULL: nobody's */
     bool one_name;       /* all series have the same metric name: losing it cannot make two alike */
+    bool detect_resets;  /* a leaf whose histograms get their reset hints from one another */
     bool distinct;       /* no two series have the same labels, as far as is known */
     unsigned (*fill)(const eval_node *n, eval_worker *w, size_t i, double *v,
                      const tsdb_histogram **h);
@@ -122,6 +123,9 @@ struct promql_run {
     bool instant;
     int64_t lookback_ms, default_step_ms;
     bool delayed_names;
+    /* While building: above are only histogram_count, _sum or _avg, which want counts alone; above is
+     * something that wants whole histograms or samples of other times. */
+    bool under_statistics, under_other;
 
     eval_worker *workers; /* [0] is the asking thread's */
     uint32_t worker_count;

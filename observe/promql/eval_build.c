@@ -418,6 +418,29 @@ static eval_node *build_vector(eval_run *run, const promql_expr *e, const eval_t
     }
 }
 
+/* Whether the operands' histograms serve for counts and sums alone; see eval.h. */
+static void note_use(eval_run *run, const promql_expr *e)
+{
+    if (e->kind == PROMQL_BINARY)
+        run->under_other |= e->binary.op == PROMQL_TRIM_UPPER || e->binary.op == PROMQL_TRIM_LOWER;
+    if (e->kind != PROMQL_CALL)
+        return;
+    switch (e->call.function->id) {
+    case PROMQL_FN_histogram_count:
+    case PROMQL_FN_histogram_sum:
+    case PROMQL_FN_histogram_avg:
+        run->under_statistics = true;
+        return;
+    case PROMQL_FN_histogram_quantile:
+    case PROMQL_FN_histogram_quantiles:
+    case PROMQL_FN_histogram_fraction:
+        run->under_other = true;
+        return;
+    default:
+        return;
+    }
+}
+
 eval_node *eval_build(eval_run *run, const promql_expr *e, const eval_times *times)
 {
     if (eval_failed(run) || !eval_go_on(run))
@@ -435,8 +458,12 @@ eval_node *eval_build(eval_run *run, const promql_expr *e, const eval_times *tim
         return eval_scalar(run, e, times);
     if (times->steps > 1 && eval_invariant(e))
         return repeat(run, e, times);
+    bool statistics = run->under_statistics, other = run->under_other;
+    note_use(run, e);
     int row = eval_explain_open(run, e);
     eval_node *n = build_vector(run, e, times);
     eval_explain_close(run, row, n);
+    run->under_statistics = statistics;
+    run->under_other = other;
     return n;
 }

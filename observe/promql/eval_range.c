@@ -514,6 +514,7 @@ eval_node *eval_range_call(eval_run *run, const promql_expr *e, const eval_times
     n->id = (promql_function_id)e->call.function->id;
     if (!open_arguments(run, n, times) || !check_modifiers(run, n))
         return NULL;
+    n->node.detect_resets = run->under_statistics && !run->under_other;
     n->counter = n->id == PROMQL_FN_rate || n->id == PROMQL_FN_increase || n->id == PROMQL_FN_irate;
     n->per_second = n->id == PROMQL_FN_rate;
     n->starts = (run->options.features & PROMQL_START_TIMESTAMPS) &&

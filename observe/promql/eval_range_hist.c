@@ -143,7 +143,11 @@ static bool histogram_rise(const mixed_step *s, const tsdb_histogram *const *h, 
         return false;
     const tsdb_histogram *before = first;
     for (size_t k = 1; counter && k < count; k++) {
-        if (tsdb_histogram_reset_between(before, h[k]) && !combine(s, true, &rise, before, &rise))
+        if (s->n->starts && s->p->hst && s->p->hst[at + k] != 0 &&
+            s->p->hst[at + k] < s->p->ht[at + k - 1] && s->p->hst[at + k] != s->p->hst[at + k - 1])
+            note(s, EVAL_NOTE_START_OVERLAP);
+        if ((start_reset(s, at + k) || tsdb_histogram_reset_between(before, h[k])) &&
+            !combine(s, true, &rise, before, &rise))
             return false;
         before = h[k];
     }
@@ -174,15 +178,20 @@ static bool step_rate(mixed_step *s)
                                         p->v[from], rise, false, 0);
         return true;
     }
-    if (count < 2)
-        return false;
     const tsdb_histogram *const *h = s->p->h + win->hfrom;
-    tsdb_histogram *rise = fresh(s);
-    if (!rise || !histogram_rise(s, h, count, rise))
+    int64_t first_t = s->p->ht[win->hfrom];
+    int64_t start = s->n->starts && s->n->counter && s->p->hst ? s->p->hst[win->hfrom] : 0;
+    bool begun = start != 0 && start > win->floats.start && start < first_t;
+    tsdb_histogram *rise = count > 1 || begun ? fresh(s) : NULL;
+    if (!rise || (count > 1 && !histogram_rise(s, h, count, rise)))
         return false;
-    double factor =
-        range_extrapolate(s->n, &win->floats, s->p->ht[win->hfrom], s->p->ht[win->hto - 1], count,
-                          h[0]->count, rise->count, false, 0);
+    double rose = count > 1 ? rise->count : 0;
+    if (count == 1)
+        *rise = *h[0];
+    else if (begun && !combine(s, true, rise, h[0], rise))
+        return false;
+    double factor = range_extrapolate(s->n, &win->floats, first_t, s->p->ht[win->hto - 1], count,
+                                      h[0]->count, rose, begun, start);
     s->h = rise;
     return scale(s, rise, factor, false, rise);
 }

@@ -148,6 +148,28 @@ static bool select_series(eval_run *run, const promql_expr *e, int64_t min_t, in
     return eval_go_on(run);
 }
 
+/* Under histogram_count and its kin Prometheus reads histograms without their buckets, and works out
+ * their reset hints meanwhile; what annotations say depends on them. */
+static bool detect_resets(eval_worker *w, tsdb_columns *c)
+{
+    const tsdb_histogram *before = NULL;
+    for (size_t k = 0; k < c->count; k++) {
+        const tsdb_histogram *h = c->h[k];
+        if (!h || tsdb_is_stale(h->sum))
+            continue;
+        if (before && h->reset == TSDB_RESET_UNKNOWN) {
+            tsdb_histogram *copy = sx_arena_alloc(&w->scratch, sizeof *copy);
+            if (!copy)
+                return eval_no_memory(w->run) != NULL;
+            *copy = *h;
+            copy->reset = tsdb_histogram_reset_between(before, h) ? TSDB_RESET_YES : TSDB_RESET_NO;
+            c->h[k] = copy;
+        }
+        before = h;
+    }
+    return true;
+}
+
 /* Reads into the columns of the node's slot. */
 static tsdb_columns *read_columns(eval_worker *w, const eval_node *n, const tsdb_series *series,
                                   int64_t min_t, int64_t max_t)
@@ -171,6 +193,8 @@ static tsdb_columns *read_columns(eval_worker *w, const eval_node *n, const tsdb
         return eval_fail_with(
             w->run, status == SX_ENOMEM ? PROMQL_ERROR_EXECUTION : PROMQL_ERROR_INTERNAL, &err);
     }
+    if (sx_unlikely(c->h && n->detect_resets) && !detect_resets(w, c))
+        return NULL;
     return c;
 }
 
@@ -418,6 +442,7 @@ eval_node *eval_selector(eval_run *run, const promql_expr *e, const eval_times *
     if (!s)
         return NULL;
     s->what = what;
+    s->node.detect_resets = run->under_statistics && !run->under_other;
     s->offset_ms = eval_duration(run, &e->selector.offset, true);
     s->fixed = e->selector.at != PROMQL_AT_NONE;
     s->at_ms = at_time(run, e->selector.at, e->selector.at_ms);
@@ -450,7 +475,10 @@ static bool open_subquery(eval_run *run, const promql_expr *e, const eval_times 
     int64_t last = times->steps ? eval_time(times, times->steps - 1) : times->start;
     if (!inner || !eval_subquery_times(run, e, times->start, last, inner))
         return false;
+    bool other = run->under_other;
+    run->under_other = true;
     r->inner = eval_build(run, e->subquery.expr, inner);
+    run->under_other = other;
     if (r->inner && r->inner->type == PROMQL_SCALAR) { /* ([1h:]) of a number: a series */
         eval_fail(run, PROMQL_ERROR_EXECUTION, "subquery is only allowed on instant vector");
         return false;

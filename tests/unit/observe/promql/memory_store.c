@@ -93,7 +93,8 @@ void memory_store_hints(memory_store *s)
             if (!h || h->reset != TSDB_RESET_UNKNOWN || !before ||
                 before->reset == TSDB_RESET_GAUGE || tsdb_is_stale(before->sum))
                 continue;
-            h->reset = tsdb_histogram_reset_between(before, h) ? TSDB_RESET_YES : TSDB_RESET_NO;
+            if (!tsdb_histogram_reset_between(before, h))
+                h->reset = TSDB_RESET_NO; /* after a reset a chunk begins, which tells nothing */
         }
     }
 }
