@@ -124,6 +124,7 @@ void prom_exposition_reset(prom_exposition *x, const prom_exposition_options *op
     x->type = EXPO_UNKNOWN;
     x->unit = (sx_str){0};
     x->created_for = 0;
+    x->begun = false;
 }
 
 void prom_exposition_free(prom_exposition *x)
@@ -131,6 +132,7 @@ void prom_exposition_free(prom_exposition *x)
     if (!x)
         return;
     expo_text_done(x);
+    expo_protobuf_done(x);
     sx_free(x);
 }
 
@@ -139,13 +141,23 @@ void prom_exposition_expect(prom_exposition *x, sx_str series)
     x->expected = series;
 }
 
+static bool is_protobuf(const prom_exposition *x)
+{
+    return x->options.protocol == PROM_PROTOCOL_PROTOBUF;
+}
+
 sx_status prom_exposition_next(prom_exposition *x, prom_entry *out, sx_error *err)
 {
-    return expo_text_next(x, out, err);
+    if (!is_protobuf(x))
+        return expo_text_next(x, out, err);
+    sx_status st = x->begun ? SX_OK : expo_protobuf_begin(x, err);
+    x->begun = st == SX_OK;
+    return st == SX_OK ? expo_protobuf_next(x, out, err) : st;
 }
 
 sx_status prom_exposition_labels(prom_exposition *x, const prom_entry *e, sx_arena *arena,
                                  tsdb_labels *out, sx_error *err)
 {
-    return expo_text_labels(x, e, arena, out, err);
+    return is_protobuf(x) ? expo_protobuf_labels(x, arena, out, err)
+                          : expo_text_labels(x, e, arena, out, err);
 }

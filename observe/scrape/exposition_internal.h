@@ -60,6 +60,7 @@ struct prom_exposition {
     sx_arena scratch; /* of one entry: exemplars, help without escapes */
 
     struct expo_protobuf *protobuf; /* the other reader's memory; NULL until it is needed */
+    bool begun;                     /* the body has been given to it */
 };
 
 /* --- exposition_text.c */
@@ -67,6 +68,13 @@ sx_status expo_text_next(prom_exposition *x, prom_entry *out, sx_error *err);
 sx_status expo_text_labels(prom_exposition *x, const prom_entry *e, sx_arena *arena,
                            tsdb_labels *out, sx_error *err);
 void expo_text_done(prom_exposition *x);
+
+/* --- exposition_protobuf.c. _begin is called once for each body, before the first entry. */
+sx_status expo_protobuf_begin(prom_exposition *x, sx_error *err);
+sx_status expo_protobuf_next(prom_exposition *x, prom_entry *out, sx_error *err);
+sx_status expo_protobuf_labels(prom_exposition *x, sx_arena *arena, tsdb_labels *out,
+                               sx_error *err);
+void expo_protobuf_done(prom_exposition *x);
 
 /* --- exposition_number.c: a float as Go's strconv.ParseFloat reads it, without the forms that
  * Prometheus refuses (hexadecimal, underscores). The error has Go's words. HOT. */
