@@ -170,7 +170,7 @@ static void add_typos(const geo_index *ix, const geo_asked *asked, slot *s, cons
 {
     bool two = asked->better & GEO_BETTER_TYPOS_TWO;
     geo_typo typos[GEO_TYPOS_MAX];
-    uint32_t most = two && w->text.len >= GEO_TYPOS_TWO_FROM && w->sound.len >= 5 ? 2 : 1;
+    uint32_t most = two && w->text.len + 2 >= GEO_TYPOS_TWO_FROM && w->sound.len >= 5 ? 2 : 1;
     uint32_t count = geo_typos(ix, w->sound, most, typos);
     for (uint32_t i = 0; i < count; i++)
         add_way(ix, s, typos[i].term, TYPO_WORTH[typos[i].edits]);

@@ -209,12 +209,14 @@ static bool is_word(const geo_read_word *w)
     return leading_digits(w->text) == 0;
 }
 
-static uint32_t typos_allowed(uint32_t better, const geo_read_word *w)
+/* Errors that `q` may have if it is to be `l`: a long word that lacks two letters is still one. */
+static uint32_t typos_allowed(uint32_t better, const geo_read_word *q, const geo_read_word *l)
 {
-    if (!(better & GEO_BETTER_TYPOS) || !is_word(w) || w->filler ||
-        w->text.len < GEO_TYPO_LETTERS_MIN)
+    if (!(better & GEO_BETTER_TYPOS) || !is_word(q) || q->filler ||
+        q->text.len < GEO_TYPO_LETTERS_MIN)
         return 0;
-    return w->text.len >= GEO_TYPOS_TWO_FROM && (better & GEO_BETTER_TYPOS_TWO) ? 2 : 1;
+    size_t longer = q->text.len > l->text.len ? q->text.len : l->text.len;
+    return longer >= GEO_TYPOS_TWO_FROM && (better & GEO_BETTER_TYPOS_TWO) ? 2 : 1;
 }
 
 /* "12" and "12e", of an arrondissement. */
@@ -238,7 +240,7 @@ static geo_fit_word compare(const geo_asked *asked, const geo_read_word *q, cons
         return (geo_fit_word){GEO_FIT_SYNONYM, 0, ORDINAL_SHARE, l->text};
     if (unfinished && q->text.len >= 3 && sx_str_starts(l->text, q->text))
         return (geo_fit_word){GEO_FIT_PREFIX, 0, PREFIX_SHARE, l->text};
-    uint32_t most = typos_allowed(asked->better, q);
+    uint32_t most = typos_allowed(asked->better, q, l);
     if (most == 0 || !is_word(l) || l->filler ||
         ((uint32_t)__builtin_popcount(q->letters ^ l->letters) > 2 * most &&
          (uint32_t)__builtin_popcount(q->heard ^ l->heard) > 2 * most))
@@ -408,7 +410,7 @@ static uint32_t steps_back(const pairing *p)
 
 /* ---- the parts beside the name ---- */
 
-static const double ORDER_COST = 0.06, SAME_DEPARTMENT = 0.7, OTHER_DEPARTMENT = 0.45;
+static const double ORDER_COST = 0.06, SAME_DEPARTMENT = 0.55, OTHER_DEPARTMENT = 0.35;
 enum { DEPARTMENT_DIGITS = 2 };
 
 static geo_fit_word compare_postcode(const geo_asked *asked, sx_str q, sx_str l)
