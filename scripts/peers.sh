@@ -7,6 +7,8 @@
 #   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
 #   prometheus of the same version, which scrapes them (without its web pages)
 #
+# and keeps Prometheus's test scripts of PromQL in .cache/peers/promqltest.
+#
 # Debian's Go is too old for them, so it only fetches a current one as a module. Everything lies
 # below .cache/peers and is built once; removing a binary builds it again.
 set -eu
@@ -47,7 +49,7 @@ if [ ! -x "$bin/h2spec" ]; then
     echo 'peers: building h2spec'
     (cd "$top/work" && "$go" install "$H2SPEC")
 fi
-if [ ! -x "$bin/promtool" ] || [ ! -x "$bin/prometheus" ]; then
+if [ ! -x "$bin/promtool" ] || [ ! -x "$bin/prometheus" ] || [ ! -d "$top/promqltest" ]; then
     current_go
     echo 'peers: building prometheus and promtool (some minutes)'
     dir=$(module_dir "$go" "$PROMETHEUS")
@@ -55,6 +57,7 @@ if [ ! -x "$bin/promtool" ] || [ ! -x "$bin/prometheus" ]; then
     cp -r "$dir" "$top/prometheus"
     chmod -R u+w "$top/prometheus"
     # Its go.mod has replace directives, which `go install MODULE@VERSION` refuses.
+    cp -r "$top/prometheus/promql/promqltest/testdata" "$top/promqltest"
     for tool in prometheus promtool; do
         [ -x "$bin/$tool" ] || (cd "$top/prometheus" && "$go" build -ldflags='-s -w' -o "$bin/$tool" "./cmd/$tool")
     done
