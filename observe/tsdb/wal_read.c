@@ -1,5 +1,7 @@
 /* wal_read.c - the log read: whole records out of pages, damage passed over. See wal.h. */
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <sextant/compress.h>
 #include <sextant/hash.h>
@@ -85,8 +87,8 @@ static sx_status remove_folder(const char *path, sx_error *err)
         sx_str name = sx_arena_printf(&arena, "%s/%.*s", path, SX_ARG(names[i]));
         status = name.data ? sx_file_remove(name.data, err) : sx_fail_memory(err, "path");
     }
-    if (status == SX_OK)
-        status = sx_file_remove(path, err);
+    if (status == SX_OK && rmdir(path) != 0)
+        status = sx_fail_os(err, errno, "cannot remove folder %s", path);
     sx_arena_done(&arena);
     return status;
 }
