@@ -126,7 +126,7 @@ void *eval_fail(eval_run *run, promql_error_kind kind, const char *fmt, ...)
     return eval_fail_with(run, kind, &err);
 }
 
-static void *fail_memory_limit(eval_run *run)
+void *eval_over_memory(eval_run *run)
 {
     return eval_fail(run, PROMQL_ERROR_EXECUTION,
                      "query processing would use more than %llu bytes of memory in query execution",
@@ -139,7 +139,7 @@ void *eval_no_memory(eval_run *run)
     if (atomic_load_explicit(&run->memory, memory_order_relaxed) >
             (int64_t)(run->options.memory_max / 2) ||
         run->arena.used_bytes > run->options.memory_max / 2)
-        return fail_memory_limit(run); /* an arena at its limit says no as the heap does */
+        return eval_over_memory(run); /* an arena at its limit says no as the heap does */
     sx_fail_memory(&err, "a query's values");
     return eval_fail_with(run, PROMQL_ERROR_EXECUTION, &err);
 }
@@ -180,7 +180,7 @@ bool eval_account(eval_worker *w)
     while (now > peak && !atomic_compare_exchange_weak(&run->memory_peak, &peak, now))
         ;
     if (now > 0 && (uint64_t)now > run->options.memory_max)
-        fail_memory_limit(run);
+        eval_over_memory(run);
     if (w->held != 0) {
         eval_hold_samples(run, w->held);
         w->held = 0;
@@ -206,16 +206,16 @@ static void *taken(eval_run *run, void *p)
     if (sx_unlikely(!p))
         return eval_no_memory(run);
     if (sx_unlikely(run->arena.used_bytes > run->options.memory_max))
-        return fail_memory_limit(run);
+        return eval_over_memory(run);
     return p;
 }
 
 void *eval_alloc(eval_run *run, size_t count, size_t size)
 {
     if (count > PTRDIFF_MAX / (size ? size : 1))
-        return fail_memory_limit(run);
+        return eval_over_memory(run);
     if (count * size > run->options.memory_max)
-        return fail_memory_limit(run);
+        return eval_over_memory(run);
     return taken(run, sx_arena_alloc(&run->arena, count * size));
 }
 
@@ -247,11 +247,10 @@ static bool enter(eval_run *run)
     run->next_running = e->running;
     e->running = run;
     while (e->active >= e->options.concurrency_max && may_wait(run)) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until); /* the condition's own clock, not the query's */
-        until.tv_nsec += GATE_LOOK_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        /* The condition's time is the system's, whatever clock the query has. */
+        int64_t ns = sx_clock_ns(sx_clock_system()) + GATE_LOOK_MS * INT64_C(1000000);
+        struct timespec until = {.tv_sec = (time_t)(ns / 1000000000),
+                                 .tv_nsec = (long)(ns % 1000000000)};
         pthread_cond_timedwait(&e->free_place, &e->lock, &until);
     }
     bool ok = !eval_failed(run);
@@ -323,6 +322,12 @@ bool promql_engine_kill(promql_engine *e, uint64_t id)
 
 /* --- A query. */
 
+/* Times so far out that adding durations to them could overflow are brought nearer. */
+static int64_t sane_time(int64_t t)
+{
+    return t > EVAL_TIME_MAX ? EVAL_TIME_MAX : t < -EVAL_TIME_MAX ? -EVAL_TIME_MAX : t;
+}
+
 static eval_run *run_new(promql_engine *e, const promql_request *request)
 {
     eval_run *run = sx_calloc(1, sizeof *run);
@@ -335,13 +340,14 @@ static eval_run *run_new(promql_engine *e, const promql_request *request)
     const promql_engine_options *o = &run->options;
     run->request = request;
     run->instant = request->step_ms <= 0;
-    run->end_ms = run->instant ? request->start_ms : request->end_ms;
-    run->times = (eval_times){
-        .start = request->start_ms, .step = run->instant ? 1 : request->step_ms, .steps = 1};
-    if (run->end_ms < request->start_ms)
+    int64_t start = sane_time(request->start_ms);
+    run->end_ms = run->instant ? start : sane_time(request->end_ms);
+    run->times =
+        (eval_times){.start = start, .step = run->instant ? 1 : request->step_ms, .steps = 1};
+    if (run->end_ms < start)
         run->times.steps = 0;
     else if (!run->instant)
-        run->times.steps = (size_t)((run->end_ms - request->start_ms) / request->step_ms) + 1;
+        run->times.steps = (size_t)((run->end_ms - start) / request->step_ms) + 1;
     run->lookback_ms = request->lookback_ms > 0 ? request->lookback_ms : o->lookback_ms;
     run->default_step_ms = o->default_step_ms;
     run->delayed_names = o->features & PROMQL_DELAYED_NAME_REMOVAL;

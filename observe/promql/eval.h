@@ -38,6 +38,9 @@ static inline int64_t eval_time(const eval_times *t, size_t step)
     return t->start + (int64_t)step * t->step;
 }
 
+/* Milliseconds from 1970 that no time passes: offsets and ranges may be added without overflow. */
+#define EVAL_TIME_MAX (INT64_C(1) << 60)
+
 /* --- Values. */
 enum { EVAL_FLOATS = 1, EVAL_HISTOGRAMS = 2 };
 
@@ -162,6 +165,7 @@ void *eval_fail(eval_run *run, promql_error_kind kind, const char *fmt, ...)
     SX_PRINTF(3, 4) SX_COLD;
 void *eval_fail_with(eval_run *run, promql_error_kind kind, const sx_error *err) SX_COLD;
 void *eval_no_memory(eval_run *run) SX_COLD;
+void *eval_over_memory(eval_run *run) SX_COLD; /* memory_max, in words */
 
 static inline bool eval_failed(const eval_run *run)
 {

@@ -33,6 +33,8 @@ void *eval_block(eval_worker *w, const eval_node *n, int which, size_t bytes)
     }
     if (which < 0)
         return s;
+    if (sx_unlikely(bytes > w->run->options.memory_max))
+        return eval_over_memory(w->run);
     if (s->block_bytes[which] < bytes || !s->blocks[which]) {
         size_t room = bytes < 64 ? 64 : bytes + bytes / 4;
         void *grown = sx_alloc(room);

@@ -23,35 +23,6 @@ bool range_start_reset(int64_t before_start, int64_t before_t, int64_t start, in
     return before_start <= before_t && before_start != 0 && before_start != before_t;
 }
 
-double range_extrapolate(const eval_range_node *n, const range_window *win, int64_t first_t,
-                         int64_t last_t, size_t samples, double first_value, double rise,
-                         bool begun, int64_t start)
-{
-    double to_start = (double)(first_t - win->start) / 1000;
-    double to_end = (double)(win->end - last_t) / 1000;
-    double sampled = (double)(last_t - first_t) / 1000;
-    double average = samples > 1 ? sampled / (double)(samples - 1) : 0;
-    double threshold = average * 1.1;
-    if (begun) {
-        to_start = 0;
-        sampled = (double)(last_t - start) / 1000;
-    } else {
-        if (to_start >= threshold)
-            to_start = average / 2;
-        if (n->counter && rise > 0 && first_value >= 0) {
-            double to_zero = sampled * (first_value / rise);
-            if (to_zero < to_start)
-                to_start = to_zero;
-        }
-    }
-    if (to_end >= threshold)
-        to_end = average / 2;
-    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
-    if (n->per_second)
-        factor /= (double)n->range.range_ms / 1000;
-    return factor;
-}
-
 /* Where the counter began anew: positions of the samples after. */
 static size_t find_resets(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
                           uint32_t **out)
@@ -221,12 +192,35 @@ static size_t range_one(const eval_range_node *n, eval_worker *w, const eval_poi
 
 /* --- Extremes. */
 
+/* One window: looked through, which is quicker than a queue. */
+static size_t extreme_once(const eval_range_node *n, eval_worker *w, const eval_points *p,
+                           double *v)
+{
+    range_window win = range_first();
+    range_slide(n, p, 0, &win);
+    if (win.from == win.to)
+        return 0;
+    range_count(n, w, 0, win.to - win.from);
+    double best = p->v[win.from];
+    if (n->id == PROMQL_FN_max_over_time) {
+        for (size_t k = win.from; k < win.to; k++)
+            best = p->v[k] > best || isnan(best) ? p->v[k] : best;
+    } else {
+        for (size_t k = win.from; k < win.to; k++)
+            best = p->v[k] < best || isnan(best) ? p->v[k] : best;
+    }
+    v[0] = best;
+    return 1;
+}
+
 /* Candidates for the extreme of this window and later ones: each is beaten by none after it. Of equal
  * values the earlier stays in front. NaN is none: it shows only where there is nothing else. */
 static size_t range_extreme(const eval_range_node *n, eval_worker *w, const eval_points *p,
                             size_t i, double *v)
 {
     (void)i;
+    if (n->node.times->steps == 1)
+        return extreme_once(n, w, p, v);
     uint32_t *queue = eval_block(w, &n->node, RANGE_BLOCK, p->count * sizeof *queue);
     size_t found = 0, head = 0, tail = 0, seen = 0;
     if (!queue)

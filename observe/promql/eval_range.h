@@ -66,9 +66,34 @@ bool range_start_reset(int64_t before_start, int64_t before_t, int64_t start, in
 /* rate, increase and delta from what the window shows: first and last time, samples, what the value
  * rose by. `first_value` bounds the way back to a counter's zero; `start`, if not 0, is when the
  * counter began inside the window. Returns the factor. */
-double range_extrapolate(const eval_range_node *n, const range_window *win, int64_t first_t,
-                         int64_t last_t, size_t samples, double first_value, double rise,
-                         bool begun, int64_t start);
+static inline double range_extrapolate(const eval_range_node *n, const range_window *win,
+                                       int64_t first_t, int64_t last_t, size_t samples,
+                                       double first_value, double rise, bool begun, int64_t start)
+{
+    double to_start = (double)(first_t - win->start) / 1000;
+    double to_end = (double)(win->end - last_t) / 1000;
+    double sampled = (double)(last_t - first_t) / 1000;
+    double average = samples > 1 ? sampled / (double)(samples - 1) : 0;
+    double threshold = average * 1.1;
+    if (begun) {
+        to_start = 0;
+        sampled = (double)(last_t - start) / 1000;
+    } else {
+        if (to_start >= threshold)
+            to_start = average / 2;
+        if (n->counter && rise > 0 && first_value >= 0) {
+            double to_zero = sampled * (first_value / rise);
+            if (to_zero < to_start)
+                to_start = to_zero;
+        }
+    }
+    if (to_end >= threshold)
+        to_end = average / 2;
+    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
+    if (n->per_second)
+        factor /= (double)n->range.range_ms / 1000;
+    return factor;
+}
 
 /* The kinds that live in eval_range_more.c. */
 size_t range_quantile(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,

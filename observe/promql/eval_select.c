@@ -17,7 +17,9 @@ static int64_t at_time(const eval_run *run, promql_at at, int64_t at_ms)
     case PROMQL_AT_END:
         return run->end_ms;
     default:
-        return at_ms;
+        return at_ms > EVAL_TIME_MAX    ? EVAL_TIME_MAX
+               : at_ms < -EVAL_TIME_MAX ? -EVAL_TIME_MAX
+                                        : at_ms;
     }
 }
 
@@ -128,11 +130,12 @@ static bool select_series(eval_run *run, const promql_expr *e, int64_t min_t, in
     const sx_clock *clock = run->options.clock;
     int64_t began = sx_clock_mono_ns(clock);
     tsdb_hints hints = {.min_t = min_t, .max_t = max_t};
+    const _Atomic bool *canceled = run->request->canceled ? run->request->canceled : &run->killed;
     sx_error err = {0};
     *out = (tsdb_selection){0};
     sx_status status =
         run->querier->ops->select(run->querier, &hints, e->selector.matchers,
-                                  e->selector.matcher_count, &run->arena, out, &run->killed, &err);
+                                  e->selector.matcher_count, &run->arena, out, canceled, &err);
     run->stats.select_ns += sx_clock_mono_ns(clock) - began;
     run->stats.series_selected += out->count;
     if (status == SX_ECANCELED) {
