@@ -11,7 +11,7 @@
 
 #include "observe/tsdb/db_internal.h"
 
-static const int64_t DAY_MS = INT64_C(86400000);
+static const int64_t DAY_MS = INT64_C(86400000), SECOND_NS = INT64_C(1000000000);
 
 sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES], sx_error *err)
 {
@@ -140,9 +140,8 @@ static void *keeper_thread(void *context)
     tsdb *db = context;
     pthread_mutex_lock(&db->state_lock);
     while (!db->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
+        int64_t then = sx_clock_mono_ns(sx_clock_system()) + SECOND_NS;
+        struct timespec until = {then / SECOND_NS, then % SECOND_NS};
         pthread_cond_timedwait(&db->changed, &db->state_lock, &until);
         if (db->stopping || !db->ready)
             continue;

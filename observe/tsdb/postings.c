@@ -150,22 +150,20 @@ void tsdb_postings_remove(tsdb_region *r, tsdb_postings *p, uint32_t id)
         size_t had = p->count * sizeof id;
         memmove(ids + where, ids + where + 1, (p->count - where - 1) * sizeof id);
         p->count--;
-        /* The block's size is told by the count: one class less is another block. */
+        /* A block's size is told by the count: one class less is another block. Without memory for
+         * that one, this counts as the smaller from now on, and its end is lost. */
         size_t has = p->count * sizeof id;
-        if (p->count == 0) {
-            tsdb_region_free(r, p->at, had);
-            p->at = 0;
-        } else if (tsdb_region_size(has) != tsdb_region_size(had)) {
-            tsdb_handle at = tsdb_region_alloc(r, has);
-            if (!at) { /* no memory to shrink: the last id is kept twice over, which `has` hides */
-                sx_assert(tsdb_region_size(has) <= tsdb_region_size(had));
-                at = p->at; /* the block counts as a smaller one from now on: its end is lost */
-            } else {
-                memcpy(tsdb_region_at(r, at), ids, has);
-                tsdb_region_free(r, p->at, had);
-            }
-            p->at = at;
-        }
+        tsdb_handle at = 0;
+        if (p->count && tsdb_region_size(has) == tsdb_region_size(had))
+            return;
+        if (p->count)
+            at = tsdb_region_alloc(r, has);
+        if (p->count && !at)
+            return;
+        if (at)
+            memcpy(tsdb_region_at(r, at), ids, has);
+        tsdb_region_free(r, p->at, had);
+        p->at = at;
         return;
     }
     block_entry *dir = tsdb_region_at(r, p->at);

@@ -196,15 +196,22 @@ static void put_spans(sx_buf *out, const tsdb_span *spans, uint32_t count)
     }
 }
 
+/* A count that is no whole number of 64 bits, which only a broken caller has, becomes the nearest. */
+static uint64_t whole(double count)
+{
+    static const double TOO_BIG = 18446744073709551616.0;
+    return count >= TOO_BIG ? UINT64_MAX : count > 0 ? (uint64_t)count : 0;
+}
+
 /* Integer buckets are written as differences, each to the one before. */
 static void put_buckets(sx_buf *out, const double *buckets, uint32_t count, bool integer)
 {
-    int64_t last = 0;
+    uint64_t last = 0;
     put_uvarint(out, count);
     for (uint32_t i = 0; i < count; i++) {
         if (integer) {
-            put_varint(out, (int64_t)buckets[i] - last);
-            last = (int64_t)buckets[i];
+            put_varint(out, (int64_t)(whole(buckets[i]) - last));
+            last = whole(buckets[i]);
         } else {
             put_be64(out, bits_of(buckets[i]));
         }
@@ -214,7 +221,7 @@ static void put_buckets(sx_buf *out, const double *buckets, uint32_t count, bool
 static void put_count(sx_buf *out, double count, bool integer)
 {
     if (integer)
-        put_uvarint(out, (uint64_t)count);
+        put_uvarint(out, whole(count));
     else
         put_be64(out, bits_of(count));
 }

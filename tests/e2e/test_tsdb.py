@@ -13,6 +13,8 @@ import urllib.request
 
 import pytest
 
+from lib.wait import wait_for
+
 DEADLINE_S = 60
 
 
@@ -72,10 +74,7 @@ class Prometheus:
 
     @staticmethod
     def wait(condition):
-        until = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < until, "the peer did not come so far"
-            time.sleep(0.1)  # between two looks
+        wait_for(condition, seconds=DEADLINE_S)
 
 
 def test_float_chunks_have_the_very_bytes_of_prometheus(peers, tool, tmp_path):

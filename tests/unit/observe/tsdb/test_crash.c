@@ -111,10 +111,12 @@ static void kill_in_a_loop(unsigned policy)
     snprintf(dir, sizeof dir, "%s/data", f.path);
     tsdb_options options = options_of(policy);
     const char *kills = getenv("SX_KILLS");
-    int rounds = kills ? atol(kills) > 0 ? (int)atol(kills) : 1 : 17;
+    uint64_t rounds = 17;
+    if (kills)
+        assert_true(sx_str_to_u64(sx_str_z(kills), &rounds));
     uint32_t next = 0;
     unsigned seed = policy + 1;
-    for (int round = 0; round < rounds; round++) {
+    for (uint64_t round = 0; round < rounds; round++) {
         int ends[2];
         assert_int_equal(pipe(ends), 0);
         pid_t child = fork();
@@ -179,16 +181,16 @@ static void cut_power(unsigned policy)
     tsdb *db;
     tsdb_appender *a = open_both(data, &options, &db);
     assert_non_null(a);
-    size_t synced[BATCHES] = {0}, last_synced = 0;
+    size_t synced[BATCHES]; /* changes when the disk had batch n for sure */
     for (uint32_t n = 0; n < BATCHES; n++) {
         assert_true(append_one(a, n));
         acknowledged[n] = sx_fault_disk_ops();
         if (n % 10 == 9) { /* a second passes */
             sx_fake_clock_advance(&clock, 1000);
             assert_int_equal(tsdb_maintain(db, &err), SX_OK);
-            last_synced = n + 1;
+            for (uint32_t k = n - 9; k <= n; k++)
+                synced[k] = sx_fault_disk_ops();
         }
-        synced[n] = last_synced;
     }
     size_t ops = sx_fault_disk_ops();
     for (size_t op = 0; op <= ops; op += policy == TSDB_FSYNC_ALWAYS ? 13 : 5)
@@ -197,15 +199,10 @@ static void cut_power(unsigned policy)
             assert_int_equal(sx_fault_disk_cut(op, seed, after, &err), SX_OK);
             char left[160];
             snprintf(left, sizeof left, "%s/data", after);
+            const size_t *safe = policy == TSDB_FSYNC_ALWAYS ? acknowledged : synced;
             uint32_t done = 0;
-            while (done < BATCHES && acknowledged[done] <= op)
+            while (policy != TSDB_FSYNC_NONE && done < BATCHES && safe[done] <= op)
                 done++;
-            if (policy == TSDB_FSYNC_INTERVAL)
-                done = done ? (uint32_t)synced[done - 1] : 0;
-            else if (policy == TSDB_FSYNC_NONE)
-                done = 0;
-            if (done && policy == TSDB_FSYNC_INTERVAL && acknowledged[done - 1] == op)
-                done -= 10; /* cut before the sync that followed */
             tsdb *again;
             tsdb_appender *b = open_both(left, &options, &again);
             assert_non_null(b);
