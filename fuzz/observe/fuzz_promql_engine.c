@@ -4,6 +4,7 @@
  * there are words; an instant query gives, bit by bit, what a range query gives at the same step (but
  * for functions that know the query's own range, and failures, which other steps may cause). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sextant/buf.h>
@@ -168,8 +169,7 @@ static void fill_store(memory_store *store)
         "a{job=\"y\"} 5 3 NaN 8 9 stale 1 2 _ _ 4 7 1 Inf 3 3 3 3",
         "b{job=\"x\"} 1 0 1x18",
         "b{job=\"z\"} _x15 1 2 3",
-        "h{job=\"x\"} {{schema:1 sum:5 count:4 buckets:[1 2 1]}}+{{schema:1 sum:5 count:4 "
-        "buckets:[1 2 1]}}x20",
+        "h{job=\"x\"} {{sum:5 count:4 buckets:[1 2 1]}}+{{sum:5 count:4 buckets:[1 2 1]}}x20",
         "h{job=\"y\"} {{schema:-53 sum:3 count:3 custom_values:[1 2] buckets:[1 1 1]}}x20",
         "lat_bucket{job=\"x\", le=\"1\"} 0+3x20",
         "lat_bucket{job=\"x\", le=\"+Inf\"} 0+2x20",
@@ -232,6 +232,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sx_assert(x == SX_OK || err.message[0]);
     sx_status y = promql_query(engine, &store.queryable, &b, &steps, &err);
     sx_assert(y == SX_OK || err.message[0]);
+    if (getenv("FUZZ_SHOW"))
+        fprintf(stderr, "%.*s\n", SX_ARG(sx_buf_view(&text)));
     if (x == SX_OK && y == SX_OK && once.type == PROMQL_VECTOR)
         check_same(&once, &steps, t);
     promql_result_done(&once);

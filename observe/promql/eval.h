@@ -260,7 +260,6 @@ bool eval_explain_write(eval_run *run, promql_result *out);
 void *eval_node_new(eval_run *run, size_t bytes, const promql_expr *e, const eval_times *times);
 const promql_expr *eval_bare(const promql_expr *e); /* without parentheses */
 int64_t eval_duration(eval_run *run, const promql_duration *d, bool may_be_negative);
-bool eval_invariant(const promql_expr *e);
 eval_node *eval_scalar(eval_run *run, const promql_expr *e, const eval_times *times);
 
 /* Labels without the name and its kin (type, unit) or only marked so, as the engine is set. */
@@ -350,6 +349,7 @@ eval_node *eval_label_call(eval_run *run, const promql_expr *e, const eval_times
 eval_node *eval_sort_call(eval_run *run, const promql_expr *e, const eval_times *times);
 eval_node *eval_absent_call(eval_run *run, const promql_expr *e, const eval_times *times);
 eval_node *eval_info_call(eval_run *run, const promql_expr *e, const eval_times *times);
+bool eval_info_invariant(eval_run *run, const promql_expr *e);
 tsdb_labels eval_absent_labels(eval_run *run, const promql_expr *arg);
 
 double eval_float_operation(promql_op op, double a, double b);

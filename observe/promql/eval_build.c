@@ -103,7 +103,7 @@ static bool depends_on_time(const promql_expr *e)
     }
 }
 
-bool eval_invariant(const promql_expr *e)
+static bool invariant(eval_run *run, const promql_expr *e)
 {
     switch (e->kind) {
     case PROMQL_NUMBER:
@@ -113,23 +113,26 @@ bool eval_invariant(const promql_expr *e)
     case PROMQL_SELECTOR:
         return e->selector.at != PROMQL_AT_NONE;
     case PROMQL_RANGE:
-        return eval_invariant(e->range.selector);
+        return invariant(run, e->range.selector);
     case PROMQL_SUBQUERY:
         return e->subquery.at != PROMQL_AT_NONE;
     case PROMQL_PAREN:
-        return eval_invariant(e->inner);
+        return invariant(run, e->inner);
     case PROMQL_UNARY:
-        return eval_invariant(e->unary.expr);
+        return invariant(run, e->unary.expr);
     case PROMQL_AGGREGATE:
-        return eval_invariant(e->aggregate.expr) &&
-               (!e->aggregate.param || eval_invariant(e->aggregate.param));
+        return invariant(run, e->aggregate.expr) &&
+               (!e->aggregate.param || invariant(run, e->aggregate.param));
     case PROMQL_BINARY:
-        return eval_invariant(e->binary.left) && eval_invariant(e->binary.right);
+        return invariant(run, e->binary.left) && invariant(run, e->binary.right);
     case PROMQL_CALL:
         if (depends_on_time(e))
             return false;
+        if (e->call.function->id == PROMQL_FN_info && !eval_info_invariant(run, e))
+            return false;
         for (uint32_t i = 0; i < e->call.arg_count; i++) {
-            if (!eval_invariant(e->call.args[i]))
+            bool matchers = i > 0 && e->call.function->id == PROMQL_FN_info;
+            if (!matchers && !invariant(run, e->call.args[i]))
                 return false;
         }
         return true;
@@ -456,7 +459,7 @@ eval_node *eval_build(eval_run *run, const promql_expr *e, const eval_times *tim
     }
     if (e->type == PROMQL_SCALAR)
         return eval_scalar(run, e, times);
-    if (times->steps > 1 && eval_invariant(e))
+    if (times->steps > 1 && invariant(run, e))
         return repeat(run, e, times);
     bool statistics = run->under_statistics, other = run->under_other;
     note_use(run, e);

@@ -70,38 +70,105 @@ static bool plan_matchers(info_plan *p)
     return true;
 }
 
-/* The time the info series are looked at: that of the first selector in the first argument. */
-static const promql_expr *first_selector(const promql_expr *e, const promql_expr **path,
-                                         size_t *depth)
+/* What time the first argument's series are of. If all are of one time, the info series are looked
+ * at then; else, and where a series comes from no selector, at the time of evaluation. */
+typedef struct reference {
+    bool any, mixed;
+    promql_at at; /* NONE: the time of evaluation less the offset */
+    int64_t at_ms, offset_ms;
+} reference;
+
+enum { SUBQUERIES_MAX = 16 };
+
+typedef struct reference_walk {
+    eval_run *run;
+    reference ref;
+    const promql_expr *subqueries[SUBQUERIES_MAX]; /* that we are in, outermost first */
+    size_t depth;
+} reference_walk;
+
+static void add_reference(reference_walk *w, const promql_expr *selector)
 {
-    const promql_expr *found = NULL;
+    int64_t offset = eval_duration(w->run, &selector->selector.offset, true);
+    promql_at at = selector->selector.at;
+    int64_t at_ms = selector->selector.at_ms;
+    for (size_t k = w->depth; at == PROMQL_AT_NONE && k-- > 0;) {
+        const promql_expr *q = w->subqueries[k];
+        offset += eval_duration(w->run, &q->subquery.offset, true);
+        at = q->subquery.at;
+        at_ms = q->subquery.at_ms;
+    }
+    if (at == PROMQL_AT_START)
+        at_ms = w->run->times.start;
+    else if (at == PROMQL_AT_END)
+        at_ms = w->run->end_ms;
+    reference here = {.any = true, .at = at != PROMQL_AT_NONE ? PROMQL_AT_TIME : at};
+    here.at_ms = here.at == PROMQL_AT_TIME ? at_ms - offset : 0; /* however it is written */
+    here.offset_ms = here.at == PROMQL_AT_TIME ? 0 : offset;
+    if (!w->ref.any)
+        here.mixed = w->ref.mixed;
+    else
+        here.mixed = w->ref.mixed || here.at != w->ref.at || here.at_ms != w->ref.at_ms ||
+                     here.offset_ms != w->ref.offset_ms;
+    w->ref = here;
+}
+
+static void walk_references(reference_walk *w, const promql_expr *e)
+{
+    e = eval_bare(e);
+    if (e->type == PROMQL_SCALAR || e->type == PROMQL_STRING)
+        return; /* makes no series */
     switch (e->kind) {
     case PROMQL_SELECTOR:
-        return e;
+        add_reference(w, e);
+        return;
     case PROMQL_RANGE:
-        return e->range.selector;
+        add_reference(w, e->range.selector);
+        return;
     case PROMQL_SUBQUERY:
-        found = first_selector(e->subquery.expr, path, depth);
-        if (found && *depth < 16)
-            path[(*depth)++] = e; /* innermost first */
-        return found;
-    case PROMQL_PAREN:
-    case PROMQL_STEP_INVARIANT:
-        return first_selector(e->inner, path, depth);
+        if (w->depth == SUBQUERIES_MAX) {
+            w->ref.mixed = true;
+            return;
+        }
+        w->subqueries[w->depth++] = e;
+        walk_references(w, e->subquery.expr);
+        w->depth--;
+        return;
     case PROMQL_UNARY:
-        return first_selector(e->unary.expr, path, depth);
-    case PROMQL_BINARY:
-        found = first_selector(e->binary.left, path, depth);
-        return found ? found : first_selector(e->binary.right, path, depth);
+        walk_references(w, e->unary.expr);
+        return;
     case PROMQL_AGGREGATE:
-        return first_selector(e->aggregate.expr, path, depth);
+        walk_references(w, e->aggregate.expr);
+        return;
+    case PROMQL_BINARY:
+        walk_references(w, e->binary.left);
+        walk_references(w, e->binary.right);
+        return;
     case PROMQL_CALL:
-        for (uint32_t k = 0; k < e->call.arg_count && !found; k++)
-            found = first_selector(e->call.args[k], path, depth);
-        return found;
+        if (e->call.function->id == PROMQL_FN_info) { /* its second argument holds matchers */
+            walk_references(w, e->call.args[0]);
+            return;
+        }
+        if (e->call.function->id == PROMQL_FN_vector || e->call.arg_count == 0)
+            w->ref.mixed = true;
+        for (uint32_t k = 0; k < e->call.arg_count; k++)
+            walk_references(w, e->call.args[k]);
+        return;
     default:
-        return NULL;
+        return;
     }
+}
+
+static reference find_reference(eval_run *run, const promql_expr *call)
+{
+    reference_walk w = {.run = run};
+    walk_references(&w, call->call.args[0]);
+    return w.ref.any && !w.ref.mixed ? w.ref : (reference){0};
+}
+
+bool eval_info_invariant(eval_run *run, const promql_expr *e)
+{
+    return find_reference(run, e).at == PROMQL_AT_TIME;
 }
 
 /* A selector of the info series, with the time that the first argument is of. */
@@ -109,30 +176,21 @@ static promql_expr *info_selector(info_plan *p)
 {
     promql_expr *s = eval_zero(p->run, 1, sizeof *s);
     tsdb_matcher *all = eval_alloc(p->run, p->name_count + p->data_count, sizeof *all);
-    const promql_expr *path[16];
-    size_t depth = 0;
     if (!s || !all)
         return NULL;
     memcpy(all, p->names, p->name_count * sizeof *all);
     if (p->data_count)
         memcpy(all + p->name_count, p->data, p->data_count * sizeof *all);
+    reference ref = find_reference(p->run, p->call);
     s->kind = PROMQL_SELECTOR;
     s->type = PROMQL_VECTOR;
     s->pos = p->call->pos;
     s->height = 1;
     s->selector.matchers = all;
     s->selector.matcher_count = (uint32_t)(p->name_count + p->data_count);
-    const promql_expr *model = first_selector(p->call->call.args[0], path, &depth);
-    if (!model)
-        return s;
-    s->selector.at = model->selector.at;
-    s->selector.at_ms = model->selector.at_ms;
-    s->selector.offset.ms = eval_duration(p->run, &model->selector.offset, true);
-    for (size_t k = 0; k < depth && s->selector.at == PROMQL_AT_NONE; k++) {
-        s->selector.offset.ms += eval_duration(p->run, &path[k]->subquery.offset, true);
-        s->selector.at = path[k]->subquery.at;
-        s->selector.at_ms = path[k]->subquery.at_ms;
-    }
+    s->selector.at = ref.at;
+    s->selector.at_ms = ref.at_ms;
+    s->selector.offset.ms = ref.offset_ms;
     return s;
 }
 

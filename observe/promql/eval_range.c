@@ -17,7 +17,7 @@ bool range_start_reset(int64_t before_start, int64_t before_t, int64_t start, in
     if (start == 0 || start >= t || start < before_t)
         return false; /* unknown, nonsense, or long before */
     if (start > before_t)
-        return true;
+        return start != before_start; /* both say the same: it began once */
     /* It begins where the last sample was: a delta's next part, unless that sample's own start was
      * unknown or nonsense. */
     return before_start <= before_t && before_start != 0 && before_start != before_t;
@@ -349,14 +349,86 @@ static double variance_of(const double *v, size_t count)
     return (sum + sum_lost) / (double)count;
 }
 
+/* Four windows of the same length side by side: one sum must wait for itself at every sample, four
+ * do not wait for one another. What an addition loses is found without a branch (Knuth's two-sum),
+ * which is the same number, being exact both ways. */
+static void sum_four(const double *const x[4], size_t count, double sum[4], double lost[4])
+{
+    double s0 = x[0][0], s1 = x[1][0], s2 = x[2][0], s3 = x[3][0];
+    double c0 = 0, c1 = 0, c2 = 0, c3 = 0;
+#define ADD(lane, s, c)                                                                            \
+    {                                                                                              \
+        double v = x[lane][k], t = s + v, b = t - s;                                               \
+        c += (s - (t - b)) + (v - b);                                                              \
+        s = t;                                                                                     \
+    }
+    for (size_t k = 1; k < count; k++) {
+        ADD(0, s0, c0)
+        ADD(1, s1, c1)
+        ADD(2, s2, c2)
+        ADD(3, s3, c3)
+    }
+#undef ADD
+    sum[0] = s0, sum[1] = s1, sum[2] = s2, sum[3] = s3;
+    lost[0] = c0, lost[1] = c1, lost[2] = c2, lost[3] = c3;
+}
+
+typedef struct sum_batch {
+    const double *x[4];
+    size_t count[4], step[4], used;
+} sum_batch;
+
+static void sum_flush(const eval_range_node *n, sum_batch *b, double *v)
+{
+    bool average = n->id == PROMQL_FN_avg_over_time;
+    double sum[4], lost[4];
+    bool four = b->used == 4 && b->count[0] == b->count[1] && b->count[0] == b->count[2] &&
+                b->count[0] == b->count[3];
+    if (four)
+        sum_four(b->x, b->count[0], sum, lost);
+    for (size_t k = 0; k < b->used; k++) {
+        double count = (double)b->count[k], *to = &v[b->step[k]];
+        if (!four || !isfinite(sum[k]) || !isfinite(lost[k])) /* the careful way */
+            *to = average ? mean_of(b->x[k], b->count[k]) : sum_of(b->x[k], b->count[k]);
+        else
+            *to = average ? sum[k] / count + lost[k] / count : sum[k] + lost[k];
+    }
+    b->used = 0;
+}
+
+/* sum_over_time and avg_over_time of numbers that are not whole. */
+static size_t range_sum_four(const eval_range_node *n, eval_worker *w, const eval_points *p,
+                             double *v)
+{
+    size_t found = 0;
+    sum_batch b = {.used = 0};
+    range_window win = range_first();
+    for (size_t k = 0; k < n->node.times->steps; k++) {
+        range_slide(n, p, k, &win);
+        v[k] = eval_absent();
+        if (win.from == win.to)
+            continue;
+        range_count(n, w, k, win.to - win.from);
+        found++;
+        b.x[b.used] = p->v + win.from;
+        b.count[b.used] = win.to - win.from;
+        b.step[b.used++] = k;
+        if (b.used == 4)
+            sum_flush(n, &b, v);
+    }
+    sum_flush(n, &b, v);
+    return found;
+}
+
 static size_t range_sum(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
                         double *v)
 {
     (void)i;
     size_t found = 0;
-    const double *whole = n->id == PROMQL_FN_sum_over_time || n->id == PROMQL_FN_avg_over_time
-                              ? whole_sums(n, w, p)
-                              : NULL;
+    bool plain = n->id == PROMQL_FN_sum_over_time || n->id == PROMQL_FN_avg_over_time;
+    const double *whole = plain ? whole_sums(n, w, p) : NULL;
+    if (plain && !whole)
+        return range_sum_four(n, w, p, v);
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
         range_slide(n, p, k, &win);
@@ -369,10 +441,10 @@ static size_t range_sum(const eval_range_node *n, eval_worker *w, const eval_poi
         found++;
         switch (n->id) {
         case PROMQL_FN_sum_over_time:
-            v[k] = whole ? whole[win.to] - whole[win.from] : sum_of(x, count);
+            v[k] = whole[win.to] - whole[win.from];
             break;
         case PROMQL_FN_avg_over_time:
-            v[k] = whole ? (whole[win.to] - whole[win.from]) / (double)count : mean_of(x, count);
+            v[k] = (whole[win.to] - whole[win.from]) / (double)count;
             break;
         case PROMQL_FN_stdvar_over_time:
             v[k] = variance_of(x, count);

@@ -79,6 +79,10 @@ void eval_reach(eval_run *run, const promql_expr *e, int64_t start, int64_t end,
                        min_t, max_t);
         return;
     case PROMQL_CALL:
+        if (e->call.function->id == PROMQL_FN_info && start - run->lookback_ms < *min_t)
+            *min_t = start - run->lookback_ms; /* info series may be those of the evaluation */
+        if (e->call.function->id == PROMQL_FN_info && end > *max_t)
+            *max_t = end;
         for (uint32_t i = 0; i < e->call.arg_count; i++)
             eval_reach(run, e->call.args[i], start, end, min_t, max_t);
         return;
