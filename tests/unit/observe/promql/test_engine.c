@@ -52,8 +52,7 @@ static void fill_store(memory_store *s)
         "lat_bucket{job=\"a\", le=\"0.1\"} 0+1x30",
         "lat_bucket{job=\"a\", le=\"1\"} 0+3x30",
         "lat_bucket{job=\"a\", le=\"+Inf\"} 0+4x30",
-        "hist{job=\"a\"} {{schema:1 sum:5 count:4 buckets:[1 2 1]}}+{{schema:1 sum:5 count:4 "
-        "buckets:[1 2 1]}}x30",
+        "hist{job=\"a\"} {{sum:5 count:4 buckets:[1 2 1]}}+{{sum:5 count:4 buckets:[1 2 1]}}x30",
         "hist{job=\"b\"} {{schema:0 sum:3 count:3 z_bucket:1 z_bucket_w:0.001 buckets:[1 1]}}x30",
         "target_info{job=\"a\", version=\"1\"} 1x30",
     };
