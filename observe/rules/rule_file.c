@@ -230,7 +230,7 @@ static sx_status judge_templates(judge *j, const raw_rule *r, const char *key,
 static sx_status judge_expr(judge *j, const raw_rule *r, rule_def *def)
 {
     const sx_yaml_node *at = value_of(r->node, "expr");
-    promql_parse_options options = {.features = j->options->features, .many_errors = true};
+    promql_parse_options options = {.features = j->options->features};
     sx_error err;
     def->expr_line = at->line;
     def->expr_column = at->column;
