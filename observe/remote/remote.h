@@ -7,32 +7,43 @@
 #define OBSERVE_REMOTE_REMOTE_H
 
 #include <sextant/buf.h>
+#include <sextant/clock.h>
 #include <sextant/kit.h>
 
 #include "observe/config/config.h"
 #include "observe/tsdb/storage.h"
 
-/* What became of a request, for the status code and the X-Prometheus-Remote-Write-*-Written fields. */
+/* What became of a request, for the status code and the X-Prometheus-Remote-Write-*-Written fields.
+ * The caller sets `messages` (or NULL); the rest is filled. */
 typedef struct remote_written {
     uint64_t samples, histograms, exemplars; /* accepted */
-    uint64_t refused;
-    bool bad;         /* part of it was bad: 400, the rest is stored */
-    sx_buf *messages; /* why, Prometheus's words, the first few; may be NULL */
+    uint64_t refused;                        /* samples, histograms and exemplars that were not */
+    uint64_t invalid_labels; /* of these: samples and histograms of series with bad labels */
+    bool bad;                /* part of it was bad: 400 with the messages; the rest is stored */
+    sx_buf *messages;        /* why, in Prometheus's words: the first ten, a line each */
 } remote_written;
 
 typedef struct remote_limits {  /* 0 takes the default */
-    uint64_t decoded_bytes_max; /* 32 MiB, as the specification's receivers */
-    uint32_t series_max, labels_max, label_bytes_max;
+    uint64_t decoded_bytes_max; /* of a request: 32 MiB, as the specification's receivers */
+    uint32_t series_max;        /* of the series cache: 4,194,304 at 40 bytes each */
+    uint32_t labels_max;        /* of one series: 2,048 */
+    uint32_t label_bytes_max;   /* of all labels of one series: 1 MiB */
+    const sx_clock *clock;      /* NULL: the system's; samples over 10 min ahead are refused */
 } remote_limits;
 
-/* A decoder's memory between requests: series cache by label bytes, buffers. One thread at a time. */
+/* A decoder's memory between requests: series cache by label bytes, buffers, an appender (taken with
+ * the first request, which waits while the store replays). One thread at a time; several writers of
+ * one store run beside each other. It is freed before the store is closed. */
 typedef struct remote_writer remote_writer;
 sx_status remote_writer_new(tsdb_appendable *store, const remote_limits *limits,
                             remote_writer **out, sx_error *err);
 void remote_writer_free(remote_writer *w);
 
-/* One body of remote write 1.0 or 2.0, still snappy-compressed. Valid parts are committed.
- *   errors  SX_EFORMAT (400), SX_ELIMIT (413), SX_REFUSED (series limit, disk full: 503/429), others 500 */
+/* One body of remote write 1.0 or 2.0, still snappy-compressed. SX_OK: what was valid is stored; out->bad
+ * tells of the rest (a series refused for the memory budget is among it: old series go on, and a
+ * sender that tried again and again would hold them up).
+ *   errors  nothing was stored: SX_EFORMAT (400), SX_ELIMIT (413), SX_REFUSED (disk full: 503),
+ *           others 500 */
 sx_status remote_write_v1(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
 sx_status remote_write_v2(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
 
