@@ -146,7 +146,8 @@ static void man_command(const cmd_command *c)
             printf("\\fB\\-%c\\fR, ", f->letter);
         fputs("\\fB\\-\\-", stdout);
         print_roff(f->name);
-        printf("\\fR%s%s\n", f->kind != CMD_SWITCH ? "=" : "", f->kind != CMD_SWITCH ? f->value : "");
+        printf("\\fR%s%s\n", f->kind != CMD_SWITCH ? "=" : "",
+               f->kind != CMD_SWITCH ? f->value : "");
         print_roff(f->help);
         if (f->fallback) {
             fputs(" (default: ", stdout);

@@ -24,6 +24,9 @@ FLOORS = [["base"], ["codec"], ["net"], ["telemetry"], ["resilience"], ["client"
           ["observe", "gateway", "geocode", "events"], ["cmd"]]
 FLOOR = {room: i for i, row in enumerate(FLOORS) for room in row}
 
+# Rooms of the observatory, the lower ones first: each may use those before it.
+OBSERVE = ["tsdb", "promql", "config", "scrape", "collect", "rules", "remote", "api"]
+
 # A public header belongs to the room with a .c file that opens with it (own_headers). These have no
 # such file: they hold only types, macros or inline functions.
 ROOM_OF_HEADER = {"base.h": "base", "list.h": "base", "tls.h": "net", "http_client.h": "net",
@@ -130,6 +133,19 @@ def target_of(path, quote, name, sources):
     return next((p for p in places if p in sources), None)
 
 
+def check_observe(path, line, target):
+    """Inside observe/: files beside the rooms put them together and may include them all."""
+    here, there = (p.split("/")[1] for p in (path, target))
+    if here not in OBSERVE:
+        return
+    if there not in OBSERVE and here != "api":
+        report(path, line, f"observe/{here} includes {target}, which is in no room",
+               "hand it what it needs")
+    elif there in OBSERVE and OBSERVE.index(there) > OBSERVE.index(here):
+        report(path, line, f"observe/{here} includes {target} of a room above it",
+               "the rooms' order is OBSERVE in scripts/lint.py")
+
+
 def check_floors(sources, generated):
     rooms = own_headers(sources)
 
@@ -157,6 +173,8 @@ def check_floors(sources, generated):
             if path.startswith("examples/") and not target.startswith("include/"):
                 report(path, line, f"an example includes {target}",
                        "examples show the public headers only")
+            if here == there == "observe":
+                check_observe(path, line, target)
             if here not in FLOOR or there not in FLOOR or here == there:
                 continue
             if FLOOR[there] > FLOOR[here]:

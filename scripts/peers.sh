@@ -6,6 +6,7 @@
 #   collector  the OpenTelemetry Collector with OTLP in and out (tests/e2e/programs/collector)
 #   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
 #   prometheus of the same version, which scrapes them (without its web pages)
+#   victoria-metrics  single-node, beside which the observatory's speed is measured
 #
 # and keeps Prometheus's test scripts of PromQL in .cache/peers/promqltest.
 #
@@ -14,10 +15,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-GO_VERSION=1.26.0
+GO_VERSION=1.26.6
 H2SPEC=github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 JAEGER=github.com/jaegertracing/jaeger@v1.76.0
 PROMETHEUS=github.com/prometheus/prometheus@v0.315.0
+VICTORIA=github.com/VictoriaMetrics/VictoriaMetrics@v1.150.0
 
 top=$PWD/.cache/peers
 bin=$top/bin
@@ -32,7 +34,7 @@ module_dir() {
 
 current_go() {
     go=$top/go/bin/go
-    [ -x "$go" ] && return
+    [ -x "$go" ] && "$go" version | grep -q "go$GO_VERSION " && return
     printf 'peers: fetching Go %s\n' "$GO_VERSION"
     dir=$(GOFLAGS='-mod=mod -modcacherw' module_dir go "golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$(dpkg --print-architecture)")
     [ -n "$dir" ] || { echo 'peers: the Go toolchain could not be fetched; is proxy.golang.org reachable?' >&2; exit 1; }
@@ -76,6 +78,17 @@ if [ ! -x "$bin/jaeger" ] || [ ! -x "$bin/collector" ]; then
     (cd "$top/jaeger" && "$go" build -mod=mod -ldflags='-s -w' -o "$bin/jaeger" ./cmd/all-in-one &&
         "$go" build -mod=mod -ldflags='-s -w' -o "$bin/collector" ./cmd/collector-for-tests)
     rm -rf "$top/jaeger"
+fi
+if [ ! -x "$bin/victoria-metrics" ]; then
+    current_go
+    echo 'peers: building VictoriaMetrics (some minutes)'
+    dir=$(module_dir "$go" "$VICTORIA")
+    rm -rf "$top/victoria"
+    cp -r "$dir" "$top/victoria"
+    chmod -R u+w "$top/victoria"
+    # Its own zstd binding is C.
+    (cd "$top/victoria" && CGO_ENABLED=1 "$go" build -mod=mod -ldflags='-s -w' -o "$bin/victoria-metrics" ./app/victoria-metrics)
+    rm -rf "$top/victoria"
 fi
 # Two gigabytes of sources and objects that nobody reads again.
 rm -rf "$top/gopath" "$top/gocache"
