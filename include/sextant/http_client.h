@@ -29,6 +29,10 @@ typedef struct sx_http_client_options { /* 0 takes the default */
     bool http2_prior_knowledge; /* h2c to http:// origins */
     const char *user_agent;     /* NULL: "sextant/VERSION" */
     const sx_call_observer *observer; /* NULL: none; borrowed, see below */
+    const char
+        *no_proxy; /* hosts that `proxy` (but "env") is not for, as in the variable no_proxy */
+    const sx_header *connect_headers; /* sent to the proxy with CONNECT; copied */
+    size_t connect_header_count;
 } sx_http_client_options;
 
 /* A client on `loop`. `options` (NULL: all defaults) is copied. Errors: SX_ENOMEM; SX_EINVAL (the

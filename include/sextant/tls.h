@@ -58,6 +58,11 @@ typedef struct sx_tls_client_options {
     const char *key_file;
     sx_tls_verify verify; /* NONE or REQUIRED; zero is NONE: set it */
     bool http2;           /* offer h2 by ALPN */
+
+    /* The same as texts, copied; empty: the files. */
+    sx_str ca_pem, chain_pem, key_pem;
+    const char *server_name; /* sent as SNI and looked for in certificates; NULL: the URL's host */
+    sx_tls_version version_min, version_max; /* below 1.2: with the ciphers of that time, too */
 } sx_tls_client_options;
 
 /* TLS 1.2 and 1.3. Errors name the file and OpenSSL's reason: SX_ENOTFOUND, SX_EINVAL, SX_ENOMEM. */

@@ -216,6 +216,10 @@ static void ask_proxy(client_connect *c)
                       *open ? "]" : "", o->port, i ? "\r\n" : " HTTP/1.1\r\n");
     if (o->proxy->authorization.len)
         sx_buf_printf(&text, "Proxy-Authorization: %.*s\r\n", SX_ARG(o->proxy->authorization));
+    for (size_t i = 0; i < o->client->options.connect_header_count; i++) {
+        const sx_header *h = &o->client->options.connect_headers[i];
+        sx_buf_printf(&text, "%.*s: %.*s\r\n", SX_ARG(h->name), SX_ARG(h->value));
+    }
     sx_buf_printf(&text, "User-Agent: %s\r\n\r\n", o->client->options.user_agent);
     if (text.failed) {
         c->status = sx_fail_memory(&c->error, "a request to the proxy");

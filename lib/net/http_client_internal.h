@@ -248,6 +248,10 @@ void call_observe_done(sx_call *call, sx_status status, const sx_error *err);
 sx_status call_take_request(sx_call *call, const sx_call_request *request, const sx_url *url,
                             sx_error *err);
 
+/* A field that a caller gives: a name, a value without control bytes, none of the client's own.
+ * Errors: SX_EINVAL. */
+sx_status client_check_header(sx_header h, sx_error *err);
+
 /* Adds the observer's fields to the call's. Errors: as call_take_request. */
 sx_status call_add_extra(sx_call *call, const sx_call_start *start, sx_error *err);
 

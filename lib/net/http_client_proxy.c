@@ -46,14 +46,39 @@ static sx_status read_proxy(sx_http_client *client, sx_str text, client_proxy **
     return SX_OK;
 }
 
+/* Their names and values are checked as those of a request are: the texts end up in a head. */
+static sx_status copy_connect_headers(sx_http_client *client, sx_error *err)
+{
+    const sx_header *from = client->options.connect_headers;
+    size_t count = client->options.connect_header_count;
+    sx_header *to = sx_arena_calloc(&client->arena, count, sizeof(*to));
+    client->options.connect_headers = to;
+    for (size_t i = 0; to && i < count; i++) {
+        sx_status st = client_check_header(from[i], err);
+        if (st != SX_OK)
+            return st;
+        to[i] = (sx_header){sx_arena_copy(&client->arena, from[i].name),
+                            sx_arena_copy(&client->arena, from[i].value)};
+        if (!to[i].name.data || !to[i].value.data)
+            to = NULL;
+    }
+    return to ? SX_OK : sx_fail_memory(err, "header fields for a proxy");
+}
+
 sx_status client_proxy_init(sx_http_client *client, const char *proxy, sx_error *err)
 {
     if (!proxy)
         return SX_OK;
+    if (client->options.connect_header_count) {
+        sx_status st = copy_connect_headers(client, err);
+        if (st != SX_OK)
+            return st;
+    }
     if (!sx_str_eq(sx_str_z(proxy), SX_STR("env"))) {
         sx_status st = read_proxy(client, sx_str_z(proxy), &client->http_proxy, err);
         client->https_proxy = client->http_proxy;
-        return st;
+        client->no_proxy = sx_arena_copy(&client->arena, sx_str_z(client->options.no_proxy));
+        return st == SX_OK && !client->no_proxy.data ? sx_fail_memory(err, "no_proxy") : st;
     }
     sx_str all = variable("all_proxy", "ALL_PROXY");
     sx_str http = variable("http_proxy", NULL);

@@ -26,7 +26,7 @@ static bool is_all(sx_str s, unsigned kind)
     return true;
 }
 
-static sx_status check_header(sx_header h, sx_error *err)
+sx_status client_check_header(sx_header h, sx_error *err)
 {
     if (h.name.len == 0 || !is_all(h.name, HTTP1_TOKEN))
         return sx_fail(err, SX_EINVAL, "'%.*s' is no name of a header field",
@@ -52,7 +52,7 @@ static sx_status take_headers(sx_call *call, const sx_call_request *request, sx_
     for (size_t i = 0; i < request->header_count; i++) {
         sx_header from = request->headers[i];
         from.value = sx_str_trim(from.value);
-        sx_status st = check_header(from, err);
+        sx_status st = client_check_header(from, err);
         if (st != SX_OK)
             return st;
         sx_header to = {sx_arena_copy(&call->arena, from.name),
@@ -140,7 +140,7 @@ sx_status call_add_extra(sx_call *call, const sx_call_start *start, sx_error *er
         sx_header from = start->extra[i];
         if (has_header(call, from.name))
             continue;
-        sx_status st = check_header(from, err);
+        sx_status st = client_check_header(from, err);
         if (st != SX_OK)
             return st;
         sx_header to = {sx_arena_copy(&call->arena, from.name),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <sextant/mem.h>
@@ -33,6 +34,7 @@ struct tls_generation {
     unsigned session_next;
     char **client_names; /* of a server; copied, as it may outlive its sx_tls */
     size_t client_name_count;
+    char *server_name; /* of a client: in place of the host's; NULL: the host's. Copied, too */
 };
 
 /* The options, copied: a reload reads the same files. */
@@ -40,6 +42,7 @@ typedef struct tls_settings {
     sx_tls_certificate *certificates;
     size_t certificate_count;
     char *ca_file, *ciphers, *groups;
+    char *ca_pem, *chain_pem, *key_pem, *server_name; /* of a client */
     char **client_names;
     size_t client_name_count;
     sx_tls_verify verify;
@@ -79,6 +82,7 @@ void tls_generation_unref(tls_generation *g)
     for (size_t i = 0; i < g->client_name_count; i++)
         sx_free(g->client_names[i]);
     sx_free(g->client_names);
+    sx_free(g->server_name);
     pthread_mutex_destroy(&g->sessions_lock);
     sx_free(g->sessions);
     sx_free(g->contexts);
@@ -175,6 +179,8 @@ SSL *tls_generation_ssl(tls_generation *g, sx_str server_name)
     if (!ssl || g->is_server)
         return ssl;
     char host[HOST_BYTES];
+    if (g->server_name)
+        server_name = sx_str_z(g->server_name);
     if (server_name.len == 0 || server_name.len >= sizeof(host)) {
         if (!g->verifies)
             return ssl;
@@ -234,6 +240,73 @@ static sx_status load_pair(SSL_CTX *ctx, const char *chain_file, const char *key
     if (SSL_CTX_check_private_key(ctx) != 1)
         return sx_fail(err, SX_EINVAL, "key file '%s' does not belong to certificate '%s': %s",
                        key_file, chain_file, tls_reason());
+    return SX_OK;
+}
+
+/* No terminal is asked for the password of a key. */
+static int no_password(char *out, int room, int is_writing, void *ctx)
+{
+    (void)out, (void)room, (void)is_writing, (void)ctx;
+    return 0;
+}
+
+/* The certificates of a PEM text, one after the other, to `take`, which owns them if it returns 1.
+ * Returns how many there were; what is no PEM between them ends it. */
+static int each_certificate(const char *pem, int (*take)(SSL_CTX *ctx, X509 *cert, int index),
+                            SSL_CTX *ctx)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    X509 *cert;
+    int count = 0;
+    while (in && (cert = PEM_read_bio_X509(in, NULL, no_password, NULL))) {
+        if (take(ctx, cert, count) != 1) {
+            X509_free(cert);
+            count = 0;
+            break;
+        }
+        count++;
+    }
+    BIO_free(in);
+    if (count)
+        ERR_clear_error(); /* the end of the text counts as an error */
+    return count;
+}
+
+static int take_chain(SSL_CTX *ctx, X509 *cert, int index)
+{
+    if (index > 0)
+        return SSL_CTX_add0_chain_cert(ctx, cert) == 1;
+    int ok = SSL_CTX_use_certificate(ctx, cert); /* takes a share of its own */
+    if (ok == 1)
+        X509_free(cert);
+    return ok;
+}
+
+static int take_root(SSL_CTX *ctx, X509 *cert, int index)
+{
+    (void)index;
+    int ok = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert);
+    if (ok == 1)
+        X509_free(cert);
+    return ok;
+}
+
+/* The same as load_pair from texts. */
+static sx_status load_pair_text(SSL_CTX *ctx, const char *chain, const char *key_text,
+                                sx_error *err)
+{
+    ERR_clear_error();
+    if (each_certificate(chain, take_chain, ctx) == 0)
+        return sx_fail(err, SX_EINVAL, "the client's certificate is no PEM: %s", tls_reason());
+    BIO *in = BIO_new_mem_buf(key_text, -1);
+    EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
+    bool is_used = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+    EVP_PKEY_free(key);
+    BIO_free(in);
+    if (!is_used || SSL_CTX_check_private_key(ctx) != 1)
+        return sx_fail(err, SX_EINVAL,
+                       "the client's key is no PEM or does not belong to its certificate: %s",
+                       tls_reason());
     return SX_OK;
 }
 
@@ -360,9 +433,23 @@ static sx_status load_client(const tls_settings *set, tls_generation *g, sx_erro
         if (rc != SX_OK)
             return rc;
     }
-    if (set->verify == SX_TLS_VERIFY_NONE)
-        return SX_OK;
+    if (set->chain_pem) {
+        sx_status rc = load_pair_text(ctx, set->chain_pem, set->key_pem, err);
+        if (rc != SX_OK)
+            return rc;
+    }
+    /* Whoever asks for versions this old has peers that know nothing better. */
+    if (set->version_min && set->version_min < SX_TLS_1_2)
+        SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:AES:@SECLEVEL=0");
+    sx_status rc = load_protocol(ctx, set, err);
+    if (rc != SX_OK || set->verify == SX_TLS_VERIFY_NONE)
+        return rc;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (set->ca_pem && each_certificate(set->ca_pem, take_root, ctx) == 0)
+        return sx_fail(err, SX_EINVAL, "there is no certificate in the text of the CA: %s",
+                       tls_reason());
+    if (set->ca_pem)
+        return SX_OK;
     if (set->ca_file && SSL_CTX_load_verify_locations(ctx, set->ca_file, NULL) != 1)
         return fail_file(err, "CA file", set->ca_file);
     if (!set->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
@@ -414,7 +501,8 @@ static sx_status build(bool is_server, const tls_settings *set, tls_generation *
     sx_status rc = SX_OK;
     if (!g->contexts || (!is_server && !g->sessions) ||
         !copy_names((const char *const *)set->client_names, set->client_name_count,
-                    &g->client_names, &g->client_name_count))
+                    &g->client_names, &g->client_name_count) ||
+        !copy_text(set->server_name, &g->server_name))
         rc = sx_fail_memory(err, "a TLS context");
     for (size_t i = 0; rc == SX_OK && i < count; i++)
         rc = is_server ? load_server(set, g, i, err) : load_client(set, g, err);
@@ -443,6 +531,12 @@ static void share_ticket_keys(tls_generation *g, const tls_generation *older)
 
 static void free_settings(tls_settings *set)
 {
+    if (set->key_pem)
+        OPENSSL_cleanse(set->key_pem, strlen(set->key_pem));
+    sx_free(set->ca_pem);
+    sx_free(set->chain_pem);
+    sx_free(set->key_pem);
+    sx_free(set->server_name);
     for (size_t i = 0; i < set->certificate_count; i++) {
         sx_free((void *)(uintptr_t)set->certificates[i].chain_file);
         sx_free((void *)(uintptr_t)set->certificates[i].key_file);
@@ -487,9 +581,35 @@ static sx_status copy_settings(const sx_tls_server_options *o, tls_settings *set
     return is_copied ? SX_OK : sx_fail_memory(err, "the settings of a TLS context");
 }
 
-static sx_status tls_new(bool is_server, const sx_tls_server_options *o, sx_tls **out,
-                         sx_error *err)
+/* A text that may be absent, NUL after it. */
+static bool copy_view(sx_str text, char **out)
 {
+    if (text.len == 0)
+        return true;
+    *out = sx_alloc(text.len + 1);
+    if (*out) {
+        memcpy(*out, text.data, text.len);
+        (*out)[text.len] = '\0';
+    }
+    return *out != NULL;
+}
+
+/* What only clients have. */
+static sx_status copy_client_settings(const sx_tls_client_options *o, tls_settings *set,
+                                      sx_error *err)
+{
+    return copy_view(o->ca_pem, &set->ca_pem) && copy_view(o->chain_pem, &set->chain_pem) &&
+                   copy_view(o->key_pem, &set->key_pem) &&
+                   copy_text(o->server_name, &set->server_name)
+               ? SX_OK
+               : sx_fail_memory(err, "the settings of a TLS context");
+}
+
+/* `client` NULL: a server's. */
+static sx_status tls_new(const sx_tls_server_options *o, const sx_tls_client_options *client,
+                         sx_tls **out, sx_error *err)
+{
+    bool is_server = !client;
     sx_tls *tls = sx_calloc(1, sizeof(*tls));
     if (!tls)
         return sx_fail_memory(err, "a TLS context");
@@ -497,6 +617,8 @@ static sx_status tls_new(bool is_server, const sx_tls_server_options *o, sx_tls 
     tls->is_server = is_server;
     pthread_mutex_init(&tls->lock, NULL);
     sx_status rc = copy_settings(o, &tls->settings, err);
+    if (rc == SX_OK && client)
+        rc = copy_client_settings(client, &tls->settings, err);
     if (rc == SX_OK)
         rc = build(is_server, &tls->settings, &tls->current, err);
     if (rc != SX_OK) {
@@ -529,20 +651,24 @@ static sx_status check_server(const sx_tls_server_options *o, sx_error *err)
 sx_status sx_tls_server_new(const sx_tls_server_options *o, sx_tls **out, sx_error *err)
 {
     sx_status rc = check_server(o, err);
-    return rc ? rc : tls_new(true, o, out, err);
+    return rc ? rc : tls_new(o, NULL, out, err);
 }
 
 sx_status sx_tls_client_new(const sx_tls_client_options *o, sx_tls **out, sx_error *err)
 {
     if (!o->chain_file != !o->key_file)
         return sx_fail(err, SX_EINVAL, "a client certificate needs both chain and key file");
+    if (!o->chain_pem.len != !o->key_pem.len)
+        return sx_fail(err, SX_EINVAL, "a client certificate needs both chain and key");
     sx_tls_certificate own = {o->chain_file, o->key_file};
     sx_tls_server_options options = {.certificates = &own,
                                      .certificate_count = o->chain_file ? 1 : 0,
                                      .client_ca_file = o->ca_file,
                                      .verify = o->verify,
-                                     .http2 = o->http2};
-    return tls_new(false, &options, out, err);
+                                     .http2 = o->http2,
+                                     .version_min = o->version_min,
+                                     .version_max = o->version_max};
+    return tls_new(&options, o, out, err);
 }
 
 /* The generation that new connections see from now on. Takes `fresh` over. */
