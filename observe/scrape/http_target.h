@@ -17,7 +17,7 @@ typedef struct prom_http prom_http;
 typedef struct prom_http_limits {
     uint64_t body_bytes_max; /* as received; 0: 64 MiB */
     uint64_t
-        decoded_bytes_max; /* after decompression; 0: none but the body's ... the caller's limit */
+        decoded_bytes_max;    /* after decompression, where the request has no limit; 0: 512 MiB */
     uint32_t connections_max; /* an origin; 0: 8 */
 } prom_http_limits;
 
@@ -35,10 +35,11 @@ typedef struct prom_http_request {
     size_t header_count;
     sx_str body;
     int64_t timeout_ms;
-    uint64_t body_bytes_max; /* 0: the client's. Above it the call fails with SX_ELIMIT, "body size
-                                limit exceeded" */
-    bool accept_gzip;        /* asks for gzip and undoes it */
-    /* Given: the body comes in pieces as it arrives (watches) and `done` has an empty one. */
+    uint64_t body_bytes_max; /* decompressed; 0: the client's. A body that reaches it (as Prometheus
+                                counts) fails the call with SX_ELIMIT, "body size limit exceeded" */
+    bool accept_gzip;        /* asks for gzip; gzip, deflate and zstd are undone in any case */
+    /* Given: the body comes in pieces as it arrives (watches), of any length unless body_bytes_max is
+     * given, and `done` has an empty one. May cancel its call. */
     void (*piece)(void *ctx, int status, sx_str piece);
 } prom_http_request;
 
@@ -54,7 +55,9 @@ typedef struct prom_http_answer {
 } prom_http_answer;
 typedef void prom_http_done(void *ctx, const prom_http_answer *answer);
 
-/* Starts a call. `done` comes exactly once, never before this returns, unless this fails. */
+/* Starts a call. Views are copied. `done` comes exactly once, never before this returns, unless this
+ * fails; it may free the client. Without answer in time it has SX_ETIMEOUT, "context deadline
+ * exceeded". Errors: SX_EFORMAT (the URL), of files with credentials or certificates, SX_ENOMEM. */
 sx_status prom_http_send(prom_http *h, const prom_http_request *request, prom_http_done *done,
                          void *ctx, prom_http_call **out, sx_error *err);
 
