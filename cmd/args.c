@@ -114,6 +114,10 @@ sx_status cmd_parse(const cmd_command *command, int argc, char **argv, cmd_args 
     *out = (cmd_args){.command = command, .rest = argv, .service = argv};
     for (int i = 0; command->flags[i].name; i++)
         out->values[i] = command->flags[i].fallback;
+    if (command->print_flags) {
+        out->rest_count = argc;
+        return SX_OK;
+    }
 
     static char *service[64];
     out->service = service;

@@ -62,6 +62,9 @@ typedef struct cmd_command {
     const cmd_flag *flags; /* ends with a row whose name is NULL */
     bool service_flags;    /* takes the flags of a service too */
     cmd_run *run;
+    /* Not NULL: the command has a table of its own, gets its arguments as they were typed (in `rest`),
+     * and prints its flags by this. */
+    void (*print_flags)(void);
 } cmd_command;
 
 /* All rows, in the order of the help page; ends with a row whose name is NULL. */
@@ -97,5 +100,8 @@ cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
 cmd_run cmd_geocode_batch;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
 cmd_run cmd_up;
+cmd_run cmd_observe;
+/* The flags of `sextant observe`, and the kit's settings that it takes beside them. */
+void cmd_observe_flags(void);
 
 #endif

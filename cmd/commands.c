@@ -111,6 +111,13 @@ const cmd_command COMMANDS[] = {
     {"geocode verify", "", 0, 0, "check every byte of an index",
      "Reads the whole file and checks each section's CRC32C and structure.",
      "sextant geocode verify --index france.idx", VERIFY_FLAGS, false, cmd_geocode_verify},
+    {"observe", "", 0, -1, "store and query metrics with Prometheus's files, flags and API",
+     "Takes Prometheus's configuration file and flags as they are, opens its data directory and "
+     "serves its HTTP API. A flag that is not supported is refused by name. SIGTERM drains and "
+     "stops, SIGHUP takes up the configuration file again (a broken one leaves the old one in force), "
+     "SIGUSR1 reopens the logs.",
+     "sextant observe --config.file=prometheus.yml --storage.tsdb.path=data", NO_FLAGS, false,
+     cmd_observe, cmd_observe_flags},
     {"version", "", 0, 0, "print version, commit, compiler and libraries", NULL, NULL, NO_FLAGS,
      false, cmd_version},
     {"help", "[COMMAND]", 0, 2, "explain a command, or list them all", NULL,

@@ -44,7 +44,7 @@ static void print_flag(const cmd_flag *f)
 static void print_command(const cmd_command *c)
 {
     printf("sextant %s: %s\n\nUsage: sextant %s", c->name, c->summary, c->name);
-    if (c->flags[0].name)
+    if (c->flags[0].name || c->print_flags)
         printf(" [OPTION...]");
     printf("%s%s\n", c->operands[0] ? " " : "", c->operands);
     if (c->details) {
@@ -60,6 +60,10 @@ static void print_command(const cmd_command *c)
             "\nSettings, each as --key=value, in the file named by --config, or as an environment\n"
             "variable (GEOCODE_ and the key in capitals, dots as underscores); [default]:");
         cmd_print_settings(CMD_SETTINGS_HELP);
+    }
+    if (c->print_flags) {
+        puts("\nOptions, with one dash or two, as --name=VALUE or --name VALUE:");
+        c->print_flags();
     }
     if (c->example)
         printf("\nExample:\n  %s\n", c->example);

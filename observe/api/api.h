@@ -1,0 +1,177 @@
+/* api.h - Prometheus's HTTP API over the rooms of the observatory: what its handlers share.
+ *
+ * A request comes in on a loop, becomes an api_call and is worked on by a thread of a bounded pool:
+ * `queries` for PromQL (as many threads as queries may run), `others` for what looks at the store
+ * without evaluating. An answer is written piece by piece: the thread fills a buffer, the loop sends
+ * it, and once the client has taken most of it the thread is asked for the next. When the client
+ * goes, `canceled` is set, which ends its query. Made and freed by observe/server.c. */
+#ifndef OBSERVE_API_API_H
+#define OBSERVE_API_API_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <sextant/regex.h>
+#include <sextant/service.h>
+
+#include "observe/api/json.h"
+#include "observe/api/params.h"
+#include "observe/config/config.h"
+#include "observe/flags.h"
+#include "observe/promql/engine.h"
+#include "observe/tsdb/db.h"
+
+typedef struct observe_api observe_api;
+typedef struct api_call api_call;
+
+/* Does the work, or the next piece of it, in a thread of a pool. */
+typedef void api_work(api_call *c);
+
+enum {
+    API_ANSWER_JSON,
+    API_ANSWER_TEXT,
+    API_FORM_BYTES_MAX = 10 << 20,
+    API_PIECE_BYTES = 512 << 10
+};
+
+struct api_call {
+    observe_api *api;
+    sx_request *r; /* the loop's, but for query, body, headers and peer, which stand still */
+    sx_loop *loop;
+    sx_pool *pool;
+    api_work *work;        /* what is done next */
+    _Atomic bool canceled; /* the client has gone, or does not count any more */
+    sx_arena arena;        /* the call's own: a request's arena is its loop's */
+    api_form form;
+    char who[64];
+
+    /* The answer; written by the thread, read by the loop once the thread is done. */
+    int status;
+    sx_str content_type;
+    sx_buf out;
+    bool more;                 /* `work` is to be called again for the next piece */
+    void (*done)(api_call *c); /* frees `state`; may be NULL. Any thread, once */
+    void *state;
+
+    /* The loop's own. */
+    bool begun, working, gone, drained;
+};
+
+struct observe_api {
+    sx_service *service;
+    const observe_flags *flags;
+    tsdb *db;
+    tsdb_queryable *store;
+    promql_engine *engine;
+    sx_pool *queries, *others;
+    sx_regex *cors; /* web.cors.origin, anchored */
+    const char *version;
+    struct api_query_log *query_log;
+    const sx_clock *clock;
+    int64_t start_ns;
+    sx_str prefix; /* of all paths: "" or "/x" */
+
+    /* The configuration in force; another one after a reload. By observe_api_config(). */
+    pthread_mutex_t lock;
+    prom_config *config;
+    bool reload_good;                              /* by lock */
+    int64_t reload_ms;                             /* of the last good one */
+    sx_status (*reload)(void *ctx, sx_error *err); /* any thread; waits */
+    void *reload_ctx;
+    _Atomic bool stopping;
+
+    sx_metric *requests;          /* prometheus_http_requests_total */
+    sx_histogram *query_times[4]; /* slices of prometheus_engine_query_duration_seconds */
+};
+
+/* A reference to the configuration in force, to be given back. */
+prom_config *observe_api_config(observe_api *a);
+
+/* ---- calls ---- */
+
+/* Begins a call on a loop: `work` will be called on `pool` (NULL: a->others). Replies 503 if too many
+ * wait. */
+void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *work);
+
+/* Ends all queries under way: `stopping` is set, no loop runs any more. */
+void api_calls_cancel(observe_api *a);
+
+/* Begins the answer {"status":"success" with status 200. */
+void api_success(api_call *c);
+
+/* The whole answer of an error: {"status":"error","errorType":...}; what was written is forgotten. */
+typedef enum api_fault {
+    API_TIMEOUT,     /* 503 */
+    API_CANCELED,    /* 499 */
+    API_EXECUTION,   /* 422 */
+    API_BAD_DATA,    /* 400 */
+    API_INTERNAL,    /* 500 */
+    API_UNAVAILABLE, /* 500, as Prometheus has it */
+    API_NOT_FOUND,   /* 404 */
+} api_fault;
+void api_fail(api_call *c, api_fault fault, sx_str message);
+
+/* The same with `invalid parameter "NAME": ` in front of an error's message. */
+void api_fail_param(api_call *c, const char *name, const sx_error *err);
+/* The same for an error of the store: its status tells the kind. */
+void api_fail_store(api_call *c, const sx_error *err);
+
+/* An answer without a body; and plain text, as outside of the API. */
+void api_no_content(api_call *c);
+void api_text(api_call *c, int status, sx_str text);
+
+/* ---- handlers: each an api_work, registered in routes.c ---- */
+void api_query(api_call *c);
+void api_query_range(api_call *c);
+void api_query_exemplars(api_call *c);
+void api_format_query(api_call *c);
+void api_parse_query(api_call *c);
+void api_series(api_call *c);
+void api_labels(api_call *c);
+void api_label_values(api_call *c);
+void api_metadata(api_call *c);
+void api_status_config(api_call *c);
+void api_status_flags(api_call *c);
+void api_status_build(api_call *c);
+void api_status_runtime(api_call *c);
+void api_status_tsdb(api_call *c);
+void api_status_blocks(api_call *c);
+void api_status_replay(api_call *c);
+void api_status_queries(api_call *c);
+void api_kill_query(api_call *c);
+void api_features(api_call *c);
+void api_delete_series(api_call *c);
+void api_clean_tombstones(api_call *c);
+void api_snapshot(api_call *c);
+void api_federate(api_call *c);
+void api_reload(api_call *c);
+void api_quit(api_call *c);
+void api_version(api_call *c);
+
+/* ---- routes.c ---- */
+
+enum { API_ROUTES_MAX = 192 };
+
+/* Fills `rows` with the routes of all handlers below `prefix`, which lives as long as the service;
+ * names go to `arena`. */
+sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
+                     size_t *count, sx_error *err);
+
+/* What no route fits: 404 page not found. */
+void api_not_found(sx_request *r, void *ctx);
+
+/* ---- metrics.c: prometheus_... of the database, the engine, the configuration ---- */
+sx_status api_metrics_add(observe_api *a, sx_error *err);
+/* Counts an answer of a route; and the times of a query. Any thread. */
+void api_metrics_request(const observe_api *a, int status, const char *route);
+void api_metrics_query(const observe_api *a, const promql_stats *s);
+
+/* ---- query_log.c: the configuration's query_log_file, a JSON line each ---- */
+sx_status api_query_log_new(struct api_query_log **out, sx_error *err);
+void api_query_log_free(struct api_query_log *l);
+/* Takes another file (empty: none); opens it anew if `path` is the same. */
+sx_status api_query_log_open(struct api_query_log *l, sx_str path, sx_error *err);
+void api_query_log_write(struct api_query_log *l, const api_call *c, sx_str path,
+                         const promql_request *q, const promql_result *result, const char *failure);
+
+#endif

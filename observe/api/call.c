@@ -1,0 +1,248 @@
+/* call.c - a request's way from its loop to a thread and back.
+ *
+ *     start ── submit ─▶ work (thread) ─▶ worked (loop) ── whole: reply, end
+ *                ▲                            │ more: begin, write
+ *                └── drained ◀── SX_AGAIN ────┘
+ *
+ * The call owns a hold on its request until it ends. */
+#include <stdio.h>
+
+#include <sextant/mem.h>
+
+#include "observe/api/api.h"
+
+enum { ARENA_BYTES = 16 << 10 };
+
+static void submit(api_call *c);
+
+/* ---- answers ---- */
+
+void api_success(api_call *c)
+{
+    c->status = 200;
+    c->content_type = SX_STR("application/json");
+    sx_buf_clear(&c->out);
+    sx_buf_str(&c->out, SX_STR("{\"status\":\"success\""));
+}
+
+void api_fail(api_call *c, api_fault fault, sx_str message)
+{
+    static const struct {
+        int status;
+        const char *name;
+    } KINDS[] = {
+        [API_TIMEOUT] = {503, "timeout"},     [API_CANCELED] = {499, "canceled"},
+        [API_EXECUTION] = {422, "execution"}, [API_BAD_DATA] = {400, "bad_data"},
+        [API_INTERNAL] = {500, "internal"},   [API_UNAVAILABLE] = {500, "unavailable"},
+        [API_NOT_FOUND] = {404, "not_found"},
+    };
+    c->status = KINDS[fault].status;
+    c->content_type = SX_STR("application/json");
+    c->more = false;
+    sx_buf_clear(&c->out);
+    sx_buf_printf(&c->out,
+                  "{\"status\":\"error\",\"errorType\":\"%s\",\"error\":", KINDS[fault].name);
+    api_json_text(&c->out, message);
+    sx_buf_byte(&c->out, '}');
+}
+
+void api_fail_param(api_call *c, const char *name, const sx_error *err)
+{
+    sx_str text = sx_arena_printf(&c->arena, "invalid parameter \"%s\": %s", name, err->message);
+    api_fail(c, err->status == SX_ENOMEM ? API_INTERNAL : API_BAD_DATA,
+             text.data ? text : SX_STR("out of memory"));
+}
+
+void api_fail_store(api_call *c, const sx_error *err)
+{
+    api_fault fault = atomic_load(&c->canceled)  ? API_CANCELED
+                      : err->status == SX_ENOMEM ? API_INTERNAL
+                                                 : API_EXECUTION;
+    api_fail(c, fault, sx_str_z(err->message));
+}
+
+void api_no_content(api_call *c)
+{
+    c->status = 204;
+    c->content_type = SX_STR("");
+    sx_buf_clear(&c->out);
+}
+
+void api_text(api_call *c, int status, sx_str text)
+{
+    c->status = status;
+    c->content_type = SX_STR("text/plain; charset=utf-8");
+    sx_buf_clear(&c->out);
+    sx_buf_str(&c->out, text);
+}
+
+/* ---- the loop's half ---- */
+
+static void finish(api_call *c)
+{
+    if (c->done)
+        c->done(c);
+    sx_request_release(c->r);
+    sx_buf_done(&c->out);
+    sx_arena_done(&c->arena);
+    sx_free(c);
+}
+
+/* Prometheus's header fields for pages of other origins. `.*` lets everybody in. */
+static void add_cors(const api_call *c)
+{
+    sx_str origin = sx_request_header(c->r, SX_STR("origin"));
+    (void)sx_reply_header(c->r, SX_STR("Vary"), SX_STR("Origin"));
+    if (!origin.len || !c->api->cors || !sx_regex_match(c->api->cors, origin))
+        return;
+    (void)sx_reply_header(c->r, SX_STR("Access-Control-Allow-Origin"), origin);
+    (void)sx_reply_header(c->r, SX_STR("Access-Control-Allow-Headers"),
+                          SX_STR("Accept, Authorization, Content-Type, Origin"));
+    (void)sx_reply_header(c->r, SX_STR("Access-Control-Allow-Methods"),
+                          SX_STR("GET, POST, OPTIONS"));
+    (void)sx_reply_header(c->r, SX_STR("Access-Control-Expose-Headers"), SX_STR("Date"));
+}
+
+/* Without memory for an answer: before it begins it can still be told. */
+static void give_up(api_call *c)
+{
+    if (c->begun)
+        sx_reply_abort(c->r);
+    else
+        sx_reply(c->r, 500, SX_STR("application/json"),
+                 SX_STR("{\"status\":\"error\",\"errorType\":\"internal\",\"error\":\"out of "
+                        "memory for the answer\"}"));
+    finish(c);
+}
+
+static void send_piece(api_call *c)
+{
+    sx_request *r = c->r;
+    if (c->out.failed) {
+        give_up(c);
+        return;
+    }
+    if (!c->begun) {
+        add_cors(c);
+        api_metrics_request(c->api, c->status, r->route ? r->route : "");
+    }
+    if (!c->begun && !c->more) {
+        sx_reply(r, c->status, c->content_type, sx_buf_view(&c->out));
+        finish(c);
+        return;
+    }
+    sx_status status = SX_OK;
+    if (!c->begun)
+        status = sx_reply_begin(r, c->status, c->content_type, SX_LENGTH_UNKNOWN);
+    c->begun = true;
+    if (status == SX_OK)
+        status = sx_reply_write(r, sx_buf_view(&c->out));
+    sx_buf_clear(&c->out);
+    if (c->gone || (status != SX_OK && status != SX_AGAIN)) {
+        if (!c->gone)
+            sx_reply_abort(r);
+        finish(c);
+    } else if (!c->more) {
+        sx_reply_end(r);
+        finish(c);
+    } else if (status == SX_OK) {
+        submit(c);
+    } /* else `drained` goes on */
+}
+
+static void worked(sx_loop *loop, void *arg)
+{
+    (void)loop;
+    api_call *c = arg;
+    c->working = false;
+    if (c->gone)
+        finish(c);
+    else
+        send_piece(c);
+}
+
+static void work(void *arg)
+{
+    api_call *c = arg;
+    if (!atomic_load(&c->canceled) && !atomic_load(&c->api->stopping))
+        c->work(c);
+}
+
+void api_calls_cancel(observe_api *a)
+{
+    sx_arena arena;
+    promql_running *items;
+    size_t count = 0;
+    sx_arena_init(&arena, 0, 0);
+    if (promql_engine_running(a->engine, &arena, &items, &count, NULL) == SX_OK)
+        for (size_t i = 0; i < count; i++)
+            (void)promql_engine_kill(a->engine, items[i].id);
+    sx_arena_done(&arena);
+}
+
+static void on_drained(sx_request *r, void *ctx)
+{
+    (void)r;
+    api_call *c = ctx;
+    if (!c->working && !c->gone)
+        submit(c);
+}
+
+static void on_aborted(sx_request *r, void *ctx)
+{
+    (void)r;
+    api_call *c = ctx;
+    c->gone = true;
+    atomic_store(&c->canceled, true);
+    if (!c->working)
+        finish(c);
+}
+
+static void submit(api_call *c)
+{
+    c->working = true;
+    if (sx_pool_submit(c->pool, c->loop, work, worked, c, NULL) == SX_OK)
+        return;
+    c->working = false;
+    if (c->begun) {
+        sx_reply_abort(c->r);
+    } else {
+        add_cors(c);
+        (void)sx_reply_header(c->r, SX_STR("Retry-After"), SX_STR("1"));
+        sx_reply(c->r, 503, SX_STR("application/json"),
+                 SX_STR("{\"status\":\"error\",\"errorType\":\"unavailable\",\"error\":\"too many "
+                        "requests wait already\"}"));
+    }
+    finish(c);
+}
+
+void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *first)
+{
+    static const sx_request_events EVENTS = {.drained = on_drained, .aborted = on_aborted};
+    sx_error err = {0};
+    api_call *c = sx_calloc(1, sizeof *c);
+    if (!c) {
+        sx_reply_error(r, 503, "out of memory");
+        return;
+    }
+    c->api = a;
+    c->r = r;
+    c->loop = r->loop;
+    c->pool = pool ? pool : a->others;
+    c->work = first;
+    c->status = 200;
+    sx_arena_init(&c->arena, ARENA_BYTES, 0);
+    sx_buf_init(&c->out, 0);
+    if (r->peer)
+        snprintf(c->who, sizeof c->who, "%s", r->peer->address);
+    sx_request_hold(r);
+    sx_status status = api_form_read(r, &c->arena, &c->form, &err);
+    if (status != SX_OK) {
+        api_fail(c, API_BAD_DATA, sx_str_z(err.message));
+        send_piece(c);
+        return;
+    }
+    sx_request_events_set(r, &EVENTS, c);
+    sx_request_needs_client(r);
+    submit(c);
+}

@@ -1,0 +1,177 @@
+/* routes.c - which path is whose: one table, for each prefix. */
+#include "observe/api/api.h"
+
+typedef enum methods {
+    GET = 1,
+    POST = 2,
+    PUT = 4,
+    ANY_READ = GET | POST,
+    ANY_WRITE = POST | PUT
+} methods;
+
+/* Rows of the API are calls on a pool. */
+typedef struct route_row {
+    const char *path;
+    unsigned methods;
+    api_work *work;
+    bool queries; /* on the pool of queries */
+} route_row;
+
+static const route_row ROWS[] = {
+    {"/api/v1/query", ANY_READ, api_query, true},
+    {"/api/v1/query_range", ANY_READ, api_query_range, true},
+    {"/api/v1/query_exemplars", ANY_READ, api_query_exemplars, false},
+    {"/api/v1/format_query", ANY_READ, api_format_query, false},
+    {"/api/v1/parse_query", ANY_READ, api_parse_query, false},
+    {"/api/v1/labels", ANY_READ, api_labels, false},
+    {"/api/v1/label/:name/values", GET, api_label_values, false},
+    {"/api/v1/series", ANY_READ, api_series, false},
+    {"/api/v1/metadata", GET, api_metadata, false},
+    {"/api/v1/features", GET, api_features, false},
+    {"/api/v1/status/config", GET, api_status_config, false},
+    {"/api/v1/status/flags", GET, api_status_flags, false},
+    {"/api/v1/status/buildinfo", GET, api_status_build, false},
+    {"/api/v1/status/runtimeinfo", GET, api_status_runtime, false},
+    {"/api/v1/status/tsdb", GET, api_status_tsdb, false},
+    {"/api/v1/status/walreplay", GET, api_status_replay, false},
+    {"/api/v1/status/queries", GET, api_status_queries, false},
+    {"/api/v1/admin/queries/:id/kill", ANY_WRITE, api_kill_query, false},
+    {"/api/v1/admin/tsdb/delete_series", ANY_WRITE, api_delete_series, false},
+    {"/federate", GET, api_federate, true},
+    {"/version", GET, api_version, false},
+    {"/-/reload", ANY_WRITE, api_reload, false},
+    {"/-/quit", ANY_WRITE, api_quit, false},
+};
+
+/* What a row's handler gets: rows live as long as the service, in its arena. */
+typedef struct route_ctx {
+    observe_api *api;
+    const route_row *row;
+} route_ctx;
+
+static void handle(sx_request *r, void *ctx)
+{
+    const route_ctx *to = ctx;
+    observe_api *a = to->api;
+    api_call_start(a, r, to->row->queries ? a->queries : a->others, to->row->work);
+}
+
+/* ---- what needs no thread ---- */
+
+static const sx_str PLAIN = SX_STR_INIT("text/plain; charset=utf-8");
+
+static void healthy(sx_request *r, void *ctx)
+{
+    (void)ctx;
+    sx_reply(r, 200, PLAIN, SX_STR("Prometheus Server is Healthy.\n"));
+}
+
+static void ready(sx_request *r, void *ctx)
+{
+    const route_ctx *to = ctx;
+    uint32_t done, all;
+    bool stopping = atomic_load(&to->api->stopping);
+    if (!stopping && tsdb_ready(to->api->db, &done, &all)) {
+        sx_reply(r, 200, PLAIN, SX_STR("Prometheus Server is Ready.\n"));
+        return;
+    }
+    (void)sx_reply_header(r, SX_STR("X-Prometheus-Stopping"),
+                          stopping ? SX_STR("true") : SX_STR("false"));
+    sx_reply(r, 503, PLAIN, SX_STR("Service Unavailable"));
+}
+
+static void only_writes(sx_request *r, void *ctx)
+{
+    (void)ctx;
+    sx_reply(r, 405, PLAIN, SX_STR("Only POST or PUT requests allowed"));
+}
+
+/* What a browser asks before it lets a page ask. */
+static void preflight(sx_request *r, void *ctx)
+{
+    const route_ctx *to = ctx;
+    sx_str origin = sx_request_header(r, SX_STR("origin"));
+    (void)sx_reply_header(r, SX_STR("Vary"), SX_STR("Origin"));
+    if (origin.len && to->api->cors && sx_regex_match(to->api->cors, origin)) {
+        (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Origin"), origin);
+        (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Headers"),
+                              SX_STR("Accept, Authorization, Content-Type, Origin"));
+        (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Methods"),
+                              SX_STR("GET, POST, OPTIONS"));
+        (void)sx_reply_header(r, SX_STR("Access-Control-Expose-Headers"), SX_STR("Date"));
+    }
+    sx_reply(r, 204, SX_STR(""), SX_STR(""));
+}
+
+void api_not_found(sx_request *r, void *ctx)
+{
+    (void)ctx;
+    sx_reply(r, 404, PLAIN, SX_STR("404 page not found\n"));
+}
+
+/* ---- the table ---- */
+
+typedef struct filling {
+    observe_api *api;
+    sx_str prefix;
+    sx_arena *arena;
+    sx_route *rows;
+    size_t count;
+} filling;
+
+static sx_status add(filling *f, int method, const char *path, sx_handler *handler,
+                     const route_row *row, unsigned flags, sx_error *err)
+{
+    sx_assert(f->count < API_ROUTES_MAX);
+    route_ctx *ctx = sx_arena_alloc(f->arena, sizeof *ctx);
+    sx_str whole = sx_arena_printf(f->arena, "%.*s%s", SX_ARG(f->prefix), path);
+    if (!ctx || !whole.data)
+        return sx_fail_memory(err, "routes");
+    *ctx = (route_ctx){f->api, row};
+    f->rows[f->count++] = (sx_route){.method = method,
+                                     .path = whole.data,
+                                     .handler = handler,
+                                     .ctx = ctx,
+                                     .flags = flags,
+                                     .body_bytes_max = API_FORM_BYTES_MAX};
+    return SX_OK;
+}
+
+static sx_status add_row(filling *f, const route_row *row, sx_error *err)
+{
+    static const struct {
+        unsigned bit;
+        int method;
+    } METHODS[] = {{GET, SX_GET}, {POST, SX_POST}, {PUT, SX_PUT}};
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(METHODS) && status == SX_OK; i++)
+        if (row->methods & METHODS[i].bit)
+            status = add(f, METHODS[i].method, row->path, handle, row, 0, err);
+    if (status == SX_OK && sx_str_starts(sx_str_z(row->path), SX_STR("/api/")))
+        status = add(f, SX_OPTIONS, row->path, preflight, row, 0, err);
+    return status;
+}
+
+sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
+                     size_t *count, sx_error *err)
+{
+    static const struct {
+        int method;
+        const char *path;
+        sx_handler *handler;
+    } PLAIN_ROWS[] = {
+        {SX_GET, "/-/healthy", healthy},
+        {SX_GET, "/-/ready", ready},
+        {SX_GET, "/-/reload", only_writes},
+        {SX_GET, "/-/quit", only_writes},
+    };
+    filling f = {.api = a, .prefix = prefix, .arena = arena, .rows = rows};
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS) && status == SX_OK; i++)
+        status = add_row(&f, &ROWS[i], err);
+    for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
+        status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
+                     SX_ROUTE_UNLIMITED, err);
+    *count = f.count;
+    return status;
+}
