@@ -58,12 +58,20 @@ sx_status remote_otlp_metrics(remote_writer *w, const prom_otlp_config *config, 
 
 /* --- Remote read: the whole request in, the response out in pieces. */
 typedef struct remote_read_options {
-    uint64_t samples_max;     /* of a SAMPLES response: 50,000,000 */
-    uint64_t frame_bytes_max; /* of STREAMED_XOR_CHUNKS: 1 MiB */
-    tsdb_labels external_labels;
+    uint64_t samples_max;         /* of a SAMPLES response: 50,000,000 */
+    uint64_t frame_bytes_max;     /* of STREAMED_XOR_CHUNKS, about: 1 MiB */
+    uint64_t decoded_bytes_max;   /* of the request: 32 MiB */
+    tsdb_labels external_labels;  /* added to each series that lacks them */
+    const _Atomic bool *canceled; /* looked at between series; may be NULL */
 } remote_read_options;
-/* `write` returns false to stop (the client has gone). *streamed tells the content type before the
- * first piece. */
+
+/* Answers one body, still snappy-compressed. `write` gets the response's bytes, for SAMPLES already
+ * compressed (the caller says Content-Encoding: snappy), and returns false to stop (the client has
+ * gone). *streamed tells the content type, before the first piece: REMOTE_READ_SAMPLES or _STREAMED.
+ *   errors  SX_EFORMAT, SX_EINVAL, SX_ELIMIT (400: a bad request, a bad expression, too many samples),
+ *           SX_ECANCELED, others 500. After the first piece the response can only be cut off. */
+#define REMOTE_READ_SAMPLES  "application/x-protobuf"
+#define REMOTE_READ_STREAMED "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
 sx_status remote_read(tsdb_queryable *store, const remote_read_options *options, sx_str body,
                       bool *streamed, bool (*write)(void *ctx, sx_str piece), void *ctx,
                       sx_error *err);
