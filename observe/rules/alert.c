@@ -166,8 +166,8 @@ static sx_status expand(update *u, const rule_template_data *data, const sx_temp
         return st;
     if (trouble.message[0]) {
         rule_metrics_expansion(u->o->metrics, true);
-        SX_LOG_WARN(u->o->log, NULL, "Expanding alert template failed",
-                    sx_field_str("alert", u->r->def->name), sx_field_error(&trouble));
+        RULE_LOG(u->o, WARN, "Expanding alert template failed",
+                 sx_field_str("alert", u->r->def->name), sx_field_error(&trouble));
     }
     *out = sx_arena_copy(u->arena, sx_buf_view(&u->text));
     return out->data ? SX_OK : sx_fail_memory(err, "an alert");

@@ -211,9 +211,8 @@ static void log_failure(const rule_group *g, const rule *r, const rule_outside *
 {
     if (atomic_load_explicit(&g->canceled, memory_order_relaxed))
         return; /* it was ended on purpose */
-    SX_LOG_WARN(o->log, NULL, what, sx_field_str("file", g->def->file),
-                sx_field_str("group", g->def->name), sx_field_str("name", r->def->name),
-                sx_field_z("error", error));
+    RULE_LOG(o, WARN, what, sx_field_str("file", g->def->file), sx_field_str("group", g->def->name),
+             sx_field_str("name", r->def->name), sx_field_z("error", error));
 }
 
 /* Writes the result and says what went wrong. */
@@ -229,10 +228,9 @@ static void write_result(rule_group *g, rule *r, const rule_outside *o, int64_t 
         log_failure(g, r, o, "Rule sample appending failed", err.message);
     } else if (w.refusals) {
         set_health(g, r, tsdb_refusal_words(w.refused));
-        SX_LOG_WARN(o->log, NULL, "Results of a rule were not taken",
-                    sx_field_str("group", g->def->name), sx_field_str("name", r->def->name),
-                    sx_field_u64("num_dropped", w.refusals),
-                    sx_field_z("error", tsdb_refusal_words(w.refused)));
+        RULE_LOG(o, WARN, "Results of a rule were not taken", sx_field_str("group", g->def->name),
+                 sx_field_str("name", r->def->name), sx_field_u64("num_dropped", w.refusals),
+                 sx_field_z("error", tsdb_refusal_words(w.refused)));
     }
 }
 
@@ -282,8 +280,8 @@ bool rule_group_mark_stale(const rule_outside *o, rule_labels **items, size_t co
         a->ops->free(a);
     }
     if (st != SX_OK)
-        SX_LOG_WARN(o->log, NULL, "Stale sample appending for previous configuration failed",
-                    sx_field_error(&err));
+        RULE_LOG(o, WARN, "Stale sample appending for previous configuration failed",
+                 sx_field_error(&err));
     return st == SX_OK;
 }
 
@@ -381,7 +379,7 @@ void rule_group_restore(rule_group *g, const rule_outside *o, int64_t now)
     sx_arena_init(&arena, 0, 0);
     sx_status st = o->queryable->querier(o->queryable, now - o->outage_tolerance_ms, now, &q, &err);
     if (st != SX_OK)
-        SX_LOG_ERROR(o->log, NULL, "Failed to get Querier", sx_field_error(&err));
+        RULE_LOG(o, ERROR, "Failed to get Querier", sx_field_error(&err));
     for (uint32_t i = 0; i < g->rule_count; i++) {
         rule *r = &g->rules[i];
         if (!r->def->alert)
@@ -390,8 +388,8 @@ void rule_group_restore(rule_group *g, const rule_outside *o, int64_t now)
         if (q && r->def->for_ms >= o->grace_ms) {
             st = restore_rule(g, r, o, q, now, &arena, &err);
             if (st != SX_OK)
-                SX_LOG_ERROR(o->log, NULL, "Failed to restore 'for' state",
-                             sx_field_str("alertname", r->def->name), sx_field_error(&err));
+                RULE_LOG(o, ERROR, "Failed to restore 'for' state",
+                         sx_field_str("alertname", r->def->name), sx_field_error(&err));
         }
         r->restored = true;
     }

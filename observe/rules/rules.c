@@ -465,8 +465,8 @@ static void retire(rule_manager *m, rule_group *g, int64_t now)
         r->next = m->retired;
         m->retired = r;
     } else {
-        SX_LOG_WARN(m->outside.log, NULL, "Series of a group that is gone cannot be marked stale",
-                    sx_field_str("group", g->def->name));
+        RULE_LOG(&m->outside, WARN, "Series of a group that is gone cannot be marked stale",
+                 sx_field_str("group", g->def->name));
         if (r)
             free_retired(r);
     }
@@ -493,8 +493,7 @@ static rule_group *replace(rule_manager *m, rule_group *old, rule_group *g)
         return g;
     stop_group(m, old);
     if (rule_group_take_state(g, old, &err) != SX_OK)
-        SX_LOG_WARN(m->outside.log, NULL, "Not all state of a group was kept",
-                    sx_field_error(&err));
+        RULE_LOG(&m->outside, WARN, "Not all state of a group was kept", sx_field_error(&err));
     drop_group(old);
     return g;
 }

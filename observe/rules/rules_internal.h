@@ -146,6 +146,13 @@ struct rule_manager {
     size_t thread_count;
 };
 
+/* A line of the log, where there is one. */
+#define RULE_LOG(outside, level, ...)                                                              \
+    do {                                                                                           \
+        if ((outside)->log)                                                                        \
+            SX_LOG((outside)->log, SX_LEVEL_##level, NULL, __VA_ARGS__);                           \
+    } while (0)
+
 /* --- alert.c */
 sx_status rule_alerts_init(rule *r, sx_arena *arena, sx_error *err);
 void rule_alerts_done(rule *r);
