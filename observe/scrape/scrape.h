@@ -22,7 +22,9 @@ typedef struct prom_scraper_options {
     const sx_clock *clock; /* NULL: the system's */
     unsigned threads;      /* 0: one for every two cores */
     tsdb_appendable *store;
-    bool type_unit_labels, created_as_zero; /* feature flags */
+    /* Feature flags: labels __type__ and __unit__; start times as samples of 0 (which takes _created
+     * lines of OpenMetrics for start times); start times given to the store. */
+    bool type_unit_labels, created_as_zero, start_times;
 } prom_scraper_options;
 
 sx_status prom_scraper_new(const prom_scraper_options *options, prom_scraper **out, sx_error *err);

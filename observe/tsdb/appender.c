@@ -181,6 +181,10 @@ static sx_status add_sample(tsdb_appender *a, tsdb_ref ref, int64_t t, double v,
         return sx_fail(err, status, "series has left the head: ask by its labels again");
     if (sx_unlikely(t < b->oldest_t && *why == TSDB_TAKEN))
         *why = TSDB_TOO_OLD;
+    if (sx_unlikely(late && a->in_order_only && *why == TSDB_TAKEN)) {
+        *why = TSDB_OUT_OF_ORDER;
+        return SX_OK; /* as was asked for: nobody's fault, not counted */
+    }
     if (sx_unlikely(*why != TSDB_TAKEN))
         return refuse(b, *why);
     const head_series *series = head_find(b->db->head, ref);

@@ -78,6 +78,10 @@ typedef struct tsdb_appender_ops {
 
 struct tsdb_appender {
     const tsdb_appender_ops *ops;
+    /* Set by the caller, for a while: float samples older than their series' newest are refused as
+     * out of order, whatever the store would take. Staleness markers of what has gone want it: the
+     * series may go on meanwhile under another target. */
+    bool in_order_only;
 };
 
 /* --- Out. */
