@@ -240,6 +240,8 @@ static void tear_down(sx_service *service, void *ctx)
     if (s->api.engine)
         promql_engine_free(s->api.engine);
     s->api.engine = NULL;
+    api_writers_free(s->api.writers);
+    s->api.writers = NULL;
     if (s->api.db)
         tsdb_close(s->api.db);
     s->api.db = NULL;
@@ -253,6 +255,8 @@ static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
     sx_status status = open_storage(s, err);
     if (status == SX_OK)
         status = promql_engine_new(&options, &s->api.engine, err);
+    if (status == SX_OK)
+        status = api_writers_new(tsdb_appendable_of(s->api.db), &s->api.writers, err);
     if (status == SX_OK)
         status = api_metrics_add(&s->api, err);
     if (status == SX_OK)
@@ -276,20 +280,32 @@ static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
     return status;
 }
 
+static void free_pools(server *s)
+{
+    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.intake};
+    for (size_t i = 0; i < SX_COUNT_OF(pools); i++) {
+        if (*pools[i])
+            sx_pool_free(*pools[i]);
+        *pools[i] = NULL;
+    }
+}
+
 static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
 {
-    const sx_pool_options queries = {
-        .name = "query", .threads = (unsigned)s->flags->query_concurrency, .queue_max = QUEUE_MAX};
-    const sx_pool_options others = {
-        .name = "api", .threads = OTHER_THREADS, .queue_max = QUEUE_MAX};
-    sx_status status = sx_pool_new(&queries, &s->api.queries, err);
-    if (status == SX_OK)
-        status = sx_pool_new(&others, &s->api.others, err);
-    if (status != SX_OK) {
-        if (s->api.queries)
-            sx_pool_free(s->api.queries);
-        s->api.queries = NULL;
-        return status;
+    const struct {
+        sx_pool **pool;
+        sx_pool_options options;
+    } POOLS[] = {
+        {&s->api.queries, {"query", (unsigned)s->flags->query_concurrency, QUEUE_MAX}},
+        {&s->api.others, {"api", OTHER_THREADS, QUEUE_MAX}},
+        {&s->api.intake, {"intake", 0, QUEUE_MAX}},
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(POOLS); i++) {
+        sx_status status = sx_pool_new(&POOLS[i].options, POOLS[i].pool, err);
+        if (status != SX_OK) {
+            free_pools(s);
+            return status;
+        }
     }
     if (watches(s)) {
         s->watch = (sx_timer){.fn = on_watch, .arg = s};
@@ -317,9 +333,7 @@ static void loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *
     atomic_store(&s->api.stopping, true);
     if (s->api.queries) {
         api_calls_cancel(&s->api);
-        sx_pool_free(s->api.queries);
-        sx_pool_free(s->api.others);
-        s->api.queries = s->api.others = NULL;
+        free_pools(s);
     }
     if (sx_loop_index(loop) == 0 && watches(s))
         sx_timer_stop(sx_loop_timers(loop), &s->watch);

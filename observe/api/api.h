@@ -31,7 +31,9 @@ enum {
     API_ANSWER_JSON,
     API_ANSWER_TEXT,
     API_FORM_BYTES_MAX = 10 << 20,
-    API_PIECE_BYTES = 512 << 10
+    API_PIECE_BYTES = 512 << 10,
+    API_HEADERS_MAX = 4,
+    API_WRITE_BYTES_MAX = 32 << 20
 };
 
 struct api_call {
@@ -48,6 +50,8 @@ struct api_call {
     /* The answer; written by the thread, read by the loop once the thread is done. */
     int status;
     sx_str content_type;
+    sx_header headers[API_HEADERS_MAX]; /* beside; in the arena or static */
+    size_t header_count;
     sx_buf out;
     bool more;                 /* `work` is to be called again for the next piece */
     void (*done)(api_call *c); /* frees `state`; may be NULL. Any thread, once */
@@ -63,7 +67,8 @@ struct observe_api {
     tsdb *db;
     tsdb_queryable *store;
     promql_engine *engine;
-    sx_pool *queries, *others;
+    sx_pool *queries, *others, *intake;
+    struct api_writers *writers;
     sx_regex *cors; /* web.cors.origin, anchored */
     const char *version;
     struct api_query_log *query_log;
@@ -147,6 +152,7 @@ void api_federate(api_call *c);
 void api_reload(api_call *c);
 void api_quit(api_call *c);
 void api_version(api_call *c);
+void api_write(api_call *c);
 
 /* ---- routes.c ---- */
 
@@ -165,6 +171,10 @@ sx_status api_metrics_add(observe_api *a, sx_error *err);
 /* Counts an answer of a route; and the times of a query. Any thread. */
 void api_metrics_request(const observe_api *a, int status, const char *route);
 void api_metrics_query(const observe_api *a, const promql_stats *s);
+
+/* ---- write.c: the decoders of what is written, between requests ---- */
+sx_status api_writers_new(tsdb_appendable *store, struct api_writers **out, sx_error *err);
+void api_writers_free(struct api_writers *w);
 
 /* ---- query_log.c: the configuration's query_log_file, a JSON line each ---- */
 sx_status api_query_log_new(struct api_query_log **out, sx_error *err);

@@ -124,6 +124,8 @@ static void send_piece(api_call *c)
     }
     if (!c->begun) {
         add_cors(c);
+        for (size_t i = 0; i < c->header_count; i++)
+            (void)sx_reply_header(r, c->headers[i].name, c->headers[i].value);
         api_metrics_request(c->api, c->status, r->route ? r->route : "");
     }
     if (!c->begun && !c->more) {

@@ -14,33 +14,34 @@ typedef struct route_row {
     const char *path;
     unsigned methods;
     api_work *work;
-    bool queries; /* on the pool of queries */
+    enum { OTHERS, QUERIES, INTAKE } pool;
 } route_row;
 
 static const route_row ROWS[] = {
-    {"/api/v1/query", ANY_READ, api_query, true},
-    {"/api/v1/query_range", ANY_READ, api_query_range, true},
-    {"/api/v1/query_exemplars", ANY_READ, api_query_exemplars, false},
-    {"/api/v1/format_query", ANY_READ, api_format_query, false},
-    {"/api/v1/parse_query", ANY_READ, api_parse_query, false},
-    {"/api/v1/labels", ANY_READ, api_labels, false},
-    {"/api/v1/label/:name/values", GET, api_label_values, false},
-    {"/api/v1/series", ANY_READ, api_series, false},
-    {"/api/v1/metadata", GET, api_metadata, false},
-    {"/api/v1/features", GET, api_features, false},
-    {"/api/v1/status/config", GET, api_status_config, false},
-    {"/api/v1/status/flags", GET, api_status_flags, false},
-    {"/api/v1/status/buildinfo", GET, api_status_build, false},
-    {"/api/v1/status/runtimeinfo", GET, api_status_runtime, false},
-    {"/api/v1/status/tsdb", GET, api_status_tsdb, false},
-    {"/api/v1/status/walreplay", GET, api_status_replay, false},
-    {"/api/v1/status/queries", GET, api_status_queries, false},
-    {"/api/v1/admin/queries/:id/kill", ANY_WRITE, api_kill_query, false},
-    {"/api/v1/admin/tsdb/delete_series", ANY_WRITE, api_delete_series, false},
-    {"/federate", GET, api_federate, true},
-    {"/version", GET, api_version, false},
-    {"/-/reload", ANY_WRITE, api_reload, false},
-    {"/-/quit", ANY_WRITE, api_quit, false},
+    {"/api/v1/query", ANY_READ, api_query, QUERIES},
+    {"/api/v1/query_range", ANY_READ, api_query_range, QUERIES},
+    {"/api/v1/query_exemplars", ANY_READ, api_query_exemplars, OTHERS},
+    {"/api/v1/format_query", ANY_READ, api_format_query, OTHERS},
+    {"/api/v1/parse_query", ANY_READ, api_parse_query, OTHERS},
+    {"/api/v1/labels", ANY_READ, api_labels, OTHERS},
+    {"/api/v1/label/:name/values", GET, api_label_values, OTHERS},
+    {"/api/v1/series", ANY_READ, api_series, OTHERS},
+    {"/api/v1/metadata", GET, api_metadata, OTHERS},
+    {"/api/v1/features", GET, api_features, OTHERS},
+    {"/api/v1/status/config", GET, api_status_config, OTHERS},
+    {"/api/v1/status/flags", GET, api_status_flags, OTHERS},
+    {"/api/v1/status/buildinfo", GET, api_status_build, OTHERS},
+    {"/api/v1/status/runtimeinfo", GET, api_status_runtime, OTHERS},
+    {"/api/v1/status/tsdb", GET, api_status_tsdb, OTHERS},
+    {"/api/v1/status/walreplay", GET, api_status_replay, OTHERS},
+    {"/api/v1/status/queries", GET, api_status_queries, OTHERS},
+    {"/api/v1/admin/queries/:id/kill", ANY_WRITE, api_kill_query, OTHERS},
+    {"/api/v1/admin/tsdb/delete_series", ANY_WRITE, api_delete_series, OTHERS},
+    {"/federate", GET, api_federate, QUERIES},
+    {"/version", GET, api_version, OTHERS},
+    {"/-/reload", ANY_WRITE, api_reload, OTHERS},
+    {"/-/quit", ANY_WRITE, api_quit, OTHERS},
+    {"/api/v1/write", POST, api_write, INTAKE},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */
@@ -53,7 +54,8 @@ static void handle(sx_request *r, void *ctx)
 {
     const route_ctx *to = ctx;
     observe_api *a = to->api;
-    api_call_start(a, r, to->row->queries ? a->queries : a->others, to->row->work);
+    sx_pool *pools[] = {[OTHERS] = a->others, [QUERIES] = a->queries, [INTAKE] = a->intake};
+    api_call_start(a, r, pools[to->row->pool], to->row->work);
 }
 
 /* ---- what needs no thread ---- */
@@ -128,12 +130,13 @@ static sx_status add(filling *f, int method, const char *path, sx_handler *handl
     if (!ctx || !whole.data)
         return sx_fail_memory(err, "routes");
     *ctx = (route_ctx){f->api, row};
-    f->rows[f->count++] = (sx_route){.method = method,
-                                     .path = whole.data,
-                                     .handler = handler,
-                                     .ctx = ctx,
-                                     .flags = flags,
-                                     .body_bytes_max = API_FORM_BYTES_MAX};
+    f->rows[f->count++] = (sx_route){
+        .method = method,
+        .path = whole.data,
+        .handler = handler,
+        .ctx = ctx,
+        .flags = flags,
+        .body_bytes_max = row && row->pool == INTAKE ? API_WRITE_BYTES_MAX : API_FORM_BYTES_MAX};
     return SX_OK;
 }
 
