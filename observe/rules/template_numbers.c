@@ -1,6 +1,7 @@
 /* template_numbers.c - numbers for people: humanize and its kin.
  *
  * Four significant digits, as Go's %.4g prints them. */
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,29 +11,32 @@
 
 enum { NUMBER_BYTES_MAX = 128 };
 
-/* Go's ParseFloat, of decimal and hexadecimal numbers, infinities, NaN. */
+/* Go's ParseFloat: decimal and hexadecimal numbers, infinities, NaN, "_" between digits. */
 static bool parse_number(sx_str text, double *out)
 {
     char copy[NUMBER_BYTES_MAX], *end;
     if (text.len == 0 || text.len >= sizeof copy)
         return false;
     bool hex = false, power = false;
+    size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
         if (c <= ' ' || c == '(') /* strtod skips space, and reads nan(...) */
             return false;
+        if (c == '_' && i > 0 && i + 1 < text.len && isxdigit((unsigned char)text.data[i - 1]) &&
+            isxdigit((unsigned char)text.data[i + 1]))
+            continue;
         hex |= c == 'x' || c == 'X';
         power |= c == 'p' || c == 'P';
-        copy[i] = c;
+        copy[len++] = c;
     }
-    copy[text.len] = '\0';
+    copy[len] = '\0';
     *out = strtod(copy, &end);
-    return end == copy + text.len && (!hex || power);
+    return end == copy + len && (!hex || power);
 }
 
 static sx_status number_of(const sx_tvalue *v, double *out, sx_error *err)
 {
-    int64_t ns;
     if (v->kind == SX_TVALUE_FLOAT) {
         *out = v->number;
     } else if (v->kind == SX_TVALUE_INT) {
@@ -41,8 +45,6 @@ static sx_status number_of(const sx_tvalue *v, double *out, sx_error *err)
         if (!parse_number(v->string, out))
             return sx_fail(err, SX_EINVAL, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
                            SX_ARG(sx_str_first(v->string, NUMBER_BYTES_MAX)));
-    } else if (rule_template_is_span(v, &ns)) {
-        *out = (double)ns / 1e9;
     } else {
         return sx_fail(err, SX_EINVAL, "can't convert %s to float", rule_template_type(v));
     }
@@ -171,8 +173,7 @@ sx_status rule_template_humanize_duration(void *ctx, const sx_tvalue *args, size
     return rule_template_give(&text, arena, out, err);
 }
 
-/* Nanoseconds of a moment, rounded down to milliseconds as Prometheus's model.Time is not: it keeps
- * all of them. */
+/* Nanoseconds of a moment, cut to whole milliseconds: Prometheus's times have no more. */
 static sx_status moment_of(double v, int64_t *ns, sx_error *err)
 {
     double at = v * 1e9;
@@ -186,7 +187,7 @@ static sx_status moment_of(double v, int64_t *ns, sx_error *err)
                        "int64",
                        number);
     }
-    *ns = (int64_t)at / 1000000 * 1000000; /* Prometheus's times have milliseconds */
+    *ns = (int64_t)at / 1000000 * 1000000;
     return SX_OK;
 }
 
