@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale fuzz lint format asan tsan coverage parity quality peers install uninstall \
+.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale bench-metrics fuzz lint format asan tsan coverage parity quality peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -44,6 +44,11 @@ bench-geocode: ## the geocoder beside Addok, as a table of ratios; about five mi
 	@scripts/setup.sh build test bench
 	@scripts/build.sh build sextant bench/http/rate_load bench/geocode/bench_search
 	@bench/geocode/bench_beside_addok.py $(ARGS)
+
+bench-metrics: ## the observatory beside Prometheus and VictoriaMetrics (make peers), as a table (ARGS=--quick)
+	@scripts/setup.sh build bench
+	@scripts/build.sh build sextant bench/observe/feed
+	@bench/observe/beside_prometheus.py $(ARGS)
 
 bench-geocode-scale: ## the geocoder on 2,000,000 streets: build, memory, file, open, searches (ARGS="--streets N")
 	@scripts/setup.sh build bench
