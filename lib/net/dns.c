@@ -11,6 +11,7 @@
 #include <ares.h>
 #include <pthread.h>
 
+#include <sextant/buf.h>
 #include <sextant/map.h>
 #include <sextant/mem.h>
 
@@ -50,6 +51,18 @@ struct sx_dns_lookup {
     char name[NAME_BYTES_MAX + 1]; /* for messages */
 };
 
+struct sx_dns_query {
+    sx_list link; /* dns->queries */
+    sx_dns *dns;
+    sx_timer timer;      /* brings the answer in a turn of its own */
+    sx_dns_query_fn *fn; /* NULL: forgotten, c-ares still has it */
+    void *ctx;
+    bool is_pending; /* c-ares has it */
+    sx_status status;
+    sx_buf reply;
+    char name[NAME_BYTES_MAX + 1];
+};
+
 struct sx_dns {
     sx_loop *loop;
     sx_dns_options options;
@@ -58,6 +71,7 @@ struct sx_dns {
     sx_list entries;
     sx_list sockets;
     sx_list answered;
+    sx_list queries;
     sx_timer timer; /* c-ares's next retransmission */
     bool freeing;
 };
@@ -381,6 +395,78 @@ void sx_dns_cancel(sx_dns_lookup *lookup)
     sx_free(lookup);
 }
 
+/* ---- records of any type ---- */
+
+static void query_free(sx_dns_query *q)
+{
+    sx_list_remove(&q->link);
+    sx_timer_stop(sx_loop_timers(q->dns->loop), &q->timer);
+    sx_buf_done(&q->reply);
+    sx_free(q);
+}
+
+static void tell_query(sx_timer *timer, void *arg)
+{
+    sx_dns_query *q = arg;
+    sx_error err = {0};
+    (void)timer;
+    if (q->status != SX_OK)
+        sx_fail(&err, q->status, "could not resolve \"%s\": %s", q->name,
+                q->status == SX_ENOTFOUND  ? "there are no such records"
+                : q->status == SX_ETIMEOUT ? "no name server answered in time"
+                                           : "the name servers answered with an error");
+    q->fn(q->ctx, q->status, sx_buf_view(&q->reply), &err);
+    query_free(q);
+}
+
+static void on_reply(void *ctx, int ares_status, int timeouts, unsigned char *reply, int len)
+{
+    sx_dns_query *q = ctx;
+    (void)timeouts;
+    q->is_pending = false;
+    if (!q->fn || q->dns->freeing) {
+        query_free(q);
+        return;
+    }
+    q->status = status_of(ares_status);
+    if (q->status == SX_OK && reply)
+        sx_buf_bytes(&q->reply, reply, (size_t)len);
+    if (q->reply.failed)
+        q->status = SX_ENOMEM;
+    sx_timer_start(sx_loop_timers(q->dns->loop), &q->timer, 0);
+}
+
+sx_status sx_dns_query_start(sx_dns *dns, sx_str name, uint16_t type, sx_dns_query_fn *fn,
+                             void *ctx, sx_dns_query **out, sx_error *err)
+{
+    enum { CLASS_INTERNET = 1 };
+    if (name.len == 0 || name.len > NAME_BYTES_MAX || memchr(name.data, '\0', name.len))
+        return sx_fail(err, SX_EINVAL, "a host name must have 1 to %d bytes and no NUL, not %zu",
+                       NAME_BYTES_MAX, name.len);
+    sx_dns_query *q = sx_calloc(1, sizeof(*q));
+    if (!q)
+        return sx_fail_memory(err, "a name query");
+    q->dns = dns;
+    q->fn = fn;
+    q->ctx = ctx;
+    q->is_pending = true;
+    q->timer = (sx_timer){.fn = tell_query, .arg = q};
+    sx_buf_init(&q->reply, 0);
+    memcpy(q->name, name.data, name.len);
+    sx_list_push_back(&dns->queries, &q->link);
+    *out = q;
+    ares_search(dns->channel, q->name, CLASS_INTERNET, type, on_reply, q);
+    arm_timer(dns);
+    return SX_OK;
+}
+
+void sx_dns_query_cancel(sx_dns_query *q)
+{
+    q->fn = NULL;
+    if (!q->is_pending)
+        query_free(q);
+}
+
 /* ---- life ---- */
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
@@ -406,6 +492,7 @@ sx_status sx_dns_new(sx_loop *loop, const sx_dns_options *options, sx_dns **out,
     sx_list_init(&dns->entries);
     sx_list_init(&dns->sockets);
     sx_list_init(&dns->answered);
+    sx_list_init(&dns->queries);
 
     struct ares_options ares = {.timeout = (int)o->try_ms_max,
                                 .tries = TRIES,
@@ -445,6 +532,8 @@ void sx_dns_free(sx_dns *dns)
     ares_destroy(dns->channel); /* calls on_resolved for what runs, closes its sockets */
     sx_timer_stop(sx_loop_timers(dns->loop), &dns->timer);
     free_lookups(&dns->answered);
+    while (!sx_list_empty(&dns->queries)) /* answered, not yet told */
+        query_free(SX_CONTAINER_OF(dns->queries.next, sx_dns_query, link));
     while (!sx_list_empty(&dns->entries)) {
         dns_entry *entry = SX_CONTAINER_OF(dns->entries.next, dns_entry, link);
         free_lookups(&entry->waiting);

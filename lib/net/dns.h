@@ -55,4 +55,21 @@ sx_status sx_dns_start(sx_dns *dns, sx_str host, sx_dns_fn *fn, void *ctx, sx_dn
 /* Forgets a lookup whose call has not come yet. */
 void sx_dns_cancel(sx_dns_lookup *lookup);
 
+/* ---- records of any type: for discovery ---- */
+
+typedef struct sx_dns_query sx_dns_query;
+
+/* What a query says, once, never from within sx_dns_query_start. SX_OK: `reply` is a message with at
+ * least one record (RFC 1035, section 4), good for the call. SX_ENOTFOUND: no such name, or it has no
+ * such records. Else no server has answered properly: SX_ETIMEOUT, SX_EIO, SX_ENOMEM. */
+typedef void sx_dns_query_fn(void *ctx, sx_status status, sx_str reply, const sx_error *err);
+
+/* Asks for records of `type` (RFC 1035's numbers) of a name, with resolv.conf's search list. Nothing is
+ * cached. Errors: SX_EINVAL (the name), SX_ENOMEM. */
+sx_status sx_dns_query_start(sx_dns *dns, sx_str name, uint16_t type, sx_dns_query_fn *fn,
+                             void *ctx, sx_dns_query **out, sx_error *err);
+
+/* Forgets a query whose call has not come yet. */
+void sx_dns_query_cancel(sx_dns_query *query);
+
 #endif
