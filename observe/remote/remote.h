@@ -29,6 +29,9 @@ typedef struct remote_limits {  /* 0 takes the default */
     uint32_t labels_max;        /* of one series: 2,048 */
     uint32_t label_bytes_max;   /* of all labels of one series: 1 MiB */
     const sx_clock *clock;      /* NULL: the system's; samples over 10 min ahead are refused */
+    int64_t lookback_ms;        /* of queries, by which target_info is repeated: 5 min */
+    bool
+        otlp_native_delta; /* the feature otlp-native-delta-ingestion: deltas are stored as they are */
 } remote_limits;
 
 /* A decoder's memory between requests: series cache by label bytes, buffers, an appender (taken with
@@ -47,11 +50,15 @@ void remote_writer_free(remote_writer *w);
 sx_status remote_write_v1(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
 sx_status remote_write_v2(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
 
-/* One OTLP metrics export request, protobuf or JSON, decompressed already. */
+/* One OTLP metrics export request, protobuf or JSON, decompressed already. What is valid is stored;
+ * `rejected` data points were not (OTLP's partial success: 200 with the count and the message). Deltas
+ * are rejected unless limits.otlp_native_delta is set. `message` is the caller's, or NULL.
+ *   errors  nothing was stored: as remote_write_v1's */
 typedef struct remote_otlp_result {
-    uint64_t rejected; /* data points, for partial success */
-    sx_buf *message;
-    uint64_t warnings;
+    uint64_t rejected; /* data points */
+    uint64_t accepted; /* samples and histograms */
+    sx_buf *message;   /* why, the first ten, a line each */
+    uint64_t warnings; /* metrics without points, attributes whose names collide */
 } remote_otlp_result;
 sx_status remote_otlp_metrics(remote_writer *w, const prom_otlp_config *config, sx_str body,
                               bool json, remote_otlp_result *out, sx_error *err);

@@ -20,6 +20,7 @@ enum {
     MESSAGE_BYTES_MAX = 4096, /* a label set that long is cut */
     KEPT_BYTES_MAX = 4 << 20, /* of a buffer between requests */
     METRIC_NAMES_MAX = 1 << 20,
+    LOOKBACK_MS = 5 * 60 * 1000,
     AHEAD_MS_MAX = 10 * 60 * 1000,
 };
 
@@ -38,6 +39,7 @@ sx_status remote_writer_new(tsdb_appendable *store, const remote_limits *limits,
     w->limits.labels_max = w->limits.labels_max ? w->limits.labels_max : LABELS_MAX;
     w->limits.label_bytes_max =
         w->limits.label_bytes_max ? w->limits.label_bytes_max : LABEL_BYTES_MAX;
+    w->limits.lookback_ms = w->limits.lookback_ms ? w->limits.lookback_ms : LOOKBACK_MS;
     w->limits.clock = w->limits.clock ? w->limits.clock : sx_clock_system();
     w->seed = sx_hash_seed();
     series_cache_init(&w->cache, w->limits.series_max);
@@ -70,6 +72,7 @@ void remote_writer_free(remote_writer *w)
     sx_free(w->symbol_hashes);
     sx_free(w->refs);
     sx_free(w->key);
+    otlp_state_free(w->otlp);
     sx_free(w);
 }
 

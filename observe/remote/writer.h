@@ -54,6 +54,8 @@ struct remote_writer {
     uint32_t *refs; /* of the series under way */
     uint64_t *key;
     size_t ref_count, refs_cap, key_cap;
+
+    struct otlp_state *otlp; /* made with the first OTLP request */
 };
 
 /* --- One request. */
@@ -89,6 +91,8 @@ sx_status remote_sample(remote_writer *w, int64_t t, int64_t start_t, double v, 
 sx_status remote_histogram(remote_writer *w, int64_t t, int64_t start_t, const tsdb_histogram *h,
                            sx_error *err);
 sx_status remote_exemplar(remote_writer *w, const tsdb_exemplar *e, sx_error *err);
+
+void otlp_state_free(struct otlp_state *s);
 
 /* Remembers w->series under its key. */
 void remote_remember(remote_writer *w);
