@@ -125,6 +125,7 @@ void prom_exposition_reset(prom_exposition *x, const prom_exposition_options *op
     x->unit = (sx_str){0};
     x->created_for = 0;
     x->begun = false;
+    expo_nhcb_begin(x);
 }
 
 void prom_exposition_free(prom_exposition *x)
@@ -132,6 +133,7 @@ void prom_exposition_free(prom_exposition *x)
     if (!x)
         return;
     expo_text_done(x);
+    expo_nhcb_done(x);
     expo_protobuf_done(x);
     sx_free(x);
 }
@@ -149,7 +151,8 @@ static bool is_protobuf(const prom_exposition *x)
 sx_status prom_exposition_next(prom_exposition *x, prom_entry *out, sx_error *err)
 {
     if (!is_protobuf(x))
-        return expo_text_next(x, out, err);
+        return x->options.classic_to_nhcb ? expo_nhcb_next(x, out, err)
+                                          : expo_text_next(x, out, err);
     sx_status st = x->begun ? SX_OK : expo_protobuf_begin(x, err);
     x->begun = st == SX_OK;
     return st == SX_OK ? expo_protobuf_next(x, out, err) : st;
@@ -158,6 +161,8 @@ sx_status prom_exposition_next(prom_exposition *x, prom_entry *out, sx_error *er
 sx_status prom_exposition_labels(prom_exposition *x, const prom_entry *e, sx_arena *arena,
                                  tsdb_labels *out, sx_error *err)
 {
-    return is_protobuf(x) ? expo_protobuf_labels(x, arena, out, err)
-                          : expo_text_labels(x, e, arena, out, err);
+    if (is_protobuf(x))
+        return expo_protobuf_labels(x, arena, out, err);
+    return e->kind == PROM_ENTRY_HISTOGRAM ? expo_nhcb_labels(x, arena, out, err)
+                                           : expo_text_labels(x, e, arena, out, err);
 }

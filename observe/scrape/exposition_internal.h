@@ -61,6 +61,7 @@ struct prom_exposition {
 
     struct expo_protobuf *protobuf; /* the other reader's memory; NULL until it is needed */
     bool begun;                     /* the body has been given to it */
+    struct expo_gather *gather;     /* classic_to_nhcb over the text formats; NULL until needed */
 };
 
 /* --- exposition_text.c */
@@ -68,6 +69,14 @@ sx_status expo_text_next(prom_exposition *x, prom_entry *out, sx_error *err);
 sx_status expo_text_labels(prom_exposition *x, const prom_entry *e, sx_arena *arena,
                            tsdb_labels *out, sx_error *err);
 void expo_text_done(prom_exposition *x);
+
+/* --- exposition_nhcb.c: between the text reader and its user, with classic_to_nhcb. _begin is called
+ * at each reset. */
+void expo_nhcb_begin(prom_exposition *x);
+sx_status expo_nhcb_next(prom_exposition *x, prom_entry *out, sx_error *err);
+sx_status expo_nhcb_labels(const prom_exposition *x, sx_arena *arena, tsdb_labels *out,
+                           sx_error *err);
+void expo_nhcb_done(prom_exposition *x);
 
 /* --- exposition_protobuf.c. _begin is called once for each body, before the first entry. */
 sx_status expo_protobuf_begin(prom_exposition *x, sx_error *err);

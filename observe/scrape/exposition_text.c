@@ -6,26 +6,13 @@
  * steady state of a scrape a line costs a comparison and the reading of its number.
  * The words of errors are Prometheus's, which users find on its targets page. */
 #include <math.h>
-#include <stdio.h>
 
-#include <sextant/hash.h>
 #include <sextant/mem.h>
 #include <sextant/utf8.h>
 
-#include "observe/scrape/exposition_internal.h"
+#include "observe/scrape/exposition_text.h"
 
-const sx_str EXPO_TYPE_NAMES[EXPO_TYPES] = {
-    [EXPO_UNKNOWN] = SX_STR_INIT("unknown"),
-    [EXPO_COUNTER] = SX_STR_INIT("counter"),
-    [EXPO_GAUGE] = SX_STR_INIT("gauge"),
-    [EXPO_HISTOGRAM] = SX_STR_INIT("histogram"),
-    [EXPO_GAUGEHISTOGRAM] = SX_STR_INIT("gaugehistogram"),
-    [EXPO_SUMMARY] = SX_STR_INIT("summary"),
-    [EXPO_INFO] = SX_STR_INIT("info"),
-    [EXPO_STATESET] = SX_STR_INIT("stateset"),
-};
-
-enum { NAME_START = 1, NAME = 2, COLON = 4 };
+enum { NAME_START = 1, NAME = 2 }; /* and EXPO_COLON */
 
 /* Bytes that names are made of. */
 static const uint8_t NAME_BYTES[256] = {
@@ -33,35 +20,10 @@ static const uint8_t NAME_BYTES[256] = {
     ['A' ... 'Z'] = NAME_START | NAME,
     ['_'] = NAME_START | NAME,
     ['0' ... '9'] = NAME,
-    [':'] = COLON,
+    [':'] = EXPO_COLON,
 };
 
-/* --- Where we are. */
-
-static int peek(const prom_exposition *x)
-{
-    return x->at < x->body.len ? (unsigned char)x->body.data[x->at] : -1;
-}
-
-static sx_str between(const prom_exposition *x, uint32_t from, uint32_t to)
-{
-    return sx_str_of(x->body.data + from, to - from);
-}
-
-static void skip_blanks(prom_exposition *x)
-{
-    while (x->at < x->body.len && (x->body.data[x->at] == ' ' || x->body.data[x->at] == '\t'))
-        x->at++;
-}
-
-/* Blanks between the parts of a line: OpenMetrics has none inside braces. */
-static void skip_inner_blanks(prom_exposition *x)
-{
-    if (!x->open_metrics)
-        skip_blanks(x);
-}
-
-static unsigned line_of(const prom_exposition *x, uint32_t at)
+unsigned expo_line_of(const prom_exposition *x, uint32_t at)
 {
     unsigned line = 1;
     for (uint32_t i = 0; i < at && i < x->body.len; i++)
@@ -71,13 +33,11 @@ static unsigned line_of(const prom_exposition *x, uint32_t at)
 
 /* --- Errors. */
 
-enum { QUOTED_BYTES = 160 };
-
 /* `text` as Go's %q, cut: a message has room for no more. */
 static sx_str quoted(sx_str text, sx_buf *out)
 {
     size_t begin = out->len;
-    tsdb_quote(sx_str_first(text, QUOTED_BYTES), out);
+    tsdb_quote(sx_str_first(text, EXPO_QUOTED_BYTES), out);
     return sx_str_from(sx_buf_view(out), begin);
 }
 
@@ -86,9 +46,9 @@ static SX_COLD sx_status fail_entry(prom_exposition *x, sx_error *err, const cha
 {
     sx_buf text;
     sx_buf_init(&text, 0);
-    sx_str entry = quoted(between(x, x->entry, x->at), &text);
+    sx_str entry = quoted(expo_between(x, x->entry, x->at), &text);
     sx_status st = sx_fail(err, SX_EFORMAT, "%s while parsing: %.*s (line %u)", words,
-                           SX_ARG(entry), line_of(x, x->entry));
+                           SX_ARG(entry), expo_line_of(x, x->entry));
     sx_buf_done(&text);
     return st;
 }
@@ -96,7 +56,7 @@ static SX_COLD sx_status fail_entry(prom_exposition *x, sx_error *err, const cha
 /* What stands at the current position, named as Prometheus's lexer names its tokens. */
 static const char *token_here(const prom_exposition *x)
 {
-    switch (peek(x)) {
+    switch (expo_peek(x)) {
     case -1:
     case 0:
         return "EOF";
@@ -116,24 +76,24 @@ static const char *token_here(const prom_exposition *x)
 }
 
 /* "expected label name, got "x" ("INVALID") while parsing: "a{x" (line 3)". */
-static SX_COLD sx_status fail_token(prom_exposition *x, sx_error *err, const char *expected)
+SX_COLD sx_status expo_fail_token(prom_exposition *x, sx_error *err, const char *expected)
 {
     uint32_t after = x->at + (x->at < x->body.len);
     sx_buf text;
     sx_buf_init(&text, 0);
-    quoted(between(x, x->at, after), &text);
+    quoted(expo_between(x, x->at, after), &text);
     size_t got = text.len;
-    quoted(between(x, x->entry, after), &text);
+    quoted(expo_between(x, x->entry, after), &text);
     sx_status st = sx_fail(err, SX_EFORMAT, "%s, got %.*s (\"%s\") while parsing: %.*s (line %u)",
                            expected, (int)got, text.data, token_here(x), (int)(text.len - got),
-                           text.data + got, line_of(x, x->entry));
+                           text.data + got, expo_line_of(x, x->entry));
     sx_buf_done(&text);
     return st;
 }
 
 /* --- Names, strings, labels. */
 
-static bool read_name(prom_exposition *x, unsigned colon)
+bool expo_read_name(prom_exposition *x, unsigned colon)
 {
     const uint8_t *p = (const uint8_t *)x->body.data;
     if (x->at >= x->body.len || !(NAME_BYTES[p[x->at]] & (NAME_START | colon)))
@@ -144,7 +104,7 @@ static bool read_name(prom_exposition *x, unsigned colon)
 }
 
 /* A quoted string; the position is then behind it. A newline ends it in OpenMetrics' values. */
-static bool read_string(prom_exposition *x, bool newlines)
+bool expo_read_string(prom_exposition *x, bool newlines)
 {
     const char *p = x->body.data;
     uint32_t i = x->at + 1;
@@ -167,10 +127,10 @@ static sx_status add_part(prom_exposition *x, expo_parts *parts, expo_part part,
     uint32_t bytes = x->options.label_bytes_max ? x->options.label_bytes_max : EXPO_LABEL_BYTES_MAX;
     if (parts->count >= most)
         return sx_fail(err, SX_ELIMIT, "line %u: a series with more than %u labels",
-                       line_of(x, x->entry), most);
+                       expo_line_of(x, x->entry), most);
     if (part.name_len > bytes || part.value_len > bytes)
         return sx_fail(err, SX_ELIMIT, "line %u: a label of more than %u bytes",
-                       line_of(x, x->entry), bytes);
+                       expo_line_of(x, x->entry), bytes);
     if (!sx_grow(&parts->items, &parts->cap, parts->count + 1, sizeof *parts->items))
         return sx_fail_memory(err, "labels of a series");
     parts->items[parts->count++] = part;
@@ -180,24 +140,24 @@ static sx_status add_part(prom_exposition *x, expo_parts *parts, expo_part part,
 /* The value after a label's name; the position is at or before the equals sign. */
 static sx_status read_label_value(prom_exposition *x, expo_part *part, sx_error *err)
 {
-    skip_inner_blanks(x);
-    if (peek(x) != '=')
-        return fail_token(x, err, "expected equal");
+    expo_skip_inner_blanks(x);
+    if (expo_peek(x) != '=')
+        return expo_fail_token(x, err, "expected equal");
     x->at++;
-    skip_inner_blanks(x);
+    expo_skip_inner_blanks(x);
     uint32_t begin = x->at;
-    if (peek(x) != '"' || !read_string(x, !x->open_metrics))
-        return fail_token(x, err, "expected label value");
+    if (expo_peek(x) != '"' || !expo_read_string(x, !x->open_metrics))
+        return expo_fail_token(x, err, "expected label value");
     part->value = begin + 1;
     part->value_len = x->at - begin - 2;
-    sx_str value = between(x, begin, x->at);
+    sx_str value = expo_between(x, begin, x->at);
     if (sx_likely(sx_utf8_valid(value)))
         return SX_OK;
     sx_buf text;
     sx_buf_init(&text, 0);
     quoted(value, &text);
     sx_status st = sx_fail(err, SX_EFORMAT, "invalid UTF-8 label value: %.*s (line %u)",
-                           (int)text.len, text.data, line_of(x, x->entry));
+                           (int)text.len, text.data, expo_line_of(x, x->entry));
     sx_buf_done(&text);
     return st;
 }
@@ -205,12 +165,12 @@ static sx_status read_label_value(prom_exposition *x, expo_part *part, sx_error 
 /* After a label: a comma and perhaps more, or the closing brace, at which it stops. */
 static sx_status read_separator(prom_exposition *x, sx_error *err)
 {
-    skip_inner_blanks(x);
-    if (peek(x) == ',') {
+    expo_skip_inner_blanks(x);
+    if (expo_peek(x) == ',') {
         x->at++;
-        skip_inner_blanks(x);
-    } else if (x->open_metrics && peek(x) != '}') {
-        return fail_token(x, err, "expected comma or brace close");
+        expo_skip_inner_blanks(x);
+    } else if (x->open_metrics && expo_peek(x) != '}') {
+        return expo_fail_token(x, err, "expected comma or brace close");
     }
     return SX_OK;
 }
@@ -219,17 +179,17 @@ static sx_status read_separator(prom_exposition *x, sx_error *err)
 static sx_status read_label(prom_exposition *x, expo_parts *parts, bool exemplar, sx_error *err)
 {
     expo_part part = {.name = x->at};
-    bool string = peek(x) == '"';
-    if (string ? !read_string(x, true) : !read_name(x, 0))
-        return fail_token(x, err, "expected label name");
+    bool string = expo_peek(x) == '"';
+    if (string ? !expo_read_string(x, true) : !expo_read_name(x, 0))
+        return expo_fail_token(x, err, "expected label name");
     part.name += string;
     part.name_len = x->at - part.name - string;
     if (string) {
-        skip_inner_blanks(x);
-        int next = peek(x);
+        expo_skip_inner_blanks(x);
+        int next = expo_peek(x);
         if (next == ',' || next == '}') {
             if (exemplar)
-                return fail_token(x, err, "expected label name");
+                return expo_fail_token(x, err, "expected label name");
             if (parts->has_metric)
                 return fail_entry(x, err, "metric name already set");
             parts->has_metric = true;
@@ -247,8 +207,8 @@ static sx_status read_label(prom_exposition *x, expo_parts *parts, bool exemplar
 /* From behind the opening brace to behind the closing one. */
 static sx_status read_labels(prom_exposition *x, expo_parts *parts, bool exemplar, sx_error *err)
 {
-    skip_inner_blanks(x);
-    while (peek(x) != '}') {
+    expo_skip_inner_blanks(x);
+    while (expo_peek(x) != '}') {
         sx_status st = read_label(x, parts, exemplar, err);
         if (st != SX_OK)
             return st;
@@ -265,21 +225,21 @@ static void clear_parts(expo_parts *parts)
 }
 
 /* From its first byte to behind it. */
-static sx_status read_series(prom_exposition *x, sx_error *err)
+sx_status expo_read_series(prom_exposition *x, sx_error *err)
 {
     x->series = x->at;
     clear_parts(&x->parts);
     x->split = true;
-    if (read_name(x, COLON)) {
+    if (expo_read_name(x, EXPO_COLON)) {
         x->parts.has_metric = true;
         x->parts.metric = x->series;
         x->parts.metric_len = x->at - x->series;
-    } else if (peek(x) != '{') {
-        return fail_token(x, err, "expected a valid start token");
+    } else if (expo_peek(x) != '{') {
+        return expo_fail_token(x, err, "expected a valid start token");
     }
     x->series_end = x->at;
-    skip_inner_blanks(x);
-    if (peek(x) != '{')
+    expo_skip_inner_blanks(x);
+    if (expo_peek(x) != '{')
         return SX_OK;
     x->at++;
     sx_status st = read_labels(x, &x->parts, false, err);
@@ -305,10 +265,10 @@ static uint32_t word_end(const prom_exposition *x)
 static bool skip_between(prom_exposition *x)
 {
     if (!x->open_metrics) {
-        skip_blanks(x);
+        expo_skip_blanks(x);
         return true;
     }
-    if (peek(x) != ' ')
+    if (expo_peek(x) != ' ')
         return false;
     x->at++;
     return true;
@@ -324,11 +284,11 @@ static sx_status read_number(prom_exposition *x, const char *expected, double *o
 {
     sx_error why;
     uint32_t begin = x->at, end;
-    if (!skip_between(x) || (end = word_end(x)) == x->at || peek(x) == '{') {
+    if (!skip_between(x) || (end = word_end(x)) == x->at || expo_peek(x) == '{') {
         x->at = x->open_metrics ? begin : x->at;
-        return fail_token(x, err, expected);
+        return expo_fail_token(x, err, expected);
     }
-    sx_str word = between(x, x->at, end);
+    sx_str word = expo_between(x, x->at, end);
     x->at = end;
     if (sx_likely(expo_float(word, out, &why) == SX_OK))
         return SX_OK;
@@ -346,18 +306,18 @@ static sx_status read_seconds(prom_exposition *x, const char *what, int64_t *out
         return st;
     if (!isfinite(seconds))
         return sx_fail(err, SX_EFORMAT, "invalid %s %f (line %u)", what, seconds,
-                       line_of(x, x->entry));
+                       expo_line_of(x, x->entry));
     double ms = seconds * 1000;
     if (ms >= 9.2e18 || ms <= -9.2e18)
         return sx_fail(err, SX_EFORMAT, "%s %g is out of range (line %u)", what, seconds,
-                       line_of(x, x->entry));
+                       expo_line_of(x, x->entry));
     *out = (int64_t)ms;
     return SX_OK;
 }
 
 static sx_status end_line(prom_exposition *x, const char *expected, sx_error *err)
 {
-    if (peek(x) == '\n') {
+    if (expo_peek(x) == '\n') {
         x->at++;
         return SX_OK;
     }
@@ -366,30 +326,30 @@ static sx_status end_line(prom_exposition *x, const char *expected, sx_error *er
             return SX_OK;
         return sx_fail(err, SX_EFORMAT, "data does not end with # EOF");
     }
-    return fail_token(x, err, expected);
+    return expo_fail_token(x, err, expected);
 }
 
 /* The older format's time: whole milliseconds. */
 static sx_status read_ms(prom_exposition *x, prom_entry *out, sx_error *err)
 {
-    skip_blanks(x);
-    int next = peek(x);
+    expo_skip_blanks(x);
+    int next = expo_peek(x);
     if (next == '\n' || next < 0)
         return end_line(x, "", err);
     uint32_t begin = x->at;
     while (x->at < x->body.len && x->body.data[x->at] >= '0' && x->body.data[x->at] <= '9')
         x->at++;
     if (x->at == begin)
-        return fail_token(x, err, "expected timestamp or new record");
-    if (!sx_str_to_i64(between(x, begin, x->at), &out->t))
+        return expo_fail_token(x, err, "expected timestamp or new record");
+    if (!sx_str_to_i64(expo_between(x, begin, x->at), &out->t))
         return fail_entry(x, err, "timestamp: value out of range");
     out->has_t = true;
-    skip_blanks(x);
+    expo_skip_blanks(x);
     return end_line(x, "expected next entry after timestamp", err);
 }
 
 /* Undoes \\, \" and \n; `text` itself where there is none. NULL data: no memory. */
-static sx_str unescape(sx_str text, bool quotes, sx_arena *arena)
+sx_str expo_unescape(sx_str text, bool quotes, sx_arena *arena)
 {
     size_t first = sx_str_find_byte(text, '\\');
     if (first == text.len)
@@ -419,8 +379,8 @@ static sx_status labels_of(const prom_exposition *x, const expo_parts *parts, bo
     if (!items)
         return sx_fail_memory(err, "labels of a series");
     if (metric) {
-        sx_str name = between(x, parts->metric, parts->metric + parts->metric_len);
-        items[count++] = (tsdb_label){TSDB_METRIC_NAME, unescape(name, true, arena)};
+        sx_str name = expo_between(x, parts->metric, parts->metric + parts->metric_len);
+        items[count++] = (tsdb_label){TSDB_METRIC_NAME, expo_unescape(name, true, arena)};
         if (x->options.type_unit_labels && x->type != EXPO_UNKNOWN)
             items[count++] = (tsdb_label){SX_STR("__type__"), EXPO_TYPE_NAMES[x->type]};
         if (x->options.type_unit_labels && x->unit.len)
@@ -429,8 +389,9 @@ static sx_status labels_of(const prom_exposition *x, const expo_parts *parts, bo
     size_t given = count;
     for (size_t i = 0; i < parts->count; i++) {
         const expo_part *p = &parts->items[i];
-        sx_str name = unescape(between(x, p->name, p->name + p->name_len), true, arena);
-        sx_str value = unescape(between(x, p->value, p->value + p->value_len), true, arena);
+        sx_str name = expo_unescape(expo_between(x, p->name, p->name + p->name_len), true, arena);
+        sx_str value =
+            expo_unescape(expo_between(x, p->value, p->value + p->value_len), true, arena);
         if (!name.data || !value.data)
             return sx_fail_memory(err, "labels of a series");
         bool ours = false; /* what the type and unit say wins over the target's own label */
@@ -459,7 +420,7 @@ static sx_status read_exemplar(prom_exposition *x, prom_entry *out, sx_error *er
     sx_status st = read_labels(x, &x->exemplar_parts, true, err);
     if (st == SX_OK)
         st = read_number(x, "expected value after exemplar labels", &x->exemplar.value, err);
-    if (st == SX_OK && peek(x) == ' ') {
+    if (st == SX_OK && expo_peek(x) == ' ') {
         st = read_seconds(x, "exemplar timestamp", &x->exemplar.t, err);
         x->exemplar.has_t = true;
     }
@@ -481,7 +442,7 @@ static bool at_exemplar(const prom_exposition *x)
 static sx_status read_om_tail(prom_exposition *x, prom_entry *out, sx_error *err)
 {
     sx_status st = SX_OK;
-    if (peek(x) == ' ' && !at_exemplar(x)) {
+    if (expo_peek(x) == ' ' && !at_exemplar(x)) {
         st = read_seconds(x, "timestamp", &out->t, err);
         out->has_t = true;
     }
@@ -503,13 +464,16 @@ static sx_status read_om_tail(prom_exposition *x, prom_entry *out, sx_error *err
 static bool is_expected(const prom_exposition *x)
 {
     size_t len = x->expected.len;
-    if (len == 0 || x->body.len - x->at <= len)
+    if (len == 0 || x->body.len - x->at <= len + 1)
         return false;
     const char *here = x->body.data + x->at;
-    return (here[len] == ' ' || here[len] == '\t') && memcmp(here, x->expected.data, len) == 0;
+    if ((here[len] != ' ' && here[len] != '\t') || memcmp(here, x->expected.data, len) != 0)
+        return false;
+    return here[len + 1] != '{' &&
+           here[len + 1] != ' '; /* "a {b="c"} 1" is another series than a */
 }
 
-static sx_status read_sample(prom_exposition *x, prom_entry *out, sx_error *err)
+sx_status expo_read_sample(prom_exposition *x, prom_entry *out, sx_error *err)
 {
     sx_status st = SX_OK;
     out->kind = PROM_ENTRY_SERIES;
@@ -519,211 +483,14 @@ static sx_status read_sample(prom_exposition *x, prom_entry *out, sx_error *err)
         x->series_end = x->at += (uint32_t)x->expected.len;
         x->split = false;
     } else {
-        st = read_series(x, err);
+        st = expo_read_series(x, err);
     }
     if (st == SX_OK)
         st = read_number(x, "expected value after metric", &out->value, err);
     if (st != SX_OK)
         return st;
-    out->series = between(x, x->series, x->series_end);
+    out->series = expo_between(x, x->series, x->series_end);
     return x->open_metrics ? read_om_tail(x, out, err) : read_ms(x, out, err);
-}
-
-/* --- Metadata. */
-
-static expo_type type_of(sx_str name, bool open_metrics)
-{
-    if (!open_metrics && sx_str_eq(name, SX_STR("untyped")))
-        return EXPO_UNKNOWN;
-    for (int t = 0; t < EXPO_TYPES; t++) {
-        bool old = t == EXPO_COUNTER || t == EXPO_GAUGE || t == EXPO_HISTOGRAM || t == EXPO_SUMMARY;
-        if ((open_metrics || old) && sx_str_eq(EXPO_TYPE_NAMES[t], name))
-            return (expo_type)t;
-    }
-    return EXPO_TYPES;
-}
-
-static sx_status take_type(prom_exposition *x, prom_entry *out, sx_error *err)
-{
-    expo_type t = type_of(out->text, x->open_metrics);
-    if (t == EXPO_TYPES)
-        return sx_fail(err, SX_EFORMAT, "invalid metric type \"%.*s\" (line %u)",
-                       SX_ARG(sx_str_first(out->text, QUOTED_BYTES)), line_of(x, x->entry));
-    x->type = t;
-    x->unit = (sx_str){0};
-    out->text = EXPO_TYPE_NAMES[t];
-    return SX_OK;
-}
-
-static sx_status take_unit(prom_exposition *x, prom_entry *out, sx_error *err)
-{
-    sx_str m = out->metric, unit = out->text;
-    x->unit = unit;
-    if (unit.len == 0 ||
-        (m.len > unit.len && sx_str_ends(m, unit) && m.data[m.len - unit.len - 1] == '_'))
-        return SX_OK;
-    return sx_fail(err, SX_EFORMAT, "unit \"%.*s\" not a suffix of metric \"%.*s\" (line %u)",
-                   SX_ARG(sx_str_first(unit, QUOTED_BYTES)), SX_ARG(sx_str_first(m, QUOTED_BYTES)),
-                   line_of(x, x->entry));
-}
-
-/* The rest of a HELP, TYPE or UNIT line: the family's name and a text. */
-static sx_status read_metadata(prom_exposition *x, prom_entry *out, const char *word, sx_error *err)
-{
-    uint32_t begin = x->at;
-    bool string = peek(x) == '"';
-    if (string ? !read_string(x, true) : !read_name(x, COLON)) {
-        char expected[64];
-        snprintf(expected, sizeof expected, "expected metric name after %s", word);
-        return fail_token(x, err, expected);
-    }
-    out->metric = between(x, begin + string, x->at - string);
-    const char *newline = memchr(x->body.data + x->at, '\n', x->body.len - x->at);
-    uint32_t end = newline ? (uint32_t)(newline - x->body.data) : (uint32_t)x->body.len;
-    bool blank = peek(x) == ' ' || (peek(x) == '\t' && !x->open_metrics);
-    if ((x->open_metrics && (!newline || !blank)) || (x->at < end && !blank))
-        return sx_fail(err, SX_EFORMAT, "expected text in %s (line %u)", word,
-                       line_of(x, x->entry));
-    out->text = between(x, x->at + (x->at < end), end);
-    x->at = end + (newline != NULL);
-    switch (out->kind) {
-    case PROM_ENTRY_TYPE:
-        return take_type(x, out, err);
-    case PROM_ENTRY_UNIT:
-        return take_unit(x, out, err);
-    default:
-        break;
-    }
-    if (!sx_utf8_valid(out->text))
-        return sx_fail(err, SX_EFORMAT, "help text is not a valid utf8 string (line %u)",
-                       line_of(x, x->entry));
-    out->text = unescape(out->text, x->open_metrics, &x->scratch);
-    return out->text.data ? SX_OK : sx_fail_memory(err, "a help text");
-}
-
-static void skip_line(prom_exposition *x)
-{
-    const char *newline = memchr(x->body.data + x->at, '\n', x->body.len - x->at);
-    x->at = newline ? (uint32_t)(newline - x->body.data) + 1 : (uint32_t)x->body.len;
-}
-
-static const struct {
-    sx_str word;
-    prom_entry_kind kind;
-} META[] = {{SX_STR_INIT("HELP"), PROM_ENTRY_HELP},
-            {SX_STR_INIT("TYPE"), PROM_ENTRY_TYPE},
-            {SX_STR_INIT("UNIT"), PROM_ENTRY_UNIT}};
-
-/* A line that begins with a number sign. SX_AGAIN: a comment, go on. */
-static sx_status read_comment(prom_exposition *x, prom_entry *out, sx_error *err)
-{
-    x->at++;
-    int blank = peek(x);
-    if (x->open_metrics && blank != ' ')
-        return fail_token(x, err, "expected a valid start token");
-    if (!x->open_metrics)
-        skip_blanks(x);
-    else
-        x->at++;
-    bool spaced = blank == ' ' || blank == '\t';
-    for (size_t i = 0; spaced && i < SX_COUNT_OF(META) - !x->open_metrics; i++) {
-        sx_str rest = sx_str_from(x->body, x->at);
-        size_t len = META[i].word.len;
-        if (!sx_str_starts(rest, META[i].word) || rest.len == len)
-            continue;
-        if (rest.data[len] != ' ' && (x->open_metrics || rest.data[len] != '\t'))
-            continue;
-        x->at += (uint32_t)len + 1;
-        if (!x->open_metrics)
-            skip_blanks(x);
-        out->kind = META[i].kind;
-        return read_metadata(x, out, META[i].word.data, err);
-    }
-    if (!x->open_metrics) {
-        skip_line(x);
-        return SX_AGAIN;
-    }
-    if (!sx_str_starts(sx_str_from(x->body, x->at), SX_STR("EOF")))
-        return fail_token(x, err, "expected a valid start token");
-    x->at += 3;
-    x->at += peek(x) == '\n';
-    if (x->at < x->body.len)
-        return sx_fail(err, SX_EFORMAT, "unexpected data after # EOF");
-    return SX_END;
-}
-
-/* --- Start times: the _created lines of OpenMetrics 1.0 come after the samples they are about. */
-
-static bool has_start(expo_type t)
-{
-    return t == EXPO_COUNTER || t == EXPO_SUMMARY || t == EXPO_HISTOGRAM;
-}
-
-static bool is_created(const prom_exposition *x)
-{
-    sx_str name = between(x, x->parts.metric, x->parts.metric + x->parts.metric_len);
-    return has_start(x->type) && sx_str_ends(name, SX_STR("_created"));
-}
-
-/* The series without its le or quantile: what _created lines have in common with it. */
-static uint64_t start_key(const prom_exposition *x)
-{
-    uint64_t h = 1;
-    for (size_t i = 0; i < x->parts.count; i++) {
-        const expo_part *p = &x->parts.items[i];
-        sx_str name = between(x, p->name, p->name + p->name_len);
-        if ((x->type == EXPO_SUMMARY && sx_str_eq(name, SX_STR("quantile"))) ||
-            (x->type == EXPO_HISTOGRAM && sx_str_eq(name, SX_STR("le"))))
-            continue;
-        h = sx_hash(between(x, p->value, p->value + p->value_len), sx_hash(name, h));
-    }
-    return h | 1; /* 0 is "none known" */
-}
-
-/* Takes the last series apart if it was only compared. */
-static sx_status split_series(prom_exposition *x, sx_error *err)
-{
-    if (x->split)
-        return SX_OK;
-    uint32_t at = x->at;
-    x->at = x->series;
-    sx_status st = read_series(x, err);
-    x->at = at;
-    return st;
-}
-
-/* Looks ahead within the family for the _created line of the series just read. */
-static sx_status find_start(prom_exposition *x, prom_entry *out, sx_error *err)
-{
-    sx_status st = split_series(x, err);
-    if (st != SX_OK)
-        return st;
-    uint64_t key = start_key(x);
-    if (key != x->created_for) {
-        uint32_t at = x->at, entry = x->entry, series = x->series, end = x->series_end;
-        x->created_for = key;
-        x->created = 0;
-        x->peeking = true;
-        while (x->at < x->body.len && peek(x) != '#') {
-            prom_entry next = {0};
-            x->entry = x->at;
-            if (read_sample(x, &next, NULL) != SX_OK)
-                break; /* told when it is read in its turn */
-            if (!is_created(x))
-                continue;
-            if (start_key(x) == key)
-                x->created = (int64_t)(next.value * 1000);
-            break;
-        }
-        x->peeking = false;
-        x->at = at;
-        x->entry = entry;
-        x->series = series;
-        x->series_end = end;
-        x->split = false;
-    }
-    out->start_t = x->created;
-    return SX_OK;
 }
 
 /* --- */
@@ -734,8 +501,8 @@ sx_status expo_text_next(prom_exposition *x, prom_entry *out, sx_error *err)
         sx_arena_reset(&x->scratch);
         *out = (prom_entry){0};
         x->entry = x->at;
-        skip_inner_blanks(x);
-        int first = peek(x);
+        expo_skip_inner_blanks(x);
+        int first = expo_peek(x);
         if (first < 0)
             return x->open_metrics ? sx_fail(err, SX_EFORMAT, "data does not end with # EOF")
                                    : SX_END;
@@ -744,19 +511,19 @@ sx_status expo_text_next(prom_exposition *x, prom_entry *out, sx_error *err)
             continue;
         }
         if (first == '#') {
-            sx_status st = read_comment(x, out, err);
+            sx_status st = expo_read_comment(x, out, err);
             if (st != SX_AGAIN)
                 return st;
             continue;
         }
-        sx_status st = read_sample(x, out, err);
-        if (st != SX_OK || !x->open_metrics || !x->options.skip_created || !has_start(x->type))
+        sx_status st = expo_read_sample(x, out, err);
+        if (st != SX_OK || !x->open_metrics || !x->options.skip_created || !expo_has_start(x->type))
             return st;
-        st = split_series(x, err);
+        st = expo_split_series(x, err);
         if (st != SX_OK)
             return st;
-        if (!is_created(x))
-            return find_start(x, out, err);
+        if (!expo_is_created(x))
+            return expo_find_start(x, out, err);
     }
 }
 
@@ -764,7 +531,7 @@ sx_status expo_text_labels(prom_exposition *x, const prom_entry *e, sx_arena *ar
                            tsdb_labels *out, sx_error *err)
 {
     (void)e; /* the entry just read */
-    sx_status st = split_series(x, err);
+    sx_status st = expo_split_series(x, err);
     return st == SX_OK ? labels_of(x, &x->parts, true, arena, out, err) : st;
 }
 

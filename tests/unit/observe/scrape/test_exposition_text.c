@@ -6,61 +6,7 @@
 
 #include "base/fault.h"
 #include "observe/scrape/exposition.h"
-
-/* Everything that a body says, a line an entry, and the error if it ends with one. */
-static sx_status dump(sx_str body, const prom_exposition_options *options, sx_str expected,
-                      sx_buf *out, sx_error *err)
-{
-    prom_exposition *x;
-    sx_arena arena;
-    prom_entry e;
-    sx_status st = prom_exposition_new(options, &x, err);
-    if (st != SX_OK)
-        return st;
-    sx_arena_init(&arena, 0, 0);
-    prom_exposition_reset(x, options, body);
-    for (;;) {
-        prom_exposition_expect(x, expected);
-        st = prom_exposition_next(x, &e, err);
-        if (st != SX_OK)
-            break;
-        switch (e.kind) {
-        case PROM_ENTRY_TYPE:
-        case PROM_ENTRY_HELP:
-        case PROM_ENTRY_UNIT:
-            sx_buf_printf(out, "%c %.*s [%.*s]\n", "..THU"[e.kind], SX_ARG(e.metric),
-                          SX_ARG(e.text));
-            continue;
-        default:
-            break;
-        }
-        tsdb_labels l;
-        st = prom_exposition_labels(x, &e, &arena, &l, err);
-        if (st != SX_OK)
-            break;
-        tsdb_labels_print(l, out, NULL);
-        sx_buf_printf(out, " %g", e.value);
-        if (e.has_t)
-            sx_buf_printf(out, " @%lld", (long long)e.t);
-        if (e.start_t)
-            sx_buf_printf(out, " since %lld", (long long)e.start_t);
-        if (e.expected)
-            sx_buf_printf(out, " expected");
-        for (uint32_t i = 0; i < e.exemplar_count; i++) {
-            sx_buf_printf(out, " # ");
-            tsdb_labels_print(e.exemplars[i].labels, out, NULL);
-            sx_buf_printf(out, " %g", e.exemplars[i].value);
-            if (e.exemplars[i].has_t)
-                sx_buf_printf(out, " @%lld", (long long)e.exemplars[i].t);
-        }
-        sx_buf_byte(out, '\n');
-    }
-    sx_arena_done(&arena);
-    prom_exposition_free(x);
-    if (st == SX_END)
-        return sx_buf_status(out, "a dump", err);
-    return st;
-}
+#include "tests/unit/observe/scrape/exposition_dump.h"
 
 static const prom_exposition_options TEXT = {.protocol = PROM_PROTOCOL_TEXT_0_0_4};
 static const prom_exposition_options OM = {.protocol = PROM_PROTOCOL_OPENMETRICS_1_0_0};
@@ -70,7 +16,7 @@ static void expect(const char *body, const prom_exposition_options *options, con
     sx_buf out;
     sx_error err = {0};
     sx_buf_init(&out, 0);
-    sx_status st = dump(sx_str_z(body), options, (sx_str){0}, &out, &err);
+    sx_status st = exposition_dump(sx_str_z(body), options, (sx_str){0}, &out, &err);
     if (st != SX_OK)
         fail_msg("%s: %s", body, err.message);
     sx_buf_byte(&out, 0);
@@ -83,7 +29,7 @@ static void expect_error(const char *body, const prom_exposition_options *option
     sx_buf out;
     sx_error err = {0};
     sx_buf_init(&out, 0);
-    assert_int_equal(dump(sx_str_z(body), options, (sx_str){0}, &out, &err), SX_EFORMAT);
+    assert_int_equal(exposition_dump(sx_str_z(body), options, (sx_str){0}, &out, &err), SX_EFORMAT);
     assert_string_equal(err.message, want);
     sx_buf_done(&out);
 }
@@ -203,8 +149,9 @@ static void test_an_expected_series_is_not_read_again(void **state)
     for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
         sx_buf out;
         sx_buf_init(&out, 0);
-        assert_int_equal(
-            dump(SX_STR("a{b=\"c\"} 1\n"), &TEXT, sx_str_z(CASES[i].expected), &out, NULL), SX_OK);
+        assert_int_equal(exposition_dump(SX_STR("a{b=\"c\"} 1\n"), &TEXT,
+                                         sx_str_z(CASES[i].expected), &out, NULL),
+                         SX_OK);
         sx_buf_byte(&out, 0);
         assert_string_equal(out.data, CASES[i].want);
         sx_buf_done(&out);
@@ -260,10 +207,11 @@ static void test_labels_have_limits(void **state)
     sx_buf_init(&out, 0);
     o.labels_max = 1;
     o.label_bytes_max = 3;
-    assert_int_equal(dump(SX_STR("a{b=\"1\",c=\"2\"} 1\n"), &o, (sx_str){0}, &out, &err),
+    assert_int_equal(exposition_dump(SX_STR("a{b=\"1\",c=\"2\"} 1\n"), &o, (sx_str){0}, &out, &err),
                      SX_ELIMIT);
     assert_string_equal(err.message, "line 1: a series with more than 1 labels");
-    assert_int_equal(dump(SX_STR("a{b=\"1234\"} 1\n"), &o, (sx_str){0}, &out, &err), SX_ELIMIT);
+    assert_int_equal(exposition_dump(SX_STR("a{b=\"1234\"} 1\n"), &o, (sx_str){0}, &out, &err),
+                     SX_ELIMIT);
     assert_string_equal(err.message, "line 1: a label of more than 3 bytes");
     sx_buf_done(&out);
 }
@@ -286,7 +234,7 @@ static void test_truncation_at_every_byte(void **state)
             sx_buf out;
             sx_error err = {0};
             sx_buf_init(&out, 0);
-            sx_status st = dump(sx_str_of(part, len), all[k], (sx_str){0}, &out, &err);
+            sx_status st = exposition_dump(sx_str_of(part, len), all[k], (sx_str){0}, &out, &err);
             assert_true(st == SX_OK || (st == SX_EFORMAT && err.message[0]));
             if (k > 0)
                 assert_true(st == SX_EFORMAT || len >= sizeof WHOLE - 2);
@@ -303,7 +251,8 @@ static void test_every_failing_allocation_is_an_error(void **state)
         sx_buf out;
         sx_fault_alloc_set((sx_fault_alloc){.nth = n});
         sx_buf_init(&out, 0);
-        sx_status st = dump(sx_str_of(WHOLE, sizeof WHOLE - 1), &OM, (sx_str){0}, &out, NULL);
+        sx_status st =
+            exposition_dump(sx_str_of(WHOLE, sizeof WHOLE - 1), &OM, (sx_str){0}, &out, NULL);
         sx_buf_done(&out);
         bool through = sx_fault_alloc_calls() < n;
         assert_int_equal(sx_fault_alloc_held(), 0);
