@@ -1,0 +1,164 @@
+/* write.c - samples that come in by HTTP: remote write 1.0 and 2.0.
+ *
+ * Bodies are decoded by threads of a pool of their own, each with a writer (its series cache and
+ * buffers) taken from a list and given back. Sources: Prometheus, "Remote-Write 1.0" and "2.0". */
+#include <stdio.h>
+
+#include <sextant/mem.h>
+
+#include "observe/api/api.h"
+#include "observe/remote/remote.h"
+
+enum { WRITERS_MAX = 64, MESSAGES_BYTES = 64 << 10 };
+
+struct api_writers {
+    pthread_mutex_t lock; /* below */
+    remote_writer *idle[WRITERS_MAX];
+    size_t count;
+    tsdb_appendable *store;
+};
+
+sx_status api_writers_new(tsdb_appendable *store, struct api_writers **out, sx_error *err)
+{
+    *out = sx_calloc(1, sizeof **out);
+    if (!*out)
+        return sx_fail_memory(err, "writers");
+    pthread_mutex_init(&(*out)->lock, NULL);
+    (*out)->store = store;
+    return SX_OK;
+}
+
+void api_writers_free(struct api_writers *w)
+{
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->count; i++)
+        remote_writer_free(w->idle[i]);
+    pthread_mutex_destroy(&w->lock);
+    sx_free(w);
+}
+
+/* The one given back last has the warmest cache. */
+static sx_status take(struct api_writers *w, remote_writer **out, sx_error *err)
+{
+    *out = NULL;
+    pthread_mutex_lock(&w->lock);
+    if (w->count)
+        *out = w->idle[--w->count];
+    pthread_mutex_unlock(&w->lock);
+    return *out ? SX_OK : remote_writer_new(w->store, NULL, out, err);
+}
+
+static void give(struct api_writers *w, remote_writer *writer)
+{
+    pthread_mutex_lock(&w->lock);
+    bool room = w->count < WRITERS_MAX;
+    if (room)
+        w->idle[w->count++] = writer;
+    pthread_mutex_unlock(&w->lock);
+    if (!room)
+        remote_writer_free(writer);
+}
+
+static void refuse(api_call *c, int status, sx_str words)
+{
+    api_text(c, status, words);
+    sx_buf_byte(&c->out, '\n');
+}
+
+/* Which message the Content-Type names: 1, 2, or 0 for none of ours. */
+static int message_of(sx_str type)
+{
+    sx_str rest, one, name, value;
+    sx_str_cut(type, ';', &one, &rest);
+    if (!sx_str_ieq(sx_str_trim(one), SX_STR("application/x-protobuf")))
+        return 0;
+    while (rest.len) {
+        sx_str_cut(rest, ';', &one, &rest);
+        if (!sx_str_cut(one, '=', &name, &value) || !sx_str_ieq(sx_str_trim(name), SX_STR("proto")))
+            continue;
+        value = sx_str_trim(value);
+        if (sx_str_eq(value, SX_STR("io.prometheus.write.v2.Request")))
+            return 2;
+        return sx_str_eq(value, SX_STR("prometheus.WriteRequest")) ? 1 : 0;
+    }
+    return 1;
+}
+
+static int status_of(const sx_error *err)
+{
+    switch (err->status) {
+    case SX_EFORMAT:
+    case SX_EINVAL:
+        return 400;
+    case SX_ELIMIT:
+        return 413;
+    case SX_REFUSED:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+/* What a sender of 2.0 checks what it sent against. */
+static void tell_written(api_call *c, const remote_written *w)
+{
+    const struct {
+        const char *name;
+        uint64_t count;
+    } FIELDS[] = {{"X-Prometheus-Remote-Write-Samples-Written", w->samples},
+                  {"X-Prometheus-Remote-Write-Histograms-Written", w->histograms},
+                  {"X-Prometheus-Remote-Write-Exemplars-Written", w->exemplars}};
+    for (size_t i = 0; i < SX_COUNT_OF(FIELDS); i++) {
+        sx_str value = sx_arena_printf(&c->arena, "%llu", (unsigned long long)FIELDS[i].count);
+        if (value.data)
+            c->headers[c->header_count++] = (sx_header){sx_str_z(FIELDS[i].name), value};
+    }
+}
+
+static void write_body(api_call *c, remote_writer *writer, int message)
+{
+    sx_error err = {0};
+    sx_buf messages;
+    sx_buf_init(&messages, MESSAGES_BYTES);
+    remote_written written = {.messages = &messages};
+    sx_status status = message == 2 ? remote_write_v2(writer, c->r->body, &written, &err)
+                                    : remote_write_v1(writer, c->r->body, &written, &err);
+    if (status != SX_OK) {
+        refuse(c, status_of(&err), sx_str_z(err.message));
+        if (c->status == 503)
+            c->headers[c->header_count++] = (sx_header){SX_STR("Retry-After"), SX_STR("5")};
+    } else if (written.bad) {
+        api_text(c, 400, sx_buf_view(&messages));
+    } else {
+        api_no_content(c);
+    }
+    if (message == 2)
+        tell_written(c, &written);
+    sx_buf_done(&messages);
+}
+
+void api_write(api_call *c)
+{
+    sx_error err = {0};
+    remote_writer *writer;
+    sx_str coding = sx_request_header(c->r, SX_STR("content-encoding"));
+    sx_str type = sx_request_header(c->r, SX_STR("content-type"));
+    int message = type.len ? message_of(type) : 1;
+    if (!c->api->flags->write_receiver)
+        refuse(c, 404,
+               SX_STR("remote write receiver needs to be enabled with "
+                      "--web.enable-remote-write-receiver"));
+    else if (message == 0)
+        refuse(c, 415,
+               SX_STR("Content-Type is not application/x-protobuf of prometheus.WriteRequest or "
+                      "io.prometheus.write.v2.Request"));
+    else if (coding.len && !sx_str_ieq(coding, SX_STR("snappy")))
+        refuse(c, 415, SX_STR("Content-Encoding is not snappy"));
+    else if (take(c->api->writers, &writer, &err) != SX_OK)
+        refuse(c, 500, sx_str_z(err.message));
+    else {
+        write_body(c, writer, message);
+        give(c->api->writers, writer);
+    }
+}
