@@ -311,11 +311,12 @@ static bool write_samples(api_result_writer *w, const promql_series *s, bool his
 static bool write_matrix_series(api_result_writer *w, const promql_series *s, size_t full,
                                 sx_buf *out)
 {
-    if (!w->histograms && w->sample == 0) {
+    if (!w->named) {
         if (w->series)
             sx_buf_byte(out, ',');
         sx_buf_str(out, SX_STR("{\"metric\":"));
         api_json_labels(out, s->labels);
+        w->named = true;
     }
     if (!w->histograms) {
         if (!write_samples(w, s, false, full, out))
@@ -324,20 +325,28 @@ static bool write_matrix_series(api_result_writer *w, const promql_series *s, si
     }
     if (s->h && !write_samples(w, s, true, full, out))
         return false;
-    w->histograms = false;
+    w->histograms = w->named = false;
     sx_buf_byte(out, '}');
     return true;
 }
 
+/* A scalar or string: unlike samples its time is a number like any other, its value never has an
+ * exponent. */
 static void write_single(const promql_result *r, sx_buf *out)
 {
+    char digits[SX_DOUBLE_FIXED_BYTES];
     sx_buf_byte(out, '[');
-    api_json_time(out, r->scalar_t);
+    api_json_number(out, (double)r->scalar_t / 1000);
     sx_buf_byte(out, ',');
-    if (r->type == PROMQL_STRING)
+    if (r->type == PROMQL_STRING) {
         api_json_text(out, r->string);
-    else
+    } else if (isfinite(r->scalar)) {
+        sx_buf_byte(out, '"');
+        sx_buf_bytes(out, digits, sx_double_plain(r->scalar, digits));
+        sx_buf_byte(out, '"');
+    } else {
         api_json_float(out, r->scalar);
+    }
     sx_buf_byte(out, ']');
 }
 

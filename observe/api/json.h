@@ -36,6 +36,7 @@ typedef struct api_result_writer {
     const promql_result *result;
     size_t series_count;   /* of them: `limit` may cut the rest off */
     size_t series, sample; /* where it stands */
+    bool named;            /* the series' labels are written */
     bool histograms;       /* of this series the floats are written */
     bool open;             /* inside a list of samples */
     bool begun, ended;
