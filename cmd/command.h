@@ -100,6 +100,12 @@ cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
 cmd_run cmd_geocode_batch;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
 cmd_run cmd_up;
+cmd_run cmd_check, cmd_check_config, cmd_check_rules, cmd_check_web_config, cmd_check_metrics;
+cmd_run cmd_test_rules;
+
+/* Bits of promql/parse.h for names with commas between, as --enable-feature has them; warns of others
+ * as promtool does. */
+unsigned cmd_promql_features(const char *typed);
 cmd_run cmd_observe;
 /* The flags of `sextant observe`, and the kit's settings that it takes beside them. */
 void cmd_observe_flags(void);

@@ -77,6 +77,34 @@ static const cmd_flag BATCH_FLAGS[] = {
     {0},
 };
 
+/* Flags of all checks; a kind of file takes no notice of those that are not its own. */
+static const cmd_flag CHECK_FLAGS[] = {
+    {"syntax-only", 0, CMD_SWITCH, NULL, NULL,
+     "of a configuration: leave alone the files that it names"},
+    {"agent", 0, CMD_SWITCH, NULL, NULL, "check the configuration for Prometheus's agent mode"},
+    {"lint", 0, CMD_TEXT, "NAME,...", "duplicate-rules,metric-names",
+     "bad manners to look for: all, duplicate-rules, too-long-scrape-interval, metric-names, none"},
+    {"lint-fatal", 0, CMD_SWITCH, NULL, NULL, "exit with status 3 where bad manners were found"},
+    {"ignore-unknown-fields", 0, CMD_SWITCH, NULL, NULL,
+     "let rule files have keys that nobody knows"},
+    {"extended", 0, CMD_SWITCH, NULL, NULL, "of metrics: print how many series each name has"},
+    {"expand-environment", 0, CMD_SWITCH, NULL, NULL,
+     "replace ${NAME} in configurations, as `observe --config.expand-environment` does"},
+    {"query.lookback-delta", 0, CMD_TEXT, "DURATION", "5m",
+     "scrape intervals as long as this are too long"},
+    {"enable-feature", 0, CMD_TEXT, "NAME,...", "", "features of PromQL that expressions may use"},
+    {0},
+};
+
+static const cmd_flag TEST_RULES_FLAGS[] = {
+    {"run", 0, CMD_EACH, "REGEX", NULL,
+     "run only the tests whose names it finds; may be given several times"},
+    {"ignore-unknown-fields", 0, CMD_SWITCH, NULL, NULL,
+     "let rule files have keys that nobody knows"},
+    {"enable-feature", 0, CMD_TEXT, "NAME,...", "", "features of PromQL that expressions may use"},
+    {0},
+};
+
 const cmd_command COMMANDS[] = {
     {"up", "", 0, 0, "run everything on this machine, on real data",
      "Imports the address data that ships with sextant if that was not done before, serves it, "
@@ -118,6 +146,30 @@ const cmd_command COMMANDS[] = {
      "SIGUSR1 reopens the logs.",
      "sextant observe --config.file=prometheus.yml --storage.tsdb.path=data", NO_FLAGS, false,
      cmd_observe, cmd_observe_flags},
+    {"check config", "FILE...", 1, -1, "check configurations in prometheus.yml's form",
+     "Reads each file as `sextant observe` would and reports every fault with its line; then looks "
+     "whether rule files, target files, certificates and credentials that it names are there and "
+     "right. Exit status 1 for a fault, 3 for bad manners with --lint-fatal.",
+     "sextant check config /etc/prometheus/prometheus.yml", CHECK_FLAGS, false, cmd_check_config},
+    {"check rules", "[FILE...]", 0, -1, "check files of rules",
+     "Reads the standard input if no file is named.", "sextant check rules alerts/*.yml",
+     CHECK_FLAGS, false, cmd_check_rules},
+    {"check web-config", "FILE...", 1, -1, "check web configurations (TLS, users)", NULL,
+     "sextant check web-config web.yml", CHECK_FLAGS, false, cmd_check_web_config},
+    {"check metrics", "[FILE...]", 0, -1, "check metrics in text form and how they are named",
+     "Reads the standard input if no file is named. Exit status 3 if names are not as they should "
+     "be.",
+     "curl -s http://localhost:9100/metrics | sextant check metrics", CHECK_FLAGS, false,
+     cmd_check_metrics},
+    {"check", "FILE...", 1, -1, "check files of every kind, told apart by content",
+     "Configurations in prometheus.yml's form, rules, tests of rules (which are run), web "
+     "configurations, target groups of file discovery, metrics in text form. Faults come with file "
+     "and line on standard error; exit status 1 if there is one.",
+     "sextant check prometheus.yml alerts/*.yml", CHECK_FLAGS, false, cmd_check},
+    {"test rules", "FILE...", 1, -1, "run unit tests of rules",
+     "The files are promtool's: input series, the alerts that are to fire and the values that "
+     "expressions are to have at given times. Exit status 1 if a test fails.",
+     "sextant test rules tests/alerts_test.yml", TEST_RULES_FLAGS, false, cmd_test_rules},
     {"version", "", 0, 0, "print version, commit, compiler and libraries", NULL, NULL, NO_FLAGS,
      false, cmd_version},
     {"help", "[COMMAND]", 0, 2, "explain a command, or list them all", NULL,

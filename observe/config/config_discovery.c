@@ -28,7 +28,7 @@ static sx_status check_group(bind *b, const sx_yaml_node *map, void *target)
     return SX_OK;
 }
 
-static const bind_table GROUP = {
+const bind_table CONFIG_TARGET_GROUP = {
     .fields = GROUP_FIELDS, .size = sizeof(prom_target_group), .check = check_group};
 
 static sx_status read_static(bind *b, const sx_yaml_node *map, prom_discovery *d)
@@ -39,7 +39,7 @@ static sx_status read_static(bind *b, const sx_yaml_node *map, prom_discovery *d
         return SX_ENOMEM;
     }
     d->group = g;
-    return bind_read(b, &GROUP, map, g);
+    return bind_read(b, &CONFIG_TARGET_GROUP, map, g);
 }
 
 /* --- file_sd_configs */
@@ -386,7 +386,7 @@ void config_print_discoveries(const prom_discovery *list, uint32_t count, int in
             first = false;
             size_t begin = out->len;
             if (kind == PROM_SD_STATIC)
-                bind_print(&GROUP, list[i].group, indent + 2, out);
+                bind_print(&CONFIG_TARGET_GROUP, list[i].group, indent + 2, out);
             else
                 bind_print(TABLES[kind], &list[i], indent + 2, out);
             if (!out->failed && out->len > begin + (size_t)indent)

@@ -58,7 +58,9 @@ sx_status config_rules(bind *b, const sx_yaml_node *list, const char *null_words
 void config_print_rules(const char *key, const prom_relabel *rules, uint32_t count, int indent,
                         sx_buf *out);
 
-/* config_discovery.c: the *_sd_configs and static_configs of a mapping, in the order of the file. */
+/* config_discovery.c: target groups, of static_configs and of files; and the *_sd_configs and
+ * static_configs of a mapping, in the order of the file. */
+extern const bind_table CONFIG_TARGET_GROUP;
 sx_status config_discoveries(bind *b, const sx_yaml_node *map, const prom_discovery **out,
                              uint32_t *count);
 void config_print_discoveries(const prom_discovery *list, uint32_t count, int indent, sx_buf *out);

@@ -117,9 +117,36 @@ static sx_status check_headers(bind *b, const sx_yaml_node *map, const tsdb_labe
     return SX_OK;
 }
 
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* What Go's url.Parse takes: no control characters, whole percent escapes, a host without spaces, and
+ * digits after its colon. */
 static bool is_url(sx_str url)
 {
-    return sx_str_starts(url, SX_STR("http://")) || sx_str_starts(url, SX_STR("https://"));
+    if (!sx_str_starts(url, SX_STR("http://")) && !sx_str_starts(url, SX_STR("https://")))
+        return false;
+    for (size_t i = 0; i < url.len; i++) {
+        unsigned char c = (unsigned char)url.data[i];
+        if (c < 0x20 || c == 0x7f)
+            return false;
+        if (c == '%' && (i + 2 >= url.len || !is_hex(url.data[i + 1]) || !is_hex(url.data[i + 2])))
+            return false;
+    }
+    sx_str host = sx_str_from(url, sx_str_find(url, SX_STR("//")) + 2), rest;
+    sx_str_cut(host, '/', &host, &rest);
+    sx_str_cut(host, '?', &host, &rest);
+    if (sx_str_find_byte(host, ' ') < host.len)
+        return false;
+    size_t colon = host.len;
+    while (colon > 0 && host.data[colon - 1] >= '0' && host.data[colon - 1] <= '9')
+        colon--;
+    bool has_port = sx_str_find_byte(host, ':') < host.len &&
+                    sx_str_find_byte(host, ']') == host.len &&
+                    sx_str_find_byte(host, '@') == host.len;
+    return !has_port || (colon > 0 && host.data[colon - 1] == ':');
 }
 
 static sx_status check_write(bind *b, const sx_yaml_node *map, void *target)
@@ -128,8 +155,7 @@ static sx_status check_write(bind *b, const sx_yaml_node *map, void *target)
     if (w->url.len == 0)
         return bind_fault(b, map, "url for remote_write is empty");
     if (!is_url(w->url))
-        return bind_fault(b, map, "unsupported scheme in URL \"%.*s\"; write http:// or https://",
-                          SX_ARG(w->url));
+        return bind_fault(b, map, "\"%.*s\" is no URL with http:// or https://", SX_ARG(w->url));
     const char *words = queue_fault(w);
     if (words)
         return bind_fault(b, map, "%s", words);
@@ -196,8 +222,7 @@ static sx_status check_read(bind *b, const sx_yaml_node *map, void *target)
     if (r->url.len == 0)
         return bind_fault(b, map, "url for remote_read is empty");
     if (!is_url(r->url))
-        return bind_fault(b, map, "unsupported scheme in URL \"%.*s\"; write http:// or https://",
-                          SX_ARG(r->url));
+        return bind_fault(b, map, "\"%.*s\" is no URL with http:// or https://", SX_ARG(r->url));
     return check_headers(b, map, r->headers, r->header_count);
 }
 
