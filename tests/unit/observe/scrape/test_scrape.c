@@ -2,10 +2,10 @@
  * configurations replaced while they are, discovery heard, and everything ended in the middle. */
 #include "tests/unit/base/cmocka_all.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <sextant/http.h>
 #include <sextant/mem.h>
@@ -30,6 +30,12 @@ typedef struct fixture {
     char seen[1024]; /* behind the lock: fields of the last request */
     sx_buf out;
 } fixture;
+
+/* Between two looks at something that another thread does. */
+static void pause_ms(int ms)
+{
+    poll(NULL, 0, ms);
+}
 
 static void handle(sx_request *r, void *ctx)
 {
@@ -126,7 +132,7 @@ static prom_targets wait_for(fixture *f, size_t count, prom_health health, sx_ar
             right += t.active[i].health == health;
         if (right == count && t.active_count == count)
             return t;
-        usleep(20000);
+        pause_ms(20);
     }
     fail_msg("the targets do not become as expected");
     return (prom_targets){0};
@@ -221,7 +227,7 @@ static void test_what_fails_is_said(void **state)
                          sx_str_starts(e, sx_str_z(WANT[i].starts)) &&
                          sx_str_find(e, sx_str_z(WANT[i].has)) <= e.len - strlen(WANT[i].has);
             }
-            usleep(20000);
+            pause_ms(20);
         }
         if (!right)
             fail_msg("no target of %s says %s", WANT[i].pool, WANT[i].starts);
@@ -248,7 +254,7 @@ static void test_an_unchanged_job_goes_on(void **state)
               "  static_configs: [{targets: ['%s'], labels: {env: test}}]\n");
     int asked = atomic_load(&f.asked);
     for (int ms = 0; ms < DEADLINE_MS && atomic_load(&f.asked) < asked + 4; ms += 20)
-        usleep(20000);
+        pause_ms(20);
     store_dump(&f.store, "up|n", 0, &f.out);
     assert_true(sx_str_find(sx_buf_view(&f.out), SX_STR("stale")) == f.out.len);
     /* Gone: after two intervals its series end. */
@@ -258,7 +264,7 @@ static void test_an_unchanged_job_goes_on(void **state)
     assert_int_equal(t.pool_count, 0);
     size_t at = f.out.len;
     for (int ms = 0; ms < DEADLINE_MS && at == f.out.len; ms += 20) {
-        usleep(20000);
+        pause_ms(20);
         store_dump(&f.store, "n", 0, &f.out);
         at = sx_str_find(sx_buf_view(&f.out), SX_STR("stale"));
     }
@@ -320,7 +326,7 @@ static void *read_all(void *arg)
         sx_buf_clear(&text);
         assert_int_equal(sx_metrics_write(f->metrics, SX_METRICS_TEXT_004, &text, &err), SX_OK);
         sx_arena_reset(&arena);
-        usleep(5000);
+        pause_ms(5);
     }
     assert_true(sx_str_find(sx_buf_view(&text),
                             SX_STR("prometheus_target_interval_length_seconds{interval=\"100ms\","
@@ -347,7 +353,7 @@ static void test_readers_beside_reloads(void **state)
                  "  static_configs: [{targets: ['%%s']}]\n",
                  f.bound.text, i / 4, i / 8, i);
         apply(&f, yaml);
-        usleep(50000);
+        pause_ms(50);
     }
     pthread_join(reader, NULL);
     end(&f);
