@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <sextant/file.h>
 #include <sextant/hash.h>
@@ -20,8 +21,16 @@
 #include <sextant/service.h>
 
 #include "observe/api/api.h"
+#include "observe/rules/notify.h"
+#include "observe/rules/rules.h"
+#include "observe/scrape/scrape.h"
 
-enum { KIT_FLAGS_MAX = OBSERVE_KIT_FLAGS_MAX + 16, QUEUE_MAX = 4096, OTHER_THREADS = 4 };
+enum {
+    KIT_FLAGS_MAX = OBSERVE_KIT_FLAGS_MAX + 16,
+    QUEUE_MAX = 4096,
+    OTHER_THREADS = 4,
+    START_LOOK_MS = 20
+};
 
 typedef struct server {
     const observe_options *options;
@@ -31,9 +40,11 @@ typedef struct server {
     sx_arena arena;
     sx_route routes[API_ROUTES_MAX];
     size_t route_count;
-    sx_timer watch; /* the first loop's: --config.auto-reload */
-    bool watching;  /* that loop's: a look is under way */
-    uint64_t seen;  /* what the watched files were, by reload_lock */
+    sx_timer watch;   /* the first loop's: --config.auto-reload */
+    sx_timer start;   /* the first loop's: until the log has been replayed */
+    sx_buf *problems; /* of the start */
+    bool watching;    /* that loop's: a look is under way */
+    uint64_t seen;    /* what the watched files were, by reload_lock */
     char storage[4096];
 } server;
 
@@ -89,14 +100,17 @@ static uint64_t look_at(const prom_config *config)
 }
 
 /* Everything that follows the configuration takes it; the first that cannot ends the round. */
-static sx_status apply(server *s, prom_config *config, sx_error *err)
+static sx_status apply(server *s, prom_config *config, sx_buf *problems, sx_error *err)
 {
     sx_status status = api_query_log_open(s->api.query_log, config->query_log_file, err);
     if (status != SX_OK)
         return status;
     promql_engine_options options = engine_options(s, config);
     promql_engine_update(s->api.engine, &options);
-    return SX_OK;
+    status = rule_manager_apply(s->api.rules, config, problems, err);
+    if (status == SX_OK)
+        status = rule_notifier_apply(s->api.notifier, config, err);
+    return status == SX_OK ? prom_scraper_apply(s->api.scraper, config, err) : status;
 }
 
 static void note_reload(server *s, bool good)
@@ -114,7 +128,7 @@ static sx_status reload_locked(server *s, sx_error *err)
     sx_status status = load_config(s, &fresh, NULL, err);
     if (status != SX_OK)
         return status;
-    status = apply(s, fresh, err);
+    status = apply(s, fresh, NULL, err);
     if (status != SX_OK) {
         prom_config_unref(fresh);
         return status;
@@ -237,6 +251,15 @@ static void tear_down(sx_service *service, void *ctx)
 {
     (void)service;
     server *s = ctx;
+    if (s->api.scraper)
+        prom_scraper_free(s->api.scraper);
+    if (s->api.rules)
+        rule_manager_free(s->api.rules);
+    s->api.scraper = NULL;
+    s->api.rules = NULL;
+    if (s->api.notifier)
+        rule_notifier_free(s->api.notifier);
+    s->api.notifier = NULL;
     if (s->api.engine)
         promql_engine_free(s->api.engine);
     s->api.engine = NULL;
@@ -245,6 +268,43 @@ static void tear_down(sx_service *service, void *ctx)
     if (s->api.db)
         tsdb_close(s->api.db);
     s->api.db = NULL;
+}
+
+/* What follows the configuration. */
+static sx_status make_rooms(server *s, sx_error *err)
+{
+    const observe_flags *f = s->flags;
+    const sx_kit *kit = sx_service_kit(s->api.service);
+    tsdb_appendable *into = tsdb_appendable_of(s->api.db);
+    const rule_notifier_options notifier = {.kit = kit,
+                                            .queue_max = (uint32_t)f->queue_max,
+                                            .batch_max = (uint32_t)f->batch_max,
+                                            .no_drain_on_stop = !f->drain_queue};
+    sx_status status = rule_notifier_new(&notifier, &s->api.notifier, err);
+    if (status != SX_OK)
+        return status;
+    rule_manager_options rules = {.sink = rule_notifier_sink(s->api.notifier),
+                                  .kit = kit,
+                                  .engine = s->api.engine,
+                                  .queryable = s->api.store,
+                                  .appendable = into,
+                                  .external_url = s->api.external_url,
+                                  .outage_tolerance_ms = f->outage_tolerance_ms,
+                                  .grace_ms = f->grace_ms,
+                                  .resend_ms = f->resend_ms,
+                                  .concurrency = (uint32_t)f->rule_concurrency,
+                                  .serial = !(f->feature_bits & OBSERVE_FEATURE_CONCURRENT_RULES),
+                                  .files = {.features = f->promql_features,
+                                            .expand_environment = f->expand_environment,
+                                            .environment = s->options->environment}};
+    prom_scraper_options scraper = {
+        .kit = kit,
+        .store = into,
+        .type_unit_labels = f->feature_bits & OBSERVE_FEATURE_TYPE_UNIT_LABELS,
+        .created_as_zero = f->feature_bits & OBSERVE_FEATURE_CREATED_ZERO,
+        .start_times = f->feature_bits & OBSERVE_FEATURE_XOR2};
+    status = rule_manager_new(&rules, &s->api.rules, err);
+    return status == SX_OK ? prom_scraper_new(&scraper, &s->api.scraper, err) : status;
 }
 
 static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
@@ -256,11 +316,13 @@ static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
     if (status == SX_OK)
         status = promql_engine_new(&options, &s->api.engine, err);
     if (status == SX_OK)
-        status = api_writers_new(tsdb_appendable_of(s->api.db), &s->api.writers, err);
+        status = api_writers_new(tsdb_appendable_of(s->api.db), s->flags, &s->api.writers, err);
+    if (status == SX_OK)
+        status = make_rooms(s, err);
     if (status == SX_OK)
         status = api_metrics_add(&s->api, err);
     if (status == SX_OK)
-        status = apply(s, s->api.config, err);
+        status = apply(s, s->api.config, s->problems, err);
     for (size_t i = 1; i < s->flags->listen_count && status == SX_OK; i++) {
         sx_endpoint more = {.proto = "http",
                             .address = s->flags->listen[i],
@@ -278,6 +340,19 @@ static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
     else
         tear_down(service, s);
     return status;
+}
+
+/* Rules are evaluated once the samples that they look at are there. */
+static void on_start(sx_timer *timer, void *arg)
+{
+    server *s = arg;
+    uint32_t done, all;
+    sx_error err = {0};
+    if (!tsdb_ready(s->api.db, &done, &all))
+        sx_timer_start(sx_loop_timers(sx_service_loop(s->api.service, 0)), timer, START_LOOK_MS);
+    else if (rule_manager_start(s->api.rules, &err) != SX_OK)
+        SX_LOG_ERROR(sx_service_logger(s->api.service), NULL, "rules are not evaluated",
+                     sx_field_error(&err));
 }
 
 static void free_pools(server *s)
@@ -307,6 +382,8 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
             return status;
         }
     }
+    s->start = (sx_timer){.fn = on_start, .arg = s};
+    sx_timer_start(sx_loop_timers(loop), &s->start, 1);
     if (watches(s)) {
         s->watch = (sx_timer){.fn = on_watch, .arg = s};
         sx_timer_start(sx_loop_timers(loop), &s->watch, s->flags->auto_reload_ms);
@@ -335,7 +412,10 @@ static void loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *
         api_calls_cancel(&s->api);
         free_pools(s);
     }
-    if (sx_loop_index(loop) == 0 && watches(s))
+    if (sx_loop_index(loop) != 0)
+        return;
+    sx_timer_stop(sx_loop_timers(loop), &s->start);
+    if (watches(s))
         sx_timer_stop(sx_loop_timers(loop), &s->watch);
 }
 
@@ -416,6 +496,25 @@ static sx_str path_prefix(const observe_flags *f, sx_arena *arena)
     return path.len ? sx_arena_printf(arena, "/%.*s", SX_ARG(path)) : SX_STR("");
 }
 
+/* --web.external-url, or where we listen by the machine's name. */
+static sx_str external_url(const observe_flags *f, sx_str prefix, sx_arena *arena)
+{
+    char host[256] = "localhost";
+    sx_str url = f->external_url, listen = f->listen[0];
+    if (url.len) {
+        while (url.len && url.data[url.len - 1] == '/')
+            url.len--;
+        return url;
+    }
+    size_t colon = listen.len;
+    while (colon && listen.data[colon - 1] != ':')
+        colon--;
+    if (gethostname(host, sizeof host - 1) != 0)
+        snprintf(host, sizeof host, "localhost");
+    return sx_arena_printf(arena, "http://%s:%.*s%.*s", host, SX_ARG(sx_str_from(listen, colon)),
+                           SX_ARG(prefix));
+}
+
 static sx_status prepare(server *s, sx_buf *problems, sx_error *err)
 {
     const observe_flags *f = s->flags;
@@ -430,6 +529,8 @@ static sx_status prepare(server *s, sx_buf *problems, sx_error *err)
     if (status != SX_OK)
         return sx_error_prefix(err, SX_EINVAL, "--web.cors.origin");
     s->api.prefix = path_prefix(f, &s->arena);
+    s->api.external_url = external_url(f, s->api.prefix, &s->arena);
+    s->problems = problems;
     if (f->query_concurrency < 1 || f->query_concurrency > 1000)
         return sx_fail(err, SX_EINVAL, "--query.max-concurrency: from 1 to 1000");
     status = api_query_log_new(&s->api.query_log, err);

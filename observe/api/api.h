@@ -57,6 +57,13 @@ struct api_call {
     void (*done)(api_call *c); /* frees `state`; may be NULL. Any thread, once */
     void *state;
 
+    /* Of a work that writes its answer as it goes (api_call_push). */
+    bool pushed; /* a piece has gone to the loop */
+    bool broken; /* the answer cannot be finished: cut it off */
+    pthread_mutex_t lock;
+    pthread_cond_t sent;
+    bool pushing; /* by lock: the loop has a piece that was not sent yet */
+
     /* The loop's own. */
     bool begun, working, gone, drained;
 };
@@ -69,12 +76,16 @@ struct observe_api {
     promql_engine *engine;
     sx_pool *queries, *others, *intake;
     struct api_writers *writers;
+    struct prom_scraper *scraper;
+    struct rule_manager *rules;
+    struct rule_notifier *notifier;
     sx_regex *cors; /* web.cors.origin, anchored */
     const char *version;
     struct api_query_log *query_log;
     const sx_clock *clock;
     int64_t start_ns;
-    sx_str prefix; /* of all paths: "" or "/x" */
+    sx_str external_url; /* http://HOST:PORT/PREFIX, without a slash at its end */
+    sx_str prefix;       /* of all paths: "" or "/x" */
 
     /* The configuration in force; another one after a reload. By observe_api_config(). */
     pthread_mutex_t lock;
@@ -97,6 +108,10 @@ prom_config *observe_api_config(observe_api *a);
 /* Begins a call on a loop: `work` will be called on `pool` (NULL: a->others). Replies 503 if too many
  * wait. */
 void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *work);
+
+/* For work that cannot be called again for its next piece: sends one from the thread, which waits while
+ * the client is slow. False: it has gone. */
+bool api_call_push(api_call *c, sx_str piece);
 
 /* Ends all queries under way: `stopping` is set, no loop runs any more. */
 void api_calls_cancel(observe_api *a);
@@ -135,6 +150,13 @@ void api_series(api_call *c);
 void api_labels(api_call *c);
 void api_label_values(api_call *c);
 void api_metadata(api_call *c);
+void api_targets(api_call *c);
+void api_target_metadata(api_call *c);
+void api_scrape_pools(api_call *c);
+void api_rules(api_call *c);
+void api_alerts(api_call *c);
+void api_alertmanagers(api_call *c);
+void api_read(api_call *c);
 void api_status_config(api_call *c);
 void api_status_flags(api_call *c);
 void api_status_build(api_call *c);
@@ -153,6 +175,7 @@ void api_reload(api_call *c);
 void api_quit(api_call *c);
 void api_version(api_call *c);
 void api_write(api_call *c);
+void api_otlp(api_call *c);
 
 /* ---- routes.c ---- */
 
@@ -173,7 +196,8 @@ void api_metrics_request(const observe_api *a, int status, const char *route);
 void api_metrics_query(const observe_api *a, const promql_stats *s);
 
 /* ---- write.c: the decoders of what is written, between requests ---- */
-sx_status api_writers_new(tsdb_appendable *store, struct api_writers **out, sx_error *err);
+sx_status api_writers_new(tsdb_appendable *store, const observe_flags *flags,
+                          struct api_writers **out, sx_error *err);
 void api_writers_free(struct api_writers *w);
 
 /* ---- query_log.c: the configuration's query_log_file, a JSON line each ---- */

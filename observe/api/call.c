@@ -6,12 +6,13 @@
  *
  * The call owns a hold on its request until it ends. */
 #include <stdio.h>
+#include <time.h>
 
 #include <sextant/mem.h>
 
 #include "observe/api/api.h"
 
-enum { ARENA_BYTES = 16 << 10 };
+enum { ARENA_BYTES = 16 << 10, STOP_LOOK_NS = 200000000 };
 
 static void submit(api_call *c);
 
@@ -80,6 +81,8 @@ void api_text(api_call *c, int status, sx_str text)
 
 static void finish(api_call *c)
 {
+    pthread_cond_destroy(&c->sent);
+    pthread_mutex_destroy(&c->lock);
     if (c->done)
         c->done(c);
     sx_request_release(c->r);
@@ -115,19 +118,25 @@ static void give_up(api_call *c)
     finish(c);
 }
 
+/* What stands before the first byte. */
+static void add_fields(const api_call *c)
+{
+    sx_request *r = c->r;
+    add_cors(c);
+    for (size_t i = 0; i < c->header_count; i++)
+        (void)sx_reply_header(r, c->headers[i].name, c->headers[i].value);
+    api_metrics_request(c->api, c->status, r->route ? r->route : "");
+}
+
 static void send_piece(api_call *c)
 {
     sx_request *r = c->r;
-    if (c->out.failed) {
+    if (c->out.failed || (c->broken && c->begun)) {
         give_up(c);
         return;
     }
-    if (!c->begun) {
-        add_cors(c);
-        for (size_t i = 0; i < c->header_count; i++)
-            (void)sx_reply_header(r, c->headers[i].name, c->headers[i].value);
-        api_metrics_request(c->api, c->status, r->route ? r->route : "");
-    }
+    if (!c->begun)
+        add_fields(c);
     if (!c->begun && !c->more) {
         sx_reply(r, c->status, c->content_type, sx_buf_view(&c->out));
         finish(c);
@@ -150,6 +159,62 @@ static void send_piece(api_call *c)
     } else if (status == SX_OK) {
         submit(c);
     } /* else `drained` goes on */
+}
+
+/* ---- pieces from a thread that goes on ---- */
+
+static void piece_sent(api_call *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->pushing = false;
+    pthread_cond_signal(&c->sent);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void send_pushed(sx_loop *loop, void *arg)
+{
+    (void)loop;
+    api_call *c = arg;
+    if (c->gone || atomic_load(&c->canceled)) {
+        piece_sent(c);
+        return;
+    }
+    sx_status status = SX_OK;
+    if (!c->begun) {
+        add_fields(c);
+        status = sx_reply_begin(c->r, c->status, c->content_type, SX_LENGTH_UNKNOWN);
+    }
+    c->begun = true;
+    if (status == SX_OK)
+        status = sx_reply_write(c->r, sx_buf_view(&c->out));
+    sx_buf_clear(&c->out);
+    if (status != SX_OK && status != SX_AGAIN)
+        atomic_store(&c->canceled, true);
+    if (status != SX_AGAIN)
+        piece_sent(c); /* else `drained` or `aborted` says so */
+}
+
+bool api_call_push(api_call *c, sx_str piece)
+{
+    sx_buf_str(&c->out, piece);
+    if (c->out.failed)
+        return false;
+    if (c->out.len < API_PIECE_BYTES)
+        return !atomic_load(&c->canceled);
+    c->pushed = c->pushing = true;
+    if (sx_loop_post(c->loop, send_pushed, c, NULL) != SX_OK)
+        return false;
+    pthread_mutex_lock(&c->lock);
+    while (c->pushing && !atomic_load(&c->api->stopping)) {
+        int64_t until_ns =
+            sx_clock_ns(sx_clock_system()) + STOP_LOOK_NS; /* the condition's clock */
+        struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
+        (void)pthread_cond_timedwait(&c->sent, &c->lock, &until);
+    }
+    if (c->pushing) /* the loops have stopped: what was posted finds the call canceled */
+        atomic_store(&c->canceled, true);
+    pthread_mutex_unlock(&c->lock);
+    return !atomic_load(&c->canceled);
 }
 
 static void worked(sx_loop *loop, void *arg)
@@ -186,7 +251,9 @@ static void on_drained(sx_request *r, void *ctx)
 {
     (void)r;
     api_call *c = ctx;
-    if (!c->working && !c->gone)
+    if (c->working)
+        piece_sent(c);
+    else if (!c->gone)
         submit(c);
 }
 
@@ -196,6 +263,7 @@ static void on_aborted(sx_request *r, void *ctx)
     api_call *c = ctx;
     c->gone = true;
     atomic_store(&c->canceled, true);
+    piece_sent(c);
     if (!c->working)
         finish(c);
 }
@@ -233,6 +301,8 @@ void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *firs
     c->pool = pool ? pool : a->others;
     c->work = first;
     c->status = 200;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->sent, NULL);
     sx_arena_init(&c->arena, ARENA_BYTES, 0);
     sx_buf_init(&c->out, 0);
     if (r->peer)

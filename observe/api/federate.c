@@ -177,7 +177,8 @@ static void write_sample(sx_buf *out, federation *f, const sample *s)
     if (any)
         sx_buf_byte(out, '}');
     sx_buf_byte(out, ' ');
-    sx_buf_bytes(out, number, sx_double_format(s->v, SX_DOUBLE_GO, number));
+    double value = s->v == 0 ? 0 : s->v; /* the text format's writers drop the sign of -0 */
+    sx_buf_bytes(out, number, sx_double_format(value, SX_DOUBLE_GO, number));
     sx_buf_byte(out, ' ');
     sx_buf_i64(out, s->t);
     sx_buf_byte(out, '\n');

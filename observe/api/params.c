@@ -152,9 +152,47 @@ static bool is_decimal(sx_str s)
     return digits && i == s.len;
 }
 
+/* Copies without the underscores that stand between digits; false if one stands elsewhere. */
+static bool drop_underscores(sx_str s, char copy[NUMBER_BYTES_MAX], size_t *len)
+{
+    *len = 0;
+    if (s.len >= NUMBER_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] != '_')
+            copy[(*len)++] = s.data[i];
+        else if (i == 0 || i + 1 == s.len || !is_hex(s.data[i - 1]) || !is_hex(s.data[i + 1]))
+            return false;
+    }
+    copy[*len] = '\0';
+    return true;
+}
+
+/* 0x1.8p3: Go wants the exponent. */
+static bool is_hexadecimal(sx_str s)
+{
+    size_t i = 2, digits = 0;
+    if (s.len < 3 || s.data[0] != '0' || (s.data[1] | 32) != 'x')
+        return false;
+    for (; i < s.len && (is_hex(s.data[i]) || s.data[i] == '.'); i++)
+        digits += s.data[i] != '.';
+    sx_str mantissa = sx_str_first(sx_str_from(s, 2), i - 2), before, after;
+    sx_str_cut(mantissa, '.', &before, &after);
+    if (!digits || sx_str_find_byte(after, '.') < after.len || i + 1 >= s.len ||
+        (s.data[i] | 32) != 'p')
+        return false;
+    i++;
+    i += s.data[i] == '+' || s.data[i] == '-';
+    size_t from = i;
+    while (i < s.len && s.data[i] >= '0' && s.data[i] <= '9')
+        i++;
+    return i > from && i == s.len;
+}
+
 bool api_float_read(sx_str text, double *out)
 {
     char copy[NUMBER_BYTES_MAX];
+    size_t len;
     bool minus = text.len && text.data[0] == '-';
     sx_str rest = minus || (text.len && text.data[0] == '+') ? sx_str_from(text, 1) : text;
     double value;
@@ -162,9 +200,8 @@ bool api_float_read(sx_str text, double *out)
         value = INFINITY;
     } else if (sx_str_ieq(text, SX_STR("nan"))) {
         value = NAN;
-    } else if (rest.len < sizeof copy && is_decimal(rest)) {
-        memcpy(copy, rest.data, rest.len);
-        copy[rest.len] = '\0';
+    } else if (drop_underscores(rest, copy, &len) &&
+               (is_decimal(sx_str_of(copy, len)) || is_hexadecimal(sx_str_of(copy, len)))) {
         value = strtod(copy, NULL); /* the grammar was checked, the locale is C's */
         if (isinf(value))
             return false; /* Go: value out of range */

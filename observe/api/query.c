@@ -276,20 +276,42 @@ void api_format_query(api_call *c)
     promql_parsed_done(&parsed);
 }
 
+/* A tree's JSON with its <, > and & escaped, as api_json_text() has them: they stand in texts only. */
+static void write_tree(sx_buf *out, sx_str json)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.data[i];
+        if (c != '<' && c != '>' && c != '&')
+            continue;
+        sx_buf_str(out, sx_str_first(sx_str_from(json, from), i - from));
+        sx_buf_str(out, c == '<'   ? SX_STR("\\u003c")
+                        : c == '>' ? SX_STR("\\u003e")
+                                   : SX_STR("\\u0026"));
+        from = i + 1;
+    }
+    sx_buf_str(out, sx_str_from(json, from));
+}
+
 void api_parse_query(api_call *c)
 {
     sx_error err = {0};
     promql_parsed parsed;
+    sx_buf tree;
     if (parse(c, &parsed, &err) != SX_OK) {
         api_fail_param(c, "query", &err);
         return;
     }
-    api_success(c);
-    sx_buf_str(&c->out, SX_STR(",\"data\":"));
-    if (promql_json(parsed.expr, &c->out, &err) == SX_OK)
+    sx_buf_init(&tree, 256 << 20);
+    if (promql_json(parsed.expr, &tree, &err) == SX_OK) {
+        api_success(c);
+        sx_buf_str(&c->out, SX_STR(",\"data\":"));
+        write_tree(&c->out, sx_buf_view(&tree));
         sx_buf_byte(&c->out, '}');
-    else
+    } else {
         api_fail(c, API_INTERNAL, sx_str_z(err.message));
+    }
+    sx_buf_done(&tree);
     promql_parsed_done(&parsed);
 }
 

@@ -27,6 +27,12 @@ static const route_row ROWS[] = {
     {"/api/v1/label/:name/values", GET, api_label_values, OTHERS},
     {"/api/v1/series", ANY_READ, api_series, OTHERS},
     {"/api/v1/metadata", GET, api_metadata, OTHERS},
+    {"/api/v1/scrape_pools", GET, api_scrape_pools, OTHERS},
+    {"/api/v1/targets", GET, api_targets, OTHERS},
+    {"/api/v1/targets/metadata", GET, api_target_metadata, OTHERS},
+    {"/api/v1/rules", GET, api_rules, OTHERS},
+    {"/api/v1/alerts", GET, api_alerts, OTHERS},
+    {"/api/v1/alertmanagers", GET, api_alertmanagers, OTHERS},
     {"/api/v1/features", GET, api_features, OTHERS},
     {"/api/v1/status/config", GET, api_status_config, OTHERS},
     {"/api/v1/status/flags", GET, api_status_flags, OTHERS},
@@ -42,6 +48,8 @@ static const route_row ROWS[] = {
     {"/-/reload", ANY_WRITE, api_reload, OTHERS},
     {"/-/quit", ANY_WRITE, api_quit, OTHERS},
     {"/api/v1/write", POST, api_write, INTAKE},
+    {"/api/v1/otlp/v1/metrics", POST, api_otlp, INTAKE},
+    {"/api/v1/read", POST, api_read, QUERIES},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */

@@ -1,4 +1,4 @@
-/* status.c - below /status/, /metadata, /features, /version: what the server says of itself. */
+/* status.c - below /status/, /features, /version: what the server says of itself. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -206,65 +206,6 @@ void api_kill_query(api_call *c)
         api_fail(c, API_NOT_FOUND, SX_STR("no query of this id runs"));
     else
         api_no_content(c);
-}
-
-/* ---- metadata ---- */
-
-static bool read_number(api_call *c, const char *name, int64_t *out)
-{
-    sx_error err = {0};
-    sx_str text = api_form_get(&c->form, name);
-    *out = -1;
-    if (!text.len || api_int_read(text, "Atoi", 64, out, &err) == SX_OK)
-        return true;
-    sx_str words = sx_arena_printf(&c->arena, "%s must be a number", name);
-    api_fail(c, API_BAD_DATA, words);
-    return false;
-}
-
-static void write_metadata(sx_buf *out, const tsdb_metadata *m)
-{
-    sx_buf_str(out, SX_STR("{\"type\":"));
-    api_json_text(out, m->type.len ? m->type : SX_STR("unknown"));
-    sx_buf_str(out, SX_STR(",\"unit\":"));
-    api_json_text(out, m->unit);
-    sx_buf_str(out, SX_STR(",\"help\":"));
-    api_json_text(out, m->help);
-    sx_buf_byte(out, '}');
-}
-
-/* What the store keeps of metrics, by scrape or remote write: sorted by metric. */
-void api_metadata(api_call *c)
-{
-    sx_error err = {0};
-    int64_t limit, each;
-    tsdb_metadata_of *items;
-    size_t count, metrics = 0, of_metric = 0;
-    if (!read_number(c, "limit", &limit) || !read_number(c, "limit_per_metric", &each))
-        return;
-    if (tsdb_metadata_read(c->api->db, api_form_get(&c->form, "metric"), 0, &c->arena, &items,
-                           &count, &err) != SX_OK) {
-        api_fail_store(c, &err);
-        return;
-    }
-    api_success(c);
-    sx_buf_str(&c->out, SX_STR(",\"data\":{"));
-    for (size_t i = 0; i < count; i++) {
-        bool same = i && sx_str_eq(items[i].metric, items[i - 1].metric);
-        if (!same && limit >= 0 && metrics == (uint64_t)limit)
-            break;
-        of_metric = same ? of_metric + 1 : 0;
-        if (each > 0 && of_metric >= (uint64_t)each)
-            continue;
-        if (!same) {
-            sx_buf_str(&c->out, metrics ? SX_STR("],") : SX_STR(""));
-            api_json_text(&c->out, items[i].metric);
-            metrics++;
-        }
-        sx_buf_str(&c->out, same ? SX_STR(",") : SX_STR(":["));
-        write_metadata(&c->out, &items[i].metadata);
-    }
-    sx_buf_str(&c->out, metrics ? SX_STR("]}}") : SX_STR("}}"));
 }
 
 /* ---- features ---- */

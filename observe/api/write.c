@@ -1,10 +1,14 @@
-/* write.c - samples that come in by HTTP: remote write 1.0 and 2.0.
+/* write.c - samples that come in by HTTP: remote write 1.0 and 2.0, OTLP; and remote read.
  *
  * Bodies are decoded by threads of a pool of their own, each with a writer (its series cache and
  * buffers) taken from a list and given back. Sources: Prometheus, "Remote-Write 1.0" and "2.0". */
 #include <stdio.h>
 
 #include <sextant/mem.h>
+
+#include <sextant/compress.h>
+#include <sextant/json.h>
+#include <sextant/protobuf.h>
 
 #include "observe/api/api.h"
 #include "observe/remote/remote.h"
@@ -16,15 +20,19 @@ struct api_writers {
     remote_writer *idle[WRITERS_MAX];
     size_t count;
     tsdb_appendable *store;
+    remote_limits limits;
 };
 
-sx_status api_writers_new(tsdb_appendable *store, struct api_writers **out, sx_error *err)
+sx_status api_writers_new(tsdb_appendable *store, const observe_flags *flags,
+                          struct api_writers **out, sx_error *err)
 {
     *out = sx_calloc(1, sizeof **out);
     if (!*out)
         return sx_fail_memory(err, "writers");
     pthread_mutex_init(&(*out)->lock, NULL);
     (*out)->store = store;
+    (*out)->limits.lookback_ms = flags->lookback_ms;
+    (*out)->limits.otlp_native_delta = flags->feature_bits & OBSERVE_FEATURE_OTLP_DELTA;
     return SX_OK;
 }
 
@@ -46,7 +54,7 @@ static sx_status take(struct api_writers *w, remote_writer **out, sx_error *err)
     if (w->count)
         *out = w->idle[--w->count];
     pthread_mutex_unlock(&w->lock);
-    return *out ? SX_OK : remote_writer_new(w->store, NULL, out, err);
+    return *out ? SX_OK : remote_writer_new(w->store, &w->limits, out, err);
 }
 
 static void give(struct api_writers *w, remote_writer *writer)
@@ -161,4 +169,139 @@ void api_write(api_call *c)
         write_body(c, writer, message);
         give(c->api->writers, writer);
     }
+}
+
+/* ---- OTLP ---- */
+
+/* ExportMetricsServiceResponse, with its partial_success where points were refused. */
+static void answer_otlp(api_call *c, bool json, const remote_otlp_result *result)
+{
+    sx_str message = sx_buf_view(result->message);
+    c->content_type = json ? SX_STR("application/json") : SX_STR("application/x-protobuf");
+    if (json && !result->rejected) {
+        sx_buf_str(&c->out, SX_STR("{}"));
+    } else if (json) {
+        sx_buf_printf(&c->out,
+                      "{\"partialSuccess\":{\"rejectedDataPoints\":\"%llu\",\"errorMessage\":",
+                      (unsigned long long)result->rejected);
+        sx_json_quote(&c->out, message, SX_JSON_UTF8);
+        sx_buf_str(&c->out, SX_STR("}}"));
+    } else if (result->rejected) {
+        sx_buf inner;
+        sx_buf_init(&inner, 0);
+        sx_pb_put_u64(&inner, 1, result->rejected);
+        sx_pb_put_str(&inner, 2, message);
+        sx_pb_put_str(&c->out, 1, sx_buf_view(&inner));
+        sx_buf_done(&inner);
+    }
+}
+
+static void write_otlp(api_call *c, remote_writer *writer, sx_str body, bool json)
+{
+    sx_error err = {0};
+    sx_buf messages;
+    sx_buf_init(&messages, MESSAGES_BYTES);
+    remote_otlp_result result = {.message = &messages};
+    prom_config *config = observe_api_config(c->api);
+    sx_status status = remote_otlp_metrics(writer, &config->otlp, body, json, &result, &err);
+    prom_config_unref(config);
+    if (status != SX_OK)
+        refuse(c, status_of(&err), sx_str_z(err.message));
+    else
+        answer_otlp(c, json, &result);
+    sx_buf_done(&messages);
+}
+
+/* The body as it was before gzip or zstd. */
+static sx_status plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error *err)
+{
+    static const sx_codec CODECS[] = {SX_CODEC_GZIP, SX_CODEC_ZSTD, SX_CODEC_SNAPPY};
+    sx_str coding = sx_request_header(c->r, SX_STR("content-encoding"));
+    *out = c->r->body;
+    if (!coding.len || sx_str_ieq(coding, SX_STR("identity")))
+        return SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(CODECS); i++) {
+        if (!sx_str_ieq(coding, sx_codec_coding(CODECS[i])))
+            continue;
+        sx_status status = sx_decompress(CODECS[i], c->r->body, API_WRITE_BYTES_MAX, space, err);
+        *out = sx_buf_view(space);
+        return status;
+    }
+    return sx_fail(err, SX_EFORMAT, "Content-Encoding '%.*s' is none of gzip, zstd, snappy",
+                   SX_ARG(coding));
+}
+
+void api_otlp(api_call *c)
+{
+    sx_error err = {0};
+    remote_writer *writer;
+    sx_buf space;
+    sx_str body, type = sx_request_header(c->r, SX_STR("content-type")), rest;
+    sx_str_cut(type, ';', &type, &rest);
+    bool json = sx_str_ieq(sx_str_trim(type), SX_STR("application/json"));
+    sx_buf_init(&space, 0);
+    if (!c->api->flags->otlp_receiver)
+        refuse(c, 404,
+               SX_STR("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
+    else if (!json && !sx_str_ieq(sx_str_trim(type), SX_STR("application/x-protobuf")))
+        refuse(c, 415,
+               SX_STR("Content-Type is neither application/x-protobuf nor "
+                      "application/json"));
+    else if (plain_body(c, &space, &body, &err) != SX_OK)
+        refuse(c, status_of(&err), sx_str_z(err.message));
+    else if (take(c->api->writers, &writer, &err) != SX_OK)
+        refuse(c, 500, sx_str_z(err.message));
+    else {
+        write_otlp(c, writer, body, json);
+        give(c->api->writers, writer);
+    }
+    sx_buf_done(&space);
+}
+
+/* ---- remote read ---- */
+
+typedef struct read_target {
+    api_call *c;
+    const bool *streamed;
+} read_target;
+
+/* What kind of answer it is is known before its first piece. */
+static void set_read_type(const read_target *to)
+{
+    api_call *c = to->c;
+    if (*to->streamed || c->header_count)
+        return;
+    c->content_type = sx_str_z(REMOTE_READ_SAMPLES);
+    c->headers[c->header_count++] = (sx_header){SX_STR("Content-Encoding"), SX_STR("snappy")};
+}
+
+static bool read_piece(void *ctx, sx_str piece)
+{
+    read_target *to = ctx;
+    set_read_type(to);
+    return api_call_push(to->c, piece);
+}
+
+void api_read(api_call *c)
+{
+    sx_error err = {0};
+    prom_config *config = observe_api_config(c->api);
+    const observe_flags *f = c->api->flags;
+    remote_read_options options = {.samples_max = (uint64_t)f->read_samples_max,
+                                   .frame_bytes_max = (uint64_t)f->read_frame_bytes,
+                                   .external_labels = config->external_labels,
+                                   .canceled = &c->canceled};
+    c->content_type = sx_str_z(REMOTE_READ_STREAMED);
+    bool streamed = false;
+    read_target to = {c, &streamed};
+    sx_status status =
+        remote_read(c->api->store, &options, c->r->body, &streamed, read_piece, &to, &err);
+    prom_config_unref(config);
+    if (status == SX_OK)
+        set_read_type(&to);
+    else if (c->pushed)
+        c->broken = true;
+    else
+        refuse(c, status == SX_EFORMAT || status == SX_EINVAL || status == SX_ELIMIT ? 400 : 500,
+               sx_str_z(err.message));
 }

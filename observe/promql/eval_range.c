@@ -509,6 +509,15 @@ static void note_no_counter(const eval_range_node *n, eval_worker *w, size_t i)
         eval_note_add(w, &n->node, n->arg, EVAL_NOTE_MAYBE_NO_COUNTER, name, (sx_str){0});
 }
 
+/* Histograms alone are counters whatever their name: the note is about floats beside them. */
+static bool has_float(const double *v, size_t steps)
+{
+    for (size_t k = 0; k < steps; k++)
+        if (!eval_is_absent(v[k]))
+            return true;
+    return false;
+}
+
 static unsigned range_fill(const eval_node *node, eval_worker *w, size_t i, double *v,
                            const tsdb_histogram **h)
 {
@@ -528,7 +537,8 @@ static unsigned range_fill(const eval_node *node, eval_worker *w, size_t i, doub
     }
     w->held += (int64_t)found;
     if ((have & EVAL_FLOATS) && n->counter &&
-        (n->id == PROMQL_FN_rate || n->id == PROMQL_FN_increase))
+        (n->id == PROMQL_FN_rate || n->id == PROMQL_FN_increase) &&
+        (p.hcount == 0 || has_float(v, found)))
         note_no_counter(n, w, i);
     return have;
 }

@@ -273,6 +273,36 @@ bool tsdb_histogram_equal(const tsdb_histogram *a, const tsdb_histogram *b)
 
 /* --- Buckets. */
 
+/* 2^(part / 2^schema), to the bit as Prometheus and its clients have it in their tables, which were
+ * made so: an even part is the coarser schema's, an odd one the part before it times the schema's
+ * growth. (exp2 would be nearer to the truth in some last bits, and shown as another bound.) */
+static double bound_fraction(int32_t schema, int32_t part)
+{
+    static const double GROWTH[TSDB_SCHEMA_MAX + 1] = {
+        2.0,
+        0x1.6a09e667f3bccp+0,
+        0x1.306fe0a31b715p+0,
+        0x1.172b83c7d517bp+0,
+        0x1.0b5586cf9890fp+0,
+        0x1.059b0d3158574p+0,
+        0x1.02c9a3e778061p+0,
+        0x1.0163da9fb3335p+0,
+        0x1.00b1afa5abcbfp+0,
+    };
+    int32_t odd[TSDB_SCHEMA_MAX + 1];
+    size_t count = 0;
+    for (; part > 0; part /= 2, schema--) {
+        if (part & 1) {
+            odd[count++] = schema;
+            part--;
+        }
+    }
+    double fraction = 1.0;
+    while (count > 0) /* from the coarsest on: the order decides the last bit */
+        fraction *= GROWTH[odd[--count]];
+    return fraction;
+}
+
 double tsdb_histogram_bound(int32_t schema, int32_t index)
 {
     /* The bound above the greatest double would be 2^1024: it is the greatest double itself, and the
@@ -289,7 +319,7 @@ double tsdb_histogram_bound(int32_t schema, int32_t index)
     int32_t exponent = index >> schema;
     if (part == 0 && exponent == 1024)
         return __DBL_MAX__;
-    double fraction = part == 0 ? 1.0 : exp2((double)part / parts);
+    double fraction = bound_fraction(schema, part);
     return ldexp(fraction, exponent > 5000 ? 5000 : exponent < -5000 ? -5000 : exponent);
 }
 
