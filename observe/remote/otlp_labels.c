@@ -45,8 +45,7 @@ static void put_json_string(sx_buf *out, sx_str s)
                           : code == '\t' ? 't'
                           : code == '\b' ? 'b'
                                          : 'f');
-        } else if (code < 0x20 || code == '<' || code == '>' || code == '&' || code == 0x2028 ||
-                   code == 0x2029) {
+        } else if (code < 0x20 || code == 0x2028 || code == 0x2029) {
             sx_buf_printf(out, "\\u%04x", code);
         } else {
             sx_buf_bytes(out, s.data + i, len);
@@ -424,9 +423,15 @@ sx_status otlp_find_series(remote_writer *w, otlp_part part, double bound, bool 
 
 /* --- Resource and scope. */
 
+/* Of names that became the same the last one counts. */
 static sx_status add_context(remote_writer *w, otlp_context *c, sx_str name, sx_str value,
                              sx_error *err)
 {
+    for (size_t i = 0; i < c->count; i++)
+        if (sx_str_eq(c->labels[i].name, name)) {
+            c->labels[i].value = value;
+            return SX_OK;
+        }
     if (!sx_arena_grow(&w->arena, &c->labels, &c->cap, c->count + 1, sizeof *c->labels))
         return sx_fail_memory(err, "labels of a resource");
     c->labels[c->count++] = (tsdb_label){name, value};
