@@ -96,6 +96,24 @@ static const cmd_flag CHECK_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag QUERY_FLAGS[] = {
+    {"url", 'u', CMD_TEXT, "URL", "http://127.0.0.1:9090", "the observatory or Prometheus to ask"},
+    {"range", 'r', CMD_TEXT, "DURATION", NULL, "ask for a range that ends at --time: 1h, 7d"},
+    {"step", 0, CMD_TEXT, "DURATION", NULL, "between the values of a range; about 250 of them"},
+    {"time", 't', CMD_TEXT, "TIME", NULL, "unix seconds or 2026-11-21T18:00:00Z; now if not given"},
+    {"format", 'f', CMD_TEXT, "NAME", "table",
+     "table (a range is drawn as a chart on a terminal), json or csv"},
+    {"storage.tsdb.path", 0, CMD_TEXT, "DIR", NULL,
+     "read this data directory directly, without a server; nothing is written"},
+    {"enable-feature", 0, CMD_TEXT, "NAME,...", "", "features of PromQL, with --storage.tsdb.path"},
+    {0},
+};
+
+static const cmd_flag LIST_FLAGS[] = {
+    {"url", 'u', CMD_TEXT, "URL", "http://127.0.0.1:9090", "the observatory or Prometheus to ask"},
+    {0},
+};
+
 static const cmd_flag TEST_RULES_FLAGS[] = {
     {"run", 0, CMD_EACH, "REGEX", NULL,
      "run only the tests whose names it finds; may be given several times"},
@@ -166,6 +184,16 @@ const cmd_command COMMANDS[] = {
      "configurations, target groups of file discovery, metrics in text form. Faults come with file "
      "and line on standard error; exit status 1 if there is one.",
      "sextant check prometheus.yml alerts/*.yml", CHECK_FLAGS, false, cmd_check},
+    {"query series", "SELECTOR...", 1, -1, "list the series that selectors choose", NULL,
+     "sextant query series 'up{job=\"node\"}'", LIST_FLAGS, false, cmd_query_series},
+    {"query labels", "[SELECTOR...]", 0, -1, "list label names, of some series or of all", NULL,
+     "sextant query labels", LIST_FLAGS, false, cmd_query_labels},
+    {"query label-values", "NAME [SELECTOR...]", 1, -1, "list the values of a label", NULL,
+     "sextant query label-values job", LIST_FLAGS, false, cmd_query_label_values},
+    {"query", "EXPR", 1, 1, "ask PromQL and show the answer as a table or chart",
+     "Asks a running observatory (or any Prometheus), or reads a data directory. A range is drawn in "
+     "a terminal, and written as a table to a pipe.",
+     "sextant query 'rate(http_requests_total[5m])' --range 1h", QUERY_FLAGS, false, cmd_query},
     {"test rules", "FILE...", 1, -1, "run unit tests of rules",
      "The files are promtool's: input series, the alerts that are to fire and the values that "
      "expressions are to have at given times. Exit status 1 if a test fails.",
