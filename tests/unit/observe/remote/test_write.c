@@ -11,30 +11,6 @@ static void assert_message(const fixture *f, const char *text)
     assert_memory_equal(f->messages.data, text, f->messages.len);
 }
 
-/* The samples of the one series that has the metric name. */
-static size_t read_back(fixture *f, const char *metric, tsdb_columns *c, sx_buf *labels)
-{
-    tsdb_queryable *store = tsdb_queryable_of(f->db);
-    tsdb_querier *q;
-    tsdb_matcher m;
-    tsdb_selection found;
-    tsdb_hints hints = {.min_t = 0, .max_t = INT64_MAX, .sorted = true};
-    assert_int_equal(store->querier(store, 0, INT64_MAX, &q, &f->err), SX_OK);
-    assert_int_equal(
-        tsdb_matcher_init(&m, TSDB_MATCH_EQUAL, TSDB_METRIC_NAME, sx_str_z(metric), &f->err),
-        SX_OK);
-    assert_int_equal(q->ops->select(q, &hints, &m, 1, &f->arena, &found, NULL, &f->err), SX_OK);
-    tsdb_columns_init(c, &f->arena);
-    for (size_t i = 0; i < found.count; i++) {
-        if (labels)
-            tsdb_labels_print(found.items[i].labels, labels, NULL);
-        assert_int_equal(q->ops->read(q, &found.items[i], 0, INT64_MAX, c, &f->err), SX_OK);
-    }
-    q->ops->free(q);
-    tsdb_matcher_done(&m);
-    return found.count;
-}
-
 static const char *const UP[] = {"__name__", "up", "instance", "a:1", "job", "x", NULL};
 
 static void test_samples_of_1_0_are_stored(void **state)
