@@ -39,6 +39,7 @@ typedef struct batch {
     tsdb_head_reader reader; /* keeps the labels of series that leave meanwhile */
     bool reading;
     int64_t oldest_t; /* before it retention has passed */
+    int64_t floor_t;  /* of the head, when the batch was begun, and then when it is committed */
     sample_list samples, late;
     tsdb_head_sample *sorted; /* scratch */
     int64_t *sorted_starts;
@@ -66,6 +67,7 @@ static void begin_reading(batch *b)
         return;
     tsdb_head_enter(b->db->head, &b->reader);
     b->reading = true;
+    b->floor_t = atomic_load_explicit(&b->db->head->floor_t, memory_order_relaxed);
     int64_t now = sx_clock_ms(b->db->clock);
     b->oldest_t = now < INT64_MIN + b->db->options.retention_ms ? INT64_MIN
                                                                 : now - b->db->options.retention_ms;
@@ -383,7 +385,8 @@ static sx_status log_series(batch *b, sx_error *err)
 
 /* One record for each of the kinds: integer or not, with custom bounds or not; with any start
  * timestamp among them the second version. */
-static sx_status log_histograms(batch *b, sx_error *err)
+static sx_status log_histograms(batch *b, bool late, tsdb_wal_batch *to, const tsdb_wal *wal,
+                                sx_error *err)
 {
     static const tsdb_record_kind KINDS[2][2] = {
         {TSDB_RECORD_FLOAT_HISTOGRAMS, TSDB_RECORD_CUSTOM_FLOAT_HISTOGRAMS},
@@ -398,7 +401,7 @@ static sx_status log_histograms(batch *b, sx_error *err)
         bool any = false;
         for (size_t i = 0; i < b->histogram_count; i++) {
             const pending_histogram *h = &b->histograms[i];
-            if (h->integer != integer || h->custom != custom)
+            if (h->integer != integer || h->custom != custom || (h->t < b->floor_t) != late)
                 continue;
             if (!any)
                 tsdb_record_begin(&w,
@@ -410,7 +413,7 @@ static sx_status log_histograms(batch *b, sx_error *err)
             tsdb_record_histogram(&w, h->ref, h->t, h->start,
                                   sx_str_of(b->encoded.data + h->at, h->len));
         }
-        sx_status status = any ? log_record(b, &b->log, b->db->wal, err) : SX_OK;
+        sx_status status = any ? log_record(b, to, wal, err) : SX_OK;
         if (status != SX_OK)
             return status;
     }
@@ -493,11 +496,39 @@ static sx_status apply_rest(batch *b, sx_error *err)
     return status;
 }
 
+/* A cut may have begun since the samples were judged: what it leaves behind belongs to the other log,
+ * which is not shortened with this one. */
+static sx_status part_late(batch *b, sx_error *err)
+{
+    size_t kept = 0;
+    sx_status status = SX_OK;
+    int64_t before = b->floor_t;
+    b->floor_t = atomic_load_explicit(&b->db->head->floor_t, memory_order_relaxed);
+    if (before == b->floor_t)
+        return SX_OK;
+    for (size_t i = 0; i < b->samples.count && status == SX_OK; i++) {
+        tsdb_head_sample s = b->samples.items[i];
+        int64_t start = b->samples.starts ? b->samples.starts[i] : 0;
+        if (s.t < b->floor_t) {
+            status = push_sample(&b->late, s.ref, s.t, s.v, start, err);
+            continue;
+        }
+        if (b->samples.starts)
+            b->samples.starts[kept] = start;
+        b->samples.items[kept++] = s;
+    }
+    if (status == SX_OK)
+        b->samples.count = kept;
+    return status;
+}
+
 /* Late samples first: theirs is the scratch that is used again for the others. */
 static sx_status commit_locked(batch *b, sx_error *err)
 {
     tsdb *db = b->db;
     sx_status status = revive(b, err);
+    if (status == SX_OK)
+        status = part_late(b, err);
     if (status == SX_OK)
         status = log_series(b, err);
     if (status == SX_OK && b->late.count) {
@@ -510,7 +541,9 @@ static sx_status commit_locked(batch *b, sx_error *err)
     if (status == SX_OK)
         status = log_samples(b, &b->samples, &b->log, db->wal, err);
     if (status == SX_OK)
-        status = log_histograms(b, err);
+        status = log_histograms(b, false, &b->log, db->wal, err);
+    if (status == SX_OK)
+        status = log_histograms(b, true, &b->late_log, db->wbl, err);
     if (status == SX_OK)
         status = log_rest(b, err);
     if (status == SX_OK)

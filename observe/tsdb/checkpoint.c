@@ -196,6 +196,8 @@ static sx_status write_checkpoint(checkpoint *c, const char *dir, const char *pa
     tsdb_wal_range inner = {.first = 1};
     char old[TSDB_PATH_BYTES + 32];
     sx_status status = clear_folder(path, err);
+    if (status == SX_OK) /* nothing may be left to write */
+        status = sx_folder_make(path, err);
     if (status == SX_OK)
         status = tsdb_wal_open(path, 0, &options, &c->to, err);
     if (status != SX_OK)
@@ -248,21 +250,19 @@ static sx_status checkpoint_log(tsdb *db, const char *name, uint32_t upto, int64
     return status;
 }
 
-sx_status tsdb_truncate(tsdb *db, int64_t t, sx_error *err)
+sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_upto, sx_error *err)
 {
-    uint32_t upto, upto_late;
+    uint32_t upto;
     atomic_store(&db->floor_t, t);
     pthread_rwlock_wrlock(&db->truncation);
     tsdb_head_truncate(db->head, t);
     /* Between batches: every record of the ended segments is in the head by now. */
     sx_status status = tsdb_wal_cut(db->wal, &upto, err);
-    if (status == SX_OK)
-        status = tsdb_wal_cut(db->wbl, &upto_late, err);
     pthread_rwlock_unlock(&db->truncation);
     if (status == SX_OK)
         status = checkpoint_log(db, "wal", upto, t, err);
     if (status == SX_OK)
-        status = checkpoint_log(db, "wbl", upto_late, t, err);
+        status = checkpoint_log(db, "wbl", late_upto, t, err);
     if (status == SX_OK)
         tsdb_ref_map_done(&db->refs); /* the logs speak of the head's references alone now */
     tsdb_wal_recount(db->wal);

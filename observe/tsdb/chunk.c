@@ -1,21 +1,26 @@
 /* chunk.c - one table of encodings for whoever reads or writes whole chunks. */
 #include "observe/tsdb/chunk.h"
 
+#include "observe/tsdb/chunk_varbit.h"
 #include "observe/tsdb/chunk_xor.h"
-
-typedef sx_status chunk_reader(sx_str bytes, int64_t min_t, int64_t max_t, tsdb_columns *out,
-                               sx_error *err);
-
-static chunk_reader *const READERS[] = {
-    [TSDB_CHUNK_XOR] = tsdb_xor_read,
-};
 
 sx_status tsdb_chunk_read(tsdb_encoding e, sx_str bytes, int64_t min_t, int64_t max_t,
                           tsdb_columns *out, sx_error *err)
 {
-    if ((unsigned)e >= sizeof READERS / sizeof *READERS || !READERS[e])
-        return sx_fail(err, SX_EUNSUPPORTED, "chunk encoding %u is not known", (unsigned)e);
-    return READERS[e](bytes, min_t, max_t, out, err);
+    switch (e) {
+    case TSDB_CHUNK_XOR:
+        return tsdb_xor_read(bytes, min_t, max_t, out, err);
+    case TSDB_CHUNK_XOR2:
+        return tsdb_xor2_read(bytes, min_t, max_t, out, err);
+    case TSDB_CHUNK_HISTOGRAM:
+    case TSDB_CHUNK_FLOAT_HISTOGRAM:
+    case TSDB_CHUNK_HISTOGRAM_ST:
+    case TSDB_CHUNK_FLOAT_HISTOGRAM_ST:
+        return tsdb_histogram_chunk_read(e, bytes, min_t, max_t, out, err);
+    case TSDB_CHUNK_NONE:
+        break;
+    }
+    return sx_fail(err, SX_EUNSUPPORTED, "chunk encoding %u is not known", (unsigned)e);
 }
 
 uint32_t tsdb_chunk_count(tsdb_encoding e, sx_str bytes)
@@ -36,7 +41,9 @@ sx_status tsdb_chunk_pack(const tsdb_columns *c, size_t *at, const tsdb_pack_opt
     while (to < c->count && to - from < most && !(c->h && c->h[to]))
         to++;
     if (to == from)
-        return sx_fail(err, SX_EUNSUPPORTED, "a histogram cannot be packed into a float chunk");
+        return tsdb_histogram_chunk_pack(c, at, options, arena, out, err);
+    if (options->xor2)
+        return tsdb_xor2_pack(c, at, to, arena, out, err);
     size_t cap = 2 + (to - from) * (TSDB_XOR_SAMPLE_BYTES_MAX + 1);
     if (cap > TSDB_XOR_BYTES_MAX)
         return sx_fail(err, SX_ELIMIT, "chunk of %zu samples: at most %d", to - from,

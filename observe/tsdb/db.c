@@ -1,17 +1,21 @@
 /* db.c - the database opened, kept and closed; see db.h.
  *
- * tsdb_open takes the lock and starts two threads: one replays the log and ends, the other looks once
- * a second at what is due (tsdb_maintain). Queriers and appenders wait for the replay. */
+ * tsdb_open takes the lock and starts three threads: one replays the log and ends, the others look once
+ * a second at what is due, one for the log, one for the blocks (tsdb_maintain). Queriers and appenders wait for the replay. */
 #include "observe/tsdb/db.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <sextant/mem.h>
 
-#include "observe/tsdb/db_internal.h"
+#include "observe/tsdb/blocks.h"
 
 static const int64_t DAY_MS = INT64_C(86400000), SECOND_NS = INT64_C(1000000000);
+
+enum { LOW_PRIORITY = 10 };
 
 sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES], sx_error *err)
 {
@@ -101,8 +105,67 @@ static sx_status open_querier(tsdb_queryable *self, int64_t min_t, int64_t max_t
     sx_status status = tsdb_wait_ready(db, err);
     if (status != SX_OK)
         return status;
-    tsdb_source *sources[] = {&db->head_source};
-    return tsdb_querier_over(sources, 1, min_t, max_t, out, err);
+    sx_arena arena;
+    sx_arena_init(&arena, 0, 0);
+    /* The list's lock is held until the querier holds what it reads: a block that comes into the list
+     * is there before the head lets go of what is in it. */
+    pthread_rwlock_rdlock(&db->blocks.lock);
+    size_t count = 0;
+    tsdb_source **sources = sx_arena_alloc(&arena, (db->blocks.count + 1) * sizeof *sources);
+    for (size_t i = 0; sources && i < db->blocks.count; i++) {
+        tsdb_source *s = &db->blocks.items[i]->source;
+        if (s->min_t <= max_t && s->max_t >= min_t)
+            sources[count++] = s;
+    }
+    if (sources) {
+        sources[count++] = &db->head_source;
+        status = tsdb_querier_over(sources, count, min_t, max_t, out, err);
+    } else {
+        status = sx_fail_memory(err, "querier");
+    }
+    pthread_rwlock_unlock(&db->blocks.lock);
+    sx_arena_done(&arena);
+    return status;
+}
+
+/* --- What is done in the background. */
+
+static sx_status keep_log(tsdb *db, sx_error *err)
+{
+    int64_t now = sx_clock_mono_ms(db->clock);
+    (void)tsdb_head_chunks_flush(db->chunks, NULL); /* only to keep the buffer small */
+    if (db->options.fsync != TSDB_FSYNC_INTERVAL ||
+        now - db->synced_at_ms < db->options.fsync_interval_ms)
+        return SX_OK;
+    db->synced_at_ms = now;
+    sx_status status = tsdb_wal_sync(db->wal, err);
+    sx_status late = tsdb_wal_sync(db->wbl, status == SX_OK ? err : NULL);
+    return status == SX_OK ? late : status;
+}
+
+/* Each part is tried even if one before it has failed; the first failure is told. */
+static sx_status keep_blocks(tsdb *db, sx_error *err)
+{
+    sx_error why[4];
+    sx_status status[4] = {SX_OK}, first = SX_OK;
+    bool did = true;
+    pthread_mutex_lock(&db->maintenance);
+    tsdb_blocks_set_aside(db);
+    status[0] = tsdb_cut_finish(db, &why[0]);
+    status[1] = tsdb_cut_due(db, &why[1]);
+    while (did && status[2] == SX_OK && !atomic_load_explicit(&db->canceled, memory_order_relaxed))
+        status[2] = tsdb_compact_due(db, &did, &why[2]);
+    status[3] = tsdb_retention_due(db, &why[3]);
+    pthread_mutex_unlock(&db->maintenance);
+    for (unsigned i = 0; i < 4; i++) {
+        if (status[i] == SX_OK || status[i] == SX_ECANCELED)
+            continue;
+        tsdb_note(db, true, "blocks: %s", why[i].message);
+        if (first == SX_OK && err)
+            *err = why[i];
+        first = first == SX_OK ? status[i] : first;
+    }
+    return first;
 }
 
 /* --- Threads. */
@@ -134,23 +197,35 @@ static void *replay_thread(void *context)
     return NULL;
 }
 
-/* Looks at what is due, once a second of real time, until the database is closed. */
-static void *keeper_thread(void *context)
+/* Calls `work` once a second of real time until the database is closed. */
+static void every_second(tsdb *db, sx_status (*work)(tsdb *db, sx_error *err))
 {
-    tsdb *db = context;
     pthread_mutex_lock(&db->state_lock);
     while (!db->stopping) {
         int64_t then = sx_clock_mono_ns(sx_clock_system()) + SECOND_NS;
         struct timespec until = {then / SECOND_NS, then % SECOND_NS};
         pthread_cond_timedwait(&db->changed, &db->state_lock, &until);
-        if (db->stopping || !db->ready)
+        if (db->stopping || !db->ready || db->failure.status != SX_OK)
             continue;
         pthread_mutex_unlock(&db->state_lock);
         sx_error err;
-        (void)tsdb_maintain(db, &err); /* what failed is due again in a second, and is counted */
+        (void)work(db, &err); /* what failed is due again later, and is counted */
         pthread_mutex_lock(&db->state_lock);
     }
     pthread_mutex_unlock(&db->state_lock);
+}
+
+static void *keeper_thread(void *context)
+{
+    every_second(context, keep_log);
+    return NULL;
+}
+
+/* Cutting and compacting takes long and can wait: it has a thread of its own, and yields to others. */
+static void *block_thread(void *context)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOW_PRIORITY);
+    every_second(context, keep_blocks);
     return NULL;
 }
 
@@ -202,9 +277,13 @@ static sx_status open_parts(tsdb *db, sx_error *err)
     if (status == SX_OK)
         status = tsdb_head_new(&head, &db->head, err);
     if (status == SX_OK)
+        status = tsdb_blocks_open(db, err);
+    if (status == SX_OK)
         status = start_thread(&db->replay_thread, &db->replaying, replay_thread, db, err);
     if (status == SX_OK && !db->options.clock && !db->options.read_only)
         status = start_thread(&db->keeper_thread, &db->keeping, keeper_thread, db, err);
+    if (status == SX_OK && db->keeping)
+        status = start_thread(&db->block_thread, &db->blocking, block_thread, db, err);
     return status;
 }
 
@@ -217,6 +296,8 @@ static void init_state(tsdb *db)
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&db->state_lock, NULL);
     pthread_rwlock_init(&db->truncation, NULL);
+    pthread_rwlock_init(&db->blocks.lock, NULL);
+    pthread_mutex_init(&db->maintenance, NULL);
 }
 
 sx_status tsdb_open(const char *dir, const tsdb_options *options, tsdb **out, sx_error *err)
@@ -266,6 +347,8 @@ void tsdb_close(tsdb *db)
     pthread_mutex_unlock(&db->state_lock);
     if (db->keeping)
         pthread_join(db->keeper_thread, NULL);
+    if (db->blocking)
+        pthread_join(db->block_thread, NULL);
     tsdb_wal_close(db->wal);
     tsdb_wal_close(db->wbl);
     tsdb_head_free(db->head);
@@ -276,6 +359,9 @@ void tsdb_close(tsdb *db)
     pthread_cond_destroy(&db->changed);
     pthread_mutex_destroy(&db->state_lock);
     pthread_rwlock_destroy(&db->truncation);
+    tsdb_blocks_close(db);
+    pthread_rwlock_destroy(&db->blocks.lock);
+    pthread_mutex_destroy(&db->maintenance);
     sx_free(db->dir);
     sx_free(db);
 }
@@ -306,15 +392,9 @@ sx_status tsdb_maintain(tsdb *db, sx_error *err)
     sx_status status = tsdb_wait_ready(db, err);
     if (status != SX_OK || db->options.read_only)
         return status;
-    int64_t now = sx_clock_mono_ms(db->clock);
-    (void)tsdb_head_chunks_flush(db->chunks, NULL); /* only to keep the buffer small */
-    if (db->options.fsync != TSDB_FSYNC_INTERVAL ||
-        now - db->synced_at_ms < db->options.fsync_interval_ms)
-        return SX_OK;
-    db->synced_at_ms = now;
-    status = tsdb_wal_sync(db->wal, err);
-    sx_status late = tsdb_wal_sync(db->wbl, status == SX_OK ? err : NULL);
-    return status == SX_OK ? late : status;
+    status = keep_log(db, err);
+    sx_status blocks = keep_blocks(db, status == SX_OK ? err : NULL);
+    return status == SX_OK ? blocks : status;
 }
 
 void tsdb_stats_read(const tsdb *db, tsdb_stats *out)
@@ -335,5 +415,13 @@ void tsdb_stats_read(const tsdb *db, tsdb_stats *out)
         out->refused[i] = atomic_load_explicit(&open->refused[i], memory_order_relaxed);
     if (tsdb_ready(db, &done, &all) && open->wal && open->wbl)
         out->wal_bytes = tsdb_wal_bytes(open->wal) + tsdb_wal_bytes(open->wbl);
+    out->compactions = atomic_load_explicit(&open->compactions, memory_order_relaxed);
+    out->compactions_failed = atomic_load_explicit(&open->compactions_failed, memory_order_relaxed);
+    out->blocks_corrupt = atomic_load_explicit(&open->blocks_corrupt, memory_order_relaxed);
+    pthread_rwlock_rdlock(&open->blocks.lock);
+    out->blocks = open->blocks.count;
+    for (size_t i = 0; i < open->blocks.count; i++)
+        out->block_bytes += open->blocks.items[i]->bytes;
+    pthread_rwlock_unlock(&open->blocks.lock);
     out->wal_corruptions = atomic_load_explicit(&open->corruptions, memory_order_relaxed);
 }

@@ -18,6 +18,13 @@
 
 typedef enum tsdb_fsync { TSDB_FSYNC_INTERVAL, TSDB_FSYNC_ALWAYS, TSDB_FSYNC_NONE } tsdb_fsync;
 
+/* Series that all matchers match are kept for so long; the first rule that matches decides. */
+typedef struct tsdb_retention_rule {
+    const tsdb_matcher *matchers;
+    size_t matcher_count;
+    int64_t keep_ms;
+} tsdb_retention_rule;
+
 /* 0 in a field is the default. */
 typedef struct tsdb_options {
     int64_t retention_ms;     /* 15 days; samples older than this are refused and dropped */
@@ -30,14 +37,19 @@ typedef struct tsdb_options {
     uint64_t series_max;      /* the same as a count */
     uint32_t exemplars_max;   /* 0: 100,000 */
     tsdb_fsync fsync;
-    int64_t fsync_interval_ms;    /* 1 s */
-    int64_t snapshot_interval_ms; /* head snapshots, which bound replay: 5 min; -1: none */
-    uint64_t wal_segment_bytes;   /* 128 MiB */
-    bool wal_compression_off;     /* records are snappy-compressed otherwise */
-    uint32_t shards;              /* a power of two; 0: 16 */
-    bool xor2;                    /* keep start timestamps in chunks */
-    bool read_only;               /* promtool's way: no lock, nothing written */
-    const sx_clock *clock;        /* NULL: the system's */
+    int64_t fsync_interval_ms;        /* 1 s */
+    int64_t snapshot_interval_ms;     /* head snapshots, which bound replay: 5 min; -1: none */
+    uint64_t wal_segment_bytes;       /* 128 MiB */
+    bool wal_compression_off;         /* records are snappy-compressed otherwise */
+    uint32_t shards;                  /* a power of two; 0: 16 */
+    bool xor2;                        /* keep start timestamps in chunks */
+    const tsdb_retention_rule *rules; /* borrowed as long as the database is open */
+    size_t rule_count;
+    /* Told of blocks set aside and of background work that failed. Any thread. */
+    void (*note)(void *context, bool warning, const char *line);
+    void *note_context;
+    bool read_only;        /* promtool's way: no lock, nothing written */
+    const sx_clock *clock; /* NULL: the system's */
 } tsdb_options;
 
 typedef struct tsdb tsdb;
@@ -81,7 +93,7 @@ typedef struct tsdb_stats {
     uint64_t appended[2]; /* floats, histograms */
     uint64_t refused[TSDB_REFUSALS];
     uint64_t wal_bytes, block_bytes, blocks;
-    uint64_t wal_corruptions, compactions, compactions_failed;
+    uint64_t wal_corruptions, compactions, compactions_failed, blocks_corrupt;
 } tsdb_stats;
 void tsdb_stats_read(const tsdb *db, tsdb_stats *out);
 

@@ -25,6 +25,15 @@ sx_status tsdb_ref_map_put(tsdb_ref_map *m, uint64_t from, tsdb_ref to, sx_error
 tsdb_ref tsdb_ref_map_get(const tsdb_ref_map *m, uint64_t from);
 void tsdb_ref_map_done(tsdb_ref_map *m);
 
+enum { TSDB_RETRY_MS = 60000 };
+
+struct tsdb_block;
+typedef struct tsdb_block_list {
+    pthread_rwlock_t lock;
+    struct tsdb_block **items; /* by min_t; each holds a reference */
+    size_t count, cap;
+} tsdb_block_list;
+
 struct tsdb {
     tsdb_queryable queryable; /* first two: the database is found from them */
     tsdb_appendable appendable;
@@ -41,14 +50,23 @@ struct tsdb {
 
     pthread_rwlock_t truncation; /* held for reading by commits: no series leaves under them */
 
+    tsdb_block_list blocks;
+    pthread_mutex_t maintenance; /* held by whoever cuts, compacts, deletes; what follows is its */
+    bool cut_pending;            /* blocks are there, the head has not let go yet */
+    int64_t cut_t;
+    uint32_t cut_wbl; /* segments of wbl/ up to it were there when the cut began */
+    uint64_t cut_readers;
+    int64_t cut_retry_ms, compact_retry_ms, retention_ms;
+    _Atomic uint64_t compactions, compactions_failed, blocks_corrupt;
+
     pthread_mutex_t state_lock;
     pthread_cond_t changed;
     bool ready, stopping;
     sx_error failure;      /* of the replay: the log could not be read */
     _Atomic bool canceled; /* replay is to end early */
     _Atomic uint32_t segments_done, segments_all;
-    pthread_t replay_thread, keeper_thread;
-    bool replaying, keeping;
+    pthread_t replay_thread, keeper_thread, block_thread;
+    bool replaying, keeping, blocking;
     int64_t synced_at_ms; /* by the monotonic clock; the keeper's own */
 
     _Atomic uint64_t appended[2], refused[TSDB_REFUSALS], corruptions, commit_failures;
@@ -73,7 +91,7 @@ sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error
 sx_status tsdb_replay(tsdb *db, sx_error *err);
 
 /* checkpoint.c: the head lets go of what lies before `t`, and the log of what it then need not hold: called once
- * blocks up to `t` are durable. */
-sx_status tsdb_truncate(tsdb *db, int64_t t, sx_error *err);
+ * blocks up to `t` are durable. Of wbl/ only segments up to `late_upto` are shortened. */
+sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_upto, sx_error *err);
 
 #endif

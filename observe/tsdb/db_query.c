@@ -4,19 +4,14 @@
 
 #include <sextant/mem.h>
 
-#include "observe/tsdb/db_internal.h"
+#include "observe/tsdb/blocks.h"
 #include "observe/tsdb/record.h"
 
 /* --- Deletion. */
 
-sx_status tsdb_delete(tsdb *db, int64_t min_t, int64_t max_t, const tsdb_matcher *matchers,
-                      size_t count, sx_error *err)
+static sx_status delete_in_head(tsdb *db, int64_t min_t, int64_t max_t,
+                                const tsdb_matcher *matchers, size_t count, sx_error *err)
 {
-    sx_status status = tsdb_wait_ready(db, err);
-    if (status != SX_OK)
-        return status;
-    if (db->options.read_only)
-        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
     tsdb_head_stats stats;
     tsdb_head_stats_read(db->head, &stats);
     if (max_t > stats.max_t) /* what is appended later is not meant */
@@ -36,7 +31,8 @@ sx_status tsdb_delete(tsdb *db, int64_t min_t, int64_t max_t, const tsdb_matcher
     tsdb_wal_batch_init(&batch);
     pthread_rwlock_rdlock(&db->truncation);
     tsdb_head_enter(db->head, &reader);
-    status = tsdb_head_select(db->head, &hints, matchers, count, &arena, &found, NULL, err);
+    sx_status status =
+        tsdb_head_select(db->head, &hints, matchers, count, &arena, &found, NULL, err);
     tsdb_record_begin(&w, TSDB_RECORD_TOMBSTONES, &record);
     for (size_t i = 0; i < found.count; i++)
         tsdb_record_tombstone(&w, found.items[i].handle[0], min_t, max_t);
@@ -53,6 +49,33 @@ sx_status tsdb_delete(tsdb *db, int64_t min_t, int64_t max_t, const tsdb_matcher
     pthread_rwlock_unlock(&db->truncation);
     tsdb_wal_batch_done(&batch);
     sx_buf_done(&record);
+    sx_arena_done(&arena);
+    return status;
+}
+
+/* Neither a cut nor a compaction may run meanwhile: it would write what was deleted behind its back. */
+sx_status tsdb_delete(tsdb *db, int64_t min_t, int64_t max_t, const tsdb_matcher *matchers,
+                      size_t count, sx_error *err)
+{
+    sx_arena arena;
+    tsdb_block **blocks = NULL;
+    size_t block_count = 0;
+    sx_status status = tsdb_wait_ready(db, err);
+    if (status != SX_OK)
+        return status;
+    if (db->options.read_only)
+        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
+    sx_arena_init(&arena, 0, 0);
+    pthread_mutex_lock(&db->maintenance);
+    status = tsdb_blocks_hold(db, &arena, &blocks, &block_count, err);
+    for (size_t i = 0; i < block_count && status == SX_OK; i++)
+        if (blocks[i]->source.min_t <= max_t && blocks[i]->source.max_t >= min_t)
+            status = tsdb_block_delete(blocks[i], min_t, max_t, matchers, count, err);
+    if (status == SX_OK)
+        status = delete_in_head(db, min_t, max_t, matchers, count, err);
+    if (blocks)
+        tsdb_blocks_release(blocks, block_count);
+    pthread_mutex_unlock(&db->maintenance);
     sx_arena_done(&arena);
     return status;
 }

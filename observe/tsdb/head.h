@@ -59,6 +59,7 @@ typedef struct head_full {
 typedef struct head_ooo_full {
     head_full at;
     int64_t max_t;
+    uint32_t epoch; /* of cuts, when its newest sample came */
 } head_ooo_full;
 
 typedef struct head_sample {
@@ -68,9 +69,11 @@ typedef struct head_sample {
 
 typedef struct head_histogram {
     int64_t t;
-    tsdb_handle at;                 /* as record.h encodes it */
-    uint32_t len : 31, integer : 1; /* bytes */
+    tsdb_handle at;                            /* as record.h encodes it */
+    uint32_t len : 24, epoch : 7, integer : 1; /* bytes; the lowest bits of the epoch of cuts */
 } head_histogram;
+
+enum { HEAD_HISTOGRAM_BYTES_MAX = (1 << 24) - 1, HEAD_EPOCH_MASK = 0x7f };
 
 typedef struct head_start {
     int64_t t, start; /* in force from t on */
@@ -137,8 +140,8 @@ typedef struct head_shard {
     size_t limbo_count, limbo_cap;
     uint64_t limbo_epoch;
     _Atomic uint64_t bytes; /* memory of all of it; written under the lock, read by anybody */
-    uint64_t full_chunks, samples;
-    int64_t min_t, max_t; /* of what is in it, widest since the last truncation */
+    uint64_t full_chunks, samples, late; /* late: since the last cut began */
+    int64_t min_t, max_t;                /* of what is in it, widest since the last truncation */
 } head_shard;
 
 /* A reader that may hold views into the head: registered while it lives. */
@@ -153,7 +156,8 @@ typedef struct tsdb_head {
     uint32_t shard_mask;
     uint8_t generation; /* of new series */
     _Atomic uint64_t series;
-    _Atomic int64_t floor_t; /* samples before it are refused: they would be in no block */
+    _Atomic int64_t floor_t;    /* samples before it are late whatever their series' newest is */
+    _Atomic uint32_t cut_epoch; /* how many cuts have begun; written by the maintenance alone */
     pthread_mutex_t readers_lock;
     tsdb_head_reader *readers, **readers_end; /* oldest first */
     uint64_t epoch;
@@ -282,6 +286,26 @@ sx_status tsdb_head_each(tsdb_head *h, uint32_t shard, tsdb_head_visit *each, vo
  * now on, unlinks series without samples, and frees what no reader can see any more. Returns how
  * many series were unlinked. */
 size_t tsdb_head_truncate(tsdb_head *h, int64_t t);
+
+/* --- Cutting blocks. Begins a cut at `t`: samples before it that come from now on are late, and are
+ * told from those there are, which the blocks will hold. */
+void tsdb_head_begin_cut(tsdb_head *h, int64_t t);
+
+/* Readers that there are now: done once all have left. */
+uint64_t tsdb_head_readers_now(tsdb_head *h);
+bool tsdb_head_readers_gone(tsdb_head *h, uint64_t epoch);
+
+/* Whether the series may have samples in the range; *late: it has some beside its chunks of floats in
+ * order. Cheap. */
+bool tsdb_head_has(tsdb_head *h, tsdb_ref ref, int64_t min_t, int64_t max_t, bool *late);
+
+/* Calls `each` with a time of every chunk in order that begins before `t`. */
+typedef void tsdb_head_time_visit(void *context, int64_t t);
+void tsdb_head_chunk_times(tsdb_head *h, tsdb_ref ref, int64_t t, tsdb_head_time_visit *each,
+                           void *context);
+
+/* Late samples taken since the last cut began. */
+uint64_t tsdb_head_late(tsdb_head *h);
 
 typedef struct tsdb_head_stats {
     uint64_t series, chunks, pairs, bytes;

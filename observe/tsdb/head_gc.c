@@ -42,13 +42,13 @@ static void drop_full(head_shard *s, head_series *series, int64_t t)
 }
 
 /* Keeps the elements of a list for which `keep` is true. */
-static void filter_list(head_shard *s, head_list *l, size_t size, int64_t t,
-                        bool (*keep)(const void *element, int64_t t))
+static void filter_list(head_shard *s, head_list *l, size_t size, int64_t t, uint32_t epoch,
+                        bool (*keep)(const void *element, int64_t t, uint32_t epoch))
 {
     head_list rest = {0};
     for (uint32_t i = 0; i < l->count; i++) {
         uint8_t *element = (uint8_t *)tsdb_region_at(&s->memory, l->at) + i * size;
-        if (!keep(element, t))
+        if (!keep(element, t, epoch))
             continue;
         void *to = head_list_add(&s->memory, &rest, size);
         if (!to) { /* no memory to shrink: all stays as it is */
@@ -61,53 +61,50 @@ static void filter_list(head_shard *s, head_list *l, size_t size, int64_t t,
     *l = rest;
 }
 
-static bool keep_late(const void *element, int64_t t)
+/* What came after the cut began is in no block yet, however old it is. */
+static bool keep_late_full(const void *element, int64_t t, uint32_t epoch)
 {
-    return ((const head_sample *)element)->t >= t;
+    const head_ooo_full *full = element;
+    return full->max_t >= t || (epoch && full->epoch == epoch);
 }
 
-static bool keep_late_full(const void *element, int64_t t)
+static bool keep_histogram(const void *element, int64_t t, uint32_t epoch)
 {
-    return ((const head_ooo_full *)element)->max_t >= t;
+    const head_histogram *h = element;
+    return h->t >= t || (epoch && h->epoch == (epoch & HEAD_EPOCH_MASK));
 }
 
-static bool keep_histogram(const void *element, int64_t t)
+static bool keep_range(const void *element, int64_t t, uint32_t epoch)
 {
-    return ((const head_histogram *)element)->t >= t;
-}
-
-static bool keep_range(const void *element, int64_t t)
-{
+    (void)epoch;
     return ((const head_range *)element)->max_t >= t;
 }
 
-static void drop_extra(head_shard *s, head_series *series, int64_t t)
+static void drop_histograms(head_shard *s, head_extra *extra, int64_t t, uint32_t epoch)
+{
+    const head_histogram *list = tsdb_region_at(&s->memory, extra->histograms.at);
+    uint32_t before = extra->histograms.count, gone = 0;
+    head_histogram *copy = before && list[0].t < t ? sx_alloc(before * sizeof *copy) : NULL;
+    for (uint32_t i = 0; copy && i < before; i++)
+        if (!keep_histogram(&list[i], t, epoch))
+            copy[gone++] = list[i];
+    if (gone)
+        filter_list(s, &extra->histograms, sizeof *list, t, epoch, keep_histogram);
+    if (gone && extra->histograms.count < before)
+        for (uint32_t i = 0; i < gone; i++)
+            tsdb_region_free(&s->memory, copy[i].at, copy[i].len);
+    sx_free(copy);
+}
+
+static void drop_extra(head_shard *s, head_series *series, int64_t t, uint32_t epoch)
 {
     head_extra *extra = head_extra_of(s, series);
-    const head_histogram *list = tsdb_region_at(&s->memory, extra->histograms.at);
-    uint32_t old = 0;
-    while (old < extra->histograms.count && list[old].t < t)
-        old++;
-    if (old) {
-        tsdb_handle *bytes = sx_calloc(old, sizeof *bytes);
-        uint32_t *lens = sx_calloc(old, sizeof *lens);
-        uint32_t before = extra->histograms.count;
-        for (uint32_t i = 0; bytes && lens && i < old; i++) {
-            bytes[i] = list[i].at;
-            lens[i] = list[i].len;
-        }
-        if (bytes && lens) {
-            filter_list(s, &extra->histograms, sizeof *list, t, keep_histogram);
-            for (uint32_t i = 0; extra->histograms.count < before && i < old; i++)
-                tsdb_region_free(&s->memory, bytes[i], lens[i]);
-        }
-        sx_free(bytes);
-        sx_free(lens);
-    }
+    drop_histograms(s, extra, t, epoch);
     uint32_t chunks = extra->late_full.count;
-    filter_list(s, &extra->late, sizeof(head_sample), t, keep_late);
-    filter_list(s, &extra->late_full, sizeof(head_ooo_full), t, keep_late_full);
-    filter_list(s, &extra->deleted, sizeof(head_range), t, keep_range);
+    /* Samples not packed yet came after the cut began, or could not be packed: they stay. */
+    filter_list(s, &extra->late_full, sizeof(head_ooo_full), t, epoch, keep_late_full);
+    if (!extra->late.count && !extra->late_full.count) /* deletions may be about late samples */
+        filter_list(s, &extra->deleted, sizeof(head_range), t, epoch, keep_range);
     s->full_chunks -= chunks - extra->late_full.count;
     if (!extra->late.count && !extra->late_full.count && !extra->histograms.count &&
         !extra->starts.count && !extra->deleted.count) {
@@ -203,7 +200,7 @@ static size_t truncate_shard(tsdb_head *h, head_shard *s, int64_t t)
             drop_full(s, series, t);
         drop_open(s, series, t);
         if (series->extra)
-            drop_extra(s, series, t);
+            drop_extra(s, series, t, atomic_load_explicit(&h->cut_epoch, memory_order_relaxed));
         /* A series that was just made and has had no sample yet is somebody's next append. */
         if (series->x.t == INT64_MIN || series->x.t >= t || !is_empty(s, series) ||
             !sx_grow(&s->limbo, &s->limbo_cap, s->limbo_count + 1, sizeof *s->limbo))
@@ -244,4 +241,65 @@ size_t tsdb_head_truncate(tsdb_head *h, int64_t t)
     if (alone) /* else at the next call: a reader may hold pointers into the files */
         tsdb_head_chunks_drop(h->options.chunks, t);
     return unlinked;
+}
+
+uint64_t tsdb_head_readers_now(tsdb_head *h)
+{
+    pthread_mutex_lock(&h->readers_lock);
+    uint64_t epoch = ++h->epoch;
+    pthread_mutex_unlock(&h->readers_lock);
+    return epoch;
+}
+
+bool tsdb_head_readers_gone(tsdb_head *h, uint64_t epoch)
+{
+    return oldest_epoch(h) >= epoch;
+}
+
+bool tsdb_head_has(tsdb_head *h, tsdb_ref ref, int64_t min_t, int64_t max_t, bool *late)
+{
+    head_shard *s = head_shard_of(h, ref);
+    bool has = false;
+    *late = false;
+    pthread_rwlock_rdlock(&s->lock);
+    const head_series *series = head_find(h, ref);
+    if (series) {
+        const head_full *full = tsdb_region_at(&s->memory, series->full);
+        for (uint32_t i = 0; i < series->full_count && !has; i++) {
+            int64_t end = i + 1u < series->full_count ? full[i + 1].min_t : series->x.t;
+            has = full[i].min_t <= max_t && end >= min_t;
+        }
+        if (series->x.count && series->x.t >= min_t && head_first_time(s, series) <= max_t)
+            has = true;
+        *late = series->extra != 0;
+    }
+    pthread_rwlock_unlock(&s->lock);
+    return has;
+}
+
+void tsdb_head_chunk_times(tsdb_head *h, tsdb_ref ref, int64_t t, tsdb_head_time_visit *each,
+                           void *context)
+{
+    head_shard *s = head_shard_of(h, ref);
+    pthread_rwlock_rdlock(&s->lock);
+    const head_series *series = head_find(h, ref);
+    if (series) {
+        const head_full *full = tsdb_region_at(&s->memory, series->full);
+        for (uint32_t i = 0; i < series->full_count && full[i].min_t < t; i++)
+            each(context, full[i].min_t);
+        if (series->x.count && head_first_time(s, series) < t)
+            each(context, head_first_time(s, series));
+    }
+    pthread_rwlock_unlock(&s->lock);
+}
+
+uint64_t tsdb_head_late(tsdb_head *h)
+{
+    uint64_t late = 0;
+    for (uint32_t i = 0; i <= h->shard_mask; i++) {
+        pthread_rwlock_rdlock(&h->shards[i].lock);
+        late += h->shards[i].late;
+        pthread_rwlock_unlock(&h->shards[i].lock);
+    }
+    return late;
 }

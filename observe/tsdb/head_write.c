@@ -152,7 +152,7 @@ static head_extra *want_extra(head_shard *s, head_series *series)
 }
 
 /* The late samples that have gathered become a chunk. Without memory they stay where they are. */
-static void pack_late(apply_context *c, head_extra *extra, tsdb_ref ref)
+static void pack_late(apply_context *c, head_extra *extra, tsdb_ref ref, uint32_t epoch)
 {
     head_shard *s = c->shard;
     const head_sample *late = tsdb_region_at(&s->memory, extra->late.at);
@@ -168,7 +168,8 @@ static void pack_late(apply_context *c, head_extra *extra, tsdb_ref ref)
     }
     head_ooo_full full = {
         .at = {.min_t = late[0].t, .encoding = TSDB_CHUNK_XOR, .count = (uint8_t)count},
-        .max_t = late[count - 1].t};
+        .max_t = late[count - 1].t,
+        .epoch = epoch};
     head_ooo_full *slot = head_list_add(&s->memory, &extra->late_full, sizeof full);
     if (!slot)
         return;
@@ -227,8 +228,12 @@ static sx_status put_late(apply_context *c, head_series *series, tsdb_ref ref, i
         s->min_t = t;
     if (t > s->max_t)
         s->max_t = t;
+    s->late++;
+    /* A series of late samples alone has a newest one, too, or it would never leave. */
+    if (t > series->x.t && series->x.count == 0)
+        set_newest(series, t, v);
     if (extra->late.count >= LATE_SAMPLES)
-        pack_late(c, extra, ref);
+        pack_late(c, extra, ref, atomic_load_explicit(&c->head->cut_epoch, memory_order_relaxed));
     return SX_OK;
 }
 
@@ -346,7 +351,7 @@ sx_status tsdb_head_apply_histogram(tsdb_head *h, tsdb_ref ref, int64_t t, bool 
     *why = TSDB_TAKEN;
     context_begin(&c, h, s, &arena);
     head_series *series = head_find(h, ref);
-    if (!series || encoded.len > INT32_MAX) {
+    if (!series || encoded.len > HEAD_HISTOGRAM_BYTES_MAX) {
         status = series ? SX_ELIMIT : SX_ENOTFOUND;
         goto out;
     }
@@ -387,7 +392,10 @@ sx_status tsdb_head_apply_histogram(tsdb_head *h, tsdb_ref ref, int64_t t, bool 
     memcpy(tsdb_region_at(&s->memory, bytes), encoded.data, encoded.len);
     head_histogram *list = tsdb_region_at(&s->memory, extra->histograms.at);
     memmove(list + at + 1, list + at, (extra->histograms.count - 1 - at) * sizeof *list);
-    list[at] = (head_histogram){t, bytes, (uint32_t)encoded.len & 0x7fffffff, integer};
+    uint32_t epoch = atomic_load_explicit(&h->cut_epoch, memory_order_relaxed);
+    list[at] = (head_histogram){t, bytes, (uint32_t)encoded.len & HEAD_HISTOGRAM_BYTES_MAX,
+                                epoch & HEAD_EPOCH_MASK, integer};
+    s->late += t < c.floor_t;
     s->min_t = t < s->min_t ? t : s->min_t;
     s->max_t = t > s->max_t ? t : s->max_t;
     s->samples++;
@@ -454,4 +462,45 @@ sx_status tsdb_head_apply_delete(tsdb_head *h, tsdb_ref ref, int64_t min_t, int6
     head_count_bytes(s);
     pthread_rwlock_unlock(&s->lock);
     return status;
+}
+
+/* --- A cut begins. */
+
+enum { CUT_BATCH = 4096 };
+
+/* The late samples of some series become chunks of the epoch before. */
+static void pack_some(tsdb_head *h, head_shard *s, uint32_t from, uint32_t to, uint32_t epoch)
+{
+    apply_context c;
+    sx_arena arena;
+    sx_arena_init(&arena, 0, 0);
+    context_begin(&c, h, s, &arena);
+    for (uint32_t id = from; id < to; id++) {
+        head_series *series = head_series_at(s, id);
+        if (!(series->flags & HEAD_LIVE) || !series->extra)
+            continue;
+        head_extra *extra = head_extra_of(s, series);
+        for (uint32_t before = UINT32_MAX; extra->late.count && extra->late.count < before;) {
+            before = extra->late.count;
+            pack_late(&c, extra, head_ref(h, s, id), epoch - 1);
+        }
+    }
+    context_end(&c);
+    sx_arena_done(&arena);
+}
+
+void tsdb_head_begin_cut(tsdb_head *h, int64_t t)
+{
+    if (t > atomic_load_explicit(&h->floor_t, memory_order_relaxed))
+        atomic_store_explicit(&h->floor_t, t, memory_order_relaxed);
+    uint32_t epoch = atomic_fetch_add_explicit(&h->cut_epoch, 1, memory_order_relaxed) + 1;
+    for (uint32_t i = 0; i <= h->shard_mask; i++) {
+        head_shard *s = &h->shards[i];
+        pthread_rwlock_wrlock(&s->lock); /* whoever has seen the old floor has left now */
+        s->late = 0;
+        uint32_t ids = s->ids;
+        pthread_rwlock_unlock(&s->lock);
+        for (uint32_t id = 1; id <= ids; id += CUT_BATCH)
+            pack_some(h, s, id, ids - id < CUT_BATCH ? ids + 1 : id + CUT_BATCH, epoch);
+    }
 }

@@ -264,7 +264,7 @@ static sx_status take_samples(replay *r, tsdb_record_reader *rec, bool late, sx_
     return status;
 }
 
-static sx_status take_histograms(replay *r, tsdb_record_reader *rec, sx_error *err)
+static sx_status take_histograms(replay *r, tsdb_record_reader *rec, bool late, sx_error *err)
 {
     uint64_t ref;
     int64_t t, start;
@@ -277,7 +277,7 @@ static sx_status take_histograms(replay *r, tsdb_record_reader *rec, sx_error *e
     while ((status = tsdb_record_next_histogram(rec, &ref, &t, &start, &integer, &encoded, err)) ==
            SX_OK) {
         ref = tsdb_ref_map_get(&r->db->refs, ref);
-        if (t < atomic_load(&r->db->floor_t))
+        if (!late && t < atomic_load(&r->db->floor_t))
             continue;
         status = tsdb_head_apply_histogram(r->db->head, ref, t, integer, encoded, &why, err);
         if (status == SX_OK && start)
@@ -359,7 +359,7 @@ static sx_status take_record(replay *r, sx_str record, bool late, sx_error *err)
     case TSDB_RECORD_MMAP_MARKERS:
         return SX_END; /* about files of chunks_head/ that are not read */
     default:
-        return take_histograms(r, &rec, err);
+        return take_histograms(r, &rec, late, err);
     }
 }
 
