@@ -157,14 +157,12 @@ static rule_group *next_group(rule_manager *m, int64_t now)
 
 static void wait_for(rule_manager *m, int64_t ms)
 {
-    struct timespec until;
     bool real = m->outside.clock == sx_clock_system();
     int64_t most = real ? WAIT_MS : WAIT_FAKE_MS;
     ms = ms < 1 ? 1 : ms > most ? most : ms;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + ms * 1000000;
-    until.tv_sec += ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
+    /* The condition compares with the system's monotonic clock, whatever clock we were given. */
+    int64_t ns = sx_clock_mono_ns(sx_clock_system()) + ms * 1000000;
+    struct timespec until = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = ns % 1000000000};
     pthread_cond_timedwait(&m->wake, &m->lock, &until);
 }
 
