@@ -250,19 +250,24 @@ static sx_status checkpoint_log(tsdb *db, const char *name, uint32_t upto, int64
     return status;
 }
 
-sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_upto, sx_error *err)
+sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_end, sx_error *err)
 {
-    uint32_t upto;
+    uint32_t ended, end;
     atomic_store(&db->floor_t, t);
     pthread_rwlock_wrlock(&db->truncation);
     tsdb_head_truncate(db->head, t);
     /* Between batches: every record of the ended segments is in the head by now. */
-    sx_status status = tsdb_wal_cut(db->wal, &upto, err);
+    sx_status status = tsdb_wal_cut(db->wal, &ended, err);
+    end = tsdb_wal_segment(db->wal);
     pthread_rwlock_unlock(&db->truncation);
     if (status == SX_OK)
-        status = checkpoint_log(db, "wal", upto, t, err);
-    if (status == SX_OK)
-        status = checkpoint_log(db, "wbl", late_upto, t, err);
+        status = tsdb_wal_begin(db->wal, err);
+    if (status == SX_OK && end > 0)
+        status = checkpoint_log(db, "wal", end - 1, t, err);
+    if (status == SX_OK && late_end > 0)
+        status = tsdb_wal_begin(db->wbl, err);
+    if (status == SX_OK && late_end > 0)
+        status = checkpoint_log(db, "wbl", late_end - 1, t, err);
     if (status == SX_OK)
         tsdb_ref_map_done(&db->refs); /* the logs speak of the head's references alone now */
     tsdb_wal_recount(db->wal);

@@ -84,7 +84,7 @@ typedef struct tsdb_packed {
 
 typedef struct tsdb_pack_options {
     bool xor2;            /* keep start timestamps */
-    uint32_t samples_max; /* of one chunk; 0: TSDB_CHUNK_SAMPLES */
+    uint32_t samples_max; /* of one chunk; 0: TSDB_CHUNK_SAMPLES, histograms by their bytes */
 } tsdb_pack_options;
 
 /* Packs the columns' samples from *at on into one chunk of one kind (float, integer histogram, float

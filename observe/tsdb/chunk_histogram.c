@@ -285,7 +285,7 @@ typedef struct packer {
     tsdb_bit_sink sink;
     sample_state state;
     double *row[2]; /* counts spread over the layout */
-    bool starts, widened;
+    bool starts, by_count;
     sx_arena *arena;
 } packer;
 
@@ -349,6 +349,8 @@ static sx_status put_sample(packer *p, sx_error *err)
 static bool is_full(const packer *p, uint32_t most)
 {
     size_t bytes = tsdb_bit_sink_len(&p->sink), count = p->to - p->from;
+    if (p->by_count)
+        return count >= most;
     return count >= most || bytes >= 2 * TSDB_CHUNK_HISTOGRAM_BYTES ||
            (bytes >= TSDB_CHUNK_HISTOGRAM_BYTES && count >= TSDB_CHUNK_HISTOGRAM_SAMPLES);
 }
@@ -376,7 +378,7 @@ sx_status tsdb_histogram_chunk_pack(const tsdb_columns *c, size_t *at,
                                     const tsdb_pack_options *options, sx_arena *arena,
                                     tsdb_packed *out, sx_error *err)
 {
-    packer p = {.c = c, .from = *at, .arena = arena};
+    packer p = {.c = c, .from = *at, .arena = arena, .by_count = options->samples_max != 0};
     bool integer = c->h[*at]->integer;
     /* As many as Prometheus would take: there is no limit but that of bytes, unless asked for. */
     size_t most = options->samples_max && options->samples_max < COUNT_MOST ? options->samples_max

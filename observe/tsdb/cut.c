@@ -381,7 +381,9 @@ sx_status tsdb_cut(tsdb *db, int64_t t, sx_error *err)
     char ulid[TSDB_ULID_BYTES];
     /* A border between batches: each of them is in the logs and the head, or will be judged by it. */
     pthread_rwlock_wrlock(&db->truncation);
-    sx_status status = tsdb_wal_cut(db->wbl, &db->cut_wbl, err);
+    uint32_t ended;
+    sx_status status = tsdb_wal_cut(db->wbl, &ended, err);
+    db->cut_wbl = tsdb_wal_segment(db->wbl);
     int64_t floor_t = atomic_load(&db->head->floor_t);
     if (t < floor_t)
         t = floor_t; /* only late samples are to go */

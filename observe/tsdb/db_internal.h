@@ -54,7 +54,7 @@ struct tsdb {
     pthread_mutex_t maintenance; /* held by whoever cuts, compacts, deletes; what follows is its */
     bool cut_pending;            /* blocks are there, the head has not let go yet */
     int64_t cut_t;
-    uint32_t cut_wbl; /* segments of wbl/ up to it were there when the cut began */
+    uint32_t cut_wbl; /* segments of wbl/ before it were there when the cut began */
     uint64_t cut_readers;
     int64_t cut_retry_ms, compact_retry_ms, retention_ms;
     _Atomic uint64_t compactions, compactions_failed, blocks_corrupt;
@@ -91,7 +91,7 @@ sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error
 sx_status tsdb_replay(tsdb *db, sx_error *err);
 
 /* checkpoint.c: the head lets go of what lies before `t`, and the log of what it then need not hold: called once
- * blocks up to `t` are durable. Of wbl/ only segments up to `late_upto` are shortened. */
-sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_upto, sx_error *err);
+ * blocks up to `t` are durable. Of wbl/ only segments before `late_end` are shortened. */
+sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_end, sx_error *err);
 
 #endif

@@ -304,6 +304,16 @@ sx_status tsdb_wal_cut(tsdb_wal *w, uint32_t *ended, sx_error *err)
     return status;
 }
 
+sx_status tsdb_wal_begin(tsdb_wal *w, sx_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    sx_status status = ready(w, err);
+    if (status != SX_OK)
+        close_broken(w);
+    pthread_mutex_unlock(&w->lock);
+    return status;
+}
+
 uint64_t tsdb_wal_bytes(tsdb_wal *w)
 {
     pthread_mutex_lock(&w->lock);

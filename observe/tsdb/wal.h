@@ -64,6 +64,9 @@ sx_status tsdb_wal_sync(tsdb_wal *w, sx_error *err);
  * has ended, 0 if there is none. */
 sx_status tsdb_wal_cut(tsdb_wal *w, uint32_t *ended, sx_error *err);
 
+/* Makes the segment that is to be written now, empty: Prometheus wants one beside a checkpoint. */
+sx_status tsdb_wal_begin(tsdb_wal *w, sx_error *err);
+
 /* Bytes of all segments. They are counted as they are written; after others were removed the folder
  * is looked at again. */
 uint64_t tsdb_wal_bytes(tsdb_wal *w);

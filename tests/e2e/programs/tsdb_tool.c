@@ -1,8 +1,10 @@
 /* tsdb_tool.c - the metric store from the command line, for tests beside Prometheus and promtool.
  *
- *   tsdb_tool dump DIR       every sample of a data directory's head, one a line:
+ *   tsdb_tool dump DIR       every sample of a data directory, one a line:
  *                            {labels} time value-bits, as hexadecimal
- *   tsdb_tool chunks FILE    reads every float chunk of a chunk file that Prometheus wrote, packs its
+ *   tsdb_tool fill DIR       a day of floats and histograms, some late, without any block
+ *   tsdb_tool maintain DIR   cuts and compacts as far as it is due, and tells what blocks there are
+ *   tsdb_tool chunks FILE    reads every chunk of a chunk file that Prometheus wrote, packs its
  *                            samples again, and fails unless the bytes are the same
  *   tsdb_tool append DIR     reads lines "series time value" from standard input, appends each as a
  *                            batch of its own, and echoes the line once it is acknowledged
@@ -99,8 +101,6 @@ static int chunks(const char *path)
         tsdb_encoding encoding = (tsdb_encoding)data[at++];
         sx_str bytes = sx_str_of(data + at, len);
         at += len + 4;
-        if (encoding != TSDB_CHUNK_XOR && encoding != TSDB_CHUNK_XOR2)
-            continue;
         tsdb_packed packed;
         tsdb_pack_options options = {.xor2 = encoding == TSDB_CHUNK_XOR2, .samples_max = 2000};
         size_t from = 0;
@@ -108,17 +108,132 @@ static int chunks(const char *path)
         if (tsdb_chunk_read(encoding, bytes, INT64_MIN, INT64_MAX, &c, &err) != SX_OK ||
             tsdb_chunk_pack(&c, &from, &options, &arena, &packed, &err) != SX_OK)
             return complain(&err);
+        /* What came before the chunk is said in two bits that only the chunk before can tell. */
+        bool histogram = encoding != TSDB_CHUNK_XOR && encoding != TSDB_CHUNK_XOR2;
+        size_t hint =
+            encoding == TSDB_CHUNK_HISTOGRAM || encoding == TSDB_CHUNK_FLOAT_HISTOGRAM ? 2 : 0;
+        if (histogram && packed.bytes.len > hint)
+            ((uint8_t *)(uintptr_t)packed.bytes.data)[hint] =
+                (uint8_t)((packed.bytes.data[hint] & 0x3f) | (bytes.data[hint] & 0xc0));
         if (!sx_str_eq(packed.bytes, bytes) || from != c.count) {
             fprintf(stderr, "tsdb_tool: chunk before offset %zu of %s differs\n", at, path);
             return 1;
         }
         good++;
+        tsdb_columns_done(&c);
+        tsdb_columns_init(&c, &arena);
         sx_arena_reset(&arena);
     }
     printf("%zu chunks are the same\n", good);
     tsdb_columns_done(&c);
     sx_arena_done(&arena);
     sx_mapping_close(&map);
+    return 0;
+}
+
+/* --- A day of everything. */
+
+enum { FILL_SERIES = 30, FILL_STEP_MS = 30000, FILL_SAMPLES = 1560 }; /* 13 h */
+static const int64_t FILL_FROM = INT64_C(1700006400000);              /* a multiple of 2 h */
+
+/* Buckets come, go and fall back; a third of the series are gauges, a third float histograms. */
+static void make_histogram(unsigned series, unsigned k, tsdb_span spans[2], double counts[8],
+                           tsdb_histogram *h)
+{
+    unsigned age = k % 400, buckets = 3 + age / 100;
+    spans[0] = (tsdb_span){series % 5 ? -1 : 3, 2};
+    spans[1] = (tsdb_span){2, buckets - 2};
+    *h = (tsdb_histogram){.schema = (int32_t)(series % 4),
+                          .integer = series % 3 != 0,
+                          .reset = series % 3 == 2 ? TSDB_RESET_GAUGE : TSDB_RESET_UNKNOWN,
+                          .zero_threshold = series % 2 ? 0.001 : 0x1p-128,
+                          .zero_count = age / 7,
+                          .positive_spans = spans,
+                          .positive_span_count = 2,
+                          .positive = counts,
+                          .positive_count = buckets};
+    h->count = h->zero_count;
+    for (unsigned i = 0; i < buckets; i++) {
+        counts[i] = age * (i + 1) + (series % 3 ? 0 : 0.25);
+        if (series % 3 == 2)
+            counts[i] = (k * 7 + i * 13) % 50;
+        h->count += counts[i];
+    }
+    h->sum = 1.5 * (double)age + series;
+}
+
+static sx_status fill_one(tsdb_appender *a, unsigned series, unsigned k, sx_error *err)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", series);
+    bool histogram = series >= FILL_SERIES / 2;
+    tsdb_label items[] = {{TSDB_METRIC_NAME, histogram ? SX_STR("fill_h") : SX_STR("fill")},
+                          {SX_STR("i"), sx_str_z(number)}};
+    tsdb_labels labels = {items, 2};
+    tsdb_ref ref;
+    tsdb_refusal why;
+    tsdb_histogram h;
+    tsdb_span spans[2];
+    double counts[8];
+    int64_t t = FILL_FROM + (int64_t)k * FILL_STEP_MS + series;
+    sx_status status = a->ops->series(a, labels, tsdb_labels_hash(labels), &ref, &why, err);
+    if (status != SX_OK)
+        return status;
+    if (!histogram)
+        return a->ops->sample(a, ref, t, k * (double)(series + 1) / 3, &why, err);
+    make_histogram(series, k, spans, counts, &h);
+    return a->ops->histogram(a, ref, t, &h, &why, err);
+}
+
+/* Every fifth float sample comes when all others are there. */
+static int fill(const char *dir)
+{
+    tsdb_options options = OPTIONS;
+    sx_fake_clock clock;
+    tsdb *db;
+    tsdb_appender *a;
+    sx_error err = {0};
+    sx_fake_clock_init(&clock, FILL_FROM);
+    options.clock = &clock.clock; /* nothing is done in the background */
+    if (tsdb_open(dir, &options, &db, &err) != SX_OK ||
+        tsdb_appendable_of(db)->appender(tsdb_appendable_of(db), &a, &err) != SX_OK)
+        return complain(&err);
+    for (unsigned late = 0; late < 2; late++)
+        for (unsigned k = 0; k < FILL_SAMPLES; k++) {
+            for (unsigned i = 0; i < FILL_SERIES; i++) {
+                bool is_late = i < FILL_SERIES / 2 && i % 2 && k % 5 == 0;
+                if (is_late == (late != 0) && fill_one(a, i, k, &err) != SX_OK)
+                    return complain(&err);
+            }
+            if (a->ops->commit(a, &err) != SX_OK)
+                return complain(&err);
+        }
+    a->ops->free(a);
+    tsdb_close(db);
+    return 0;
+}
+
+static int maintain(const char *dir)
+{
+    tsdb_options options = OPTIONS;
+    sx_fake_clock clock;
+    tsdb *db;
+    sx_error err = {0};
+    sx_arena arena;
+    tsdb_block_info *blocks;
+    size_t count;
+    sx_fake_clock_init(&clock, FILL_FROM);
+    options.clock = &clock.clock;
+    sx_arena_init(&arena, 0, 0);
+    if (tsdb_open(dir, &options, &db, &err) != SX_OK || tsdb_maintain(db, &err) != SX_OK ||
+        tsdb_blocks(db, &arena, &blocks, &count, &err) != SX_OK)
+        return complain(&err);
+    for (size_t i = 0; i < count; i++)
+        printf("%s %" PRId64 " %" PRId64 " level %u samples %" PRIu64 " series %" PRIu64 "\n",
+               blocks[i].ulid, blocks[i].min_t, blocks[i].max_t, blocks[i].level, blocks[i].samples,
+               blocks[i].series);
+    sx_arena_done(&arena);
+    tsdb_close(db);
     return 0;
 }
 
@@ -206,10 +321,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(const char *path);
-    } COMMANDS[] = {{"dump", dump}, {"chunks", chunks}, {"append", append}, {"verify", verify}};
+    } COMMANDS[] = {{"dump", dump},     {"chunks", chunks}, {"fill", fill},
+                    {"append", append}, {"verify", verify}, {"maintain", maintain}};
     for (size_t i = 0; argc == 3 && i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(argv[1], COMMANDS[i].name) == 0)
             return COMMANDS[i].run(argv[2]);
-    fprintf(stderr, "tsdb_tool dump|chunks|append|verify PATH\n");
+    fprintf(stderr, "tsdb_tool dump|chunks|fill|maintain|append|verify PATH\n");
     return 2;
 }

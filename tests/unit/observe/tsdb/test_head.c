@@ -16,10 +16,10 @@ static const int64_t HOUR = 3600000;
 /* As after a cut, only that no block was written. */
 static sx_status let_go(tsdb *db, int64_t t, sx_error *err)
 {
-    uint32_t late_upto;
-    sx_status status = tsdb_wal_cut(db->wbl, &late_upto, err);
+    uint32_t ended;
+    sx_status status = tsdb_wal_cut(db->wbl, &ended, err);
     tsdb_head_begin_cut(db->head, t);
-    return status == SX_OK ? tsdb_truncate(db, t, late_upto, err) : status;
+    return status == SX_OK ? tsdb_truncate(db, t, tsdb_wal_segment(db->wbl), err) : status;
 }
 
 static tsdb_ref series_of(tsdb_appender *a, const char *name, unsigned i)
