@@ -56,6 +56,7 @@ typedef struct notify_source {
     sx_arena arena; /* of the URLs */
     sx_str *urls, *dropped;
     size_t url_count, dropped_count;
+    bool has_told; /* before, `urls` are those of the configuration before */
 } notify_source;
 
 /* One entry of `alertmanagers`. */

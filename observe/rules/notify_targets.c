@@ -152,6 +152,10 @@ static void told(void *ctx, const prom_target_group *groups, size_t group_count)
     notify_source *from = ctx;
     rule_notifier *n = from->set->n;
     sx_error err;
+    bool first = !from->has_told;
+    from->has_told = true;
+    if (first && group_count == 0)
+        return;                   /* it does not know yet: what was known before a reload goes on */
     pthread_mutex_lock(&n->lock); /* the pages read what was dropped */
     sx_arena_reset(&from->arena);
     from->url_count = from->dropped_count = 0;
@@ -273,6 +277,26 @@ static void move_queues(notify_set *from, uint32_t from_count, notify_set *to, u
     }
 }
 
+/* Until a discovery tells, its Alertmanagers are those that the same discovery had found before the
+ * reload: a reload that changes something else loses no alert. */
+static void inherit(const notify_set *from, notify_set *to)
+{
+    sx_error err;
+    for (uint32_t i = 0; i < to->source_count && i < from->source_count; i++) {
+        const notify_source *old = &from->sources[i];
+        notify_source *next = &to->sources[i];
+        if (to->config->discoveries[i].kind != from->config->discoveries[i].kind ||
+            to->config->discoveries[i].kind == PROM_SD_STATIC)
+            continue;
+        next->urls = sx_arena_calloc(&next->arena, old->url_count + 1, sizeof(sx_str));
+        for (size_t k = 0; next->urls && k < old->url_count; k++) {
+            sx_str url = sx_arena_copy(&next->arena, old->urls[k]);
+            if (url.data && add_receiver(to, url, &err) == SX_OK)
+                next->urls[next->url_count++] = url;
+        }
+    }
+}
+
 typedef struct applying {
     rule_notifier *n;
     prom_config *config;
@@ -281,17 +305,15 @@ typedef struct applying {
     bool done;
 } applying;
 
+/* The new sets know their fixed targets before alerts come to them. */
 static void apply_config(rule_notifier *n, prom_config *config, notify_set *sets, sx_error *err)
 {
-    pthread_mutex_lock(&n->lock);
-    notify_set *old = n->sets;
+    notify_set *old = n->sets; /* only this thread changes them */
     prom_config *old_config = n->config;
-    uint32_t old_count = n->set_count;
-    n->sets = sets;
-    n->set_count = config->alertmanager_count;
-    n->config = prom_config_ref(config);
-    pthread_mutex_unlock(&n->lock);
-    for (uint32_t i = 0; i < n->set_count; i++) {
+    uint32_t old_count = n->set_count, count = config->alertmanager_count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i < old_count)
+            inherit(&old[i], &sets[i]);
         for (uint32_t k = 0; k < sets[i].source_count; k++) {
             sx_status st =
                 start_source(&sets[i].sources[k], config, &sets[i].config->discoveries[k], err);
@@ -300,7 +322,12 @@ static void apply_config(rule_notifier *n, prom_config *config, notify_set *sets
                              sx_field_error(err));
         }
     }
-    move_queues(old, old_count, sets, n->set_count);
+    pthread_mutex_lock(&n->lock);
+    n->sets = sets;
+    n->set_count = count;
+    n->config = prom_config_ref(config);
+    pthread_mutex_unlock(&n->lock);
+    move_queues(old, old_count, sets, count);
     notify_close_sets(old, old_count);
     if (old_config)
         prom_config_unref(old_config);

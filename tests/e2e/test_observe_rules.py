@@ -199,3 +199,14 @@ alerting:
   alertmanagers: [{{static_configs: [{{targets: ["{am.address}"]}}]}}]
 """, 400, "again")
     assert {int(a["labels"]["number"]) for a in am.alerts} == set(range(800))
+
+
+def test_a_reload_keeps_discovered_alertmanagers(tmp_path, alertmanager):
+    am = alertmanager()
+    (tmp_path / "am.json").write_text(json.dumps([{"targets": [am.address]}]))
+    text = send(tmp_path, """
+alerting:
+  alertmanagers: [{file_sd_configs: [{files: [am.json]}]}]
+""", 100, "again")
+    assert f"active http://{am.address}/api/v2/alerts\n" in text
+    assert {int(a["labels"]["number"]) for a in am.alerts} == set(range(200))

@@ -5,6 +5,7 @@
  *   rules_tool notify CONFIG COUNT [AGAIN]
  *       sends COUNT alerts to the Alertmanagers of a prometheus.yml (AGAIN: reads it again and sends
  *       as many more), stops, and prints its metrics */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,24 @@ static void send_alerts(rule_notifier *n, int from, int count)
     }
 }
 
+/* Discoveries tell a little later: waits until there is an Alertmanager, five seconds at most. */
+static void wait_for_one(rule_notifier *n)
+{
+    int64_t deadline = sx_clock_mono_ms(sx_clock_system()) + 5000;
+    for (size_t count = 0; count == 0 && sx_clock_mono_ms(sx_clock_system()) < deadline;) {
+        sx_str *active, *dropped;
+        size_t dropped_count;
+        sx_arena arena;
+        sx_error err;
+        sx_arena_init(&arena, 0, 0);
+        if (rule_notifier_read(n, &arena, &active, &count, &dropped, &dropped_count, &err) != SX_OK)
+            count = 0;
+        sx_arena_done(&arena);
+        if (count == 0)
+            poll(NULL, 0, 5);
+    }
+}
+
 static void print_urls(rule_notifier *n)
 {
     sx_arena arena;
@@ -94,6 +113,8 @@ static sx_status notify(const char *path, int count, bool again, sx_error *err)
             break;
         st = rule_notifier_apply(n, config, err);
         prom_config_unref(config);
+        if (st == SX_OK && i == 0)
+            wait_for_one(n);
         if (st == SX_OK)
             send_alerts(n, i * count, count);
     }
