@@ -72,26 +72,30 @@ static sx_str plain_name(builder *b, const char *prefix, sx_str key)
             memcpy(text + p.len + 1, key.data, key.len);
         e = sx_map_find(&b->names, sx_str_of(text, p.len + 1 + key.len));
         if (e)
-            return sx_str_of(e->ptr, p.len + key.len);
+            return *(const sx_str *)e->ptr;
     }
     char *name = sx_arena_alloc(b->out->arena, p.len + key.len + 1);
-    if (!name) {
+    sx_str *result = sx_arena_alloc(b->out->arena, sizeof(*result));
+    if (!name || !result) {
         b->out->failed = true;
         return (sx_str){0};
     }
     memcpy(name, p.data, n = p.len);
     for (size_t i = 0; i < key.len; i++) {
         char c = key.data[i];
+        if (((unsigned char)c & 0xc0) == 0x80) /* one '_' a character, not a byte */
+            continue;
         bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         name[n++] = is_plain ? c : '_';
     }
+    *result = sx_str_of(name, n);
     if (fits) {
         sx_str own = sx_arena_copy(b->out->arena, sx_str_of(text, p.len + 1 + key.len));
         e = own.data ? sx_map_put(&b->names, own, NULL) : NULL;
         if (e)
-            e->ptr = name; /* without: it is made again */
+            e->ptr = result; /* without: it is made again */
     }
-    return sx_str_of(name, n);
+    return *result;
 }
 
 /* Prefixes of what an object's labels and annotations become. */
