@@ -98,6 +98,17 @@ sx_status prom_exposition_protocol(sx_str content_type, prom_scrape_protocol fal
                    SX_ARG(shown));
 }
 
+sx_status expo_sort_labels(tsdb_label *items, size_t count, tsdb_labels *out, sx_error *err)
+{
+    sx_status st = tsdb_labels_sort(items, count, out, err);
+    for (size_t i = 1; st == SX_EINVAL && i < count; i++) { /* they are sorted by now */
+        if (sx_str_eq(items[i - 1].name, items[i].name))
+            return sx_fail(err, SX_EINVAL, "label name \"%.*s\" is not unique: invalid sample",
+                           SX_ARG(sx_str_first(items[i].name, 100)));
+    }
+    return st;
+}
+
 /* --- The reader. */
 
 sx_status prom_exposition_new(const prom_exposition_options *options, prom_exposition **out,

@@ -64,6 +64,9 @@ struct prom_exposition {
     struct expo_gather *gather;     /* classic_to_nhcb over the text formats; NULL until needed */
 };
 
+/* --- exposition.c: tsdb_labels_sort with Prometheus's words for a name that is there twice. */
+sx_status expo_sort_labels(tsdb_label *items, size_t count, tsdb_labels *out, sx_error *err);
+
 /* --- exposition_text.c */
 sx_status expo_text_next(prom_exposition *x, prom_entry *out, sx_error *err);
 sx_status expo_text_labels(prom_exposition *x, const prom_entry *e, sx_arena *arena,

@@ -7,9 +7,15 @@
 
 enum { DIGITS_EXACT = 18, TEXT_MAX = 512 };
 
-static sx_status bad_number(sx_str text, const char *why, sx_error *err)
+static SX_COLD sx_status bad_number(sx_str text, const char *why, sx_error *err)
 {
-    return sx_fail(err, SX_EFORMAT, "strconv.ParseFloat: parsing \"%.*s\": %s", SX_ARG(text), why);
+    sx_buf shown;
+    sx_buf_init(&shown, 0);
+    tsdb_quote(sx_str_first(text, TEXT_MAX), &shown);
+    sx_status st = sx_fail(err, SX_EFORMAT, "strconv.ParseFloat: parsing %.*s: %s",
+                           SX_ARG(sx_buf_view(&shown)), why);
+    sx_buf_done(&shown);
+    return st;
 }
 
 /* inf, infinity (with a sign) and nan, in any case. */

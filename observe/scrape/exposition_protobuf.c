@@ -780,7 +780,7 @@ sx_status expo_protobuf_labels(prom_exposition *x, sx_arena *arena, tsdb_labels 
     }
     if (p->bound_name)
         items[count++] = (tsdb_label){sx_str_z(p->bound_name), bound};
-    return tsdb_labels_sort(items, count, out, err);
+    return expo_sort_labels(items, count, out, err);
 }
 
 sx_status expo_protobuf_begin(prom_exposition *x, sx_error *err)

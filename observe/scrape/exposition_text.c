@@ -60,8 +60,6 @@ static const char *token_here(const prom_exposition *x)
     case -1:
     case 0:
         return "EOF";
-    case '\n':
-        return "LINEBREAK";
     case '{':
         return "BOPEN";
     case '}':
@@ -409,7 +407,7 @@ static sx_status labels_of(const prom_exposition *x, const expo_parts *parts, bo
         if (!ours)
             items[count++] = (tsdb_label){name, value};
     }
-    return tsdb_labels_sort(items, count, out, err);
+    return expo_sort_labels(items, count, out, err);
 }
 
 /* " # {trace_id="x"} 1 1.5" from behind the number sign on. */

@@ -288,7 +288,8 @@ void scrape_target_finish(scrape_target *t, sx_status result, sx_str body, sx_st
 static sx_status request_failed(const scrape_target *t, const prom_http_answer *a, sx_error *err)
 {
     sx_str url = sx_str_first(t->url, 250);
-    if (a->result == SX_ELIMIT) {
+    sx_str words = sx_str_z(a->error ? a->error->message : sx_status_name(a->result));
+    if (a->result == SX_ELIMIT && sx_str_starts(words, SX_STR("body size limit exceeded"))) {
         scrape_metrics_add(&t->manager->metrics, SCRAPE_BODY_LIMIT, 1);
         return sx_fail(err, SX_ELIMIT, "body size limit exceeded");
     }
@@ -296,8 +297,9 @@ static sx_status request_failed(const scrape_target *t, const prom_http_answer *
         return sx_fail(err, SX_ETIMEOUT, "context deadline exceeded");
     if (a->result == SX_ETIMEOUT)
         return sx_fail(err, SX_ETIMEOUT, "Get \"%.*s\": context deadline exceeded", SX_ARG(url));
-    return sx_fail(err, a->result, "Get \"%.*s\": %s", SX_ARG(url),
-                   a->error ? a->error->message : sx_status_name(a->result));
+    /* SX_ELIMIT is for the body alone: scrape_body_size_bytes is -1 then. */
+    return sx_fail(err, a->result == SX_ELIMIT ? SX_EPROTOCOL : a->result, "Get \"%.*s\": %.*s",
+                   SX_ARG(url), SX_ARG(words));
 }
 
 static sx_status judge_answer(scrape_target *t, const prom_http_answer *a, sx_error *err)

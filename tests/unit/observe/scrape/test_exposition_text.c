@@ -169,7 +169,7 @@ static void test_faults_are_told_in_prometheus_words(void **state)
                               "\"a{b='\" (line 2)"},
         {"a{b=\"c\" 1\n", "expected label name, got \"1\" (\"INVALID\") while parsing: "
                           "\"a{b=\\\"c\\\" 1\" (line 1)"},
-        {"a{b\n", "expected equal, got \"\\n\" (\"LINEBREAK\") while parsing: \"a{b\\n\" (line 1)"},
+        {"a{b\n", "expected equal, got \"\\n\" (\"INVALID\") while parsing: \"a{b\\n\" (line 1)"},
         {"a 1 2 3\n", "expected next entry after timestamp, got \"3\" (\"INVALID\") while parsing: "
                       "\"a 1 2 3\" (line 1)"},
         {"a 1 b\n", "expected timestamp or new record, got \"b\" (\"INVALID\") while parsing: "
