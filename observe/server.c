@@ -40,11 +40,12 @@ typedef struct server {
     sx_arena arena;
     sx_route routes[API_ROUTES_MAX];
     size_t route_count;
-    sx_timer watch;   /* the first loop's: --config.auto-reload */
-    sx_timer start;   /* the first loop's: until the log has been replayed */
-    sx_buf *problems; /* of the start */
-    bool watching;    /* that loop's: a look is under way */
-    uint64_t seen;    /* what the watched files were, by reload_lock */
+    sx_timer watch;            /* the first loop's: --config.auto-reload */
+    sx_timer start;            /* the first loop's: until the log has been replayed */
+    sx_buf *problems;          /* of the start */
+    prom_config *first_config; /* what the database borrowed from */
+    bool watching;             /* that loop's: a look is under way */
+    uint64_t seen;             /* what the watched files were, by reload_lock */
     char storage[4096];
 } server;
 
@@ -235,10 +236,39 @@ static tsdb_options storage_options(const server *s)
     return o;
 }
 
+static void note_storage(void *ctx, bool warning, const char *line)
+{
+    const server *s = ctx;
+    SX_LOG(sx_service_logger(s->api.service), warning ? SX_LEVEL_WARN : SX_LEVEL_INFO, NULL, line);
+}
+
+/* The configuration's rules of retention, which live as long as the server. Those of a reload count
+ * after a restart. */
+static sx_status take_retention(server *s, tsdb_options *options, sx_error *err)
+{
+    const prom_config *c = s->api.config;
+    tsdb_retention_rule *rules =
+        sx_arena_calloc(&s->arena, c->storage.rule_count + 1, sizeof *rules);
+    if (!rules)
+        return sx_fail_memory(err, "retention rules");
+    for (uint32_t i = 0; i < c->storage.rule_count; i++)
+        rules[i] =
+            (tsdb_retention_rule){c->storage.rules[i].matchers, c->storage.rules[i].matcher_count,
+                                  c->storage.rules[i].keep_ms};
+    options->rules = rules;
+    options->rule_count = c->storage.rule_count;
+    s->first_config = prom_config_ref(s->api.config); /* the matchers are its */
+    return SX_OK;
+}
+
 static sx_status open_storage(server *s, sx_error *err)
 {
     tsdb_options options = storage_options(s);
-    sx_status status = sx_folder_make(s->storage, err);
+    options.note = note_storage;
+    options.note_context = s;
+    sx_status status = take_retention(s, &options, err);
+    if (status == SX_OK)
+        status = sx_folder_make(s->storage, err);
     if (status == SX_OK)
         status = tsdb_open(s->storage, &options, &s->api.db, err);
     if (status == SX_OK)
@@ -576,6 +606,8 @@ sx_status observe_serve(const observe_options *options, sx_buf *problems, sx_err
     sx_status status = prepare(&s, problems, err);
     if (status == SX_OK)
         status = run(&s, problems, err);
+    if (s.first_config)
+        prom_config_unref(s.first_config);
     if (s.api.config)
         prom_config_unref(s.api.config);
     api_query_log_free(s.api.query_log);

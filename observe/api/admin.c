@@ -1,4 +1,4 @@
-/* admin.c - what changes something: deletion, reload, the end. */
+/* admin.c - what changes something: deletion, snapshots, reload, the end. */
 #include <signal.h>
 #include <unistd.h>
 
@@ -44,6 +44,69 @@ void api_delete_series(api_call *c)
             api_fail(c, API_INTERNAL, sx_str_z(err.message));
     }
     api_matchers_done(&m);
+}
+
+static bool admin_enabled(api_call *c)
+{
+    if (c->api->flags->admin_api)
+        return true;
+    api_fail(c, API_UNAVAILABLE, SX_STR("admin APIs disabled"));
+    return false;
+}
+
+void api_clean_tombstones(api_call *c)
+{
+    sx_error err = {0};
+    if (!admin_enabled(c))
+        return;
+    if (tsdb_clean_tombstones(c->api->db, &err) == SX_OK)
+        api_no_content(c);
+    else
+        api_fail(c, API_INTERNAL, sx_str_z(err.message));
+}
+
+/* Go's ParseBool. */
+static bool read_truth(sx_str text, bool *out)
+{
+    static const char *const WORDS[] = {"1", "t", "T", "true",  "TRUE",  "True",
+                                        "0", "f", "F", "false", "FALSE", "False"};
+    for (size_t i = 0; i < SX_COUNT_OF(WORDS); i++) {
+        if (!sx_str_eq(text, sx_str_z(WORDS[i])))
+            continue;
+        *out = i < SX_COUNT_OF(WORDS) / 2;
+        return true;
+    }
+    return false;
+}
+
+void api_snapshot(api_call *c)
+{
+    sx_error err = {0};
+    bool skip_head = false;
+    sx_buf name, quoted;
+    sx_str text = api_form_get(&c->form, "skip_head");
+    if (!admin_enabled(c))
+        return;
+    if (text.len && !read_truth(text, &skip_head)) {
+        sx_buf_init(&quoted, 4096);
+        tsdb_quote(text, &quoted);
+        sx_fail(&err, SX_EINVAL,
+                "unable to parse boolean: strconv.ParseBool: parsing %.*s: invalid syntax",
+                SX_ARG(sx_buf_view(&quoted)));
+        sx_buf_done(&quoted);
+        api_fail_param(c, "skip_head", &err);
+        return;
+    }
+    sx_buf_init(&name, 4096);
+    if (tsdb_snapshot(c->api->db, skip_head, &name, &err) == SX_OK) {
+        api_success(c);
+        sx_buf_str(&c->out, SX_STR(",\"data\":{\"name\":"));
+        api_json_text(&c->out, sx_buf_view(&name));
+        sx_buf_str(&c->out, SX_STR("}}"));
+    } else {
+        api_fail(c, API_INTERNAL, sx_str_z(err.message));
+    }
+    sx_buf_done(&name);
 }
 
 static bool lifecycle_enabled(api_call *c)

@@ -174,6 +174,7 @@ void api_federate(api_call *c);
 void api_reload(api_call *c);
 void api_quit(api_call *c);
 void api_version(api_call *c);
+void api_collect_host(api_call *c); /* collect.c */
 void api_write(api_call *c);
 void api_otlp(api_call *c);
 

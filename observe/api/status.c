@@ -160,6 +160,46 @@ void api_status_tsdb(api_call *c)
     sx_buf_str(&c->out, SX_STR("}}"));
 }
 
+void api_status_blocks(api_call *c)
+{
+    sx_error err = {0};
+    tsdb_block_info *blocks;
+    size_t count;
+    if (tsdb_blocks(c->api->db, &c->arena, &blocks, &count, &err) != SX_OK) {
+        api_fail(c, API_INTERNAL, sx_str_z(err.message));
+        return;
+    }
+    api_success(c);
+    sx_buf_str(&c->out, SX_STR(",\"data\":{\"blocks\":["));
+    for (size_t i = 0; i < count; i++) {
+        const tsdb_block_info *b = &blocks[i];
+        const struct {
+            const char *name;
+            uint64_t value;
+        } STATS[] = {{"numSamples", b->samples},
+                     {"numFloatSamples", b->float_samples},
+                     {"numHistogramSamples", b->histogram_samples},
+                     {"numSeries", b->series},
+                     {"numChunks", b->chunks},
+                     {"numTombstones", b->tombstones}};
+        bool any = false;
+        sx_buf_printf(&c->out, "%s{\"ulid\":\"%s\",\"minTime\":%lld,\"maxTime\":%lld,\"stats\":{",
+                      i ? "," : "", b->ulid, (long long)b->min_t, (long long)b->max_t);
+        for (size_t k = 0; k < SX_COUNT_OF(STATS); k++) {
+            if (!STATS[k].value) /* left out, as in meta.json */
+                continue;
+            sx_buf_printf(&c->out, "%s\"%s\":%llu", any ? "," : "", STATS[k].name,
+                          (unsigned long long)STATS[k].value);
+            any = true;
+        }
+        sx_buf_printf(&c->out, "},\"compaction\":{\"level\":%u", b->level);
+        if (b->level <= 1) /* its own source; those of a compacted block stand in its meta.json */
+            sx_buf_printf(&c->out, ",\"sources\":[\"%s\"]", b->ulid);
+        sx_buf_str(&c->out, SX_STR("},\"version\":1}"));
+    }
+    sx_buf_str(&c->out, SX_STR("]}}"));
+}
+
 void api_status_replay(api_call *c)
 {
     uint32_t done = 0, all = 0;

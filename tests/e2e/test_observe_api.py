@@ -388,6 +388,16 @@ def test_deleted_series_are_gone(ours):
     assert len(ours.query("up", time=at)) == 3
 
 
+def test_a_snapshot_is_a_folder_of_blocks(ours):
+    name = ours.ask("/api/v1/admin/tsdb/snapshot", method="POST").json()["data"]["name"]
+    folder = os.path.join(ours.data_dir, "snapshots", name)
+    assert any(os.path.exists(os.path.join(folder, block, "meta.json")) for block in os.listdir(folder))
+    bad = ours.ask("/api/v1/admin/tsdb/snapshot", {"skip_head": "x"}, "POST")
+    assert bad.status_code == 400 and "ParseBool" in bad.json()["error"]
+    assert ours.ask("/api/v1/admin/tsdb/clean_tombstones", method="POST").status_code == 204
+    assert ours.data("status/tsdb/blocks")["blocks"] == []
+
+
 def test_every_query_is_a_line_of_the_query_log(serve, sextant_bin, tmp_path):
     log = tmp_path / "queries.log"
     app = Observe(serve, sextant_bin, tmp_path, config=f"global: {{query_log_file: {log}}}\n")
