@@ -71,6 +71,8 @@ static void read_all(prom_exposition *x, const prom_exposition_options *o, sx_st
     sx_arena_done(&arena);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
