@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sextant/compress.h>
@@ -171,9 +170,7 @@ static void on_done(void *ctx, const prom_http_answer *a)
 
 static int64_t now_ms(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return sx_clock_mono_ms(sx_clock_system()); /* the fixture's stands still */
 }
 
 static void turn(fixture *f)
