@@ -140,10 +140,49 @@ static void make_v2(sx_buf *b, size_t first, size_t count, size_t round, int64_t
     }
 }
 
+/* Gauges of one resource, a metric of one point a series: no attribute is shared, as in remote write. */
+static void make_otlp(sx_buf *b, size_t first, size_t count, size_t round, int64_t t)
+{
+    size_t resource = sx_pb_begin(b, 1), scope = sx_pb_begin(b, 2);
+    for (size_t i = first; i < first + count; i++) {
+        texts s;
+        tsdb_label labels[LABELS];
+        labels_of(i, &s, labels);
+        size_t metric = sx_pb_begin(b, 2);
+        sx_pb_put_str(b, 1, labels[0].value);
+        size_t gauge = sx_pb_begin(b, 5), point = sx_pb_begin(b, 1);
+        sx_pb_put_fixed64(b, 3, (uint64_t)t * 1000000);
+        sx_pb_put_double(b, 4, value_of(i, round));
+        for (unsigned l = 1; l < LABELS; l++) {
+            size_t pair = sx_pb_begin(b, 7);
+            sx_pb_put_str(b, 1, labels[l].name);
+            size_t value = sx_pb_begin(b, 2);
+            sx_pb_put_str(b, 1, labels[l].value);
+            sx_pb_end(b, value);
+            sx_pb_end(b, pair);
+        }
+        sx_pb_end(b, point);
+        sx_pb_end(b, gauge);
+        sx_pb_end(b, metric);
+    }
+    sx_pb_end(b, scope);
+    sx_pb_end(b, resource);
+}
+
+static sx_status write_otlp(remote_writer *w, sx_str body, remote_written *out, sx_error *err)
+{
+    static const prom_otlp_config CONFIG = {.name_sanitization = true, .keep_underscores = true};
+    remote_otlp_result result = {0};
+    sx_status status = remote_otlp_metrics(w, &CONFIG, body, false, &result, err);
+    out->samples = result.accepted;
+    return status;
+}
+
 typedef struct protocol {
     const char *name;
     void (*make)(sx_buf *b, size_t first, size_t count, size_t round, int64_t t);
     sx_status (*write)(remote_writer *w, sx_str body, remote_written *out, sx_error *err);
+    bool plain; /* not compressed */
 } protocol;
 
 static void run(const protocol *p, tsdb *db, size_t series, size_t rounds, int64_t t)
@@ -166,8 +205,9 @@ static void run(const protocol *p, tsdb *db, size_t series, size_t rounds, int64
             check(
                 sx_compress(SX_CODEC_SNAPPY, sx_buf_view(&plain), SX_LEVEL_DEFAULT, &packed, &err),
                 &err);
+            sx_str body = sx_buf_view(p->plain ? &plain : &packed);
             double begin = cpu_seconds();
-            check(p->write(w, sx_buf_view(&packed), &out, &err), &err);
+            check(p->write(w, body, &out, &err), &err);
             double took = cpu_seconds() - begin;
             if (round == 0) {
                 first_cpu += took;
@@ -175,7 +215,7 @@ static void run(const protocol *p, tsdb *db, size_t series, size_t rounds, int64
             }
             cpu += took;
             samples += out.samples;
-            bytes += packed.len;
+            bytes += body.len;
         }
     printf("%s\n", p->name);
     print("  first samples of series", first_cpu * 1e9 / (double)series, "ns/sample");
@@ -188,12 +228,13 @@ static void run(const protocol *p, tsdb *db, size_t series, size_t rounds, int64
 
 int main(int argc, char **argv)
 {
-    static const protocol PROTOCOLS[] = {{"remote write 1.0", make_v1, remote_write_v1},
-                                         {"remote write 2.0", make_v2, remote_write_v2}};
+    static const protocol PROTOCOLS[] = {{"remote write 1.0", make_v1, remote_write_v1, false},
+                                         {"remote write 2.0", make_v2, remote_write_v2, false},
+                                         {"OTLP", make_otlp, write_otlp, true}};
     size_t series = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
     size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 20;
     sx_error err;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         char made[64], command[128];
         snprintf(made, sizeof made, "%s/bench-remote-XXXXXX", argc > 3 ? argv[3] : "/tmp");
         if (!mkdtemp(made))
