@@ -438,6 +438,20 @@ static sx_status read_log(replay *r, const char *name, bool late, uint32_t *next
     return status == SX_OK ? drain(r, err) : status;
 }
 
+/* A log to write to, which has a segment: Prometheus does not read a folder without one. */
+static sx_status open_log(tsdb *db, const char *name, uint32_t next,
+                          const tsdb_wal_options *options, tsdb_wal **out, sx_error *err)
+{
+    char path[TSDB_PATH_BYTES];
+    tsdb_wal_range range;
+    sx_status status = tsdb_path(db, name, path, err);
+    if (status == SX_OK)
+        status = tsdb_wal_open(path, next, options, out, err);
+    if (status == SX_OK)
+        status = tsdb_wal_list(path, &range, err);
+    return status == SX_OK && range.first > range.last ? tsdb_wal_begin(*out, err) : status;
+}
+
 sx_status tsdb_replay(tsdb *db, sx_error *err)
 {
     replay *r = sx_calloc(1, sizeof *r);
@@ -461,18 +475,11 @@ sx_status tsdb_replay(tsdb *db, sx_error *err)
     sx_arena_done(&r->arena);
     sx_free(r);
 
-    char path[TSDB_PATH_BYTES];
     tsdb_wal_options options = {.segment_bytes = db->options.wal_segment_bytes,
                                 .compression_off = db->options.wal_compression_off,
                                 .fsync = db->options.fsync};
     if (status != SX_OK || db->options.read_only)
         return status;
-    status = tsdb_path(db, "wal", path, err);
-    if (status == SX_OK)
-        status = tsdb_wal_open(path, next, &options, &db->wal, err);
-    if (status == SX_OK)
-        status = tsdb_path(db, "wbl", path, err);
-    if (status == SX_OK)
-        status = tsdb_wal_open(path, next_late, &options, &db->wbl, err);
-    return status;
+    status = open_log(db, "wal", next, &options, &db->wal, err);
+    return status == SX_OK ? open_log(db, "wbl", next_late, &options, &db->wbl, err) : status;
 }

@@ -41,7 +41,7 @@ def free_port():
 class Prometheus:
     """A peer on a port of its own; `with` kills it at the end."""
 
-    def __init__(self, peers, folder, data, config):
+    def __init__(self, peers, folder, data, config, *more):
         self.port = free_port()
         path = os.path.join(folder, f"prometheus-{self.port}.yml")
         with open(path, "w", encoding="utf-8") as f:
@@ -49,7 +49,7 @@ class Prometheus:
         self.log = open(path + ".log", "w", encoding="utf-8")
         self.child = subprocess.Popen(
             [os.path.join(peers, "prometheus"), f"--config.file={path}",
-             f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{self.port}"],
+             f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{self.port}", *more],
             stdout=self.log, stderr=self.log)
 
     def __enter__(self):
