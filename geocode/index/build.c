@@ -127,7 +127,8 @@ void geo_builder_free(geo_builder *b)
                            &b->properties, &b->labels, &b->numbers};
     for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
         geo_spool_done(spools[i]);
-    void *blocks[] = {b->sources, b->term, b->key, b->rank, b->importance, b->by_term_rank};
+    void *blocks[] = {b->sources,    b->term,         b->key, b->rank,
+                      b->importance, b->by_term_rank, b->caps};
     for (size_t i = 0; i < SX_COUNT_OF(blocks); i++)
         sx_free(blocks[i]);
     geo_temp_done(&b->temp);

@@ -91,6 +91,8 @@ struct geo_builder {
     uint32_t *rank;         /* document in the order of import -> its id */
     double *importance;     /* by id */
     uint32_t *by_term_rank; /* term by its place -> its id in `terms` */
+    uint64_t *caps;         /* the bitmaps of CAPS, one behind the other */
+    size_t cap_words;       /* of each */
 };
 
 /* The property named `key`, or NULL. */
@@ -130,7 +132,7 @@ sx_status geo_build_numbers(geo_builder *b, const geo_in_doc *doc, geo_disk_doc 
 typedef struct geo_build_sections {
     geo_spool sources, keys, docs, filter_keys, weights, points, tree;
     geo_spool blocks, heap, terms, postings, doc_terms, heavy, heavy_docs, pairs, trie, importances;
-    geo_spool word_bits;
+    geo_spool word_bits, caps;
 } geo_build_sections;
 
 /* One posting while lists are laid out. */

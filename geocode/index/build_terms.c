@@ -32,30 +32,14 @@ static sx_status rank_terms(geo_builder *b, sx_error *err)
     return SX_OK;
 }
 
-/* Blocks of 128 behind their skip entries. */
-static void put_blocks(geo_spool *spool, const geo_build_posting *p, uint32_t count)
+/* The documents, then their weights. */
+static void put_array(geo_spool *spool, const geo_build_posting *p, uint32_t count)
 {
-    uint32_t blocks = (count - 1) / GEO_POSTING_BLOCK + 1;
-    geo_spool_pad(spool, 4);
     sx_buf *out = &spool->tail;
-    size_t table = out->len, row = sizeof(geo_disk_skip);
-    for (uint32_t i = 0; i < blocks; i++)
-        sx_buf_bytes(out, &(geo_disk_skip){0}, row);
-    size_t data = out->len;
-    uint32_t next = 0; /* the least document that may follow */
-    for (uint32_t block = 0; block < blocks && !out->failed; block++) {
-        uint32_t from = block * (uint32_t)GEO_POSTING_BLOCK, to = from + GEO_POSTING_BLOCK;
-        if (to > count)
-            to = count;
-        geo_disk_skip skip = {p[to - 1].doc, (uint32_t)(out->len - data)};
-        memcpy(out->data + table + block * row, &skip, row);
-        for (uint32_t i = from; i < to; i++) {
-            geo_put_varint(out, p[i].doc - next);
-            next = p[i].doc + 1;
-        }
-        for (uint32_t i = from; i < to; i++)
-            sx_buf_byte(out, (char)p[i].weight);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        sx_buf_bytes(out, &p[i].doc, sizeof(p[i].doc));
+    for (uint32_t i = 0; i < count; i++)
+        sx_buf_byte(out, (char)p[i].weight);
 }
 
 /* The code that weighs most among the postings from `at` on whose documents are below `end`, in a
@@ -77,7 +61,25 @@ static uint8_t top_of(const geo_builder *b, const geo_build_posting *p, uint32_t
     return top;
 }
 
-/* A bit a document, then rank entries, then what weighs most under each of them, then weights. */
+/* The code of most boost a token among the postings of each class of documents; 0 if it has none. */
+static void put_class_tops(const geo_builder *b, const geo_build_posting *p, uint32_t count,
+                           sx_buf *out)
+{
+    uint8_t tops[GEO_CAP_CLASSES] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t class = 0, id = p[i].doc;
+        while (class < GEO_CAP_LEVELS &&
+               !(b->caps[class * b->cap_words + id / 64] >> (id % 64) & 1))
+            class ++;
+        const geo_disk_weight *w = &b->weights[p[i].weight], *best = &b->weights[tops[class]];
+        if (p[i].weight && (!tops[class] || w->boost / w->tokens > best->boost / best->tokens))
+            tops[class] = p[i].weight;
+    }
+    sx_buf_bytes(out, tops, sizeof(tops));
+}
+
+/* A bit a document, then rank entries, then what weighs most under each of them and in each class, then
+ * weights. */
 static sx_status put_bitmap(const geo_builder *b, geo_spool *spool, const geo_build_posting *p,
                             uint32_t count, sx_error *err)
 {
@@ -103,6 +105,7 @@ static sx_status put_bitmap(const geo_builder *b, geo_spool *spool, const geo_bu
         sx_buf_byte(out,
                     (char)top_of(b, p, count, &at, first + GEO_RANK_WORDS * UINT64_C(64), first));
     }
+    put_class_tops(b, p, count, out);
     for (uint32_t i = 0; i < count; i++)
         sx_buf_byte(out, (char)p[i].weight);
     sx_free(bits);
@@ -138,9 +141,9 @@ static sx_status put_list(geo_builder *b, const geo_build_posting *p, uint32_t c
         status = put_bitmap(b, &o->postings, p, count, err);
     } else {
         geo_spool_pad(&o->postings, 4);
-        term.kind = GEO_POSTINGS_BLOCKS;
+        term.kind = GEO_POSTINGS_ARRAY;
         term.at = geo_spool_bytes(&o->postings);
-        put_blocks(&o->postings, p, count);
+        put_array(&o->postings, p, count);
     }
     sx_buf_bytes(&o->terms.tail, &term, sizeof(term));
     if (status == SX_OK)
@@ -190,6 +193,18 @@ static void sort_terms(uint32_t *terms, uint32_t count)
     }
 }
 
+/* Notes what a document's words weigh more than. */
+static void note_caps(geo_builder *b, uint32_t id, const uint8_t *weights, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const geo_disk_weight *w = &b->weights[weights[i]];
+        for (uint32_t level = 0; weights[i] && level < GEO_CAP_LEVELS; level++) {
+            if (w->boost / w->tokens > GEO_CAPS[level])
+                b->caps[level * b->cap_words + id / 64] |= UINT64_C(1) << (id % 64);
+        }
+    }
+}
+
 static sx_status take_terms(pass *p, uint32_t doc, const uint32_t *ids, uint32_t count,
                             geo_build_sections *o, sx_error *err)
 {
@@ -198,6 +213,7 @@ static sx_status take_terms(pass *p, uint32_t doc, const uint32_t *ids, uint32_t
     if (!weights)
         return err->status;
     geo_build_heavy_doc(&p->heavy, ids, count);
+    note_caps(b, b->rank[doc], weights, count);
     uint32_t own[GEO_DOC_TERMS_MAX];
     sx_status status = SX_OK;
     for (uint32_t i = 0; status == SX_OK && i < count; i++) {
@@ -286,14 +302,15 @@ static sx_status put_lists(pass *p, geo_build_posting *list, geo_build_sections 
 
 static sx_status make_lists(pass *p, geo_build_sections *o, sx_error *err)
 {
+    const geo_builder *b = p->b;
     uint32_t most = 0;
     for (size_t i = 0; i < p->b->terms.count; i++)
         most = p->b->term[i].docs > most ? p->b->term[i].docs : most;
     geo_build_posting *list = sx_calloc(most + 1u, sizeof(*list));
-    if (!list)
-        return sx_fail_memory(err, "the longest list");
-    sx_status status = put_lists(p, list, o, err);
+    sx_status status = list ? put_lists(p, list, o, err) : sx_fail_memory(err, "the longest list");
     sx_free(list);
+    if (status == SX_OK)
+        sx_buf_bytes(&o->caps.tail, b->caps, b->cap_words * GEO_CAP_LEVELS * sizeof(*b->caps));
     geo_build_heavy_end(&p->heavy, o);
     return status;
 }
@@ -346,6 +363,10 @@ static sx_status put_all(pass *p, geo_build_sections *o, sx_error *err)
     sx_status status = rank_terms(b, err);
     if (status != SX_OK)
         return status;
+    b->cap_words = ((size_t)b->doc_count + 63) / 64;
+    b->caps = sx_calloc(b->cap_words * GEO_CAP_LEVELS + 1, sizeof(*b->caps));
+    if (!b->caps)
+        return sx_fail_memory(err, "the index's heaviest words");
     put_dictionary(b, o);
     status = geo_build_heavy_begin(b, &p->heavy, err);
     if (status == SX_OK)

@@ -18,21 +18,22 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define GEO_MAGIC "SXGEOIX\n"
 
 enum {
-    GEO_FORMAT_VERSION = 6,
+    GEO_FORMAT_VERSION = 7,
     GEO_HEADER_BYTES = 4096,
     GEO_SECTION_ALIGN = 64,
     GEO_SECTIONS_MAX = 64,
-    GEO_TERM_BLOCK = 16,     /* terms of one front-coded block */
-    GEO_POSTING_BLOCK = 128, /* postings between two skip entries */
-    GEO_NUMBER_GROUP = 16,   /* house numbers between two index entries */
-    GEO_POINT_BLOCK = 64,    /* points under a leaf box, and children of every inner box */
-    GEO_RANK_WORDS = 2,      /* bitmap words between two rank entries */
-    GEO_DENSE_LEAST = 4096,  /* documents of a term that may have a bitmap with fewer than a 64th */
-    GEO_DENSE_SHARE = 256,   /* of all documents, but more than such a share */
-    GEO_HEAVY_LEAST = 512,   /* documents of a term that is kept among the heavy ones */
-    GEO_HEAVY_DOCS = 512,    /* its best documents that are kept */
-    GEO_HEAVY_MAX = 8192,    /* terms that can be heavy: the most frequent */
+    GEO_TERM_BLOCK = 16,    /* terms of one front-coded block */
+    GEO_NUMBER_GROUP = 16,  /* house numbers between two index entries */
+    GEO_POINT_BLOCK = 64,   /* points under a leaf box, and children of every inner box */
+    GEO_RANK_WORDS = 2,     /* bitmap words between two rank entries */
+    GEO_DENSE_LEAST = 4096, /* documents of a term that may have a bitmap with fewer than a 64th */
+    GEO_DENSE_SHARE = 256,  /* of all documents, but more than such a share */
+    GEO_HEAVY_LEAST = 512,  /* documents of a term that is kept among the heavy ones */
+    GEO_HEAVY_DOCS = 512,   /* its best documents that are kept */
+    GEO_HEAVY_MAX = 8192,   /* terms that can be heavy: the most frequent */
     GEO_POINT_LEVELS_MAX = 6,
+    GEO_CAP_LEVELS = 3, /* see CAPS in docs/formats/geocode-index.md */
+    GEO_CAP_CLASSES = GEO_CAP_LEVELS + 1,
 };
 
 /* The namespace of filter terms in the dictionary: "\1postcode\x1f75002". No folded word begins or
@@ -64,7 +65,8 @@ enum {
     X(19, PAIRS, 8)                                                                                \
     X(20, TRIE, 12)                                                                                \
     X(21, IMPORTANCES, 8)                                                                          \
-    X(22, WORD_BITS, 8)
+    X(22, WORD_BITS, 8)                                                                            \
+    X(23, CAPS, 8)
 
 typedef enum geo_section {
 #define X(id, name, record) GEO_S_##name = (id),
@@ -141,7 +143,7 @@ typedef struct geo_disk_doc {
 
 typedef enum geo_posting_kind {
     GEO_POSTINGS_ONE = 0,    /* the only document is `at`, its weight `weight` */
-    GEO_POSTINGS_BLOCKS = 1, /* skip entries, then blocks of delta varints and weights */
+    GEO_POSTINGS_ARRAY = 1,  /* the documents, then their weights: searched as they lie */
     GEO_POSTINGS_BITMAP = 2, /* a bit a document, rank entries, best weights, weights */
 } geo_posting_kind;
 
@@ -153,16 +155,14 @@ typedef struct geo_disk_term {
     uint16_t reserved;
 } geo_disk_term;
 
-typedef struct geo_disk_skip {
-    uint32_t last;   /* last document of the block */
-    uint32_t offset; /* of the block, from the end of the skip entries */
-} geo_disk_skip;
-
 /* What a weight code stands for: in a document of importance i a word weighs
  * (boost + i / 10) / tokens. Code 0 weighs nothing. */
 typedef struct geo_disk_weight {
     double boost, tokens;
 } geo_disk_weight;
+
+/* CAPS has a bitmap for each level, of the documents that have a word of more than so much boost a token. */
+static const double GEO_CAPS[GEO_CAP_LEVELS] = {4.0 / 2, 4.0 / 3, 4.0 / 4};
 
 /* A word that many documents have. */
 typedef struct geo_disk_heavy {

@@ -96,6 +96,35 @@ static sx_status take_tree(geo_index *ix, sx_error *err)
     return SX_OK;
 }
 
+/* The bitmaps of documents by their heaviest word. What a word under a level's cap weighs is bounded by a
+ * line over importance: at none, and at the greatest, it is no code's below. */
+static sx_status take_caps(geo_index *ix, sx_error *err)
+{
+    const geo_bytes *s = &ix->s[GEO_S_CAPS];
+    ix->caps = (const uint64_t *)(const void *)s->data;
+    ix->cap_words = (uint32_t)(((uint64_t)ix->doc_count + 63) / 64);
+    if (s->count != (uint64_t)ix->cap_words * GEO_CAP_LEVELS)
+        return sx_fail(err, SX_ECORRUPT, "section CAPS has %llu words for %u documents",
+                       (unsigned long long)s->count, ix->doc_count);
+    if (ix->doc_count == 0 || !(ix->importances[ix->doc_count - 1] >= 0))
+        return SX_OK; /* lines would turn round */
+    double greatest = ix->importances[0] > 1e-3 ? ix->importances[0] : 1e-3;
+    for (uint32_t level = 0; level < GEO_CAP_LEVELS; level++) {
+        double base = 0, end = 0;
+        for (uint32_t code = 1; code < 256; code++) {
+            if (!(ix->weight_base[code] <= GEO_CAPS[level]))
+                continue;
+            double here = ix->weight_base[code] + ix->weight_slope[code] * greatest;
+            base = ix->weight_base[code] > base ? ix->weight_base[code] : base;
+            end = here > end ? here : end;
+        }
+        ix->cap_base[level] = base;
+        ix->cap_slope[level] = end > base ? (end - base) / greatest : 0;
+    }
+    ix->cap_levels = GEO_CAP_LEVELS;
+    return SX_OK;
+}
+
 /* Everything that is true of sections taken together. */
 static sx_status check_sections(geo_index *ix, sx_error *err)
 {
@@ -143,7 +172,8 @@ static sx_status check_sections(geo_index *ix, sx_error *err)
     if (ix->s[GEO_S_TERM_BLOCKS].count != blocks)
         return sx_fail(err, SX_ECORRUPT, "section TERM_BLOCKS has %llu blocks for %u terms",
                        (unsigned long long)ix->s[GEO_S_TERM_BLOCKS].count, ix->term_count);
-    return take_tree(ix, err);
+    sx_status status = take_caps(ix, err);
+    return status == SX_OK ? take_tree(ix, err) : status;
 }
 
 static sx_status take_all(geo_index *ix, sx_error *err)

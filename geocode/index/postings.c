@@ -1,14 +1,15 @@
 /* postings.c - walking and probing the documents of a term. See reader.h.
  *
- * A list is one of three things, whichever is smallest and quick: a single document held in the
- * term's record; blocks of 128 (delta varints, then a weight byte each) behind skip entries; or, for
- * terms in more than a 64th of all documents, a bitmap with rank entries, which answers a probe
- * at once. */
+ * A list is one of three things, whichever is small and quick: a single document held in the term's
+ * record; an array of documents, then one of weight codes, which is searched where it lies; or, for
+ * terms in many documents, a bitmap with rank entries, which answers a probe at once. Packed blocks
+ * took half of an array's room, but most of a search's time went into unpacking 128 documents to
+ * find one. */
 #include "geocode/index/reader.h"
 
 static void empty(geo_postings *p)
 {
-    p->kind = GEO_POSTINGS_ONE;
+    p->kind = GEO_POSTINGS_ARRAY;
     p->count = 0;
     p->bad = true;
 }
@@ -20,6 +21,7 @@ static void open_bitmap(const geo_index *ix, geo_cursor c, geo_postings *p)
     sx_str words = geo_cursor_bytes(&c, (uint64_t)p->word_count * 8);
     sx_str rank = geo_cursor_bytes(&c, ranks * 4);
     sx_str tops = geo_cursor_bytes(&c, ranks);
+    sx_str class_tops = geo_cursor_bytes(&c, GEO_CAP_CLASSES);
     sx_str weights = geo_cursor_bytes(&c, p->count);
     if (c.bad || ((uintptr_t)words.data & 7) != 0) {
         empty(p);
@@ -28,28 +30,27 @@ static void open_bitmap(const geo_index *ix, geo_cursor c, geo_postings *p)
     p->words = (const uint64_t *)(const void *)words.data;
     p->ranks = (const uint32_t *)(const void *)rank.data;
     p->tops = (const uint8_t *)tops.data;
+    p->class_tops = (const uint8_t *)class_tops.data;
     p->weights = (const uint8_t *)weights.data;
     p->word = p->word_count ? p->words[0] : 0;
 }
 
-static void open_blocks(geo_cursor c, geo_postings *p)
+static void open_array(geo_cursor c, geo_postings *p)
 {
-    p->block_count = (p->count - 1) / GEO_POSTING_BLOCK + 1;
-    sx_str skips = geo_cursor_bytes(&c, (uint64_t)p->block_count * sizeof(geo_disk_skip));
-    if (c.bad || ((uintptr_t)skips.data & 3) != 0) {
+    sx_str docs = geo_cursor_bytes(&c, (uint64_t)p->count * sizeof(*p->docs));
+    sx_str weights = geo_cursor_bytes(&c, p->count);
+    if (c.bad || ((uintptr_t)docs.data & 3) != 0) {
         empty(p);
         return;
     }
-    p->skips = (const geo_disk_skip *)(const void *)skips.data;
-    p->data = c.at;
-    p->data_end = c.end;
+    p->docs = (const uint32_t *)(const void *)docs.data;
+    p->weights = (const uint8_t *)weights.data;
 }
 
 void geo_postings_open(const geo_index *ix, uint32_t term, geo_postings *p)
 {
     p->bad = false;
-    p->block = UINT32_MAX;
-    p->in_block = p->at = 0;
+    p->given = p->at = 0;
     if (term >= ix->term_count || ix->terms[term].count == 0) {
         empty(p);
         p->bad = false;
@@ -60,58 +61,17 @@ void geo_postings_open(const geo_index *ix, uint32_t term, geo_postings *p)
     p->kind = t->kind;
     geo_cursor c = geo_section_cursor(ix, GEO_S_POSTINGS, t->at);
     if (t->kind == GEO_POSTINGS_ONE && t->at < ix->doc_count && t->count == 1) {
-        p->one_doc = (uint32_t)t->at;
-        p->one_weight = t->weight;
+        p->kind = GEO_POSTINGS_ARRAY;
+        p->docs = (const uint32_t *)(const void *)&t->at; /* its lower half */
+        p->weights = &t->weight;
     } else if (t->count > ix->doc_count || c.bad || t->kind > GEO_POSTINGS_BITMAP ||
                t->kind == GEO_POSTINGS_ONE) {
         empty(p);
     } else if (t->kind == GEO_POSTINGS_BITMAP) {
         open_bitmap(ix, c, p);
     } else {
-        open_blocks(c, p);
+        open_array(c, p);
     }
-}
-
-enum { STEP_BYTES_MAX = 6 }; /* that read_steps_unchecked() takes for one document */
-
-/* HOT. Reads `count` rising documents from `doc` on; the caller has seen that STEP_BYTES_MAX bytes are
- * there for each, so that only a varint that is too long can be wrong: it reads as some other
- * document. */
-static const uint8_t *read_steps_unchecked(const uint8_t *at, uint32_t count, uint32_t doc,
-                                           uint32_t *out)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t step = *at & 0x7Fu;
-        for (unsigned shift = 7; (*at++ & 0x80) && shift < 35; shift += 7)
-            step |= (uint32_t)(*at & 0x7Fu) << (shift < 32 ? shift : 31);
-        doc += step;
-        out[i] = doc++;
-    }
-    return at;
-}
-
-/* Decodes block `block`. False if damaged; the list ends there. */
-static bool load_block(geo_postings *p, uint32_t block)
-{
-    uint64_t bytes = (uint64_t)(p->data_end - p->data);
-    geo_cursor c = geo_cursor_at(p->data, bytes, p->skips[block].offset);
-    uint32_t count = block + 1 < p->block_count ? GEO_POSTING_BLOCK
-                                                : p->count - block * (uint32_t)GEO_POSTING_BLOCK;
-    uint32_t doc = block ? p->skips[block - 1].last + 1 : 0;
-    if (sx_likely((uint64_t)(c.end - c.at) >= (uint64_t)count * STEP_BYTES_MAX)) {
-        c.at = read_steps_unchecked(c.at, count, doc, p->docs);
-    } else {
-        for (uint32_t i = 0; i < count; i++) {
-            doc += (uint32_t)geo_cursor_varint(&c);
-            p->docs[i] = doc++;
-        }
-    }
-    p->block_weights = (const uint8_t *)geo_cursor_bytes(&c, count).data;
-    p->block = block;
-    p->in_block = c.bad ? 0 : count;
-    if (c.bad)
-        p->bad = true;
-    return !c.bad;
 }
 
 static uint32_t next_bit(geo_postings *p, uint8_t *weight)
@@ -123,8 +83,8 @@ static uint32_t next_bit(geo_postings *p, uint8_t *weight)
     }
     uint32_t doc = p->at * 64 + (uint32_t)__builtin_ctzll(p->word);
     p->word &= p->word - 1;
-    *weight = p->in_block < p->count ? p->weights[p->in_block] : 0;
-    p->in_block++; /* a bitmap has no blocks: the number given so far */
+    *weight = p->given < p->count ? p->weights[p->given] : 0;
+    p->given++;
     return doc;
 }
 
@@ -132,78 +92,117 @@ uint32_t geo_postings_next(geo_postings *p, uint8_t *weight)
 {
     if (p->kind == GEO_POSTINGS_BITMAP)
         return next_bit(p, weight);
-    if (p->kind == GEO_POSTINGS_ONE) {
-        if (p->at >= p->count)
-            return GEO_NO_DOC;
-        p->at = 1;
-        *weight = p->one_weight;
-        return p->one_doc;
-    }
-    if (p->at >= p->in_block) {
-        uint32_t next = p->block + 1; /* UINT32_MAX + 1: the first */
-        if (next >= p->block_count || p->bad || !load_block(p, next))
-            return GEO_NO_DOC;
-        p->at = 0;
-    }
-    *weight = p->block_weights[p->at];
+    if (p->at >= p->count)
+        return GEO_NO_DOC;
+    *weight = p->weights[p->at];
     return p->docs[p->at++];
 }
 
-static bool has_bit(geo_postings *p, uint32_t doc, uint8_t *weight)
+/* The first of docs[low..high) that is not below `doc`, `high` if all are. Taken without a branch: either
+ * way is as likely. */
+static uint32_t lower_bound(const uint32_t *docs, uint32_t low, uint32_t high, uint32_t doc)
 {
-    uint32_t word = doc / 64;
-    if (word >= p->word_count || !(p->words[word] >> (doc % 64) & 1))
-        return false;
-    if (!weight)
-        return true;
-    uint32_t rank = geo_postings_rank(p, word);
-    rank += geo_bits_in(p->words[word] & ((UINT64_C(1) << (doc % 64)) - 1));
-    *weight = rank < p->count ? p->weights[rank] : 0;
-    return true;
-}
-
-/* The block that may hold `doc`: the first whose last document is not below it. */
-static uint32_t block_for(const geo_postings *p, uint32_t doc)
-{
-    uint32_t low = 0, high = p->block_count;
-    if (p->block < p->block_count) {
-        if (p->skips[p->block].last < doc)
-            low = p->block + 1;
-        else if (p->in_block && p->docs[0] <= doc)
-            return p->block;
-    }
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (p->skips[middle].last < doc)
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t length = high - low;
+    while (length > 0) {
+        uint32_t half = length / 2;
+        low = docs[low + half] < doc ? low + length - half : low;
+        length = half;
     }
     return low;
 }
 
+enum { RUN = 32, RUNS_WALKED = 8 };
+
+/* HOT. The first of docs[at..count) that is not below `doc`. Runs are passed over by their last document,
+ * and counted through without a branch: what comes of a comparison could not be guessed. */
+static uint32_t skip_to(const uint32_t *docs, uint32_t at, uint32_t count, uint32_t doc)
+{
+    if (count - at > RUN * RUNS_WALKED && docs[at + RUN * RUNS_WALKED] < doc) {
+        uint32_t step = RUN * RUNS_WALKED * 2;
+        while (step < count - at && docs[at + step] < doc)
+            step *= 2;
+        return lower_bound(docs, at + step / 2, step < count - at ? at + step : count, doc);
+    }
+    while (count - at >= RUN && docs[at + RUN - 1] < doc)
+        at += RUN;
+    uint32_t below = 0;
+    if (sx_likely(count - at >= RUN)) {
+        for (uint32_t i = 0; i < RUN; i++)
+            below += docs[at + i] < doc;
+    } else {
+        for (uint32_t i = at; i < count; i++)
+            below += docs[i] < doc;
+    }
+    return at + below;
+}
+
+/* HOT, 15 ns. The search goes on from where the last one ended. */
+static bool has_in_array(geo_postings *p, uint32_t doc)
+{
+    if (sx_unlikely(p->at > 0 && p->docs[p->at - 1] >= doc)) /* not a rising one */
+        p->at = lower_bound(p->docs, 0, p->at, doc);
+    else
+        p->at = skip_to(p->docs, p->at, p->count, doc);
+    return p->at < p->count && p->docs[p->at] == doc;
+}
+
 bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight)
 {
-    if (p->kind == GEO_POSTINGS_BITMAP)
-        return has_bit(p, doc, weight);
-    if (p->kind == GEO_POSTINGS_ONE) {
-        if (weight)
-            *weight = p->one_weight;
-        return p->count == 1 && p->one_doc == doc;
-    }
-    uint32_t block = block_for(p, doc);
-    if (block >= p->block_count || (p->block != block && !load_block(p, block)))
+    if (p->kind == GEO_POSTINGS_BITMAP ? geo_postings_lacks(p, doc) : !has_in_array(p, doc))
         return false;
-    uint32_t low = 0, high = p->in_block;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        bool below = p->docs[middle] < doc; /* taken without a branch: either way is as likely */
-        low = below ? middle + 1 : low;
-        high = below ? high : middle;
+    if (weight) {
+        uint32_t at = p->kind == GEO_POSTINGS_BITMAP ? geo_postings_place(p, doc) : p->at;
+        *weight = at < p->count ? p->weights[at] : 0;
     }
-    if (low >= p->in_block || p->docs[low] != doc)
-        return false;
-    if (weight)
-        *weight = p->block_weights[low];
     return true;
+}
+
+uint32_t geo_postings_sieve_bits(const uint64_t *const *bits, uint32_t count, const uint32_t *docs,
+                                 uint32_t n, uint8_t out[GEO_POSTINGS_CHUNK])
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t has = 1;
+        for (uint32_t b = 0; b < count; b++)
+            has &= bits[b][docs[i] / 64] >> (docs[i] % 64);
+        out[kept] = (uint8_t)i;
+        kept += (uint32_t)has;
+    }
+    return kept;
+}
+
+/* Of two lists of like length all is read, one document after the other. */
+static uint32_t sieve_by_merging(geo_postings *p, const uint32_t *docs, uint8_t *which, uint32_t n,
+                                 uint32_t at[GEO_POSTINGS_CHUNK])
+{
+    uint32_t kept = 0, i = 0, j = p->at;
+    while (i < n && j < p->count) {
+        uint32_t own = docs[which[i]], other = p->docs[j];
+        at[which[i]] = j;
+        which[kept] = which[i];
+        kept += own == other;
+        i += own <= other;
+        j += other <= own;
+    }
+    p->at = j;
+    return kept;
+}
+
+enum {
+    MERGED_MAX = 4
+}; /* documents of the list to one that is asked for; then galloping is faster */
+
+uint32_t geo_postings_sieve(geo_postings *p, const uint32_t *docs, uint8_t *which, uint32_t n,
+                            uint32_t near, uint32_t at[GEO_POSTINGS_CHUNK])
+{
+    if (near / MERGED_MAX < n)
+        return sieve_by_merging(p, docs, which, n, at);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool has = has_in_array(p, docs[which[i]]);
+        at[which[i]] = p->at;
+        which[kept] = which[i];
+        kept += has;
+    }
+    return kept;
 }

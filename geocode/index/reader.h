@@ -30,6 +30,11 @@ struct geo_index {
     const geo_disk_weight *weights; /* 256 */
     /* What a weight code weighs, nearly: base + importance * slope, without a division. */
     double weight_base[256], weight_slope[256];
+    /* Bitmaps of the documents that have a word that weighs more than a level's cap, and what a word
+     * of any other document weighs at most: base + importance * slope. 0: not kept. */
+    uint32_t cap_levels, cap_words; /* words: of a bitmap */
+    const uint64_t *caps;
+    double cap_base[GEO_CAP_LEVELS], cap_slope[GEO_CAP_LEVELS];
     const geo_disk_node *trie;
     uint32_t node_count;
     const uint64_t *word_bits; /* 2^word_bits_log2 of them, see spell.h */
@@ -83,27 +88,21 @@ uint32_t geo_filter_term(const geo_index *ix, sx_str key, sx_str value);
 /* A list opened for walking and for probing in rising order of document. */
 typedef struct geo_postings {
     uint32_t count;
-    uint8_t kind;
+    uint8_t kind; /* an array or a bitmap: a single document is an array of one */
     bool bad;
-    uint8_t one_weight;
-    uint32_t one_doc;
+    const uint8_t *weights;
+    const uint32_t *docs; /* array */
     /* bitmap */
     const uint64_t *words;
     const uint32_t *ranks;
-    const uint8_t *tops; /* by rank entry: the code that weighs most among its documents */
-    const uint8_t *weights;
+    const uint8_t *tops;       /* by rank entry: the code that weighs most among its documents */
+    const uint8_t *class_tops; /* by class: the code of most boost a token among its documents */
     uint32_t word_count;
-    /* blocks */
-    const geo_disk_skip *skips;
-    const uint8_t *data, *data_end;
-    uint32_t block_count;
     /* where the walk stands */
-    uint32_t block;    /* decoded block, or UINT32_MAX */
-    uint32_t in_block; /* number decoded */
-    uint32_t at;       /* next in the block; next word for a bitmap; 0/1 for one */
-    uint64_t word;     /* bits of the current word not yet given */
-    uint32_t docs[GEO_POSTING_BLOCK];
-    const uint8_t *block_weights;
+    uint32_t at;    /* next of an array, or where the document asked for last is or would be */
+    uint32_t place; /* the searcher's: of an array's document that has been found */
+    uint32_t given; /* of a bitmap; `at` is the word under way then */
+    uint64_t word;  /* bits of the current word not yet given */
 } geo_postings;
 
 /* Opens term `term`'s list. A damaged one is empty and `bad`. */
@@ -114,9 +113,39 @@ void geo_postings_open(const geo_index *ix, uint32_t term, geo_postings *p);
 /* The next document in rising order, GEO_NO_DOC at the end; *weight its code. */
 uint32_t geo_postings_next(geo_postings *p, uint8_t *weight);
 
-/* Whether `doc` is in the list, and its weight code (NULL: not wanted). Documents asked for must rise for speed, not
- * for correctness. May be mixed with next() only on different geo_postings. */
+/* Whether `doc` is in the list, and its weight code (NULL: not wanted). Documents asked for must rise for
+ * speed, not for correctness. May be mixed with next() only on different geo_postings. */
 bool geo_postings_has(geo_postings *p, uint32_t doc, uint8_t *weight);
+
+/* HOT. Whether documents of a list exist: else it is damaged. */
+static inline bool geo_docs_exist(const geo_index *ix, const uint32_t *docs, uint32_t n)
+{
+    uint32_t beyond = 0;
+    for (uint32_t i = 0; i < n; i++)
+        beyond += docs[i] >= ix->doc_count;
+    return beyond == 0;
+}
+
+/* HOT. The same for up to GEO_POSTINGS_CHUNK rising documents at a time, all of which
+ * exist: what is read of one does not wait for what the one before it came to.
+ *
+ * Which of `docs` are in all of `count` bitmaps: their numbers into `out`; returns how many. */
+enum { GEO_POSTINGS_CHUNK = 64 };
+uint32_t geo_postings_sieve_bits(const uint64_t *const *bits, uint32_t count, const uint32_t *docs,
+                                 uint32_t n, uint8_t out[GEO_POSTINGS_CHUNK]);
+
+/* Which of the `n` documents docs[which[..]] are in an array, of which there are about `near` where they
+ * are. `which` keeps their numbers, and `at` gets their places in it; returns how many. */
+uint32_t geo_postings_sieve(geo_postings *p, const uint32_t *docs, uint8_t *which, uint32_t n,
+                            uint32_t near, uint32_t at[GEO_POSTINGS_CHUNK]);
+
+/* How many documents of a list lie beside a chunk of another's, about. */
+static inline uint32_t geo_postings_near(const geo_postings *p, const geo_postings *first)
+{
+    return first->count <= GEO_POSTINGS_CHUNK
+               ? p->count
+               : (uint32_t)((uint64_t)p->count * GEO_POSTINGS_CHUNK / first->count);
+}
 
 /* Whether a look at a list's bitmap tells that `doc` is not in it: the cheapest question there is. */
 static inline bool geo_postings_lacks(const geo_postings *p, uint32_t doc)
@@ -141,6 +170,21 @@ static inline uint32_t geo_postings_rank(const geo_postings *p, uint32_t word)
     for (uint32_t i = word / GEO_RANK_WORDS * GEO_RANK_WORDS; i < word; i++)
         rank += geo_bits_in(p->words[i]);
     return rank;
+}
+
+/* The place of a bitmap's document among its weights. */
+static inline uint32_t geo_postings_place(const geo_postings *p, uint32_t doc)
+{
+    return geo_postings_rank(p, doc / 64) +
+           geo_bits_in(p->words[doc / 64] & ((UINT64_C(1) << (doc % 64)) - 1));
+}
+
+/* The documents of a word of bitmaps that are in a class: 0 are those above the first cap, 1 those above
+ * the second alone, and so on; the last are under all caps. */
+static inline uint64_t geo_class_bits(const geo_index *ix, uint32_t word, uint32_t class)
+{
+    uint64_t bits = class < GEO_CAP_LEVELS ? ix->caps[(size_t)class * ix->cap_words + word] : ~0ULL;
+    return class > 0 ? bits & ~ix->caps[(size_t)(class - 1) * ix->cap_words + word] : bits;
 }
 
 /* --- Around a point. */
@@ -183,9 +227,6 @@ enum { GEO_DOC_TERMS_MAX = 512 };
 /* The document's terms, rising, into `out`; returns how many (0 if damaged). */
 uint32_t geo_doc_terms(const geo_index *ix, uint32_t doc, uint32_t out[GEO_DOC_TERMS_MAX]);
 
-/* Whether the document has this term: what geo_postings_has() tells, without a list. */
-bool geo_doc_has_term(const geo_index *ix, uint32_t doc, uint32_t term);
-
 /* What a word of weight code `weight` adds to document `doc`, which must exist. */
 static inline double geo_weight(const geo_index *ix, uint8_t weight, uint32_t doc)
 {
@@ -224,6 +265,14 @@ uint32_t geo_heavy_find(const geo_index *ix, uint32_t term);
 
 /* The best documents of heavy word `heavy`; none if damaged. */
 const geo_disk_heavy_doc *geo_heavy_docs(const geo_index *ix, uint32_t heavy, uint32_t *count);
+
+/* Whether some document has both of two heavy words, by their places. */
+static inline bool geo_heavies_meet(const geo_index *ix, uint32_t a, uint32_t b)
+{
+    const uint64_t *bits = (const uint64_t *)(const void *)ix->s[GEO_S_PAIRS].data;
+    size_t row = ((size_t)ix->heavy_count + 63) / 64;
+    return bits[a * row + b / 64] >> (b % 64) & 1;
+}
 
 /* Whether some document has both of two words. */
 bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b);

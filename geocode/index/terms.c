@@ -138,20 +138,6 @@ uint32_t geo_doc_terms(const geo_index *ix, uint32_t doc, uint32_t out[GEO_DOC_T
     return c.bad ? 0 : count;
 }
 
-bool geo_doc_has_term(const geo_index *ix, uint32_t doc, uint32_t term)
-{
-    if (doc >= ix->doc_count)
-        return false;
-    geo_cursor c = geo_section_cursor(ix, GEO_S_DOC_TERMS, ix->docs[doc].terms);
-    uint32_t here = 0;
-    for (uint32_t left = geo_cursor_u32(&c); left && !c.bad; left--) {
-        here += (uint32_t)geo_cursor_varint(&c);
-        if (here >= term)
-            return here == term && !c.bad;
-    }
-    return false;
-}
-
 bool geo_filter_known(const geo_index *ix, sx_str key)
 {
     for (uint32_t i = 0; i < ix->s[GEO_S_FILTER_KEYS].count; i++) {

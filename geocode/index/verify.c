@@ -58,7 +58,22 @@ static bool is_bounded(const geo_index *ix, const geo_postings *p, uint32_t doc,
     if (p->kind != GEO_POSTINGS_BITMAP)
         return true;
     uint32_t entry = doc / (64 * GEO_RANK_WORDS), first = entry * 64 * GEO_RANK_WORDS;
-    return geo_weight(ix, weight, first) <= geo_weight(ix, p->tops[entry], first);
+    uint32_t class = 0;
+    while (!(geo_class_bits(ix, doc / 64, class) >> (doc % 64) & 1))
+        class ++;
+    return geo_weight(ix, weight, first) <= geo_weight(ix, p->tops[entry], first) &&
+           (weight == 0 || ix->weight_base[weight] <= ix->weight_base[p->class_tops[class]]);
+}
+
+/* Whether a word weighs more in a document than the caps say. */
+static bool exceeds_caps(const geo_index *ix, uint32_t doc, uint8_t weight)
+{
+    for (uint32_t level = 0; level < GEO_CAP_LEVELS; level++) {
+        const uint64_t *bits = ix->caps + (size_t)level * ix->cap_words;
+        if (ix->weight_base[weight] > GEO_CAPS[level] && !(bits[doc / 64] >> (doc % 64) & 1))
+            return true;
+    }
+    return false;
 }
 
 /* Every list rises, names documents that exist, and has as many as its record says. */
@@ -74,6 +89,9 @@ static sx_status check_term(const geo_index *ix, uint32_t term, sx_error *err)
         if (!is_bounded(ix, &p, doc, weight))
             return sx_fail(err, SX_ECORRUPT, "section POSTINGS: list %u weighs more than it says",
                            term);
+        if (weight && exceeds_caps(ix, doc, weight))
+            return sx_fail(err, SX_ECORRUPT, "section CAPS: document %u weighs more than it says",
+                           doc);
         before = doc;
     }
     if (p.bad || count != ix->terms[term].count)

@@ -97,115 +97,65 @@ bool geo_terms_meet(const geo_index *ix, uint32_t a, uint32_t b)
         return false;
     uint32_t heavy_a = geo_heavy_find(ix, a);
     uint32_t heavy_b = heavy_a == GEO_NOT_HEAVY ? GEO_NOT_HEAVY : geo_heavy_find(ix, b);
-    if (heavy_b != GEO_NOT_HEAVY) {
-        const uint64_t *bits = (const uint64_t *)(const void *)ix->s[GEO_S_PAIRS].data;
-        size_t row = ((size_t)ix->heavy_count + 63) / 64;
-        return bits[heavy_a * row + heavy_b / 64] >> (heavy_b % 64) & 1;
-    }
+    if (heavy_b != GEO_NOT_HEAVY)
+        return geo_heavies_meet(ix, heavy_a, heavy_b);
     geo_postings few, many;
     bool swap = ix->terms[a].count > ix->terms[b].count;
     uint32_t rare = swap ? b : a, common = swap ? a : b;
     geo_postings_open(ix, rare, &few);
     geo_postings_open(ix, common, &many);
-    /* A document's own terms are read sooner than a block of the list is decoded for it. */
-    bool by_doc = many.kind == GEO_POSTINGS_BLOCKS && few.count < many.block_count;
     bool is_bitmap = many.kind == GEO_POSTINGS_BITMAP;
     if (is_bitmap && few.kind == GEO_POSTINGS_BITMAP)
         return bitmaps_meet(&few, &many);
     uint8_t weight;
     for (uint32_t doc; (doc = geo_postings_next(&few, &weight)) != GEO_NO_DOC;) {
-        if (is_bitmap ? !geo_postings_lacks(&many, doc)
-            : by_doc  ? geo_doc_has_term(ix, doc, common)
-                      : geo_postings_has(&many, doc, NULL))
+        if (is_bitmap ? !geo_postings_lacks(&many, doc) : geo_postings_has(&many, doc, NULL))
             return true;
     }
     return false;
 }
 
-/* The words that a document of the first one is asked for: bitmaps, then a list that is walked along,
- * then what is looked up among the document's own. */
-typedef struct others {
-    const uint64_t *bits[GEO_MEET_TERMS_MAX];
-    uint32_t word_count, bitmaps, own[GEO_MEET_TERMS_MAX], own_count;
-    geo_postings list;
-    bool has_list;
-} others;
-
-/* A list is walked along only if the first word's is long, too. */
-enum { OWN_TERMS_TO = 48 };
-
-static void open_others(const geo_index *ix, const uint32_t *terms, uint32_t count, bool many,
-                        others *o)
-{
-    o->bitmaps = o->own_count = 0;
-    o->has_list = false;
-    for (uint32_t i = 1; i < count; i++) {
-        if (terms[i] == terms[i - 1])
-            continue;
-        if (ix->terms[terms[i]].kind != GEO_POSTINGS_BITMAP && (!many || o->has_list)) {
-            o->own[o->own_count++] = terms[i];
-            continue;
-        }
-        geo_postings_open(ix, terms[i], &o->list);
-        if (o->list.kind == GEO_POSTINGS_BITMAP) {
-            o->bits[o->bitmaps++] = o->list.words;
-            o->word_count = o->list.word_count;
-        } else {
-            o->has_list = true;
-        }
-    }
-}
-
-static bool has_own(const uint32_t *own, uint32_t count, uint32_t term)
-{
-    uint32_t i = 0;
-    while (i < count && own[i] < term)
-        i++;
-    return i < count && own[i] == term;
-}
-
-static bool has_others(const geo_index *ix, others *o, uint32_t doc)
-{
-    uint32_t own[GEO_DOC_TERMS_MAX];
-    if (o->bitmaps && doc / 64 >= o->word_count)
-        return false;
-    for (uint32_t i = 0; i < o->bitmaps; i++) {
-        if (!(o->bits[i][doc / 64] >> (doc % 64) & 1))
-            return false;
-    }
-    if (o->has_list && !geo_postings_has(&o->list, doc, NULL))
-        return false;
-    if (o->own_count == 0)
-        return true;
-    uint32_t count = geo_doc_terms(ix, doc, own);
-    for (uint32_t i = 0; i < o->own_count; i++) {
-        if (!has_own(own, count, o->own[i]))
-            return false;
-    }
-    return true;
-}
-
 bool geo_terms_docs(const geo_index *ix, const uint32_t *terms, uint32_t count, uint32_t *out,
                     uint32_t cap, uint32_t *found)
 {
-    geo_postings first;
-    others o;
-    uint8_t weight;
+    geo_postings first, others[GEO_MEET_TERMS_MAX];
+    const uint64_t *bits[GEO_MEET_TERMS_MAX];
+    uint32_t other_count = 0, bit_count = 0;
     *found = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (terms[i] >= ix->term_count)
             return true; /* nothing has it */
     }
-    geo_postings_open(ix, terms[0], &first);
-    if (first.count > GEO_MEET_DOCS_MAX || count > GEO_MEET_TERMS_MAX)
+    if (count > GEO_MEET_TERMS_MAX || ix->terms[terms[0]].count > GEO_MEET_DOCS_MAX)
         return false;
-    open_others(ix, terms, count, first.count > OWN_TERMS_TO, &o);
-    for (uint32_t doc; (doc = geo_postings_next(&first, &weight)) != GEO_NO_DOC;) {
-        if (doc >= ix->doc_count || !has_others(ix, &o, doc))
+    geo_postings_open(ix, terms[0], &first);
+    for (uint32_t i = 1; i < count; i++) {
+        if (terms[i] == terms[i - 1])
             continue;
-        if (*found == cap)
+        geo_postings_open(ix, terms[i], &others[other_count]);
+        if (others[other_count].kind == GEO_POSTINGS_BITMAP)
+            bits[bit_count++] = others[other_count].words;
+        else
+            other_count++;
+    }
+    if (first.kind == GEO_POSTINGS_BITMAP)
+        return false;
+    for (uint32_t from = 0; from < first.count; from += GEO_POSTINGS_CHUNK) {
+        const uint32_t *docs = first.docs + from;
+        uint8_t which[GEO_POSTINGS_CHUNK];
+        uint32_t at[GEO_POSTINGS_CHUNK];
+        uint32_t n =
+            first.count - from < GEO_POSTINGS_CHUNK ? first.count - from : GEO_POSTINGS_CHUNK;
+        if (sx_unlikely(!geo_docs_exist(ix, docs, n)))
             return false;
-        out[(*found)++] = doc;
+        n = geo_postings_sieve_bits(bits, bit_count, docs, n, which);
+        for (uint32_t i = 0; i < other_count && n; i++)
+            n = geo_postings_sieve(&others[i], docs, which, n,
+                                   geo_postings_near(&others[i], &first), at);
+        if (n > cap - *found)
+            return false;
+        for (uint32_t i = 0; i < n; i++)
+            out[(*found)++] = docs[which[i]];
     }
     return true;
 }

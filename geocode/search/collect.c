@@ -200,71 +200,19 @@ static void rarest_first(const geo_index *ix, geo_keys *k)
     }
 }
 
-/* The words of a few documents, as a set of bits: a word that is not in it is in none of them. */
-enum { COMPANY_DOCS = 64, COMPANY_WORDS = 64 };
-
-typedef struct company {
-    bool known; /* else any word may be in it */
-    uint32_t documents, docs[COMPANY_DOCS];
-    uint64_t words[COMPANY_WORDS];
-} company;
-
-static uint32_t company_bit(uint32_t term)
-{
-    return (term * 2654435761u) >> 20; /* the top 12 bits: 64 words of 64 */
-}
-
-/* The documents that have all of `k`, as far as they are few. */
-static void find_company(const geo_index *ix, const geo_keys *k, company *c)
-{
-    c->documents = 0;
-    c->known = k->count > 0 &&
-               geo_terms_docs(ix, k->terms, k->count, c->docs, COMPANY_DOCS, &c->documents);
-}
-
-/* Their words. */
-static void know_company(const geo_index *ix, company *c)
-{
-    uint32_t terms[GEO_DOC_TERMS_MAX];
-    if (!c->known)
-        return;
-    memset(c->words, 0, sizeof(c->words));
-    for (uint32_t i = 0; i < c->documents; i++) /* they lie anywhere: all at once */
-        __builtin_prefetch(ix->s[GEO_S_DOC_TERMS].data + ix->docs[c->docs[i]].terms);
-    for (uint32_t i = 0; i < c->documents; i++) {
-        uint32_t count = geo_doc_terms(ix, c->docs[i], terms);
-        for (uint32_t t = 0; t < count; t++)
-            c->words[company_bit(terms[t]) / 64] |= UINT64_C(1) << (company_bit(terms[t]) % 64);
-    }
-}
-
-/* Whether some document may have `term` and the first `others` words of `k`, none of which it is. */
-static bool keeps_company(const geo_index *ix, const company *c, const geo_keys *k, uint32_t others,
-                          uint32_t term)
-{
-    if (c->known && !(c->words[company_bit(term) / 64] >> (company_bit(term) % 64) & 1))
-        return false;
-    for (uint32_t o = 0; o < others; o++) {
-        if (term == k->terms[o] || (!c->known && !geo_terms_meet(ix, term, k->terms[o])))
-            return false;
-    }
-    return true;
-}
-
 /* Puts each word one letter away from `word` beside the words of `k`. */
 static void try_slips(const hunt *h, uint32_t word, geo_keys *k)
 {
     geo_searcher *s = h->s;
-    company c;
-    find_company(h->ix, k, &c);
-    if (c.known && c.documents == 0)
+    if (!geo_company_find(h->ix, &s->company, k))
         return; /* no document has the others together, whatever is put beside them */
     const uint32_t *near = s->near[word];
     uint32_t others = k->count++, count = near_words(h, word);
-    if (count)
-        know_company(h->ix, &c);
     for (uint32_t i = 0; i < count && geo_bucket_dry(s); i++) {
-        if (!keeps_company(h->ix, &c, k, others, near[i]))
+        bool again = false; /* the word itself is no other one */
+        for (uint32_t o = 0; o < others; o++)
+            again = again || near[i] == k->terms[o];
+        if (again || !geo_company_may_have(h->ix, &s->company, near[i]))
             continue;
         k->terms[others] = near[i];
         geo_bucket_add(h->ix, s, h->q, k, 0);
@@ -287,12 +235,19 @@ static void try_fuzzy(const hunt *h, geo_word_list *list, bool with_common)
             continue; /* the words that follow add nothing */
         }
         geo_keys k = {0};
+        uint64_t words = 0;
         for (uint32_t m = 0; m < s->meaningful.count; m++) {
-            if (s->meaningful.at[m] != list->at[i])
-                add_key(h, &k, s->meaningful.at[m]);
+            if (s->meaningful.at[m] == list->at[i])
+                continue;
+            add_key(h, &k, s->meaningful.at[m]);
+            words |= UINT64_C(1) << s->meaningful.at[m];
         }
-        if (with_common)
+        if (with_common) {
             add_keys(h, &k, &s->common);
+            words |= bits_of(&s->common);
+        }
+        if (!may_meet(h, words))
+            continue;
         rarest_first(h->ix, &k);
         try_slips(h, list->at[i], &k);
     }

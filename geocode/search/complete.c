@@ -56,13 +56,35 @@ static void sift(geo_searcher *s, uint32_t count, uint32_t at)
     }
 }
 
-static bool meets_all(const geo_index *ix, const geo_keys *k, uint32_t count, uint32_t term)
+static void add_completion(const geo_index *ix, geo_searcher *s, uint32_t term, bool by_weight)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!geo_terms_meet(ix, term, k->terms[i]))
-            return false;
+    uint32_t at = s->completion_count++;
+    s->completions[at] = term;
+    s->completion_scores[at] = by_weight ? best_weight(ix, term) : ix->terms[term].count;
+}
+
+/* The words from `first` to `end` that stand in one of the few documents that have the others. */
+static void complete_from_docs(const geo_index *ix, geo_searcher *s, uint32_t first, uint32_t end,
+                               uint32_t but)
+{
+    const geo_company *c = &s->company;
+    uint32_t terms[GEO_DOC_TERMS_MAX];
+    uint64_t seen[GEO_SEARCH_COMPLETIONS_MAX / 64 + 1] = {0};
+    for (uint32_t i = 0; i < c->documents; i++)
+        __builtin_prefetch(&ix->docs[c->docs[i]].terms);
+    for (uint32_t i = 0; i < c->documents; i++) /* they lie anywhere: all at once */
+        __builtin_prefetch(ix->s[GEO_S_DOC_TERMS].data + ix->docs[c->docs[i]].terms);
+    for (uint32_t i = 0; i < c->documents; i++) {
+        uint32_t count = geo_doc_terms(ix, c->docs[i], terms);
+        for (uint32_t t = 0; t < count; t++) {
+            uint32_t at = terms[t] - first;
+            if (terms[t] < first || terms[t] >= end || terms[t] == but ||
+                (seen[at / 64] >> (at % 64) & 1))
+                continue;
+            seen[at / 64] |= UINT64_C(1) << (at % 64);
+            add_completion(ix, s, terms[t], false);
+        }
     }
-    return true;
 }
 
 void geo_search_complete(const geo_index *ix, geo_searcher *s, const geo_query *q,
@@ -82,21 +104,29 @@ void geo_search_complete(const geo_index *ix, geo_searcher *s, const geo_query *
     }
     /* A word that is known, alone, is completed to what it is best in; otherwise to what is frequent. */
     bool by_weight = k.count == 0 && last->term != GEO_NO_TERM;
-    uint32_t first, end, count = 0, others = k.count++;
+    uint32_t first, end, others = k.count;
+    s->completion_count = 0;
     geo_term_range(ix, last->text, &first, &end);
-    for (uint32_t t = first; t < end && count < GEO_SEARCH_COMPLETIONS_MAX; t++) {
-        if (t == last->term)
-            continue;
-        s->completions[count] = t;
-        s->completion_scores[count++] = by_weight ? best_weight(ix, t) : ix->terms[t].count;
+    if (end - first > GEO_SEARCH_COMPLETIONS_MAX) /* the word itself is one, and is the first */
+        end = first + GEO_SEARCH_COMPLETIONS_MAX + (last->term == first);
+    if (first == end || (others && !geo_company_find(ix, &s->company, &k)))
+        return;
+    bool by_docs = others && s->company.known && s->company.documents < end - first;
+    if (by_docs)
+        complete_from_docs(ix, s, first, end, last->term);
+    for (uint32_t t = first; t < end && !by_docs; t++) {
+        if (t != last->term)
+            add_completion(ix, s, t, by_weight);
     }
+    uint32_t count = s->completion_count;
     for (uint32_t i = count / 2; i-- > 0;)
         sift(s, count, i);
+    k.count++; /* the word that is completed comes behind them */
     while (count && !geo_bucket_overflows(s)) {
         uint32_t term = s->completions[0];
         swap(s, 0, --count);
         sift(s, count, 0);
-        if (!meets_all(ix, &k, others, term))
+        if (others && !by_docs && !geo_company_may_have(ix, &s->company, term))
             continue;
         k.terms[others] = term;
         geo_bucket_add(ix, s, q, &k, 0);

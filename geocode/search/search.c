@@ -15,10 +15,12 @@ static const double IMPORTANCE_SHARE = 0.1, NEARNESS_SHARE = 0.1;
 geo_searcher *geo_searcher_new(sx_error *err)
 {
     geo_searcher *s = sx_calloc(1, sizeof(*s));
-    if (!s)
+    if (!s) {
         sx_fail_memory(err, "a searcher");
-    else
-        geo_pairs_init(&s->pairs);
+        return NULL;
+    }
+    geo_pairs_init(&s->pairs);
+    s->meet = geo_meet_choose();
     return s;
 }
 

@@ -109,8 +109,41 @@ typedef struct geo_probe {
     uint32_t count;
     int kind;       /* GEO_PROBE_WORD and its kin */
     uint32_t which; /* term; filter group */
+    bool again;     /* asks what the one before it asks: "rue de la rue" has a word twice */
     geo_postings list;
 } geo_probe;
+
+/* Documents that have all keys and are to be weighed, a few at a time: what is read of them lies
+ * anywhere. `at`: by probe, their places among its weights. */
+enum { GEO_PENDING_MAX = 16 };
+typedef struct geo_pending {
+    uint32_t count, docs[GEO_PENDING_MAX];
+    uint32_t at[GEO_SEARCH_KEYS_MAX][GEO_PENDING_MAX];
+} geo_pending;
+
+/* The documents that have some of the query's words, as far as they are few. */
+enum { GEO_COMPANY_MAX = GEO_MEET_DOCS_MAX, GEO_COMPANY_WORDS = 64 };
+typedef struct geo_company {
+    bool known, words_known; /* not known: they are too many, and any word may be beside theirs */
+    uint32_t documents, docs[GEO_COMPANY_MAX];
+    uint64_t words[GEO_COMPANY_WORDS]; /* their words' bits */
+    uint32_t heavy_count, heavy[GEO_SEARCH_TOKENS_MAX + 1];
+} geo_company;
+
+/* company.c: the documents that have all words of `k`. False if there are none. */
+bool geo_company_find(const geo_index *ix, geo_company *c, const geo_keys *k);
+
+/* company.c: whether one of them may have `term`. */
+bool geo_company_may_have(const geo_index *ix, geo_company *c, uint32_t term);
+
+/* meet.c: the words [first, first + words) that `count` bitmaps have in common, into `out`. Returns
+ * which of them are not empty, a bit each. */
+enum { GEO_STRETCH_WORDS = 32 };
+typedef uint32_t geo_meet(const uint64_t *const *bits, uint32_t count, uint32_t first,
+                          uint32_t words, uint64_t out[GEO_STRETCH_WORDS]);
+
+/* meet.c: the fastest that this processor can. */
+geo_meet *geo_meet_choose(void);
 
 typedef struct geo_top {
     double score;
@@ -164,11 +197,21 @@ struct geo_searcher {
     uint16_t seen_used[GEO_SEARCH_BUCKET_ROOM];
 
     geo_probe probes[GEO_SEARCH_KEYS_MAX];
-    uint32_t probe_count, bitmap_probes; /* the first of those with bitmaps, but for probe 0 */
+    uint32_t probe_count;
+    /* What a document of the first probe is asked for, the cheapest first: bitmaps, arrays, and what
+     * has no list. Words asked twice are there once. */
+    const uint64_t *sieve_bits[GEO_SEARCH_KEYS_MAX];
+    geo_postings *sieve_lists[GEO_SEARCH_KEYS_MAX];
+    const geo_probe *sieve_sets[GEO_SEARCH_KEYS_MAX];
+    uint32_t sieve_bit_count, sieve_list_count, sieve_set_count;
+    uint32_t sieve_at[GEO_SEARCH_KEYS_MAX][GEO_POSTINGS_CHUNK];
+    geo_pending pending;
+    geo_meet *meet;
+    geo_company company;
     geo_top top[GEO_SEARCH_BUCKET_MAX];
     uint32_t top_count;
 
-    uint32_t completions[GEO_SEARCH_COMPLETIONS_MAX];
+    uint32_t completion_count, completions[GEO_SEARCH_COMPLETIONS_MAX];
     double completion_scores[GEO_SEARCH_COMPLETIONS_MAX];
 
     geo_pairs pairs;
