@@ -23,7 +23,7 @@ void otlp_state_free(otlp_state *s)
     sx_free(s->resource.items);
     sx_free(s->sorted);
     tsdb_labels_builder_done(&s->builder);
-    sx_map_done(&s->families);
+    sx_map64_done(&s->families);
     sx_arena_done(&s->names);
     for (unsigned i = 0; i < 2; i++) {
         sx_free(s->cells[i].items);
@@ -90,29 +90,34 @@ static sx_str prometheus_type(const otlp_state *s)
 static sx_status put_metadata(remote_writer *w, sx_error *err)
 {
     otlp_state *s = w->otlp;
-    bool added;
     uint64_t told = sx_hash(s->description, sx_hash(s->unit, s->kind * 8 + s->monotonic * 4 +
                                                                  (unsigned)s->temporality)) |
                     1;
-    if (w->series.ref == 0)
+    if (w->series.ref == 0 || !s->known || s->known->told == told)
         return SX_OK;
-    sx_map_entry *e = sx_map_find(&s->families, s->family);
-    if (e && e->u64 == told)
-        return SX_OK;
-    if (!e) {
-        if (sx_map_count(&s->families) >= METADATA_FAMILIES_MAX)
-            return SX_OK;
-        sx_str own = sx_arena_copy(&s->names, s->family);
-        e = own.data ? sx_map_put(&s->families, own, &added) : NULL;
-        if (!e)
-            return sx_fail_memory(err, "names of metrics");
-    }
-    e->u64 = told;
+    s->known->told = told;
     tsdb_metadata m = {prometheus_type(s), s->description, otlp_unit_name(&w->arena, s->unit)};
     if (!m.unit.data)
         return sx_fail_memory(err, "a unit");
     sx_status status = w->app->ops->metadata(w->app, w->series.ref, &m, err);
     return status == SX_ENOTFOUND ? SX_OK : status;
+}
+
+/* Keeps the translated name, so that it is worked out once. */
+static sx_status remember_family(otlp_state *s, sx_error *err)
+{
+    bool added;
+    if (sx_map64_count(&s->families) >= METADATA_FAMILIES_MAX)
+        return SX_OK;
+    otlp_family *f = sx_arena_alloc(&s->names, sizeof *f);
+    sx_str name = sx_arena_copy(&s->names, s->family);
+    sx_map64_entry *e = f && name.data ? sx_map64_put(&s->families, s->metric_hash, &added) : NULL;
+    if (!e)
+        return sx_fail_memory(err, "names of metrics");
+    *f = (otlp_family){name, 0};
+    e->ptr = f;
+    s->known = f;
+    return SX_OK;
 }
 
 /* Whether the metric may be taken at all; if not, its points will be counted as rejected. */
@@ -129,6 +134,11 @@ static sx_status judge_metric(remote_writer *w, sx_error *err)
                     SX_ARG(s->name));
         return SX_OK;
     }
+    s->known = sx_map64_get(&s->families, s->metric_hash);
+    if (sx_likely(s->known != NULL)) {
+        s->family = s->known->name;
+        return SX_OK;
+    }
     sx_status status = otlp_metric_name(s->config, &w->arena, s->name, s->unit, s->kind,
                                         s->monotonic, &s->family, &bad);
     if (status == SX_EINVAL) {
@@ -136,7 +146,7 @@ static sx_status judge_metric(remote_writer *w, sx_error *err)
         otlp_reject(w, 0, "%s", bad.message);
         return SX_OK;
     }
-    return status == SX_OK ? SX_OK : sx_fail(err, status, "%s", bad.message);
+    return status == SX_OK ? remember_family(s, err) : sx_fail(err, status, "%s", bad.message);
 }
 
 /* The data of a metric: field 5, 7, 9, 10 or 11, which r is at. */
@@ -144,8 +154,8 @@ static sx_status read_data(remote_writer *w, sx_pb_reader *r, sx_error *err)
 {
     otlp_state *s = w->otlp;
     size_t points = read_data_head(s, *r);
-    uint64_t parts[3] = {sx_hash(s->name, w->seed), sx_hash(s->unit, w->seed),
-                         (uint64_t)s->kind * 2 + s->monotonic};
+    uint64_t parts[4] = {sx_hash(s->name, w->seed), sx_hash(s->unit, w->seed),
+                         (uint64_t)s->kind * 2 + s->monotonic, s->config_hash};
     s->metric_hash = sx_hash_bytes(parts, sizeof parts, w->seed);
     if (points == 0) {
         s->out->warnings++;
@@ -401,7 +411,7 @@ static sx_status begin(remote_writer *w, const prom_otlp_config *config, remote_
         if (!w->otlp)
             return sx_fail_memory(err, "OTLP receiver");
         tsdb_labels_builder_init(&w->otlp->builder);
-        sx_map_init(&w->otlp->families, NULL);
+        sx_map64_init(&w->otlp->families, NULL);
         sx_arena_init(&w->otlp->names, 0, 0);
     }
     w->otlp->config = config;

@@ -69,6 +69,12 @@ typedef struct otlp_context {
     uint64_t hash;
 } otlp_context;
 
+/* A metric met before: what it is called, and the metadata appended last. */
+typedef struct otlp_family {
+    sx_str name;
+    uint64_t told;
+} otlp_family;
+
 typedef struct otlp_state {
     const prom_otlp_config *config;
     remote_otlp_result *out;
@@ -93,8 +99,9 @@ typedef struct otlp_state {
     tsdb_labels_builder builder;
     tsdb_label *sorted; /* attributes of the point, scratch */
     size_t sorted_cap;
-    sx_map families; /* name -> hash of the metadata appended last */
+    sx_map64 families; /* by metric_hash -> otlp_family in `names` */
     sx_arena names;
+    otlp_family *known;    /* of the metric under way; NULL: not remembered */
     wire_numbers cells[2]; /* counts of a native histogram */
     tsdb_span *spans[2];
     size_t span_counts[2], span_caps[2];
