@@ -5,6 +5,7 @@
  *   scrape_http...    the manager asks another process over loopback every second; CPU time of ours
  *
  * bench_scrape [SECONDS [TARGETS [SERIES]]] */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -202,12 +203,12 @@ static void bench_http(tsdb *db, const char *address, bool gzip)
         die(&err);
     do { /* until all series are known */
         tsdb_stats_read(db, &before);
-        sleep(2);
+        poll(NULL, 0, 2000);
         tsdb_stats_read(db, &after);
     } while (after.series != before.series || after.appended[0] == before.appended[0]);
     before = after;
     double begun = cpu_seconds();
-    sleep((unsigned)SECONDS);
+    poll(NULL, 0, SECONDS * 1000);
     double spent = cpu_seconds() - begun;
     tsdb_stats_read(db, &after);
     double samples = (double)(after.appended[0] - before.appended[0]);
