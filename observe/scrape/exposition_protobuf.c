@@ -110,6 +110,11 @@ static sx_status give_native(prom_exposition *x, prom_entry *out, sx_error *err)
 {
     struct expo_protobuf *p = x->protobuf;
     const double *counts[2];
+    if (p->schema < TSDB_SCHEMA_MIN || p->schema > TSDB_SCHEMA_MAX)
+        return sx_fail(err, SX_EFORMAT,
+                       "histogram \"%.*s\": invalid schema %d, which must be between %d and %d",
+                       SX_ARG(sx_str_first(p->name, 100)), p->schema, TSDB_SCHEMA_MIN,
+                       TSDB_SCHEMA_MAX);
     for (int side = 0; side < 2; side++) {
         bool floats = p->is_float;
         counts[side] = floats ? p->float_counts[side].items : p->counts[side].items;
