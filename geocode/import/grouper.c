@@ -189,7 +189,8 @@ static sx_status fill(geo_grouper *g, run *r, size_t need, sx_error *err)
     size_t left = r->buffer.len - r->used;
     if (left >= need)
         return SX_OK;
-    memmove(r->buffer.data, r->buffer.data + r->used, left);
+    if (r->used) /* the first time there is no buffer yet */
+        memmove(r->buffer.data, r->buffer.data + r->used, left);
     r->buffer.len = left;
     r->used = 0;
     size_t want = need > READ_BYTES ? need : READ_BYTES;
