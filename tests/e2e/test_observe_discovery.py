@@ -227,12 +227,12 @@ def test_kubernetes_targets_are_those_of_prometheus(spawn, tmp_path):
         api.put("pods", pod("p3", "10.1.0.3"))
         api.delete("services", "other", "ext")
         api.put("namespaces", {"metadata": meta("shop", None, labels={"team": "new"})})
+        wait_for(lambda: any(t.get("__meta_kubernetes_pod_name") == "p3" for t in
+                             peers_targets(peer, "pod")), 30, "Prometheus sees the new pod")
         # Prometheus looks at a slice again when it, not when a pod of it changes.
         for part in ("web-1", "web-2"):
             api.put("endpointslices", api.items["endpointslices"]["shop", part])
         api.put("endpoints", api.items["endpoints"]["shop", "web"])
-        wait_for(lambda: any(t.get("__meta_kubernetes_pod_name") == "p3" for t in
-                             peers_targets(peer, "pod")), 30, "Prometheus sees the new pod")
         names.remove("selected") # p1 has another label now: nothing is left
         wait_for(same, 40, "the same targets after changes")
         wait_for(lambda: ours.targets("selected") == [], 20)

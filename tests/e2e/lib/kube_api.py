@@ -100,9 +100,16 @@ class KubeApi:
             item.setdefault("apiVersion", group_version(resource))
             item.setdefault("kind", KINDS[resource])
             item["metadata"]["resourceVersion"] = str(self.version)
-            kind = "MODIFIED" if self.key(item) in self.items[resource] else "ADDED"
+            old = self.items[resource].get(self.key(item))
             self.items[resource][self.key(item)] = item
-            self.tell(resource, kind, item)
+            for watch in self.watches:
+                if watch["resource"] != resource:
+                    continue
+                # What a selector does not choose any more is gone to that watch.
+                before, after = bool(old) and self.matches(old, watch), self.matches(item, watch)
+                if before or after:
+                    kind = "MODIFIED" if before and after else "ADDED" if after else "DELETED"
+                    watch["queue"].put({"type": kind, "object": item})
 
     def delete(self, resource, namespace, name):
         with self.lock:

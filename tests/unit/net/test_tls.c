@@ -14,6 +14,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <sextant/file.h>
+
 #include "base/fault.h"
 #include "net/stream.h"
 #include "tests/unit/net/http_fixture.h"
@@ -401,6 +403,47 @@ static void test_torn_sockets_change_nothing_under_tls(void **state)
     close_tls(&t);
 }
 
+/* A client whose certificates come as texts, and that looks for another name than the host's. */
+static void test_texts_and_another_server_name(void **state)
+{
+    (void)state;
+    tls_fixture t;
+    client c;
+    sx_error err;
+    sx_buf roots, crt, key;
+    sx_buf_init(&roots, 0);
+    sx_buf_init(&crt, 0);
+    sx_buf_init(&key, 0);
+    assert_int_equal(sx_file_read(path_of("ca.crt"), 0, &roots, NULL), SX_OK);
+    assert_int_equal(sx_file_read(path_of("client.crt"), 0, &crt, NULL), SX_OK);
+    assert_int_equal(sx_file_read(path_of("client.key"), 0, &key, NULL), SX_OK);
+    open_tls(&t, SX_TLS_VERIFY_REQUIRED, NULL);
+    sx_tls_unref(t.client);
+    sx_tls_client_options o = {.verify = SX_TLS_VERIFY_REQUIRED,
+                               .ca_pem = sx_buf_view(&roots),
+                               .chain_pem = sx_buf_view(&crt),
+                               .key_pem = sx_buf_view(&key),
+                               .server_name = "two.test",
+                               .version_min = SX_TLS_1_3};
+    assert_int_equal(sx_tls_client_new(&o, &t.client, &err), SX_OK);
+    client_connect(&t.f, &c, t.client, "elsewhere.test", REQUEST("/"));
+    assert_true(has(&c, "hello"));
+    assert_string_equal(t.f.tls_client_name, "CN=client");
+    client_drop(&t.f, &c);
+    sx_tls *wrong;
+    o.key_pem = sx_buf_view(&crt);
+    assert_int_equal(sx_tls_client_new(&o, &wrong, &err), SX_EINVAL);
+    assert_non_null(strstr(err.message, "key is no PEM"));
+    o.key_pem = sx_buf_view(&key);
+    o.ca_pem = SX_STR("nothing");
+    assert_int_equal(sx_tls_client_new(&o, &wrong, &err), SX_EINVAL);
+    assert_non_null(strstr(err.message, "no certificate in the text of the CA"));
+    sx_buf_done(&roots);
+    sx_buf_done(&crt);
+    sx_buf_done(&key);
+    close_tls(&t);
+}
+
 static void test_wrong_files_are_named(void **state)
 {
     (void)state;
@@ -459,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_silent_handshake_times_out),
         cmocka_unit_test(test_cut_tls_is_no_clean_end),
         cmocka_unit_test(test_torn_sockets_change_nothing_under_tls),
+        cmocka_unit_test(test_texts_and_another_server_name),
         cmocka_unit_test(test_wrong_files_are_named),
         cmocka_unit_test(test_every_failed_allocation_is_survived),
     };
