@@ -103,6 +103,8 @@ cmd_run cmd_up;
 cmd_run cmd_check, cmd_check_config, cmd_check_rules, cmd_check_web_config, cmd_check_metrics;
 cmd_run cmd_query, cmd_query_series, cmd_query_labels, cmd_query_label_values;
 cmd_run cmd_test_rules;
+cmd_run cmd_tsdb_list, cmd_tsdb_dump, cmd_tsdb_export, cmd_tsdb_verify, cmd_tsdb_snapshot,
+    cmd_tsdb_delete, cmd_tsdb_backfill;
 
 /* Bits of promql/parse.h for names with commas between, as --enable-feature has them; warns of others
  * as promtool does. */

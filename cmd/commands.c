@@ -114,6 +114,32 @@ static const cmd_flag LIST_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag SELECT_FLAGS[] = {
+    {"match", 'm', CMD_TEXT, "SELECTOR", "{__name__=~\"(?s:.*)\"}", "the series: up{job=\"x\"}"},
+    {"min-time", 0, CMD_TEXT, "MS", NULL, "the first sample's time at least, since 1970"},
+    {"max-time", 0, CMD_TEXT, "MS", NULL, "the last sample's time at most"},
+    {0},
+};
+
+static const cmd_flag DELETE_FLAGS[] = {
+    {"match", 'm', CMD_TEXT, "SELECTOR", "{__name__=~\"(?s:.*)\"}", "the series: up{job=\"x\"}"},
+    {"min-time", 0, CMD_TEXT, "MS", NULL, "the first sample's time at least, since 1970"},
+    {"max-time", 0, CMD_TEXT, "MS", NULL, "the last sample's time at most"},
+    {"clean", 0, CMD_SWITCH, NULL, NULL, "write blocks anew at once, so that the space is free"},
+    {0},
+};
+
+static const cmd_flag SNAPSHOT_FLAGS[] = {
+    {"skip-head", 0, CMD_SWITCH, NULL, NULL, "leave out what is not in blocks yet"},
+    {0},
+};
+
+static const cmd_flag BACKFILL_FLAGS[] = {
+    {"label", 'l', CMD_EACH, "NAME=VALUE", NULL,
+     "a label that every series gets; may be given several times"},
+    {0},
+};
+
 static const cmd_flag TEST_RULES_FLAGS[] = {
     {"run", 0, CMD_EACH, "REGEX", NULL,
      "run only the tests whose names it finds; may be given several times"},
@@ -194,6 +220,25 @@ const cmd_command COMMANDS[] = {
      "Asks a running observatory (or any Prometheus), or reads a data directory. A range is drawn in "
      "a terminal, and written as a table to a pipe.",
      "sextant query 'rate(http_requests_total[5m])' --range 1h", QUERY_FLAGS, false, cmd_query},
+    {"tsdb list", "[DIR]", 0, 1, "list the blocks of a data directory", NULL,
+     "sextant tsdb list data/", NO_FLAGS, false, cmd_tsdb_list},
+    {"tsdb dump", "[DIR]", 0, 1, "write out samples, a line each, as promtool does", NULL,
+     "sextant tsdb dump data/ --match 'up'", SELECT_FLAGS, false, cmd_tsdb_dump},
+    {"tsdb export", "[DIR]", 0, 1, "write out samples as OpenMetrics",
+     "Native histograms and stale markers are left out: OpenMetrics has no form for them.",
+     "sextant tsdb export data/ --match 'up' > up.om", SELECT_FLAGS, false, cmd_tsdb_export},
+    {"tsdb verify", "[DIR]", 0, 1, "read every sample of a data directory",
+     "Checks the sums of all chunks and indexes on the way. Nothing is written.",
+     "sextant tsdb verify data/", SELECT_FLAGS, false, cmd_tsdb_verify},
+    {"tsdb snapshot", "[DIR]", 0, 1, "make a copy of a data directory within it",
+     "Blocks are hard-linked into DIR/snapshots/NAME. Of a directory that a server uses, ask the "
+     "server: POST /api/v1/admin/tsdb/snapshot.",
+     "sextant tsdb snapshot data/", SNAPSHOT_FLAGS, false, cmd_tsdb_snapshot},
+    {"tsdb delete", "[DIR]", 0, 1, "delete samples from a data directory", NULL,
+     "sextant tsdb delete data/ --match 'up{job=\"old\"}'", DELETE_FLAGS, false, cmd_tsdb_delete},
+    {"tsdb backfill", "FILE [DIR]", 1, 2, "take an OpenMetrics file into a data directory",
+     "Samples of any age are taken, each with its timestamp. A progress bar is drawn on a terminal.",
+     "sextant tsdb backfill old.om data/", BACKFILL_FLAGS, false, cmd_tsdb_backfill},
     {"test rules", "FILE...", 1, -1, "run unit tests of rules",
      "The files are promtool's: input series, the alerts that are to fire and the values that "
      "expressions are to have at given times. Exit status 1 if a test fails.",
