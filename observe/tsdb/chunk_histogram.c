@@ -53,6 +53,17 @@ static uint32_t buckets_of(const tsdb_span *spans, uint32_t count)
 
 /* --- Writing. */
 
+/* A count that was read as 2^64 - 1 is 2^64 as a double: bounded, not undefined. */
+static uint64_t whole(double v)
+{
+    return v >= 0x1p64 ? UINT64_MAX : v > 0 ? (uint64_t)v : 0;
+}
+
+static int64_t whole_bucket(double v)
+{
+    return v >= 0x1p63 ? INT64_MAX : v > -0x1p63 ? (int64_t)v : INT64_MIN;
+}
+
 static void put_threshold(tsdb_bit_sink *s, double threshold)
 {
     int exponent = 0;
@@ -112,15 +123,15 @@ static void put_integer(tsdb_bit_sink *s, sample_state *x, const tsdb_histogram 
 {
     bool stale = tsdb_is_stale(h->sum);
     if (i == 0) {
-        tsdb_put_uvarbit(s, stale ? 0 : (uint64_t)h->count);
-        tsdb_put_uvarbit(s, stale ? 0 : (uint64_t)h->zero_count);
+        tsdb_put_uvarbit(s, stale ? 0 : whole(h->count));
+        tsdb_put_uvarbit(s, stale ? 0 : whole(h->zero_count));
         tsdb_put_bits(s, tsdb_bits_of(h->sum), 64);
-        x->count.last = stale ? 0 : (int64_t)h->count;
-        x->zero.last = stale ? 0 : (int64_t)h->zero_count;
+        x->count.last = stale ? 0 : (int64_t)whole(h->count);
+        x->zero.last = stale ? 0 : (int64_t)whole(h->zero_count);
         x->sum.bits = tsdb_bits_of(h->sum);
     } else {
-        put_moving(s, &x->count, stale ? 0 : (int64_t)h->count, stale);
-        put_moving(s, &x->zero, stale ? 0 : (int64_t)h->zero_count, stale);
+        put_moving(s, &x->count, stale ? 0 : (int64_t)whole(h->count), stale);
+        put_moving(s, &x->zero, stale ? 0 : (int64_t)whole(h->zero_count), stale);
         tsdb_put_xor(s, &x->sum, h->sum);
     }
     if (stale)
@@ -129,12 +140,12 @@ static void put_integer(tsdb_bit_sink *s, sample_state *x, const tsdb_histogram 
     for (unsigned side = 0; side < 2; side++) {
         int64_t before = 0;
         for (uint32_t k = 0; k < buckets[side]; k++, b++) {
-            int64_t count = (int64_t)counts[side][k];
+            int64_t count = whole_bucket(counts[side][k]);
             if (i == 0) {
-                tsdb_put_varbit(s, count - before);
-                b->last = count - before;
+                b->last = (int64_t)((uint64_t)count - (uint64_t)before);
+                tsdb_put_varbit(s, b->last);
             } else {
-                put_moving(s, b, count - before, false);
+                put_moving(s, b, (int64_t)((uint64_t)count - (uint64_t)before), false);
             }
             before = count;
         }
@@ -228,8 +239,10 @@ static sx_status widen(chunk_layout *l, unsigned side, const tsdb_span *spans, u
             in_a = tsdb_side_next(&a);
         if (in_b && b.index == index)
             in_b = tsdb_side_next(&b);
-        if (used == 0 || index != behind)
-            out[used++] = (tsdb_span){(int32_t)(index - (used ? behind : 0)), 0};
+        if (used == 0 || index != behind) {
+            out[used] = (tsdb_span){(int32_t)(index - (used ? behind : 0)), 0};
+            used++;
+        }
         out[used - 1].length++;
         behind = (int64_t)index + 1;
         buckets++;

@@ -6,6 +6,8 @@ import struct
 import subprocess
 import urllib.request
 
+import pytest
+
 from test_tsdb import DEADLINE_S, Prometheus, peers, tool  # noqa: F401 (fixtures)
 
 HISTOGRAM = re.compile(r"\{count:([^,]+), sum:([^,}]+)")
@@ -100,3 +102,13 @@ def test_blocks_of_promtool_are_taken_over(peers, tool, tmp_path):
     assert any(int(b.split()[4]) > 1 for b in compacted)
     assert ours(tool, data) == before
     assert theirs(peers, data) == before
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(3600)
+def test_two_hundred_kills_in_every_policy_lose_nothing(tool):
+    crash = os.path.join(os.path.dirname(tool), "..", "..", "unit", "observe", "tsdb",
+                         "test_tsdb_crash")
+    if not os.path.exists(crash):
+        pytest.skip("test_tsdb_crash is not built: scripts/test.py unit does")
+    subprocess.run([crash], check=True, timeout=3500, env={**os.environ, "SX_KILLS": "200"})
