@@ -9,6 +9,8 @@ static const cmd_flag UP_FLAGS[] = {
     {"data", 0, CMD_TEXT, "DIR", NULL,
      "folder with the address files to import; the default is the data that ships with sextant"},
     {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878", "address of the geocoder"},
+    {"metrics", 'm', CMD_TEXT, "ADDR", "127.0.0.1:9090",
+     "address of the metrics server, which scrapes the geocoder and itself; empty: none"},
     {"admin", 0, CMD_TEXT, "ADDR", "127.0.0.1:0",
      "address of its admin pages (breakers, limits, log levels, profiles); port 0 is any free one"},
     {0},
@@ -152,7 +154,8 @@ static const cmd_flag TEST_RULES_FLAGS[] = {
 const cmd_command COMMANDS[] = {
     {"up", "", 0, 0, "run everything on this machine, on real data",
      "Imports the address data that ships with sextant if that was not done before, serves it, "
-     "and prints the addresses to open. Stays in the foreground; Ctrl-C stops it cleanly. "
+     "keeps the metrics of it and of itself, and prints the addresses to open. Stays in the "
+     "foreground; Ctrl-C stops it cleanly. "
      "If it is running already, it prints the addresses and exits.",
      "sextant up --dir /var/lib/sextant", UP_FLAGS, false, cmd_up},
     {"geocode import", "FILE...", 1, -1, "build a geocoder's index from address files",

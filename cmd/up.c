@@ -1,7 +1,8 @@
 /* up.c - `sextant up`: everything on one machine, on real data.
  *
- * DIR holds what it makes: geocode/france.idx, log/, and while it runs a lock and the addresses it
- * serves on, so that a second `sextant up` can print them. Children inherit the environment: OTEL_*
+ * DIR holds what it makes: geocode/france.idx, observe/ (prometheus.yml, which is written once and may
+ * then be edited, the targets that it names, and the samples), log/, and while it runs a lock and the
+ * addresses it serves on, so that a second `sextant up` can print them. Children inherit the environment: OTEL_*
  * (where spans, logs and metrics go) and GEOCODE_* (settings) hold for them. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,15 +20,23 @@
 
 enum {
     PATH_BYTES = 4096, /* PATH_MAX, as realpath(3) wants */
-    ADDRESSES_BYTES_MAX = 65536
+    ADDRESSES_BYTES_MAX = 65536,
+    ADDRESS_BYTES = 512,
+    CHILDREN = 2
 };
 
 typedef struct up {
     char dir[PATH_BYTES], data[PATH_BYTES], index[PATH_BYTES], log[PATH_BYTES];
     char addresses[PATH_BYTES]; /* file in which a running `up` keeps what it serves on */
-    const char *listen, *admin;
+    char observe[PATH_BYTES];   /* folder of the metrics server */
+    const char *listen, *admin, *metrics;
     sx_file_lock lock;
+    char ready[CHILDREN]
+              [ADDRESS_BYTES]; /* what the children's ready lines say; "": not ready yet */
 } up;
+
+/* The children, in the order in which they are started and shown. */
+static const char *const NAMES[CHILDREN] = {"geocode", "observe"};
 
 static sx_status join(char out[PATH_BYTES], const char *folder, const char *name, sx_error *err)
 {
@@ -151,30 +160,72 @@ static sx_str address_of(sx_str addresses, const char *proto)
     return sx_str_of(NULL, 0);
 }
 
-static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
+/* Our own targets, by the ports that the children got: the file that prometheus.yml names. */
+static sx_status write_targets(const up *u, sx_error *err)
 {
-    const up *u = ctx;
-    (void)child;
+    char path[PATH_BYTES];
     sx_buf text;
+    sx_status status = join(path, u->observe, "targets.json", err);
+    if (status != SX_OK)
+        return status;
     sx_buf_init(&text, ADDRESSES_BYTES_MAX);
-    static const struct {
-        const char *proto, *path, *what;
-    } PAGES[] = {{"http", "/", "search page"},
-                 {"http", "/search/?q=34+avenue+de+l+opera", "Addok's API"},
-                 {"http", "/metrics", "for Prometheus"},
-                 {"http", "/health/ready", "for a load balancer"},
-                 {"http", "/health/detailed", "what is well and what is not"},
-                 {"admin", "/admin/breakers", "circuit breakers"},
-                 {"admin", "/admin/limits", "rate limits"},
-                 {"admin", "/admin/log-levels", "log levels"},
-                 {"admin", "/admin/config", "the settings in force"}};
-    for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++) {
-        sx_str where = address_of(addresses, PAGES[i].proto);
+    sx_buf_byte(&text, '[');
+    for (int i = 0; i < CHILDREN; i++) {
+        sx_str where = address_of(sx_str_z(u->ready[i]), "http");
         if (where.len)
-            sx_buf_printf(&text, "  http://%.*s%-33s  %s\n", SX_ARG(where), PAGES[i].path,
+            sx_buf_printf(&text, "%s{\"targets\": [\"%.*s\"], \"labels\": {\"service\": \"%s\"}}",
+                          text.len > 1 ? ",\n " : "", SX_ARG(where), NAMES[i]);
+    }
+    sx_buf_str(&text, SX_STR("]\n"));
+    status = sx_buf_status(&text, "targets", err);
+    if (status == SX_OK)
+        status = sx_file_replace(path, sx_buf_view(&text), err);
+    sx_buf_done(&text);
+    return status;
+}
+
+static void print_pages(const up *u, sx_buf *text)
+{
+    static const struct {
+        int child;
+        const char *proto, *path, *what;
+    } PAGES[] = {{0, "http", "/", "search page"},
+                 {0, "http", "/search/?q=34+avenue+de+l+opera", "Addok's API"},
+                 {0, "http", "/metrics", "for Prometheus"},
+                 {0, "http", "/health/ready", "for a load balancer"},
+                 {0, "http", "/health/detailed", "what is well and what is not"},
+                 {0, "admin", "/admin/breakers", "circuit breakers"},
+                 {0, "admin", "/admin/limits", "rate limits"},
+                 {0, "admin", "/admin/log-levels", "log levels"},
+                 {0, "admin", "/admin/config", "the settings in force"},
+                 {1, "http", "/api/v1/query?query=up", "metrics, by Prometheus's API"},
+                 {1, "http", "/api/v1/targets", "what is scraped"}};
+    for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++) {
+        sx_str where = address_of(sx_str_z(u->ready[PAGES[i].child]), PAGES[i].proto);
+        if (where.len)
+            sx_buf_printf(text, "  http://%.*s%-33s  %s\n", SX_ARG(where), PAGES[i].path,
                           PAGES[i].what);
     }
-    sx_buf_printf(&text, "Logs are in %s\n%c", u->log, '\0');
+    sx_buf_printf(text, "Logs are in %s\n%c", u->log, '\0');
+}
+
+static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
+{
+    up *u = ctx;
+    sx_error err = {0};
+    bool all = true;
+    for (int i = 0; i < CHILDREN; i++) {
+        if (strcmp(child->name, NAMES[i]) == 0)
+            snprintf(u->ready[i], ADDRESS_BYTES, "%.*s", SX_ARG(addresses));
+        all = all && (u->ready[i][0] || (i == 1 && !u->metrics[0]));
+    }
+    if (u->metrics[0] && write_targets(u, &err) != SX_OK)
+        fprintf(stderr, "sextant: %s\n", err.message);
+    if (!all)
+        return;
+    sx_buf text;
+    sx_buf_init(&text, ADDRESSES_BYTES_MAX);
+    print_pages(u, &text);
     if (text.failed) {
         sx_buf_done(&text);
         return;
@@ -182,7 +233,6 @@ static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
     print_addresses("\nSextant is up. Open:", text.data);
     puts("\nCtrl-C stops it.");
     fflush(stdout);
-    sx_error err = {0};
     if (sx_file_replace(u->addresses, sx_str_z(text.data), &err) != SX_OK)
         fprintf(stderr, "sextant: %s\n", err.message);
     sx_buf_done(&text);
@@ -211,9 +261,20 @@ static sx_status serve(up *u, const char *self, sx_error *err)
     snprintf(access_flag, sizeof(access_flag), "--access_log=%s/geocode-access.log", u->log);
     const char *argv[] = {self,      "geocode", "serve",     "--index",  u->index, "--listen",
                           u->listen, log_flag,  access_flag, admin_flag, NULL};
-    sx_child_def child = {"geocode", (char *const *)argv};
-    sx_supervisor_options options = {.children = &child,
-                                     .child_count = 1,
+    char config_flag[PATH_BYTES + 64], data_flag[PATH_BYTES + 64], listen_flag[PATH_BYTES + 64];
+    char observe_log_flag[PATH_BYTES + 64];
+    snprintf(config_flag, sizeof(config_flag), "--config.file=%s/prometheus.yml", u->observe);
+    snprintf(data_flag, sizeof(data_flag), "--storage.tsdb.path=%s/data", u->observe);
+    snprintf(observe_log_flag, sizeof(observe_log_flag), "--log.path=%s/observe.log", u->log);
+    if (snprintf(listen_flag, sizeof(listen_flag), "--web.listen-address=%s", u->metrics) >=
+        (int)sizeof(listen_flag))
+        return sx_fail(err, SX_EINVAL, "--metrics is no address: it is too long");
+    const char *observe[] = {self,        "observe",        config_flag, data_flag,
+                             listen_flag, observe_log_flag, NULL};
+    sx_child_def children[CHILDREN] = {{NAMES[0], (char *const *)argv},
+                                       {NAMES[1], (char *const *)observe}};
+    sx_supervisor_options options = {.children = children,
+                                     .child_count = u->metrics[0] ? CHILDREN : 1,
                                      .line = on_line,
                                      .ready = on_ready,
                                      .restarting = on_restart,
@@ -247,11 +308,11 @@ static sx_status check_bind(const char *flag, const char *typed, sx_error *err)
 
 /* A port that a stranger holds would only show as a child that cannot start, after the import; say it
  * at once. */
-static sx_status check_port(const up *u, sx_error *err)
+static sx_status check_port(const char *flag, const char *typed, sx_error *err)
 {
     sx_str host, port;
     uint64_t number = 0;
-    sx_str listen = sx_str_z(u->listen);
+    sx_str listen = sx_str_z(typed);
     size_t colon = listen.len;
     while (colon && listen.data[colon - 1] != ':')
         colon--;
@@ -259,26 +320,57 @@ static sx_status check_port(const up *u, sx_error *err)
     port = sx_str_from(listen, colon);
     sx_port_owner owner;
     if (!sx_str_to_u64(port, &number) || number == 0 || number > 65535 ||
-        !sx_port_owner_find((uint16_t)number, &owner)) {
-        sx_status status = check_bind("listen", u->listen, err);
-        return status || !u->admin[0] ? status : check_bind("admin", u->admin, err);
-    }
-    return sx_fail(
-        err, SX_EEXIST,
-        "port %llu is taken by %s (process %d); stop it, or choose another with --listen "
-        "%.*s:PORT",
-        (unsigned long long)number, owner.name, owner.pid, SX_ARG(host));
+        !sx_port_owner_find((uint16_t)number, &owner))
+        return check_bind(flag, typed, err);
+    return sx_fail(err, SX_EEXIST,
+                   "port %llu is taken by %s (process %d); stop it, or choose another with --%s "
+                   "%.*s:PORT",
+                   (unsigned long long)number, owner.name, owner.pid, flag, SX_ARG(host));
+}
+
+static sx_status check_ports(const up *u, sx_error *err)
+{
+    sx_status status = check_port("listen", u->listen, err);
+    if (status == SX_OK && u->admin[0])
+        status = check_bind("admin", u->admin, err);
+    if (status == SX_OK && u->metrics[0])
+        status = check_port("metrics", u->metrics, err);
+    return status;
+}
+
+/* The configuration that watches us; one that is there already may have been edited and stays. */
+static sx_status configure_if_needed(const up *u, sx_error *err)
+{
+    static const sx_str CONFIG =
+        SX_STR_INIT("# Written once by `sextant up`; it is yours to edit.\n"
+                    "global:\n"
+                    "  scrape_interval: 15s\n"
+                    "scrape_configs:\n"
+                    "  - job_name: sextant\n"
+                    "    file_sd_configs:\n"
+                    "      - files: [targets.json]\n"
+                    "        refresh_interval: 5s\n");
+    char path[PATH_BYTES];
+    if (!u->metrics[0])
+        return SX_OK;
+    sx_status status = sx_folder_make(u->observe, err);
+    if (status == SX_OK)
+        status = join(path, u->observe, "prometheus.yml", err);
+    return status != SX_OK || is_file(path) ? status : sx_file_replace(path, CONFIG, err);
 }
 
 static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error *err)
 {
     u->listen = cmd_value(args, "listen");
     u->admin = cmd_value(args, "admin");
+    u->metrics = cmd_value(args, "metrics");
     char folder[PATH_BYTES];
     sx_listen_address ignored; /* wrong ones are told before anything is made */
     sx_status status = parse_address("listen", u->listen, &ignored, err);
     if (status == SX_OK && u->admin[0])
         status = parse_address("admin", u->admin, &ignored, err);
+    if (status == SX_OK && u->metrics[0])
+        status = parse_address("metrics", u->metrics, &ignored, err);
     if (status == SX_OK)
         status = expand_home(cmd_value(args, "dir"), u->dir, err);
     if (status == SX_OK)
@@ -289,6 +381,8 @@ static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error
         status = sx_folder_make(folder, err);
     if (status == SX_OK)
         status = join(u->index, folder, "france.idx", err);
+    if (status == SX_OK)
+        status = join(u->observe, u->dir, "observe", err);
     if (status == SX_OK)
         status = join(u->log, u->dir, "log", err);
     if (status == SX_OK)
@@ -311,7 +405,9 @@ int cmd_up(const cmd_args *args)
         return err.status == SX_REFUSED ? already_up(&u, &err) : cmd_failed(&err);
     sx_error ignored;
     sx_file_remove(u.addresses, &ignored); /* a killed `up` may have left it */
-    sx_status status = check_port(&u, &err);
+    sx_status status = check_ports(&u, &err);
+    if (status == SX_OK)
+        status = configure_if_needed(&u, &err);
     if (status == SX_OK)
         status = import_if_needed(&u, &err);
     if (status == SX_OK)

@@ -364,7 +364,7 @@ def test_up_serves_and_stops_on_ctrl_c(spawn, sextant_bin, tmp_path):
     from lib.service import free_port
     port = free_port()
     state = tmp_path / "state"
-    up = spawn(sextant_bin, "up", "--dir", state, "--listen", f"127.0.0.1:{port}", name="up")
+    up = spawn(sextant_bin, "up", "--dir", state, "--metrics", "127.0.0.1:0", "--listen", f"127.0.0.1:{port}", name="up")
     wait_for(lambda: "Sextant is up" in up.stdout(), 60, "sextant up")
     url = f"http://127.0.0.1:{port}/search/"
     assert requests.get(url, params={"q": "34 avenue de l opera"}, timeout=10).json()["features"]
@@ -373,7 +373,8 @@ def test_up_serves_and_stops_on_ctrl_c(spawn, sextant_bin, tmp_path):
     assert again.returncode == 0 and f"http://127.0.0.1:{port}/" in again.stdout
     assert "It does not listen on 127.0.0.1:7878" in again.stdout
 
-    stranger = subprocess.run([sextant_bin, "up", "--dir", tmp_path / "other", "--listen", f"127.0.0.1:{port}"],
+    stranger = subprocess.run([sextant_bin, "up", "--dir", tmp_path / "other", "--metrics", "127.0.0.1:0",
+                               "--listen", f"127.0.0.1:{port}"],
                               capture_output=True, text=True, timeout=20)
     assert stranger.returncode == 1 and f"port {port} is taken by sextant" in stranger.stderr
 
@@ -393,7 +394,7 @@ def test_up_serves_and_stops_on_ctrl_c(spawn, sextant_bin, tmp_path):
 def test_no_process_outlives_a_killed_up(spawn, sextant_bin, tmp_path):
     from lib.service import free_port
     port = free_port()
-    up = spawn(sextant_bin, "up", "--dir", tmp_path / "state", "--listen", f"127.0.0.1:{port}", name="up")
+    up = spawn(sextant_bin, "up", "--dir", tmp_path / "state", "--metrics", "127.0.0.1:0", "--listen", f"127.0.0.1:{port}", name="up")
     wait_for(lambda: "Sextant is up" in up.stdout(), 60, "sextant up")
     up.kill()
 

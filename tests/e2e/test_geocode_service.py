@@ -568,7 +568,7 @@ def test_a_recorded_request_shows_its_phases(geocoder, redis):
 
 def test_up_shows_where_everything_is(spawn, sextant_bin, tmp_path):
     with Receiver() as receiver:
-        up = spawn(sextant_bin, "up", "--dir", tmp_path / "state", "--listen", "127.0.0.1:0", name="up",
+        up = spawn(sextant_bin, "up", "--dir", tmp_path / "state", "--metrics", "127.0.0.1:0", "--listen", "127.0.0.1:0", name="up",
                    env={"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "20"})
         wait_for(lambda: "Ctrl-C stops it" in up.stdout(), 60, "sextant up")
         pages = {path: url for url, path in re.findall(r"(http://[^/\s]+(/\S*))", up.stdout())}
