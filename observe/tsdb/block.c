@@ -62,8 +62,10 @@ static sx_status open_segment(tsdb_block *b, const char *path, sx_error *err)
     b->segment_count++;
     b->bytes += m->len;
     const uint8_t *data = (const uint8_t *)m->data;
+    if (m->len < TSDB_CHUNK_FILE_HEADER)
+        return sx_fail(err, SX_ECORRUPT, "%s: no file of chunks", path);
     tsdb_cursor c = {data, data + m->len, false};
-    if (m->len < TSDB_CHUNK_FILE_HEADER || tsdb_cursor_be(&c, 4) != CHUNKS_MAGIC)
+    if (tsdb_cursor_be(&c, 4) != CHUNKS_MAGIC)
         return sx_fail(err, SX_ECORRUPT, "%s: no file of chunks", path);
     if (tsdb_cursor_be(&c, 1) != 1)
         return sx_fail(err, SX_EUNSUPPORTED, "%s: chunks of an unknown version", path);
