@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -195,3 +196,9 @@ def test_agent_mode_has_no_rules(sextant_bin):
 def test_a_missing_file_is_a_fault(sextant_bin, tmp_path):
     out = check(sextant_bin, str(tmp_path / "nowhere.yml"))
     assert out.returncode == 1 and "nowhere.yml" in out.stderr
+
+
+def test_the_page_of_what_is_supported_is_what_the_tables_say():
+    out = subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "compat.py"), "--check"],
+                         text=True, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert out.returncode == 0, out.stderr
