@@ -68,7 +68,7 @@ scrape_configs:
     now = int(time.time() * 1000)
     app.write([({"__name__": "seen_total"}, [(now - 1000, 1.0)])],
               exemplars=[({"__name__": "seen_total"}, {"trace_id": "abc"}, 1.0, now - 1000)])
-    wait_for(lambda: app.query("demo_total") and app.query("job:up:sum") and app.data("alerts")["alerts"],
+    wait_for(lambda: app.query("demo_total") and len(app.query("job:up:sum")) == 2 and app.data("alerts")["alerts"],
              seconds=20, what="scrapes, rules and an alert")
     return app
 
