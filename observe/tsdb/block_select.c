@@ -353,6 +353,7 @@ static sx_status select_ids(tsdb_block *b, const tsdb_hints *hints, const uint32
                             const _Atomic bool *canceled, sx_error *err)
 {
     tsdb_series_room room = {0};
+    tsdb_symbol_memory memory = {0};
     sx_status status = SX_OK;
     size_t cap = 0;
     for (size_t i = 0; i < count && status == SX_OK; i++) {
@@ -371,7 +372,7 @@ static sx_status select_ids(tsdb_block *b, const tsdb_hints *hints, const uint32
         }
         tsdb_series *item = &out->items[out->count];
         *item = (tsdb_series){.handle = {ids[i], 0}};
-        status = tsdb_index_labels(&b->index, &room, arena, &item->labels, err);
+        status = tsdb_index_labels(&b->index, &room, &memory, arena, &item->labels, err);
         out->count += status == SX_OK;
     }
     tsdb_series_room_done(&room);

@@ -95,9 +95,17 @@ void tsdb_series_room_done(tsdb_series_room *room);
 /* Chunks are read unless told not to. SX_ECORRUPT. */
 sx_status tsdb_index_series(const tsdb_index *x, uint64_t id, bool chunks, tsdb_series_room *room,
                             sx_error *err);
+/* Symbols found last: names and most values of the next series are among them. Zeroed: empty. */
+enum { TSDB_SYMBOL_SLOTS = 256 };
+typedef struct tsdb_symbol_memory {
+    uint32_t refs[TSDB_SYMBOL_SLOTS]; /* one more than the reference */
+    sx_str texts[TSDB_SYMBOL_SLOTS];
+} tsdb_symbol_memory;
+
 /* The labels of such pairs: views into the mapping. */
-sx_status tsdb_index_labels(const tsdb_index *x, const tsdb_series_room *room, sx_arena *arena,
-                            tsdb_labels *out, sx_error *err);
+sx_status tsdb_index_labels(const tsdb_index *x, const tsdb_series_room *room,
+                            tsdb_symbol_memory *memory, sx_arena *arena, tsdb_labels *out,
+                            sx_error *err);
 
 /* NULL if no series has the label. */
 const tsdb_index_name *tsdb_index_find(const tsdb_index *x, sx_str name);

@@ -367,15 +367,33 @@ sx_status tsdb_index_series(const tsdb_index *x, uint64_t id, bool chunks, tsdb_
     return status;
 }
 
-sx_status tsdb_index_labels(const tsdb_index *x, const tsdb_series_room *room, sx_arena *arena,
-                            tsdb_labels *out, sx_error *err)
+static bool remembered_symbol(const tsdb_index *x, tsdb_symbol_memory *memory, uint32_t ref,
+                              sx_str *out)
+{
+    uint32_t slot = ref % TSDB_SYMBOL_SLOTS;
+    if (ref == UINT32_MAX)
+        return false;
+    if (memory->refs[slot] != ref + 1) {
+        if (!tsdb_index_symbol(x, ref, &memory->texts[slot])) {
+            memory->refs[slot] = 0;
+            return false;
+        }
+        memory->refs[slot] = ref + 1;
+    }
+    *out = memory->texts[slot];
+    return true;
+}
+
+sx_status tsdb_index_labels(const tsdb_index *x, const tsdb_series_room *room,
+                            tsdb_symbol_memory *memory, sx_arena *arena, tsdb_labels *out,
+                            sx_error *err)
 {
     tsdb_label *items = sx_arena_alloc(arena, (room->pair_count + 1) * sizeof *items);
     if (!items)
         return sx_fail_memory(err, "labels of a series");
     for (size_t i = 0; i < room->pair_count; i++) {
-        if (!tsdb_index_symbol(x, room->pairs[2 * i], &items[i].name) ||
-            !tsdb_index_symbol(x, room->pairs[2 * i + 1], &items[i].value))
+        if (!remembered_symbol(x, memory, room->pairs[2 * i], &items[i].name) ||
+            !remembered_symbol(x, memory, room->pairs[2 * i + 1], &items[i].value))
             return sx_fail(err, SX_ECORRUPT, "index: a series has a label that is no symbol");
     }
     *out = (tsdb_labels){items, (uint32_t)room->pair_count};

@@ -87,6 +87,7 @@ static sx_status expired_ids(const tsdb *db, tsdb_block *b, int64_t newest, uint
                              size_t *count, sx_error *err)
 {
     tsdb_series_room room = {0};
+    tsdb_symbol_memory memory = {0};
     sx_arena arena;
     size_t kept = 0;
     sx_status status = SX_OK;
@@ -95,7 +96,7 @@ static sx_status expired_ids(const tsdb *db, tsdb_block *b, int64_t newest, uint
         tsdb_labels labels;
         status = tsdb_index_series(&b->index, ids[i], false, &room, err);
         if (status == SX_OK)
-            status = tsdb_index_labels(&b->index, &room, &arena, &labels, err);
+            status = tsdb_index_labels(&b->index, &room, &memory, &arena, &labels, err);
         if (status == SX_OK && has_passed(b, newest, keep_of(&db->options, labels)))
             ids[kept++] = ids[i];
         sx_arena_reset(&arena);
