@@ -41,6 +41,15 @@ static void say(void *ctx, check_level level, sx_str text)
             colour ? "\033[0m" : "", SX_ARG(text));
 }
 
+/* Where the standard output is for JSON. */
+static void say_aside(void *ctx, check_level level, sx_str text)
+{
+    const output *o = (const output *)ctx;
+    bool colour = o->colour[1];
+    fprintf(stderr, "%s%s%s%.*s\n", colour ? LEVELS[level].colour : "", LEVELS[level].word,
+            colour ? "\033[0m" : "", SX_ARG(text));
+}
+
 /* --- Options. */
 
 enum { LINT_RULES = 1, LINT_INTERVALS = 2, LINT_METRICS = 4 };
@@ -207,4 +216,23 @@ int cmd_check_web_config(const cmd_args *args)
 int cmd_check_metrics(const cmd_args *args)
 {
     return run(args, CHECK_METRICS);
+}
+
+int cmd_check_service_discovery(const cmd_args *args)
+{
+    extern char **environ;
+    output out = {{false, terminal_has_colour(STDERR_FILENO)}};
+    check_options o = {.environment = (const char *const *)environ, .say = say_aside, .ctx = &out};
+    int64_t timeout_ms = 0;
+    sx_buf text;
+    sx_error err;
+    sx_buf_init(&text, 0);
+    sx_status st =
+        promql_parse_duration(sx_str_z(cmd_value(args, "timeout")), false, &timeout_ms, &err);
+    if (st == SX_OK)
+        st = check_discovery(args->rest[0], sx_str_z(args->rest[1]), timeout_ms, &o, &text, &err);
+    if (st == SX_OK)
+        fwrite(text.data, 1, text.len, stdout);
+    sx_buf_done(&text);
+    return st == SX_OK ? 0 : cmd_failed(&err);
 }

@@ -98,6 +98,11 @@ static const cmd_flag CHECK_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag DISCOVERY_FLAGS[] = {
+    {"timeout", 0, CMD_TEXT, "DURATION", "30s", "how long to wait for targets"},
+    {0},
+};
+
 static const cmd_flag QUERY_FLAGS[] = {
     {"url", 'u', CMD_TEXT, "URL", "http://127.0.0.1:9090", "the observatory or Prometheus to ask"},
     {"range", 'r', CMD_TEXT, "DURATION", NULL, "ask for a range that ends at --time: 1h, 7d"},
@@ -208,6 +213,11 @@ const cmd_command COMMANDS[] = {
      "be.",
      "curl -s http://localhost:9100/metrics | sextant check metrics", CHECK_FLAGS, false,
      cmd_check_metrics},
+    {"check service-discovery", "CONFIG JOB", 2, 2, "print the targets that a job finds",
+     "Runs the job's discoveries and prints each target with its labels before and after "
+     "relabelling, as JSON. Labels are empty where relabelling drops the target.",
+     "sextant check service-discovery prometheus.yml node", DISCOVERY_FLAGS, false,
+     cmd_check_service_discovery},
     {"check", "FILE...", 1, -1, "check files of every kind, told apart by content",
      "Configurations in prometheus.yml's form, rules, tests of rules (which are run), web "
      "configurations, target groups of file discovery, metrics in text form. Faults come with file "

@@ -73,6 +73,12 @@ sx_status check_file(const char *path, check_kind kind, const check_options *opt
 sx_status check_text(sx_str text, const char *path, check_kind kind, const check_options *options,
                      check_counts *counts, sx_error *err);
 
+/* Appends the targets that a job of a configuration finds within the time, as promtool's JSON; what
+ * goes wrong with a discovery is told as a warning. Errors: those of the configuration, SX_ENOTFOUND
+ * (the job), SX_ENOMEM. */
+sx_status check_discovery(const char *path, sx_str job, int64_t timeout_ms,
+                          const check_options *options, sx_buf *out, sx_error *err);
+
 /* A file of target groups, YAML or JSON by its ending. In the arena; faults in `problems`, a line each. */
 sx_status check_read_targets(sx_str text, const char *path, sx_arena *arena,
                              const prom_target_group **groups, uint32_t *count, sx_buf *problems,

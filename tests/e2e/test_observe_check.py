@@ -202,3 +202,16 @@ def test_the_page_of_what_is_supported_is_what_the_tables_say():
     out = subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "compat.py"), "--check"],
                          text=True, stderr=subprocess.PIPE, timeout=60, check=False)
     assert out.returncode == 0, out.stderr
+
+
+def test_targets_that_a_job_finds(sextant_bin):
+    path = os.path.join(CONFIGS, "good_all.yml")
+    out = check(sextant_bin, "service-discovery", path, "a", "--timeout", "5s")
+    assert out.returncode == 0, out.stderr
+    found = [(t["discoveredLabels"]["__address__"], t["labels"]["instance"], t["labels"].get("a"))
+             for t in json.loads(out.stdout)]
+    assert sorted(found, key=str) == sorted(
+        [("a:1", "a:1", None), ("[::1]:2", "[::1]:2", None), ("a:1", "a:1", "b"),
+         ("a:1", "a:1", "b"), ("b:2", "b:2", "b")], key=str)
+    out = check(sextant_bin, "service-discovery", path, "nowhere")
+    assert out.returncode == 1 and 'no job "nowhere"' in out.stderr
