@@ -21,6 +21,7 @@
 #include <sextant/service.h>
 
 #include "observe/api/api.h"
+#include "observe/remote/remote.h"
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
 #include "observe/scrape/scrape.h"
@@ -40,9 +41,10 @@ typedef struct server {
     sx_arena arena;
     sx_route routes[API_ROUTES_MAX];
     size_t route_count;
-    sx_timer watch;            /* the first loop's: --config.auto-reload */
-    sx_timer start;            /* the first loop's: until the log has been replayed */
-    sx_buf *problems;          /* of the start */
+    sx_timer watch;   /* the first loop's: --config.auto-reload */
+    sx_timer start;   /* the first loop's: until the log has been replayed */
+    sx_buf *problems; /* of the start */
+    remote_sender *sender;
     prom_config *first_config; /* what the database borrowed from */
     bool watching;             /* that loop's: a look is under way */
     uint64_t seen;             /* what the watched files were, by reload_lock */
@@ -111,6 +113,8 @@ static sx_status apply(server *s, prom_config *config, sx_buf *problems, sx_erro
     status = rule_manager_apply(s->api.rules, config, problems, err);
     if (status == SX_OK)
         status = rule_notifier_apply(s->api.notifier, config, err);
+    if (status == SX_OK) /* before new samples come: an entry sends what is written from now on */
+        status = remote_sender_apply(s->sender, config, err);
     return status == SX_OK ? prom_scraper_apply(s->api.scraper, config, err) : status;
 }
 
@@ -287,6 +291,8 @@ static void tear_down(sx_service *service, void *ctx)
         rule_manager_free(s->api.rules);
     s->api.scraper = NULL;
     s->api.rules = NULL;
+    remote_sender_free(s->sender);
+    s->sender = NULL;
     if (s->api.notifier)
         rule_notifier_free(s->api.notifier);
     s->api.notifier = NULL;
@@ -334,7 +340,10 @@ static sx_status make_rooms(server *s, sx_error *err)
         .created_as_zero = f->feature_bits & OBSERVE_FEATURE_CREATED_ZERO,
         .start_times = f->feature_bits & OBSERVE_FEATURE_XOR2};
     status = rule_manager_new(&rules, &s->api.rules, err);
-    return status == SX_OK ? prom_scraper_new(&scraper, &s->api.scraper, err) : status;
+    if (status == SX_OK)
+        status = prom_scraper_new(&scraper, &s->api.scraper, err);
+    const remote_sender_options sender = {.kit = kit, .dir = s->storage};
+    return status == SX_OK ? remote_sender_new(&sender, &s->sender, err) : status;
 }
 
 static sx_status set_up(sx_service *service, void *ctx, sx_error *err)

@@ -83,16 +83,24 @@ sx_status remote_read(tsdb_queryable *store, const remote_read_options *options,
                       bool *streamed, bool (*write)(void *ctx, sx_str piece), void *ctx,
                       sx_error *err);
 
-/* --- The sender: one queue manager a remote_write entry. */
+/* --- The sender: one queue an entry of remote_write, all on a thread of their own. What is sent is read
+ * from the store's log, so a slow receiver costs no memory; what has been sent up to where is kept in
+ * sextant/, and sending goes on there after a restart. An entry that is new begins with what is
+ * written from then on. Samples are lost only where the store cuts its log before they were sent,
+ * which is counted (prometheus_remote_storage_log_segments_lost_total) and logged. */
 typedef struct remote_sender remote_sender;
 typedef struct remote_sender_options {
-    const sx_kit *kit;
-    const sx_clock *clock;
-    const char *wal_dir; /* what is sent is read from the log: nothing is lost by a slow receiver */
+    const sx_kit *kit;     /* may be NULL; what it points to outlives the sender */
+    const sx_clock *clock; /* NULL: the system's */
+    const char *dir;       /* the store's */
 } remote_sender_options;
 sx_status remote_sender_new(const remote_sender_options *options, remote_sender **out,
                             sx_error *err);
+/* Ends at once: what was not answered is sent after the next start. */
 void remote_sender_free(remote_sender *s);
+
+/* Takes up a configuration; waits for it. Entries that are what they were go on undisturbed. Any thread,
+ * one at a time. Errors: of prom_http_new (nothing has changed then), of files. */
 sx_status remote_sender_apply(remote_sender *s, prom_config *config, sx_error *err);
 
 #endif

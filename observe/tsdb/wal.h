@@ -114,4 +114,30 @@ sx_status tsdb_wal_next(tsdb_wal_reader *r, sx_str *record, sx_error *err);
  * `good_end` is what a reader found. */
 sx_status tsdb_wal_repair(const char *dir, uint32_t segment, uint64_t good_end, sx_error *err);
 
+/* --- Following: the records of a log that is being written. It reads through a window of its own, as
+ * a failed write cuts the segment back, which a mapping would not survive. Whoever writes need not
+ * know. One thread. */
+typedef struct tsdb_wal_tail {
+    char *dir;        /* heap */
+    uint32_t segment; /* of the next record */
+    uint64_t offset;  /* in it: behind the last whole record given. What is to be kept by those who
+                         want to go on from here after a restart */
+    uint64_t lost;    /* segments that were removed before they were read */
+    uint64_t damaged; /* places that were passed over */
+    sx_reader file;
+    bool open;
+    uint64_t base; /* of the window, on a page */
+    uint64_t loaded_at, window_bytes;
+    sx_buf window;
+    tsdb_wal_reader reader; /* of the window */
+} tsdb_wal_tail;
+
+/* Begins at a place that a tail told before, or at 0, 0 for the oldest there is. */
+sx_status tsdb_wal_tail_open(tsdb_wal_tail *t, const char *dir, uint32_t segment, uint64_t offset,
+                             sx_error *err);
+void tsdb_wal_tail_close(tsdb_wal_tail *t);
+
+/* The next whole record, good until the next call; SX_END if there is none yet. */
+sx_status tsdb_wal_tail_next(tsdb_wal_tail *t, sx_str *record, sx_error *err);
+
 #endif

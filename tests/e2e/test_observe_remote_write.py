@@ -1,0 +1,165 @@
+"""Remote write: what is written to us arrives at a receiver, Prometheus's or our own, over 1.0 and
+2.0, whatever happens to either end meanwhile."""
+import os
+import time
+
+import pytest
+
+from lib.observe import PROMETHEUS, Observe, Prometheus
+from lib.service import free_port
+from lib.wait import wait_for
+
+MESSAGES = {"1.0": "prometheus.WriteRequest", "2.0": "io.prometheus.write.v2.Request"}
+PEER = pytest.param("prometheus", marks=pytest.mark.skipif(
+    not os.path.exists(PROMETHEUS), reason="no Prometheus"))
+SERIES = 40
+
+
+def config(address, message="1.0", more="", external=""):
+    return f"""
+global:
+  external_labels: {{{external}}}
+remote_write:
+  - url: http://{address}/api/v1/write
+    name: far
+    protobuf_message: {MESSAGES[message]}
+    send_exemplars: true
+    queue_config: {{batch_send_deadline: 100ms, max_backoff: 200ms, max_samples_per_send: 50,
+                   min_shards: 2}}
+{more}"""
+
+
+@pytest.fixture
+def receiver(serve, spawn, sextant_bin, tmp_path):
+    def make(kind):
+        folder = tmp_path / "far"
+        folder.mkdir()
+        if kind == "prometheus":
+            far = Prometheus(spawn, folder)
+            far.always = far.address
+            return far
+        always = f"127.0.0.1:{free_port()}"  # also after a restart
+        far = Observe(serve, sextant_bin, folder, flags=(f"--web.listen-address={always}",))
+        far.always = always
+        return far
+    return make
+
+
+@pytest.fixture
+def sender(serve, sextant_bin, tmp_path):
+    def make(text):
+        folder = tmp_path / "near"
+        folder.mkdir()
+        return Observe(serve, sextant_bin, folder, text, flags=("--web.enable-lifecycle",))
+    return make
+
+
+def rounds(app, first, count, start):
+    """One sample a second of every series, as many requests as there are seconds."""
+    for i in range(first, first + count):
+        app.write([({"__name__": "demo_total", "job": "x", "n": str(n)},
+                    [((start + i) * 1000, float(1000 * n + i))]) for n in range(SERIES)])
+
+
+def samples(app, start, name="demo_total"):
+    """{labels: [(time, value)]} of all there is since `start`."""
+    found = app.query(f"{name}[30m]", time=start + 1000)
+    return {tuple(sorted(s["metric"].items())): [(t, float(v)) for t, v in s["values"]]
+            for s in found}
+
+
+def wait_equal(near, far, start, count):
+    def arrived():
+        here = samples(near, start)
+        return len(here) == SERIES and here == samples(far, start) and \
+            all(len(s) == count for s in here.values())
+    wait_for(arrived, seconds=60, what="the same samples at both ends")
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("kind", [PEER, "ours"])
+def test_all_arrives(receiver, sender, kind, message):
+    far = receiver(kind)
+    near = sender(config(far.always, message))
+    start = int(time.time()) - 600
+    rounds(near, 0, 20, start)
+    wait_equal(near, far, start, 20)
+    name = 'prometheus_remote_storage_samples_total{remote_name="far",' \
+           f'url="http://{far.always}/api/v1/write"}}'
+    wait_for(lambda: near.metric(name) == 20 * SERIES, what="the count of samples sent")
+
+
+@pytest.mark.parametrize("kind", [PEER, "ours"])
+def test_a_receiver_that_was_away_misses_nothing(receiver, sender, kind):
+    far = receiver(kind)
+    near = sender(config(far.always))
+    start = int(time.time()) - 600
+    rounds(near, 0, 5, start)
+    wait_equal(near, far, start, 5)
+    far.process.kill("KILL")
+    rounds(near, 5, 15, start)
+    far.process.start()
+    if kind == "ours":
+        far.address = far.process.address("http")
+    wait_for(far.is_ready, seconds=30, what="the receiver")
+    rounds(near, 20, 5, start)
+    wait_equal(near, far, start, 25)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("kind", [PEER, "ours"])
+def test_we_are_killed_and_go_on_where_we_were(receiver, sender, kind, message):
+    far = receiver(kind)
+    near = sender(config(far.always, message))
+    start = int(time.time()) - 600
+    rounds(near, 0, 10, start)
+    near.restart("KILL")
+    rounds(near, 10, 10, start)
+    near.restart()
+    rounds(near, 20, 10, start)
+    wait_equal(near, far, start, 30)
+
+
+def test_late_samples_are_sent(receiver, sender):
+    far = receiver("ours")
+    near = sender(config(far.always))
+    start = int(time.time()) - 600
+    rounds(near, 10, 10, start)
+    rounds(near, 0, 10, start)
+    wait_equal(near, far, start, 20)
+
+
+def test_relabelling_and_external_labels(receiver, sender):
+    far = receiver("ours")
+    near = sender(config(far.always, external="site: here, job: none", more="""
+    write_relabel_configs:
+      - {source_labels: [n], regex: "[0-4]", action: keep}
+      - {source_labels: [n], target_label: number, replacement: "no $1"}
+      - {regex: n, action: labeldrop}
+"""))
+    start = int(time.time()) - 600
+    rounds(near, 0, 5, start)
+    wait_for(lambda: sum(map(len, samples(far, start).values())) == 25, what="five series")
+    assert sorted(samples(far, start)) == [
+        (("__name__", "demo_total"), ("job", "x"), ("number", f"no {n}"), ("site", "here"))
+        for n in range(5)]
+    name = 'prometheus_remote_storage_samples_dropped_total{remote_name="far",' \
+           f'url="http://{far.always}/api/v1/write",reason="dropped_series"}}'
+    assert near.metric(name) == 5 * (SERIES - 5)
+
+
+def test_a_reload_keeps_what_has_not_changed(receiver, sender):
+    far = receiver("ours")
+    text = config(far.always)
+    near = sender(text)
+    start = int(time.time()) - 600
+    rounds(near, 0, 5, start)
+    with open(near.config, "w", encoding="utf-8") as out:
+        out.write(text.replace("global:", "global:\n  scrape_interval: 7s"))
+    assert near.ask("/-/reload", method="POST").status_code == 200
+    rounds(near, 5, 5, start)
+    with open(near.config, "w", encoding="utf-8") as out:
+        out.write(text.replace("min_shards: 2", "min_shards: 3"))
+    assert near.ask("/-/reload", method="POST").status_code == 200
+    rounds(near, 10, 5, start)
+    wait_equal(near, far, start, 15)
