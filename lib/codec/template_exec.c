@@ -34,7 +34,7 @@ static sx_status eval_pipe(trun *x, const sx_tvalue *dot, const tpipe *pipe, sx_
 static sx_status eval_arg(trun *x, const sx_tvalue *dot, const tnode *n, sx_tvalue *out);
 static sx_status run_list(trun *x, const sx_tvalue *dot, const tlist *list);
 
-enum { SHOWN_MAX = 20 }; /* bytes of a node that messages show, as Go */
+enum { SHOWN_MAX = 160 }; /* bytes of a node that messages show: an error holds no more */
 
 static size_t shown_len(sx_str text)
 {

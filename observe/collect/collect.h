@@ -1,10 +1,10 @@
 /* collect.h - built-in collectors: what small sites otherwise need exporters for.
  *
  * collect_host() writes what Prometheus's node_exporter says of a Linux machine, names and labels the
- * same, so that its dashboards and alerts hold; collect_process() the processes by name. Each is one
- * page in Prometheus's text format (0.0.4) and a scrape target of its own. All is read from /proc and
- * /sys at the time of the call; files are bounded, and one that is not there (another kernel, a
- * container) leaves out its metrics and is told by node_scrape_collector_success.
+ * same, so that its dashboards and alerts hold: one page in Prometheus's text format (0.0.4), a scrape
+ * target of its own. All is read from /proc and /sys at the time of the call; files are bounded, and
+ * one that is not there (another kernel, a container) leaves out its metrics and is told by
+ * node_scrape_collector_success.
  * Blocks for some milliseconds: call it on a pool. Any thread.
  * Source: node_exporter 1.5 to 1.10, names of metrics; Linux, Documentation/filesystems/proc.rst. */
 #ifndef OBSERVE_COLLECT_COLLECT_H
