@@ -349,7 +349,16 @@ static sx_status configure_if_needed(const up *u, sx_error *err)
                     "  - job_name: sextant\n"
                     "    file_sd_configs:\n"
                     "      - files: [targets.json]\n"
-                    "        refresh_interval: 5s\n");
+                    "        refresh_interval: 5s\n"
+                    "  - job_name: node # this machine, as node_exporter tells of it\n"
+                    "    metrics_path: /collect/host\n"
+                    "    file_sd_configs:\n"
+                    "      - files: [targets.json]\n"
+                    "        refresh_interval: 5s\n"
+                    "    relabel_configs:\n"
+                    "      - source_labels: [service]\n"
+                    "        regex: observe\n"
+                    "        action: keep\n");
     char path[PATH_BYTES];
     if (!u->metrics[0])
         return SX_OK;

@@ -15,6 +15,7 @@ def test_up_scrapes_the_geocoder_and_itself(spawn, sextant_bin, tmp_path):
     wait_for(lambda: {s["metric"]["service"]: s["value"][1] for s in app.query("up")} ==
              {"geocode": "1", "observe": "1"}, 60, "both scraped")
     assert app.query("process_resident_memory_bytes{service='geocode'}")
+    wait_for(lambda: app.query("node_load1{job='node'}"), 60, "the machine's own metrics")
     assert up.stop() == 0
     # What it wrote once may be edited: it is not written again.
     assert (state / "observe" / "prometheus.yml").read_text().startswith("# Written once")
