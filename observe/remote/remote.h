@@ -96,7 +96,8 @@ typedef struct remote_sender_options {
 } remote_sender_options;
 sx_status remote_sender_new(const remote_sender_options *options, remote_sender **out,
                             sx_error *err);
-/* Ends at once: what was not answered is sent after the next start. */
+/* Sends what has been written before this; an end that does not take it, and what takes longer than
+ * 5 s, is left for the next start. */
 void remote_sender_free(remote_sender *s);
 
 /* Takes up a configuration; waits for it. Entries that are what they were go on undisturbed. Any thread,

@@ -10,6 +10,8 @@
 
 #include "observe/remote/sender_internal.h"
 
+enum { STOP_MS_MAX = 5000, STOP_LOOK_MS = 5 };
+
 /* --- One queue: the loop's thread. */
 
 static void queue_free(send_queue *q)
@@ -246,12 +248,42 @@ sx_status remote_sender_new(const remote_sender_options *options, remote_sender 
     return SX_OK;
 }
 
+/* Ends the loop once all that is in the logs has arrived, an end that takes nothing is not waited for,
+ * or the time is up. */
+static void on_stop(sx_timer *timer, void *arg)
+{
+    remote_sender *s = arg;
+    bool done = true;
+    for (send_queue *q = s->queues; q; q = q->next)
+        done = send_shards_flush(q) && (q->at_end || q->full_told) && done;
+    if (done || sx_clock_mono_ms(s->clock) >= s->stop_by_ms)
+        sx_loop_stop(s->loop);
+    else
+        sx_timer_start(sx_loop_timers(s->loop), timer, STOP_LOOK_MS);
+}
+
+/* Reads the logs once more first, up to what was written before the end. */
+static void stop_on_loop(sx_loop *loop, void *arg)
+{
+    remote_sender *s = arg;
+    for (send_queue *q = s->queues; q; q = q->next) {
+        q->at_end = false;
+        if (sx_timer_running(&q->read))
+            sx_timer_start(sx_loop_timers(loop), &q->read, 0);
+    }
+    s->stop = (sx_timer){.fn = on_stop, .arg = s};
+    s->stop_by_ms = sx_clock_mono_ms(s->clock) + STOP_MS_MAX;
+    sx_timer_start(sx_loop_timers(loop), &s->stop, 0);
+}
+
 void remote_sender_free(remote_sender *s)
 {
+    sx_error err;
     if (!s)
         return;
     if (s->running) {
-        sx_loop_stop(s->loop);
+        if (sx_loop_post(s->loop, stop_on_loop, s, &err) != SX_OK)
+            sx_loop_stop(s->loop);
         pthread_join(s->thread, NULL);
     }
     free_list(s->queues); /* the loop has ended: its things are ours */

@@ -161,6 +161,8 @@ struct remote_sender {
     bool running;
     sx_logger *log;
     send_queue *queues; /* the loop's */
+    sx_timer stop;      /* while it ends */
+    int64_t stop_by_ms;
     pthread_mutex_t lock;
     pthread_cond_t applied;
 };
@@ -179,6 +181,8 @@ void send_shards_free(send_queue *q);
 /* The batch that takes one more item of the shard. NULL: no memory. */
 send_batch *send_shard_room(send_shard *sh);
 void send_shard_added(send_shard *sh); /* after an item went into it */
+/* Sends what has been gathered, now. True if nothing is left, or the end does not take it. */
+bool send_shards_flush(send_queue *q);
 void send_shards_full(const send_queue *q, bool *full, bool *empty);
 void send_reshard(sx_timer *timer, void *queue);
 sx_status send_metadata(send_queue *q, sx_buf *body, size_t count, sx_error *err);

@@ -626,6 +626,9 @@ sx_status send_read_open(send_queue *q, sx_error *err)
     if (load_places(q, &q->saved, err) == SX_OK) {
         q->from = q->saved;
         q->resend = ends;
+        for (unsigned i = 0; i < SEND_LOGS; i++)
+            if (before(ends.at[i], q->from.at[i])) /* another log than it was: it begins here */
+                q->from.at[i] = ends.at[i];
     } else {
         q->saved = (send_places){{{UINT32_MAX, 0}}}; /* the first look writes one down */
     }

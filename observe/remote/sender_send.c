@@ -415,15 +415,31 @@ static void shard_done(send_shard *sh)
     }
 }
 
-void send_shards_free(send_queue *q)
+static void shards_done(send_queue *q)
 {
     for (uint32_t i = 0; i < q->shard_count; i++)
         shard_done(&q->shards[i]);
-    if (q->meta.q)
-        shard_done(&q->meta);
     sx_free(q->shards);
     q->shards = NULL;
     q->shard_count = 0;
+}
+
+void send_shards_free(send_queue *q)
+{
+    shards_done(q);
+    if (q->meta.q)
+        shard_done(&q->meta);
+}
+
+bool send_shards_flush(send_queue *q)
+{
+    bool done = true;
+    for (uint32_t i = 0; i < q->shard_count; i++) {
+        send_shard *sh = &q->shards[i];
+        filled(sh);
+        done = done && (sh->pending == 0 || sx_timer_running(&sh->retry));
+    }
+    return done;
 }
 
 sx_status send_shards_make(send_queue *q, uint32_t count, sx_error *err)
@@ -431,7 +447,7 @@ sx_status send_shards_make(send_queue *q, uint32_t count, sx_error *err)
     send_shard *shards = sx_calloc(count, sizeof *shards);
     if (!shards)
         return sx_fail_memory(err, "shards of remote write");
-    sx_free(q->shards); /* they are empty: no timer runs, no call */
+    shards_done(q); /* they are empty */
     q->shards = shards;
     q->shard_count = q->wanted = count;
     for (uint32_t i = 0; i < count; i++)

@@ -122,6 +122,8 @@ static sx_status load(tsdb_wal_tail *t, sx_error *err)
     uint64_t size = (uint64_t)st.st_size;
     if (size < t->offset)
         t->offset = size; /* the writer took back what it could not write whole */
+    if (size == t->offset)
+        return SX_END;
     uint64_t base = t->offset - t->offset % TSDB_WAL_PAGE_BYTES;
     bool moved = t->loaded_at != t->offset;
     if (!moved && t->base + t->window.len >= size)

@@ -1,6 +1,8 @@
 """Remote write: what is written to us arrives at a receiver, Prometheus's or our own, over 1.0 and
 2.0, whatever happens to either end meanwhile."""
+import http.server
 import os
+import threading
 import time
 
 import pytest
@@ -31,11 +33,11 @@ remote_write:
 
 @pytest.fixture
 def receiver(serve, spawn, sextant_bin, tmp_path):
-    def make(kind):
+    def make(kind, *flags):
         folder = tmp_path / "far"
         folder.mkdir()
         if kind == "prometheus":
-            far = Prometheus(spawn, folder)
+            far = Prometheus(spawn, folder, flags=flags)
             far.always = far.address
             return far
         always = f"127.0.0.1:{free_port()}"  # also after a restart
@@ -163,3 +165,115 @@ def test_a_reload_keeps_what_has_not_changed(receiver, sender):
     assert near.ask("/-/reload", method="POST").status_code == 200
     rounds(near, 10, 5, start)
     wait_equal(near, far, start, 15)
+
+
+class Refusing:
+    """A receiver that answers with given statuses, then 204, and notes each request's headers."""
+
+    def __init__(self, *answers):
+        self.requests, left = [], list(answers)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(handler):
+                handler.rfile.read(int(handler.headers["Content-Length"]))
+                self.requests.append((time.monotonic(), dict(handler.headers)))
+                status, headers = left.pop(0) if left else (204, {})
+                handler.send_response(status)
+                for name, value in headers.items():
+                    handler.send_header(name, value)
+                handler.send_header("Content-Length", "0")
+                handler.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def counts(app, address):
+    def read(kind):
+        return app.metric(f'prometheus_remote_storage_samples_{kind}{{remote_name="far",'
+                          f'url="http://{address}/api/v1/write"}}')
+    return read("total"), read("retried_total"), read("failed_total")
+
+
+ONE_SHARD = "    metadata_config: {send: false}\n"
+
+
+@pytest.mark.parametrize("answers,retry,expected", [
+    ([(500, {}), (503, {})], "false", (1, 2, 0)),
+    ([(400, {})], "false", (0, 0, 1)),
+    ([(429, {})], "false", (0, 0, 1)),
+    ([(429, {"Retry-After": "1"})], "true", (1, 1, 0)),
+])
+def test_what_a_receiver_answers_is_heeded(sender, answers, retry, expected):
+    with Refusing(*answers) as far:
+        text = config(far.address, more=ONE_SHARD)
+        near = sender(text.replace("min_shards: 2", f"retry_on_http_429: {retry}"))
+        near.write([({"__name__": "one"}, [(int(time.time()) * 1000, 1.0)])])
+        wait_for(lambda: counts(near, far.address) == expected, what=f"{expected}")
+        (first, headers), *again = far.requests
+        assert headers["Content-Encoding"] == "snappy"
+        assert headers["Content-Type"] == "application/x-protobuf"
+        assert headers["X-Prometheus-Remote-Write-Version"] == "0.1.0"
+        assert [h["Retry-Attempt"] for _, h in again] == [str(i + 1) for i in range(len(again))]
+        if "Retry-After" in answers[0][1]:
+            assert again[0][0] - first >= 0.99
+
+
+def test_a_receiver_that_does_not_know_2_0_is_told(sender):
+    with Refusing() as far:
+        near = sender(config(far.address, "2.0", more=ONE_SHARD))
+        near.write([({"__name__": "one"}, [(int(time.time()) * 1000, 1.0)])])
+        wait_for(lambda: counts(near, far.address) == (0, 0, 1), what="a failed sample")
+
+
+def test_samples_that_have_grown_too_old_are_dropped(sender):
+    with Refusing() as far:
+        text = config(far.address, more=ONE_SHARD)
+        near = sender(text.replace("min_shards: 2", "sample_age_limit: 1m"))
+        now = int(time.time())
+        near.write([({"__name__": "one"}, [((now - 300) * 1000, 1.0), (now * 1000, 1.0)])])
+        wait_for(lambda: counts(near, far.address) == (1, 0, 0), what="the new sample")
+        name = 'prometheus_remote_storage_samples_dropped_total{remote_name="far",' \
+               f'url="http://{far.address}/api/v1/write",reason="too_old"}}'
+        assert near.metric(name) == 1
+
+
+def test_what_waits_is_sent_when_we_are_stopped(receiver, sender):
+    far = receiver("ours")
+    near = sender(config(far.always).replace("batch_send_deadline: 100ms",
+                                             "batch_send_deadline: 10m"))
+    now = int(time.time())
+    near.write([({"__name__": "one"}, [(now * 1000, 1.0)])])
+    near.process.stop()
+    assert far.query("one", time=now)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("kind", [PEER, "ours"])
+def test_exemplars_and_metadata_arrive(receiver, sender, kind, message):
+    far = receiver(kind, "--enable-feature=exemplar-storage,metadata-wal-records")
+    near = sender(config(far.always, message, more="    metadata_config: {send_interval: 1s}\n"))
+    now = int(time.time())
+    labels = {"__name__": "demo_total", "job": "x"}
+    near.write([(labels, [(now * 1000, 1.0)])], [(labels, {"trace_id": "17"}, 0.5, now * 1000)],
+               [("demo_total", 1, "What it counts.", "")])
+
+    def exemplars():
+        return far.data("query_exemplars", {"query": "demo_total", "start": now - 60,
+                                            "end": now + 60})
+    found = wait_for(exemplars, what="the exemplar")
+    assert found[0]["exemplars"][0]["labels"] == {"trace_id": "17"}
+    if kind == "ours":
+        known = wait_for(lambda: far.data("metadata", {"metric": "demo_total"}), what="metadata")
+        assert known["demo_total"] == [{"type": "counter", "help": "What it counts.", "unit": ""}]
