@@ -17,6 +17,7 @@
 #ifndef OBSERVE_PROMQL_EVAL_H
 #define OBSERVE_PROMQL_EVAL_H
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -48,6 +49,24 @@ enum { EVAL_FLOATS = 1, EVAL_HISTOGRAMS = 2 };
 static inline bool eval_is_absent(double v)
 {
     return tsdb_is_stale(v);
+}
+
+/* As Go's math.Max: +Inf wins, then NaN, and of the zeros the positive one. */
+static inline double eval_most(double a, double b)
+{
+    if (a == INFINITY || b == INFINITY)
+        return INFINITY;
+    if (isnan(a) || isnan(b))
+        return NAN;
+    if (a == 0 && b == 0)
+        return signbit(a) ? b : a;
+    return a > b ? a : b;
+}
+
+/* As Go's math.Min: -Inf wins, then NaN, and of the zeros the negative one. */
+static inline double eval_least(double a, double b)
+{
+    return -eval_most(-a, -b);
 }
 
 struct eval_node {

@@ -279,7 +279,7 @@ static eval_node *scalar_call(eval_run *run, const promql_expr *e, const eval_ti
         bool most = e->call.function->id == PROMQL_FN_max_of;
         for (size_t k = 0; n && k < times->steps; k++) {
             double x = a->scalar[k], y = b->scalar[k];
-            n->scalar[k] = isnan(x) || isnan(y) ? NAN : most ? fmax(x, y) : fmin(x, y);
+            n->scalar[k] = most ? eval_most(x, y) : eval_least(x, y);
         }
         return n;
     }

@@ -344,7 +344,9 @@ eval_node *eval_sort_call(eval_run *run, const promql_expr *e, const eval_times 
     promql_function_id id = e->call.function->id;
     bool values = id == PROMQL_FN_sort || id == PROMQL_FN_sort_desc;
     bool down = id == PROMQL_FN_sort_desc || id == PROMQL_FN_sort_by_label_desc;
-    if (run->times.start != run->end_ms)
+    /* What is evaluated once for all steps of a range is sorted like an instant query. */
+    bool whole = times->start == run->times.start && times->steps == run->times.steps;
+    if (whole ? run->times.start != run->end_ms : times->steps > 1)
         eval_note_add(eval_main(run), NULL, e, EVAL_NOTE_SORT, (sx_str){0}, (sx_str){0});
     eval_node *from = eval_build(run, e->call.args[0], times);
     eval_stored *held = from ? eval_store(run, from) : NULL;
@@ -377,6 +379,16 @@ eval_node *eval_sort_call(eval_run *run, const promql_expr *e, const eval_times 
 
 /* --- absent and absent_over_time. */
 
+/* Whether another matcher leaves a label uncertain that is said to be equal. As Prometheus judges it,
+ * who goes through the matchers with those last that only take away: one that came before does not
+ * count. */
+static bool unsettles(const tsdb_matcher *m, bool after)
+{
+    bool negative = m->kind == TSDB_MATCH_NOT_EQUAL || m->kind == TSDB_MATCH_NOT_REGEX;
+    return after || m->kind == TSDB_MATCH_EQUAL ||
+           (negative && tsdb_matcher_matches(m, (sx_str){0}));
+}
+
 tsdb_labels eval_absent_labels(eval_run *run, const promql_expr *arg)
 {
     tsdb_labels l = {0};
@@ -389,8 +401,8 @@ tsdb_labels eval_absent_labels(eval_run *run, const promql_expr *arg)
     const tsdb_matcher *m = arg->selector.matchers;
     for (uint32_t i = 0; i < count; i++) {
         bool only = m[i].kind == TSDB_MATCH_EQUAL;
-        for (uint32_t k = 0; k < count; k++) /* a label matched twice says nothing certain */
-            only &= k == i || !sx_str_eq(m[k].name, m[i].name);
+        for (uint32_t k = 0; k < count; k++)
+            only &= k == i || !unsettles(&m[k], k > i) || !sx_str_eq(m[k].name, m[i].name);
         if (only && !sx_str_eq(m[i].name, TSDB_METRIC_NAME))
             l = eval_labels_with(run, l, m[i].name, m[i].value);
     }

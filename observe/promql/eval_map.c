@@ -34,25 +34,6 @@ static double degrees(double v)
     return v * 180 / M_PI;
 }
 
-/* NaN wins, and of the zeros the one with the right sign: as Go's math.Max and math.Min. */
-static double most(double a, double b)
-{
-    if (isnan(a) || isnan(b))
-        return NAN;
-    if (a == 0 && b == 0)
-        return signbit(a) ? b : a;
-    return a > b ? a : b;
-}
-
-static double least(double a, double b)
-{
-    if (isnan(a) || isnan(b))
-        return NAN;
-    if (a == 0 && b == 0)
-        return signbit(a) ? a : b;
-    return a < b ? a : b;
-}
-
 /* --- Dates, in UTC by the proleptic Gregorian calendar. Source of the arithmetic: days counted from
  * 1 March of year 0, in eras of 400 years. */
 
@@ -187,11 +168,12 @@ static double argued(const map_node *m, size_t k, double v)
     case PROMQL_FN_clamp:
         if (m->args[1][k] < m->args[0][k])
             return eval_absent();
-        return most(m->args[0][k], least(m->args[1][k], v));
+        return eval_most(m->args[0][k], eval_least(m->args[1][k], v));
     case PROMQL_FN_clamp_max:
-        return m->args[0][k] < -INFINITY ? eval_absent() : most(-INFINITY, least(m->args[0][k], v));
+        return m->args[0][k] < -INFINITY ? eval_absent()
+                                         : eval_most(-INFINITY, eval_least(m->args[0][k], v));
     case PROMQL_FN_clamp_min:
-        return most(m->args[0][k], least(INFINITY, v));
+        return eval_most(m->args[0][k], eval_least(INFINITY, v));
     default: { /* round: up where it is half; by the inverse, which loses fewer digits */
         double inverse = 1.0 / (m->args[0] ? m->args[0][k] : 1.0);
         return floor(v * inverse + 0.5) / inverse;
@@ -253,14 +235,18 @@ static unsigned now_fill(const eval_node *n, eval_worker *w, size_t i, double *v
     return EVAL_FLOATS;
 }
 
+/* The selector's own times, passed on. */
+static unsigned pass_fill(const eval_node *n, eval_worker *w, size_t i, double *v,
+                          const tsdb_histogram **h)
+{
+    const map_node *m = (const map_node *)(const void *)n;
+    return m->from->fill(m->from, w, i, v, h);
+}
+
 static unsigned none_fill(const eval_node *n, eval_worker *w, size_t i, double *v,
                           const tsdb_histogram **h)
 {
-    (void)n;
-    (void)w;
-    (void)i;
-    (void)v;
-    (void)h;
+    (void)pass_fill(n, w, i, v, h); /* for its notes */
     return 0;
 }
 
@@ -323,14 +309,6 @@ static eval_node *build_operand(eval_run *run, map_node *m, const eval_times *ti
         (run->options.features & PROMQL_START_TIMESTAMPS))
         return eval_selector(run, arg, times, EVAL_STARTS);
     return eval_build(run, arg, times);
-}
-
-/* The selector's own times, passed on. */
-static unsigned pass_fill(const eval_node *n, eval_worker *w, size_t i, double *v,
-                          const tsdb_histogram **h)
-{
-    const map_node *m = (const map_node *)(const void *)n;
-    return m->from->fill(m->from, w, i, v, h);
 }
 
 eval_node *eval_map_call(eval_run *run, const promql_expr *e, const eval_times *times)

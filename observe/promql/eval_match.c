@@ -253,6 +253,7 @@ typedef struct result_set {
     uint32_t *touched; /* per output series: group + 1 that wrote at touched_step */
     size_t *touched_step;
     pair_node cells; /* for its operator */
+    size_t met;      /* operations with a result, kept or not, in the group at hand */
 } result_set;
 
 static bool result_grow(result_set *r)
@@ -335,6 +336,7 @@ static bool meet(result_set *r, uint32_t group, size_t step, tsdb_labels many, e
                  : eval_cell_operation(eval_main(m->run), &r->cells.node, m->op, a, b, &out, &keep);
     if (!ok)
         return !eval_failed(m->run);
+    r->met++;
     if (!result_series(r, result_labels(m, many, one), &at))
         return false;
     bool taken = r->touched[at] != 0 && r->touched_step[at] == step;
@@ -418,22 +420,64 @@ static eval_cell cell_of(const eval_stored *s, size_t i, size_t step)
     return (eval_cell){s->v[i] ? s->v[i][step] : eval_absent(), eval_h(s, i, step)};
 }
 
+/* Names the pair that comes first in the order of labels, so that the words do not depend on where
+ * series lie. */
+static void fail_first_duplicate(const matcher *m, const sides *s, size_t step)
+{
+    const tsdb_labels *labels = s->one->node.labels;
+    size_t best[2] = {SIZE_MAX, SIZE_MAX};
+    for (uint32_t g = 0; g < m->groups; g++) {
+        size_t least = SIZE_MAX, next = SIZE_MAX;
+        for (uint32_t i = s->one_from[g]; i < s->one_from[g + 1]; i++) {
+            size_t at = s->one_list[i];
+            if (!eval_has(s->one, at, step))
+                continue;
+            if (least == SIZE_MAX || tsdb_labels_compare(labels[at], labels[least]) < 0) {
+                next = least;
+                least = at;
+            } else if (next == SIZE_MAX || tsdb_labels_compare(labels[at], labels[next]) < 0) {
+                next = at;
+            }
+        }
+        if (next != SIZE_MAX &&
+            (best[1] == SIZE_MAX || tsdb_labels_compare(labels[next], labels[best[1]]) < 0)) {
+            best[0] = least;
+            best[1] = next;
+        }
+    }
+    fail_duplicate(m, labels[best[0]], labels[best[1]]);
+}
+
+/* False, and the query has failed, where two series of the "one" side meet at a step. It is looked
+ * for in all groups before any is matched, so that the same error comes first as in Prometheus. */
+static bool one_is_one(const matcher *m, const sides *s, size_t step)
+{
+    for (uint32_t g = 0; g < m->groups; g++) {
+        size_t here = 0;
+        for (uint32_t i = s->one_from[g]; i < s->one_from[g + 1]; i++)
+            here += eval_has(s->one, s->one_list[i], step);
+        if (here > 1) {
+            fail_first_duplicate(m, s, step);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool match_group(result_set *r, const sides *s, uint32_t g, size_t step)
 {
     matcher *m = r->m;
     const promql_matching *k = m->matching;
     /* As Prometheus: fill_left stands for the "many" side also where that is the right one. */
     bool fill_one = k->has_fill_right, fill_many = k->has_fill_left;
-    size_t one = SIZE_MAX, met = 0;
+    size_t one = SIZE_MAX;
+    r->met = 0;
     for (uint32_t i = s->one_from[g]; i < s->one_from[g + 1]; i++) {
         size_t at = s->one_list[i];
         if (!eval_has(s->one, at, step))
             continue;
-        if (one != SIZE_MAX) {
-            fail_duplicate(m, s->one->node.labels[at], s->one->node.labels[one]);
-            return false;
-        }
         one = at;
+        break;
     }
     for (uint32_t i = s->many_from[g]; i < s->many_from[g + 1]; i++) {
         size_t at = s->many_list[i];
@@ -448,11 +492,11 @@ static bool match_group(result_set *r, const sides *s, uint32_t g, size_t step)
         } else {
             other = meeting_labels(m, many);
         }
-        met++;
         if (!meet(r, g, step, many, cell_of(s->many, at, step), other, b))
             return false;
     }
-    if (met == 0 && one != SIZE_MAX && fill_many) {
+    /* A side whose operation is refused stays without a match. */
+    if (r->met == 0 && one != SIZE_MAX && fill_many) {
         eval_cell a = {k->fill_left, NULL};
         tsdb_labels other = s->one->node.labels[one];
         return meet(r, g, step, meeting_labels(m, other), a, other, cell_of(s->one, one, step));
@@ -477,7 +521,7 @@ static eval_node *match_stepwise(matcher *m)
         bool many = any_at(s.many, step), one = any_at(s.one, step);
         if ((!many && !one) || ((!many || !one) && !fills))
             continue;
-        ok = eval_go_on(run);
+        ok = eval_go_on(run) && one_is_one(m, &s, step);
         for (uint32_t g = 0; ok && g < m->groups; g++)
             ok = match_group(&r, &s, g, step);
         sx_arena_reset(&eval_main(run)->scratch);

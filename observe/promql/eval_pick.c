@@ -406,6 +406,18 @@ static eval_node *pick_ratio(eval_run *run, const promql_expr *e, eval_node *fro
     return &n->node;
 }
 
+static void pick_nothing(void *ctx, eval_worker *w, unsigned part, size_t i, unsigned have,
+                         const double *v, const tsdb_histogram *const *h)
+{
+    (void)ctx;
+    (void)w;
+    (void)part;
+    (void)i;
+    (void)have;
+    (void)v;
+    (void)h;
+}
+
 eval_node *eval_pick(eval_run *run, const promql_expr *e, const eval_times *times)
 {
     int64_t before = atomic_load_explicit(&run->samples, memory_order_relaxed);
@@ -419,9 +431,9 @@ eval_node *eval_pick(eval_run *run, const promql_expr *e, const eval_times *time
         return pick_ratio(run, e, from, param, times);
     if (!counts_of(run, param, from->count, &k, &most))
         return NULL;
-    if (most == 0) {
+    if (most == 0) { /* nothing is picked, but there may be notes */
         eval_stored *none = eval_stored_new(run, e, times, 0);
-        return none ? &none->node : NULL;
+        return none && eval_each(run, from, 1, pick_nothing, NULL) ? &none->node : NULL;
     }
     if (e->aggregate.op == PROMQL_AGG_LIMITK)
         n = pick_first(run, e, from, groups, k, times);

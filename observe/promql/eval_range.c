@@ -527,6 +527,9 @@ static unsigned range_fill(const eval_node *node, eval_worker *w, size_t i, doub
     if (!eval_range_read(&n->range, node, w, i, &p) || (p.count == 0 && p.hcount == 0))
         return 0;
     size_t found;
+    if (n->id == PROMQL_FN_double_exponential_smoothing && p.hcount > 0 &&
+        !range_check_factors(n, w, &p))
+        return 0;
     if (sx_likely(p.hcount == 0)) {
         found = n->floats(n, w, &p, i, v);
         have = found ? EVAL_FLOATS : 0;
@@ -579,6 +582,10 @@ static bool open_arguments(eval_run *run, eval_range_node *n, const eval_times *
             n->args[scalars++] = s->scalar;
         }
     }
+    /* Prometheus places notes about a subquery's values at the start of the query. */
+    static const promql_expr START;
+    if (n->arg && n->arg->kind == PROMQL_SUBQUERY)
+        n->arg = &START;
     return n->arg != NULL;
 }
 

@@ -102,6 +102,9 @@ size_t range_mad(const eval_range_node *n, eval_worker *w, const eval_points *p,
                  double *v);
 size_t range_smoothing(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
                        double *v);
+/* Whether the factors are right wherever there are histograms, which are not smoothed; else the query
+ * has failed. */
+bool range_check_factors(const eval_range_node *n, eval_worker *w, const eval_points *p);
 size_t range_linear(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
                     double *v);
 size_t range_extended(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,

@@ -1,8 +1,11 @@
 /* eval_range_more.c - the rarer functions over range vectors, floats alone: quantiles, regression,
  * smoothing, and rates with the modifiers `anchored` and `smoothed`. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <sextant/number.h>
 
 #include "observe/promql/eval_range.h"
 
@@ -124,6 +127,39 @@ size_t range_mad(const eval_range_node *n, eval_worker *w, const eval_points *p,
 
 /* --- Smoothing: NIST's handbook, 6.4.3.3. */
 
+static bool factors_hold(const eval_range_node *n, eval_worker *w, size_t k)
+{
+    double sf = n->args[0][k], tf = n->args[1][k];
+    bool first = sf <= 0 || sf >= 1;
+    if (!first && !(tf <= 0 || tf >= 1))
+        return true;
+    double bad = first ? sf : tf;
+    char text[SX_DOUBLE_FIXED_BYTES]; /* as Go's %f */
+    if (isinf(bad))
+        memcpy(text, bad > 0 ? "+Inf" : "-Inf", sizeof "+Inf");
+    else
+        snprintf(text, sizeof text, "%f", bad);
+    eval_fail(w->run, PROMQL_ERROR_EXECUTION, "invalid %s factor. Expected: 0 < %s < 1, got: %s",
+              first ? "smoothing" : "trend", first ? "sf" : "tf", text);
+    return false;
+}
+
+bool range_check_factors(const eval_range_node *n, eval_worker *w, const eval_points *p)
+{
+    for (size_t k = 0; k < n->node.times->steps; k++) {
+        int64_t end = eval_range_end(&n->range, n->node.times, k);
+        int64_t start = end - n->range.range_ms;
+        for (size_t j = 0; j < p->hcount && p->ht[j] <= end; j++) {
+            if (p->ht[j] > start) {
+                if (!factors_hold(n, w, k))
+                    return false;
+                break;
+            }
+        }
+    }
+    return true;
+}
+
 size_t range_smoothing(const eval_range_node *n, eval_worker *w, const eval_points *p, size_t i,
                        double *v)
 {
@@ -138,13 +174,8 @@ size_t range_smoothing(const eval_range_node *n, eval_worker *w, const eval_poin
         if (count == 0)
             continue;
         range_count(n, w, k, count);
-        if (sf <= 0 || sf >= 1 || tf <= 0 || tf >= 1) {
-            bool first = sf <= 0 || sf >= 1;
-            eval_fail(w->run, PROMQL_ERROR_EXECUTION,
-                      "invalid %s factor. Expected: 0 < %s < 1, got: %f",
-                      first ? "smoothing" : "trend", first ? "sf" : "tf", first ? sf : tf);
+        if (!factors_hold(n, w, k))
             return 0;
-        }
         if (count < 2)
             continue;
         const double *x = p->v + win.from;

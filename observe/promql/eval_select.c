@@ -156,7 +156,8 @@ static bool select_series(eval_run *run, const promql_expr *e, int64_t min_t, in
 }
 
 /* Under histogram_count and its kin Prometheus reads histograms without their buckets, and works out
- * their reset hints meanwhile; what annotations say depends on them. */
+ * their reset hints meanwhile; what annotations say depends on them, and the rate of a gauge, whose
+ * resets are then looked for in the count alone. */
 static bool detect_resets(eval_worker *w, tsdb_columns *c)
 {
     const tsdb_histogram *before = NULL;
@@ -164,14 +165,14 @@ static bool detect_resets(eval_worker *w, tsdb_columns *c)
         const tsdb_histogram *h = c->h[k];
         if (!h || tsdb_is_stale(h->sum))
             continue;
-        if (before && h->reset == TSDB_RESET_UNKNOWN) {
-            tsdb_histogram *copy = sx_arena_alloc(&w->scratch, sizeof *copy);
-            if (!copy)
-                return eval_no_memory(w->run) != NULL;
-            *copy = *h;
-            copy->reset = tsdb_histogram_reset_between(before, h) ? TSDB_RESET_YES : TSDB_RESET_NO;
-            c->h[k] = copy;
-        }
+        tsdb_histogram *bare = sx_arena_alloc(&w->scratch, sizeof *bare);
+        if (!bare)
+            return eval_no_memory(w->run) != NULL;
+        *bare = (tsdb_histogram){
+            .reset = h->reset, .schema = h->schema, .count = h->count, .sum = h->sum};
+        if (before && h->reset == TSDB_RESET_UNKNOWN)
+            bare->reset = tsdb_histogram_reset_between(before, h) ? TSDB_RESET_YES : TSDB_RESET_NO;
+        c->h[k] = bare;
         before = h;
     }
     return true;

@@ -475,10 +475,25 @@ static void note_hint(tsdb_histogram_sum *s, const tsdb_histogram *h)
     s->resets_no |= h->reset == TSDB_RESET_NO;
 }
 
+/* The sum outlives its parts, whose bounds work_read() borrows. */
+static sx_status bounds_keep(tsdb_histogram *h, sx_arena *arena, sx_error *err)
+{
+    if (h->bound_count == 0)
+        return SX_OK;
+    double *own = sx_arena_alloc(arena, h->bound_count * sizeof *own);
+    if (!own)
+        return sx_fail_memory(err, "a histogram's bounds");
+    memcpy(own, h->bounds, h->bound_count * sizeof *own);
+    h->bounds = own;
+    return SX_OK;
+}
+
 sx_status tsdb_histogram_sum_start(tsdb_histogram_sum *s, const tsdb_histogram *h, sx_arena *arena,
                                    sx_error *err)
 {
     sx_status status = work_read(s, h, arena, err);
+    if (status == SX_OK)
+        status = bounds_keep(&s->head, arena, err);
     if (status == SX_OK)
         note_hint(s, h);
     return status;
@@ -596,6 +611,8 @@ sx_status tsdb_histogram_sum_end(const tsdb_histogram_sum *s, bool average, sx_a
     sx_status status = side_copy(&w.positive, &s->positive, arena, err);
     if (status == SX_OK)
         status = side_copy(&w.negative, &s->negative, arena, err);
+    if (status == SX_OK)
+        status = bounds_keep(&w.head, arena, err);
     if (status != SX_OK)
         return status;
     if (average && !s->mean)
