@@ -99,8 +99,11 @@ static sx_status add_series(send_queue *q, uint64_t ref, tsdb_labels labels, uin
         return SX_OK;
     }
     send_series *s = e ? series_new(own) : NULL;
-    if (!s)
+    if (!s) {
+        if (e && !old)
+            sx_map64_remove(&q->series, ref);
         return sx_fail_memory(err, "a series of remote write");
+    }
     s->dropped = !keep;
     s->segment = segment;
     if (old)

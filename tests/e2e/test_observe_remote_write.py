@@ -52,7 +52,8 @@ def sender(serve, sextant_bin, tmp_path):
     def make(text):
         folder = tmp_path / "near"
         folder.mkdir()
-        return Observe(serve, sextant_bin, folder, text, flags=("--web.enable-lifecycle",))
+        return Observe(serve, sextant_bin, folder, text,
+                       flags=("--web.enable-lifecycle", "--web.enable-otlp-receiver"))
     return make
 
 
@@ -277,3 +278,44 @@ def test_exemplars_and_metadata_arrive(receiver, sender, kind, message):
     if kind == "ours":
         known = wait_for(lambda: far.data("metadata", {"metric": "demo_total"}), what="metadata")
         assert known["demo_total"] == [{"type": "counter", "help": "What it counts.", "unit": ""}]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("kind", [PEER, "ours"])
+def test_we_are_killed_while_much_is_under_way(receiver, sender, kind, message):
+    """Batches after the restart hold samples that had arrived beside some that had not."""
+    far = receiver(kind)
+    near = sender(config(far.always, message))
+    start = int(time.time()) - 900
+    rounds(near, 0, 3, start)
+    wait_equal(near, far, start, 3)
+    far.process.signal("STOP")
+    rounds(near, 3, 147, start)
+    far.process.signal("CONT")
+    wait_for(lambda: sum(map(len, samples(far, start).values())) > 4 * SERIES,
+             what="some of the samples")
+    near.restart("KILL")
+    wait_equal(near, far, start, 150)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("kind", [PEER, "ours"])
+def test_native_histograms_arrive(receiver, sender, kind, message):
+    far = receiver(kind, *(["--enable-feature=native-histograms"] if kind != "ours" else []))
+    near = sender(config(far.always, message, more="    send_native_histograms: true\n"))
+    now = int(time.time())
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{
+        "name": "took", "unit": "s", "exponentialHistogram": {
+            "aggregationTemporality": 2,
+            "dataPoints": [{"timeUnixNano": str(now * 10**9), "count": "9", "sum": 12.5,
+                            "scale": 2, "zeroCount": "1", "zeroThreshold": 0.001,
+                            "positive": {"offset": -3, "bucketCounts": ["2", "0", "1"]},
+                            "negative": {"offset": 1, "bucketCounts": ["5"]}}]}}]}]}]}
+    answer = near.session.post(near.url("/api/v1/otlp/v1/metrics"), json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+    def found(app):
+        return [(s["metric"], s["histogram"]) for s in app.query("took_seconds", time=now)]
+    here = found(near)
+    assert len(here) == 1 and here[0][1][1]["count"] == "9"
+    wait_for(lambda: found(far) == here, what="the same histogram")

@@ -70,9 +70,11 @@ static void check_arrival(fixture *f, encode_function *encode, write_function *w
     assert_int_equal(c.t[2], NOW_MS + 2000);
     assert_true(c.v[0] == 1.5 && c.v[1] == -2 && c.v[2] == 3);
     assert_true(sx_str_eq(sx_buf_view(&labels), SX_STR("{__name__=\"a\", job=\"x\"}")));
+    tsdb_columns_done(&c);
     assert_int_equal(read_back(f, "b", &c, NULL), 1);
     assert_int_equal(c.count, 1);
     assert_true(tsdb_histogram_equal(c.h[0], &x.h));
+    tsdb_columns_done(&c);
     sx_buf_done(&labels);
 }
 
