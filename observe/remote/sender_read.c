@@ -2,8 +2,11 @@
  *
  * Late samples are in a log of their own, whose series are in the first one: a record of it waits until
  * the first log has been read up. Before the place where sending begins only series and metadata are
- * taken. The place on disk is written once a second at most: what was answered since then is sent
- * again after a kill. */
+ * taken.
+ * The place up to which all was answered is in sextant/remote-write.ID, ID being the hash of the
+ * entry's name or URL: one line of decimal numbers, the version 1, segment and offset in wal/, segment
+ * and offset in wbl/. It is replaced once a second at most: what was answered since then is sent again
+ * after a kill. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
