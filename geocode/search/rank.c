@@ -147,11 +147,13 @@ static uint32_t fetch(const geo_index *ix, const geo_searcher *s)
     uint32_t count = 0;
     for (; count < s->bucket_count; count++)
         __builtin_prefetch(&ix->docs[s->bucket[count].result.doc]);
-    const uint8_t *labels = ix->s[GEO_S_LABELS].data;
+    const geo_bytes *labels = &ix->s[GEO_S_LABELS];
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *at = labels + ix->docs[s->bucket[i].result.doc].labels;
-        __builtin_prefetch(at);
-        __builtin_prefetch(at + GEO_LABEL_HEAD_BYTES + 28);
+        uint64_t at = ix->docs[s->bucket[i].result.doc].labels;
+        if (sx_unlikely(at >= labels->bytes)) /* damaged: told when it is read */
+            continue;
+        __builtin_prefetch(labels->data + at);
+        __builtin_prefetch(labels->data + at + GEO_LABEL_HEAD_BYTES + 28);
     }
     return count;
 }
