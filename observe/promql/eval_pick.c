@@ -496,7 +496,9 @@ static void count_one(counting *c, uint32_t group, size_t step, double v, const 
     if (!h) {
         memcpy(&bits, &v, sizeof bits);
         bool added;
-        e = sx_map64_put(&c->by_value, sx_hash_u64(bits, group), &added);
+        /* The group is mixed first: a small number would meet the low bits of near values. */
+        uint64_t key = sx_hash_u64(bits, sx_hash_u64(group, 0));
+        e = sx_map64_put(&c->by_value, key, &added);
         if (!e) {
             eval_no_memory(c->run);
             return;

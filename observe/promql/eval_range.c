@@ -586,6 +586,8 @@ static bool open_arguments(eval_run *run, eval_range_node *n, const eval_times *
     static const promql_expr START;
     if (n->arg && n->arg->kind == PROMQL_SUBQUERY)
         n->arg = &START;
+    if (n->arg && n->id == PROMQL_FN_quantile_over_time) /* and these at the quantile */
+        n->arg = eval_bare(e->call.args[0]);
     return n->arg != NULL;
 }
 

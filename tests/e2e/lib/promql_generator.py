@@ -115,7 +115,7 @@ class _Data:
                 if self.r.random() < 0.9:
                     holes[i] = round(value, 2)
                 odd[i] = self.r.choice((value, -value, math.nan, math.inf, -math.inf, 0.0, -0.0,
-                                        1e300, 5e-324, 1e-9))
+                                        1e300, 3e-308, 1e-9))
             holes[60 if number % 2 else 120] = STALE
             self.add("temperature_celsius", {**target, "room": f"r{number % 3}"}, points)
             self.add("pressure", target, holes)
