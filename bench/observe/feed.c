@@ -230,8 +230,8 @@ static void parse_address(char *text, writer *w)
     *slash = '\0';
     w->host = strdup(text);
     *colon = '\0';
-    w->address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+    w->address = (struct sockaddr_in){.sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10))};
     inet_pton(AF_INET, text, &w->address.sin_addr);
 }
 
@@ -336,7 +336,7 @@ static void __attribute__((noreturn)) feed_serve(char **argv)
 {
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(argv[0])),
+                                  .sin_port = htons((uint16_t)strtoul(argv[0], NULL, 10)),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
     server s = {.count = strtoul(argv[1], NULL, 10)};
     size_t series = strtoul(argv[2], NULL, 10);
