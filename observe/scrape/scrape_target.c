@@ -114,6 +114,7 @@ void scrape_client_unref(scrape_client *c)
 
 void scrape_target_free(scrape_target *t)
 {
+    sx_timer_stop(sx_loop_timers(t->loop->loop), &t->timer); /* it may wait still at the end */
     if (t->call)
         prom_http_cancel(t->call);
     scrape_client_unref(t->client);

@@ -26,7 +26,7 @@ def program():
 
 
 @pytest.mark.skipif(not SCRIPTS, reason="Prometheus's scripts are not here; run scripts/peers.sh")
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 def test_the_script_gives_what_prometheus_expects(program, script):
     done = subprocess.run([program, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
