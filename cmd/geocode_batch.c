@@ -38,6 +38,7 @@ typedef struct batch {
     uint64_t in_bytes, in_total; /* total 0: unknown */
     int64_t began_ms, drawn_ms;
     uint64_t rows;
+    geo_csv_flaws flaws;
     bool ended;
     sx_status status;
     sx_error err; /* why it failed */
@@ -245,11 +246,28 @@ static sx_status set_up(batch *b, const cmd_args *args, sx_error *err)
     return status;
 }
 
+/* What was lost is said and shows in the exit status, even with --quiet; the rest was written. */
+static int tell_flaws(const geo_csv_flaws *flaws)
+{
+    if (flaws->cut)
+        fprintf(
+            stderr,
+            "sextant: %llu rows were too long and are cut, the first is row %llu; is a quotation "
+            "mark left open there?\n",
+            (unsigned long long)flaws->cut, (unsigned long long)flaws->first_cut);
+    if (flaws->is_quote_open)
+        fputs("sextant: the file ends inside quotation marks: all after the last opening one is a "
+              "single row\n",
+              stderr);
+    return flaws->cut || flaws->is_quote_open;
+}
+
 /* The threads end first, then what they report is taken when the loop is freed. */
 static void tear_down(batch *b)
 {
     if (b->job) {
         b->rows = geo_csv_job_rows(b->job);
+        b->flaws = geo_csv_job_flaws(b->job);
         geo_csv_job_free(b->job);
     }
     if (b->crew)
@@ -306,6 +324,7 @@ int cmd_geocode_batch(const cmd_args *args)
         sx_replace_abandon(&b->file);
     tear_down(b);
     uint64_t rows = b->rows;
+    geo_csv_flaws flaws = b->flaws;
     sx_free(b);
     if (draws)
         fputs("\r\033[K", stderr);
@@ -314,5 +333,5 @@ int cmd_geocode_batch(const cmd_args *args)
     if (!cmd_switch(args, "quiet"))
         fprintf(stderr, "answered %llu rows in %.2f s, %.0f rows/s\n", (unsigned long long)rows,
                 seconds, seconds > 0 ? (double)rows / seconds : 0);
-    return 0;
+    return tell_flaws(&flaws);
 }

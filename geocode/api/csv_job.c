@@ -161,6 +161,7 @@ struct geo_csv_job {
     uint64_t next_in, next_out; /* blocks: the one being read, the next to go out */
     size_t working;             /* pieces of work that the crew has */
     uint64_t rows;
+    uint64_t cut, first_cut; /* rows longer than the limit that were answered all the same */
 };
 
 static void become(geo_csv_job *job, job_state next)
@@ -482,11 +483,15 @@ static bool fill_block(geo_csv_job *job, block *b)
         return false;
     }
     bool may_refuse = !job->with.options->keep_going && !atomic_load(&job->committed);
-    for (size_t i = 0; i < b->rows.count && may_refuse; i++) {
-        if (b->rows.rows[i].is_cut) {
+    for (size_t i = 0; i < b->rows.count; i++) {
+        if (!b->rows.rows[i].is_cut)
+            continue;
+        if (may_refuse) {
             row_too_long(job, &b->rows.rows[i]);
             return false;
         }
+        if (job->cut++ == 0)
+            job->first_cut = b->rows.rows[i].number;
     }
     if (dry && job->decoded_all)
         job->read_all = true;
@@ -661,4 +666,9 @@ void geo_csv_job_commit(geo_csv_job *job)
 uint64_t geo_csv_job_rows(const geo_csv_job *job)
 {
     return job->rows;
+}
+
+geo_csv_flaws geo_csv_job_flaws(const geo_csv_job *job)
+{
+    return (geo_csv_flaws){job->cut, job->first_cut, job->reader.is_quote_open};
 }

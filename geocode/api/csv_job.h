@@ -79,6 +79,14 @@ void geo_csv_job_commit(geo_csv_job *job);
 /* Rows answered so far, not counting the header. */
 uint64_t geo_csv_job_rows(const geo_csv_job *job);
 
+/* What a file lost though it was answered: rows that were cut (the first one's number), and a
+ * quotation mark that was open at its end, which makes one row of all that follow it. */
+typedef struct geo_csv_flaws {
+    uint64_t cut, first_cut;
+    bool is_quote_open;
+} geo_csv_flaws;
+geo_csv_flaws geo_csv_job_flaws(const geo_csv_job *job);
+
 /* Lets go of it at once: no event but `gone` follows, which may come from within. */
 void geo_csv_job_free(geo_csv_job *job);
 

@@ -211,6 +211,7 @@ bool geo_csv_between_rows(const geo_csv_reader *r)
 
 sx_status geo_csv_read_end(geo_csv_reader *r, geo_csv_rows *rows)
 {
+    r->is_quote_open = r->state == IN_QUOTES;
     if (r->state != AT_ROW) {
         if (!end_field(r, rows))
             return SX_ENOMEM;

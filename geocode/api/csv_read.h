@@ -57,7 +57,8 @@ typedef struct geo_csv_reader {
     uint64_t number; /* of the next row */
     uint8_t state;
     bool is_cut, is_blank_wanted;
-    bool special[256]; /* bytes that may mean something */
+    bool is_quote_open; /* the text ended inside quotes: told by geo_csv_read_end */
+    bool special[256];  /* bytes that may mean something */
 } geo_csv_reader;
 
 /* A reader at the start of a text. The first row is given even if it is blank (then it has no

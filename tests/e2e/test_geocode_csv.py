@@ -476,6 +476,18 @@ def test_batch_says_what_is_wrong(sextant_bin, index, tmp_path):
         assert done.returncode == 1 and b"No space left" in done.stderr
 
 
+def test_batch_says_what_a_stray_quotation_mark_swallowed(sextant_bin, index, tmp_path):
+    table = tmp_path / "rows.csv"
+    rows = ["q"] + ["1 rue de paris"] * 30
+    rows[20] = '"12 rue'
+    table.write_text("\n".join(rows) + "\n")
+    done = batch(sextant_bin, index, "-q", table)
+    assert done.returncode == 1 and b"ends inside quotation marks" in done.stderr
+    table.write_text("\n".join(rows + ["2 rue"] * 200000) + "\n")  # more than a row may have
+    done = batch(sextant_bin, index, "-q", table)
+    assert done.returncode == 1 and b"1 rows were too long and are cut, the first is row 20" in done.stderr
+
+
 def test_batch_draws_a_bar_on_a_terminal(sextant_bin, index, tmp_path):
     table = tmp_path / "rows.csv"
     table.write_bytes(numbered(3000))
