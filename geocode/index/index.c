@@ -42,8 +42,10 @@ static sx_status check_header(const geo_disk_header *h, size_t len, sx_error *er
                        "header checksum is %08x, should be %08x; build the index again", crc,
                        h->crc32c);
     if (h->version != GEO_FORMAT_VERSION)
-        return sx_fail(err, SX_ECORRUPT, "index format %u is unknown; build the index again",
-                       h->version);
+        return sx_fail(err, SX_EUNSUPPORTED,
+                       "index format %u is older than this program's %d; "
+                       "build it again with 'sextant geocode import'",
+                       h->version, GEO_FORMAT_VERSION);
     if (h->file_bytes != len)
         return sx_fail(err, SX_ECORRUPT,
                        "the file has %zu bytes, its header says %llu: it was cut; "
