@@ -105,7 +105,7 @@ static const flag_row ROWS[] = {
     {"storage.remote.flush-deadline", MS, NO_EFFECT, NOWHERE, "1m",
      "what was not sent is sent after the next start, from the log: no effect"},
     {"storage.remote.read-concurrent-limit", INT, 0, AT(read_concurrency), "10",
-     "remote reads at a time; 0: any"},
+     "remote reads at a time, at most 1000; others wait; 0: 100"},
     {"storage.remote.read-max-bytes-in-frame", INT, 0, AT(read_frame_bytes), "1048576",
      "largest frame of a streamed remote read"},
     {"storage.remote.read-sample-limit", INT, 0, AT(read_samples_max), "50000000",
@@ -170,9 +170,9 @@ static const flag_row ROWS[] = {
      "there are no pages yet: no effect"},
     {"web.read-timeout", MS, 0, AT(read_timeout_ms), "5m",
      "longest silence inside a request, and of an idle connection"},
-    {"web.remote-write-receiver.accepted-protobuf-messages", JOINED, NO_EFFECT, NOWHERE,
+    {"web.remote-write-receiver.accepted-protobuf-messages", JOINED, 0, AT(write_messages),
      "prometheus.WriteRequest,io.prometheus.write.v2.Request",
-     "both messages are always accepted: no effect"},
+     "remote writes that are taken: prometheus.WriteRequest (1.0), io.prometheus.write.v2.Request"},
     {"web.route-prefix", TEXT, 0, AT(route_prefix), "",
      "prefix of all paths; the path of web.external-url if not given"},
     {"web.search.max-limit", INT, NO_EFFECT, NOWHERE, "10000",
@@ -423,6 +423,8 @@ static sx_status read_one(int argc, char **argv, int *at, bool *given, observe_f
                        row->fallback[0] ? row->fallback : "VALUE");
     else if (!glued && row->kind != REFUSED)
         value = sx_str_z(argv[++*at]);
+    if (row->flags & NO_EFFECT && !given[row - ROWS])
+        f->idle[f->idle_count++] = (observe_idle_flag){row->name, row->help};
     sx_status status = take(f, row, value, given[row - ROWS], err);
     given[row - ROWS] = true;
     return status;
@@ -446,6 +448,21 @@ static sx_status read_features(observe_flags *f, sx_error *err)
         f->feature_bits |= found->bit;
         f->promql_features |= found->promql;
     }
+    return SX_OK;
+}
+
+static sx_status check_messages(const observe_flags *f, sx_error *err)
+{
+    sx_str rest = f->write_messages, one;
+    do {
+        sx_str_cut(rest, ',', &one, &rest);
+        if (!sx_str_eq(one, SX_STR("prometheus.WriteRequest")) &&
+            !sx_str_eq(one, SX_STR("io.prometheus.write.v2.Request")))
+            return sx_fail(err, SX_EINVAL,
+                           "--web.remote-write-receiver.accepted-protobuf-messages: '%.*s' is "
+                           "neither prometheus.WriteRequest nor io.prometheus.write.v2.Request",
+                           SX_ARG(one));
+    } while (rest.len);
     return SX_OK;
 }
 
@@ -484,6 +501,8 @@ sx_status observe_flags_parse(int argc, char **argv, observe_flags *out, sx_erro
         status = read_one(argc, argv, &i, given, out, err);
     if (status == SX_OK)
         status = read_features(out, err);
+    if (status == SX_OK)
+        status = check_messages(out, err);
     return status == SX_OK ? check_words(out, err) : status;
 }
 

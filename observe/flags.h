@@ -3,8 +3,8 @@
  * One table (flags.c) is the parser, the help page and /api/v1/status/flags. A flag is written with
  * one dash or two, with = or a space before its value; a truth also as --no-FLAG. A flag of
  * Prometheus's that we cannot honour is a named error with what to do instead; one that only tunes
- * Go's runtime is taken and has no effect. Any other --key=value with a name of the kit's settings
- * (docs/config.md) is passed on to the service. Source: `prometheus --help-long`, version 3.14. */
+ * its insides is taken, has no effect, and is told by a warning at the start (`idle`). Any other
+ * --key=value with a name of the kit's settings (docs/config.md) is passed on to the service. Source: `prometheus --help-long`, version 3.14. */
 #ifndef OBSERVE_FLAGS_H
 #define OBSERVE_FLAGS_H
 
@@ -26,16 +26,22 @@ enum {
     OBSERVE_FEATURE_OTLP_DELTA = 128,
 };
 
+/* A flag that was given and has no effect, and why; static text. */
+typedef struct observe_idle_flag {
+    const char *name, *why;
+} observe_idle_flag;
+
 typedef struct observe_flags {
     sx_str config_file, storage_path;
     bool auto_reload, expand_environment;
     int64_t auto_reload_ms;
     sx_str listen[OBSERVE_LISTEN_MAX];
     size_t listen_count;
-    sx_str web_config_file, external_url, route_prefix, page_title, cors_origin;
+    sx_str web_config_file, external_url, route_prefix, cors_origin;
     int64_t read_timeout_ms;
     int64_t connections_max, subscribers_max;
     bool lifecycle, admin_api, write_receiver, otlp_receiver;
+    sx_str write_messages; /* names, with commas between */
     int64_t block_ms, block_ms_max, retention_ms;
     uint64_t retention_bytes, wal_segment_bytes, memory_max;
     int64_t series_max;
@@ -54,6 +60,8 @@ typedef struct observe_flags {
 
     const char *kit[OBSERVE_KIT_FLAGS_MAX]; /* passed on to the service */
     size_t kit_count;
+    observe_idle_flag idle[OBSERVE_FLAGS_MAX];
+    size_t idle_count;
     sx_str shown[OBSERVE_FLAGS_MAX]; /* by row: the value as status/flags shows it */
     sx_arena arena;                  /* holds what is not argv's */
 } observe_flags;

@@ -30,6 +30,8 @@ enum {
     KIT_FLAGS_MAX = OBSERVE_KIT_FLAGS_MAX + 16,
     QUEUE_MAX = 4096,
     OTHER_THREADS = 4,
+    THREADS_MAX = 1000,
+    READ_THREADS = 100, /* where any number of reads may run */
     START_LOOK_MS = 20
 };
 
@@ -60,7 +62,9 @@ static sx_status load_config(const server *s, prom_config **out, sx_buf *problem
         return sx_fail(err, SX_ELIMIT, "--config.file: the path is too long");
     snprintf(path, sizeof path, "%.*s", SX_ARG(s->flags->config_file));
     prom_config_options options = {.expand_environment = s->flags->expand_environment,
-                                   .environment = s->options->environment};
+                                   .environment = s->options->environment,
+                                   .extra_metrics =
+                                       s->flags->feature_bits & OBSERVE_FEATURE_EXTRA_METRICS};
     return prom_config_load(path, &options, out, problems, err);
 }
 
@@ -346,10 +350,21 @@ static sx_status make_rooms(server *s, sx_error *err)
     return status == SX_OK ? remote_sender_new(&sender, &s->sender, err) : status;
 }
 
+/* Nothing is ignored in silence. */
+static void tell_idle_flags(const server *s)
+{
+    const observe_flags *f = s->flags;
+    for (size_t i = 0; i < f->idle_count; i++)
+        SX_LOG_WARN(sx_service_logger(s->api.service), NULL, "a flag has no effect",
+                    sx_field_str("flag", sx_str_z(f->idle[i].name)),
+                    sx_field_str("why", sx_str_z(f->idle[i].why)));
+}
+
 static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
 {
     server *s = ctx;
     s->api.service = service;
+    tell_idle_flags(s);
     promql_engine_options options = engine_options(s, s->api.config);
     sx_status status = open_storage(s, err);
     if (status == SX_OK)
@@ -396,7 +411,7 @@ static void on_start(sx_timer *timer, void *arg)
 
 static void free_pools(server *s)
 {
-    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.intake};
+    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.intake, &s->api.reads};
     for (size_t i = 0; i < SX_COUNT_OF(pools); i++) {
         if (*pools[i])
             sx_pool_free(*pools[i]);
@@ -406,6 +421,7 @@ static void free_pools(server *s)
 
 static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
 {
+    int64_t reads = s->flags->read_concurrency;
     const struct {
         sx_pool **pool;
         sx_pool_options options;
@@ -413,6 +429,7 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
         {&s->api.queries, {"query", (unsigned)s->flags->query_concurrency, QUEUE_MAX}},
         {&s->api.others, {"api", OTHER_THREADS, QUEUE_MAX}},
         {&s->api.intake, {"intake", 0, QUEUE_MAX}},
+        {&s->api.reads, {"read", (unsigned)(reads ? reads : READ_THREADS), QUEUE_MAX}},
     };
     for (size_t i = 0; i < SX_COUNT_OF(POOLS); i++) {
         sx_status status = sx_pool_new(&POOLS[i].options, POOLS[i].pool, err);
@@ -570,8 +587,11 @@ static sx_status prepare(server *s, sx_buf *problems, sx_error *err)
     s->api.prefix = path_prefix(f, &s->arena);
     s->api.external_url = external_url(f, s->api.prefix, &s->arena);
     s->problems = problems;
-    if (f->query_concurrency < 1 || f->query_concurrency > 1000)
-        return sx_fail(err, SX_EINVAL, "--query.max-concurrency: from 1 to 1000");
+    if (f->query_concurrency < 1 || f->query_concurrency > THREADS_MAX)
+        return sx_fail(err, SX_EINVAL, "--query.max-concurrency: from 1 to %d", THREADS_MAX);
+    if (f->read_concurrency > THREADS_MAX)
+        return sx_fail(err, SX_EINVAL, "--storage.remote.read-concurrent-limit: at most %d",
+                       THREADS_MAX);
     status = api_query_log_new(&s->api.query_log, err);
     if (status == SX_OK)
         status = api_routes(&s->api, s->api.prefix, &s->arena, s->routes, &s->route_count, err);

@@ -2,9 +2,9 @@
  *
  * A request comes in on a loop, becomes an api_call and is worked on by a thread of a bounded pool:
  * `queries` for PromQL (as many threads as queries may run), `others` for what looks at the store
- * without evaluating. An answer is written piece by piece: the thread fills a buffer, the loop sends
- * it, and once the client has taken most of it the thread is asked for the next. When the client
- * goes, `canceled` is set, which ends its query. Made and freed by observe/server.c. */
+ * without evaluating, `intake` for what is written, `reads` for remote reads. An answer is written
+ * piece by piece: the thread fills a buffer, the loop sends it, and once the client has taken most of
+ * it the thread is asked for the next. When the client goes, `canceled` is set, which ends its query. Made and freed by observe/server.c. */
 #ifndef OBSERVE_API_API_H
 #define OBSERVE_API_API_H
 
@@ -74,7 +74,7 @@ struct observe_api {
     tsdb *db;
     tsdb_queryable *store;
     promql_engine *engine;
-    sx_pool *queries, *others, *intake;
+    sx_pool *queries, *others, *intake, *reads;
     struct api_writers *writers;
     struct prom_scraper *scraper;
     struct rule_manager *rules;

@@ -14,7 +14,7 @@ typedef struct route_row {
     const char *path;
     unsigned methods;
     api_work *work;
-    enum { OTHERS, QUERIES, INTAKE } pool;
+    enum { OTHERS, QUERIES, INTAKE, READS } pool;
 } route_row;
 
 static const route_row ROWS[] = {
@@ -53,7 +53,7 @@ static const route_row ROWS[] = {
     {"/-/quit", ANY_WRITE, api_quit, OTHERS},
     {"/api/v1/write", POST, api_write, INTAKE},
     {"/api/v1/otlp/v1/metrics", POST, api_otlp, INTAKE},
-    {"/api/v1/read", POST, api_read, QUERIES},
+    {"/api/v1/read", POST, api_read, READS},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */
@@ -66,7 +66,8 @@ static void handle(sx_request *r, void *ctx)
 {
     const route_ctx *to = ctx;
     observe_api *a = to->api;
-    sx_pool *pools[] = {[OTHERS] = a->others, [QUERIES] = a->queries, [INTAKE] = a->intake};
+    sx_pool *pools[] = {
+        [OTHERS] = a->others, [QUERIES] = a->queries, [INTAKE] = a->intake, [READS] = a->reads};
     api_call_start(a, r, pools[to->row->pool], to->row->work);
 }
 

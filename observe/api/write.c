@@ -74,6 +74,10 @@ static void refuse(api_call *c, int status, sx_str words)
     sx_buf_byte(&c->out, '\n');
 }
 
+/* By number of the protocol's version. */
+static const sx_str MESSAGES[] = {[1] = SX_STR_INIT("prometheus.WriteRequest"),
+                                  [2] = SX_STR_INIT("io.prometheus.write.v2.Request")};
+
 /* Which message the Content-Type names: 1, 2, or 0 for none of ours. */
 static int message_of(sx_str type)
 {
@@ -86,11 +90,21 @@ static int message_of(sx_str type)
         if (!sx_str_cut(one, '=', &name, &value) || !sx_str_ieq(sx_str_trim(name), SX_STR("proto")))
             continue;
         value = sx_str_trim(value);
-        if (sx_str_eq(value, SX_STR("io.prometheus.write.v2.Request")))
-            return 2;
-        return sx_str_eq(value, SX_STR("prometheus.WriteRequest")) ? 1 : 0;
+        return sx_str_eq(value, MESSAGES[2]) ? 2 : sx_str_eq(value, MESSAGES[1]) ? 1 : 0;
     }
     return 1;
+}
+
+/* Whether --web.remote-write-receiver.accepted-protobuf-messages has it. */
+static bool is_taken(const observe_flags *f, int message)
+{
+    sx_str rest = f->write_messages, one;
+    while (rest.len) {
+        sx_str_cut(rest, ',', &one, &rest);
+        if (sx_str_eq(one, MESSAGES[message]))
+            return true;
+    }
+    return false;
 }
 
 static int status_of(const sx_error *err)
@@ -157,10 +171,14 @@ void api_write(api_call *c)
         refuse(c, 404,
                SX_STR("remote write receiver needs to be enabled with "
                       "--web.enable-remote-write-receiver"));
-    else if (message == 0)
-        refuse(c, 415,
-               SX_STR("Content-Type is not application/x-protobuf of prometheus.WriteRequest or "
-                      "io.prometheus.write.v2.Request"));
+    else if (message == 0 || !is_taken(c->api->flags, message))
+        refuse(
+            c, 415,
+            message == 2 ? SX_STR("io.prometheus.write.v2.Request is not accepted here")
+            : message == 1
+                ? SX_STR("prometheus.WriteRequest is not accepted here")
+                : SX_STR("Content-Type is not application/x-protobuf of prometheus.WriteRequest or "
+                         "io.prometheus.write.v2.Request"));
     else if (coding.len && !sx_str_ieq(coding, SX_STR("snappy")))
         refuse(c, 415, SX_STR("Content-Encoding is not snappy"));
     else if (take(c->api->writers, &writer, &err) != SX_OK)

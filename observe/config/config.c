@@ -432,6 +432,8 @@ static sx_status read_all(bind *b, prom_config *c, const sx_yaml_node *top, sx_e
     sx_status st = bind_read(b, &CONFIG_GLOBAL, global, r->global);
     if (st != SX_ENOMEM && !global)
         st = CONFIG_GLOBAL.check(b, top, r->global); /* completes the defaults */
+    if (!r->global->extra && r->options && r->options->extra_metrics)
+        r->global->extra = BIND_TRUE;
     if (st != SX_ENOMEM)
         st = bind_read(b, &FILE_TABLE, top, c);
     if (st != SX_ENOMEM && top)

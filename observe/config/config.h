@@ -322,6 +322,7 @@ typedef struct prom_config_options {
     const char *const *environment; /* as environ; NULL: none */
     bool agent;                     /* agent mode forbids rules, alerting, remote_read */
     uint64_t bytes_max;             /* of the file; 0: 16 MiB */
+    bool extra_metrics;             /* what global.extra_scrape_metrics is where it is not said */
 } prom_config_options;
 
 /* Reads and checks a file (or, with `text`, what would be in it). *out has one reference.

@@ -61,6 +61,8 @@ static void test_what_is_wrong_is_named(void **state)
         {"--config.file", "--config.file wants a value"},
         {"--enable-feature=old-ui", "--enable-feature=old-ui is not supported"},
         {"--enable-feature=x", "--enable-feature: there is no feature 'x'"},
+        {"--web.remote-write-receiver.accepted-protobuf-messages=x",
+         "--web.remote-write-receiver.accepted-protobuf-messages: 'x' is neither"},
         {"--log.level=loud", "--log.level=loud: it takes one of debug info warn error"},
         {"word", "observe does not know what to do with 'word'"}};
     for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
@@ -93,12 +95,31 @@ static void test_flags_are_shown_as_json(void **state)
     observe_flags_done(&f);
 }
 
+static void test_flags_without_effect_are_remembered_once(void **state)
+{
+    (void)state;
+    observe_flags f;
+    sx_error err = {0};
+    assert_int_equal(parse(&f, &err, "--query.timeout=90s", NULL), SX_OK);
+    assert_int_equal(f.idle_count, 0);
+    observe_flags_done(&f);
+    assert_int_equal(parse(&f, &err, "--auto-gomaxprocs", "--no-auto-gomaxprocs",
+                           "--web.console.templates=x", NULL),
+                     SX_OK);
+    assert_int_equal(f.idle_count, 2);
+    assert_string_equal(f.idle[0].name, "auto-gomaxprocs");
+    assert_string_equal(f.idle[1].name, "web.console.templates");
+    assert_non_null(strstr(f.idle[1].why, "no effect"));
+    observe_flags_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags_are_taken_in_every_form),
         cmocka_unit_test(test_what_is_wrong_is_named),
         cmocka_unit_test(test_flags_are_shown_as_json),
+        cmocka_unit_test(test_flags_without_effect_are_remembered_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
