@@ -93,11 +93,12 @@ typedef struct remote_sender_options {
     const sx_kit *kit;     /* may be NULL; what it points to outlives the sender */
     const sx_clock *clock; /* NULL: the system's */
     const char *dir;       /* the store's */
+    int64_t flush_ms;      /* longest wait of remote_sender_free(); 0: a minute, below: none */
 } remote_sender_options;
 sx_status remote_sender_new(const remote_sender_options *options, remote_sender **out,
                             sx_error *err);
 /* Sends what has been written before this; an end that does not take it, and what takes longer than
- * 5 s, is left for the next start. */
+ * options.flush_ms, is left for the next start. */
 void remote_sender_free(remote_sender *s);
 
 /* Takes up a configuration; waits for it. Entries that are what they were go on undisturbed. Any thread,

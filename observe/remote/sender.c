@@ -10,7 +10,7 @@
 
 #include "observe/remote/sender_internal.h"
 
-enum { STOP_MS_MAX = 5000, STOP_LOOK_MS = 5 };
+enum { FLUSH_MS = 60 * 1000, STOP_LOOK_MS = 5 };
 
 /* --- One queue: the loop's thread. */
 
@@ -227,6 +227,7 @@ sx_status remote_sender_new(const remote_sender_options *options, remote_sender 
     memcpy(s->dir, options->dir, len + 1);
     if (options->kit)
         s->kit = *options->kit;
+    s->flush_ms = options->flush_ms ? options->flush_ms : FLUSH_MS;
     s->clock = options->clock ? options->clock : sx_clock_system();
     s->log = s->kit.log ? sx_log_logger(s->kit.log, "remote") : NULL;
     pthread_mutex_init(&s->lock, NULL);
@@ -272,7 +273,7 @@ static void stop_on_loop(sx_loop *loop, void *arg)
             sx_timer_start(sx_loop_timers(loop), &q->read, 0);
     }
     s->stop = (sx_timer){.fn = on_stop, .arg = s};
-    s->stop_by_ms = sx_clock_mono_ms(s->clock) + STOP_MS_MAX;
+    s->stop_by_ms = sx_clock_mono_ms(s->clock) + s->flush_ms;
     sx_timer_start(sx_loop_timers(loop), &s->stop, 0);
 }
 

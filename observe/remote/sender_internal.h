@@ -162,7 +162,7 @@ struct remote_sender {
     sx_logger *log;
     send_queue *queues; /* the loop's */
     sx_timer stop;      /* while it ends */
-    int64_t stop_by_ms;
+    int64_t flush_ms, stop_by_ms;
     pthread_mutex_t lock;
     pthread_cond_t applied;
 };

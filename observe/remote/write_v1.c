@@ -134,52 +134,6 @@ static sx_status find_series(remote_writer *w, sx_pb_reader *r, bool *known, sx_
     return status;
 }
 
-static inline sx_status read_sample(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
-{
-    int64_t t = 0;
-    double v = 0;
-    sx_pb_outer outer = sx_pb_enter(r);
-    while (sx_pb_next(r)) {
-        switch (r->tag) {
-        case SX_PB_TAG(1, SX_PB_FIXED64):
-            v = sx_pb_double(r);
-            break;
-        case SX_PB_TAG(2, SX_PB_VARINT):
-            t = sx_pb_i64(r);
-            break;
-        default:
-            sx_pb_skip(r);
-        }
-    }
-    sx_pb_leave(r, outer);
-    if (sx_unlikely(!known || r->fault)) {
-        w->out->refused++;
-        w->out->invalid_labels += w->series.invalid;
-        return SX_OK;
-    }
-    return remote_sample(w, t, 0, v, err);
-}
-
-static sx_status read_histogram(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
-{
-    tsdb_histogram h;
-    sx_error bad = {0};
-    sx_status status = wire_histogram_read(&w->histogram, r, &w->arena, &h, &bad);
-    if (!known || r->fault) {
-        w->out->refused++;
-        w->out->invalid_labels += w->series.invalid;
-        return SX_OK;
-    }
-    if (status == SX_EINVAL) {
-        w->out->refused++;
-        remote_complain(w, "%s", bad.message);
-        return SX_OK;
-    }
-    if (status != SX_OK)
-        return sx_fail(err, status, "%s", bad.message);
-    return remote_histogram(w, w->histogram.t, 0, &h, err);
-}
-
 static sx_status read_exemplar(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
 {
     tsdb_exemplar e = {.has_t = true};
@@ -220,13 +174,13 @@ static sx_status read_series(remote_writer *w, sx_pb_reader *r, sx_error *err)
     while (status == SX_OK && sx_pb_next(r)) {
         switch (r->tag) {
         case TAG_SAMPLE:
-            status = read_sample(w, r, known, err);
+            status = remote_read_sample(w, r, known, err);
             break;
         case SX_PB_TAG(3, SX_PB_BYTES):
             status = read_exemplar(w, r, known, err);
             break;
         case SX_PB_TAG(4, SX_PB_BYTES):
-            status = read_histogram(w, r, known, err);
+            status = remote_read_histogram(w, r, known, err);
             break;
         default: /* labels behind samples have been read */
             sx_pb_skip(r);

@@ -203,55 +203,6 @@ static sx_status read_head(remote_writer *w, sx_pb_reader r, series_head *head, 
     return sx_pb_status(&r, "time series", err);
 }
 
-static sx_status read_sample(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
-{
-    int64_t t = 0, start_t = 0;
-    double v = 0;
-    sx_pb_outer outer = sx_pb_enter(r);
-    while (sx_pb_next(r)) {
-        switch (r->tag) {
-        case SX_PB_TAG(1, SX_PB_FIXED64):
-            v = sx_pb_double(r);
-            break;
-        case SX_PB_TAG(2, SX_PB_VARINT):
-            t = sx_pb_i64(r);
-            break;
-        case SX_PB_TAG(3, SX_PB_VARINT):
-            start_t = sx_pb_i64(r);
-            break;
-        default:
-            sx_pb_skip(r);
-        }
-    }
-    sx_pb_leave(r, outer);
-    if (sx_unlikely(!known || r->fault)) {
-        w->out->refused++;
-        w->out->invalid_labels += w->series.invalid;
-        return SX_OK;
-    }
-    return remote_sample(w, t, start_t, v, err);
-}
-
-static sx_status read_histogram(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
-{
-    tsdb_histogram h;
-    sx_error bad = {0};
-    sx_status status = wire_histogram_read(&w->histogram, r, &w->arena, &h, &bad);
-    if (!known || r->fault) {
-        w->out->refused++;
-        w->out->invalid_labels += w->series.invalid;
-        return SX_OK;
-    }
-    if (status == SX_EINVAL) {
-        w->out->refused++;
-        remote_complain(w, "%s", bad.message);
-        return SX_OK;
-    }
-    if (status != SX_OK)
-        return sx_fail(err, status, "%s", bad.message);
-    return remote_histogram(w, w->histogram.t, w->histogram.start_t, &h, err);
-}
-
 /* Its references go to w->refs, which the series no longer needs. */
 static sx_status read_exemplar(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
 {
@@ -339,10 +290,10 @@ static sx_status read_series(remote_writer *w, sx_pb_reader *r, sx_error *err)
     while (status == SX_OK && sx_pb_next(r)) {
         switch (r->tag) {
         case SX_PB_TAG(2, SX_PB_BYTES):
-            status = read_sample(w, r, head.known, err);
+            status = remote_read_sample(w, r, head.known, err);
             break;
         case SX_PB_TAG(3, SX_PB_BYTES):
-            status = read_histogram(w, r, head.known, err);
+            status = remote_read_histogram(w, r, head.known, err);
             break;
         case SX_PB_TAG(4, SX_PB_BYTES):
             status = read_exemplar(w, r, head.known && head.any_sample, err);

@@ -381,3 +381,23 @@ sx_status remote_exemplar(remote_writer *w, const tsdb_exemplar *e, sx_error *er
         w->out->refused++;
     return SX_OK;
 }
+
+sx_status remote_read_histogram(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err)
+{
+    tsdb_histogram h;
+    sx_error bad = {0};
+    sx_status status = wire_histogram_read(&w->histogram, r, &w->arena, &h, &bad);
+    if (!known || r->fault) {
+        w->out->refused++;
+        w->out->invalid_labels += w->series.invalid;
+        return SX_OK;
+    }
+    if (status == SX_EINVAL) {
+        w->out->refused++;
+        remote_complain(w, "%s", bad.message);
+        return SX_OK;
+    }
+    if (status != SX_OK)
+        return sx_fail(err, status, "%s", bad.message);
+    return remote_histogram(w, w->histogram.t, w->histogram.start_t, &h, err);
+}

@@ -92,6 +92,40 @@ sx_status remote_histogram(remote_writer *w, int64_t t, int64_t start_t, const t
                            sx_error *err);
 sx_status remote_exemplar(remote_writer *w, const tsdb_exemplar *e, sx_error *err);
 
+/* Reads a Sample or a Histogram message of remote write, the reader's current field, and appends it. One
+ * reader serves both versions: what 2.0 added has numbers that 1.0 leaves free. `known` false, a
+ * broken message, or a bad histogram: it is counted as refused. */
+static inline sx_status remote_read_sample(remote_writer *w, sx_pb_reader *r, bool known,
+                                           sx_error *err)
+{
+    int64_t t = 0, start_t = 0;
+    double v = 0;
+    sx_pb_outer outer = sx_pb_enter(r);
+    while (sx_pb_next(r)) {
+        switch (r->tag) {
+        case SX_PB_TAG(1, SX_PB_FIXED64):
+            v = sx_pb_double(r);
+            break;
+        case SX_PB_TAG(2, SX_PB_VARINT):
+            t = sx_pb_i64(r);
+            break;
+        case SX_PB_TAG(3, SX_PB_VARINT):
+            start_t = sx_pb_i64(r);
+            break;
+        default:
+            sx_pb_skip(r);
+        }
+    }
+    sx_pb_leave(r, outer);
+    if (sx_unlikely(!known || r->fault)) {
+        w->out->refused++;
+        w->out->invalid_labels += w->series.invalid;
+        return SX_OK;
+    }
+    return remote_sample(w, t, start_t, v, err);
+}
+sx_status remote_read_histogram(remote_writer *w, sx_pb_reader *r, bool known, sx_error *err);
+
 void otlp_state_free(struct otlp_state *s);
 
 /* Remembers w->series under its key. */
