@@ -5,6 +5,7 @@
 #include <sextant/number.h>
 #include <sextant/utf8.h>
 
+#include "codec/go_text.h"
 #include "codec/template_internal.h"
 
 enum { NUMBER_BYTES = 512, WIDTH_MAX = 1000, PRECISION_MAX = 100, OBJECT_DEPTH = 16 };
@@ -195,29 +196,6 @@ static void print_float(const tverb *f, double value, sx_buf *out)
     pad(f, sx_str_of(text, len), isfinite(value), out);
 }
 
-void template_quote(sx_str s, bool ascii, sx_buf *out)
-{
-    static const char SPECIAL[] = "\a\b\f\n\r\t\v\\\"", LETTERS[] = "abfnrtv\\\"";
-    sx_buf_byte(out, '"');
-    while (s.len) {
-        uint32_t code;
-        size_t len = sx_utf8_decode(s, &code);
-        const char *at = len && code && code < 128 ? strchr(SPECIAL, (int)code) : NULL;
-        if (len == 0)
-            sx_buf_printf(out, "\\x%02x", (unsigned char)s.data[0]);
-        else if (at)
-            sx_buf_printf(out, "\\%c", LETTERS[at - SPECIAL]);
-        else if (code < 32 || code == 127)
-            sx_buf_printf(out, "\\x%02x", code);
-        else if (code >= 128 && ascii)
-            sx_buf_printf(out, code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
-        else
-            sx_buf_bytes(out, s.data, len);
-        s = sx_str_from(s, len ? len : 1);
-    }
-    sx_buf_byte(out, '"');
-}
-
 static void print_string(const tverb *f, sx_str s, sx_buf *out)
 {
     sx_buf text;
@@ -232,7 +210,7 @@ static void print_string(const tverb *f, sx_str s, sx_buf *out)
         s = sx_str_first(s, bytes);
     }
     if (f->verb == 'q') {
-        template_quote(s, f->plus, &text);
+        (f->plus ? go_quote_ascii : go_quote)(s, &text);
     } else if (f->verb == 'x' || f->verb == 'X') {
         for (size_t i = 0; i < s.len; i++)
             sx_buf_printf(&text, f->verb == 'x' ? "%02x" : "%02X", (unsigned char)s.data[i]);

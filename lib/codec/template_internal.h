@@ -115,9 +115,6 @@ bool template_truth(const sx_tvalue *v);
 void template_print(const sx_tvalue *v, sx_buf *out);
 /* As Go's Sprint: a space between operands that are both no strings. */
 void template_sprint(const sx_tvalue *args, size_t count, sx_buf *out);
-/* A Go string literal in double quotes; what is not UTF-8, or with `ascii` not ASCII, is written by its
- * code. */
-void template_quote(sx_str s, bool ascii, sx_buf *out);
 /* Go's name of the value's type, for messages: "int", "string", "map[string]string". */
 const char *template_type(const sx_tvalue *v);
 

@@ -9,6 +9,7 @@
 #include <sextant/number.h>
 #include <sextant/utf8.h>
 
+#include "codec/go_text.h"
 #include "codec/template_internal.h"
 #include "codec/template_lex.h"
 
@@ -52,7 +53,7 @@ static SX_COLD sx_status fail_quoted(tparser *p, const char *words, sx_str text)
 {
     sx_buf quoted;
     sx_buf_init(&quoted, 0);
-    template_quote(sx_str_first(text, 100), false, &quoted);
+    go_quote(sx_str_first(text, 100), &quoted);
     sx_status st = fail_at(p, text.data, "%s %.*s", words, (int)quoted.len, quoted.data);
     sx_buf_done(&quoted);
     return st;

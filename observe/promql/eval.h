@@ -432,8 +432,6 @@ void eval_note_numbers(eval_worker *w, const promql_expr *where, eval_note_kind 
                        double b);
 void eval_note_types(eval_worker *w, const promql_expr *where, bool left_histogram, promql_op op,
                      bool right_histogram);
-/* As Go's %q. */
-void eval_quote(sx_buf *out, sx_str s);
 void eval_note_monotonic(eval_worker *w, const promql_expr *where, sx_str name, int64_t t,
                          double min_bucket, double max_bucket, double max_diff);
 bool eval_notes_write(eval_run *run, promql_result *out);

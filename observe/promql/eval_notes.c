@@ -52,33 +52,6 @@ static const struct note_row {
                                        "timestamp for metric %q"},
 };
 
-/* As Go's %q: quotes, backslashes and control characters escaped. */
-void eval_quote(sx_buf *out, sx_str s)
-{
-    size_t valid = sx_utf8_valid_len(s); /* what comes after shows as bytes */
-    sx_buf_byte(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (i >= valid && c >= 0x80) {
-            sx_buf_printf(out, "\\x%02x", c);
-        } else if (c == '"' || c == '\\') {
-            sx_buf_byte(out, '\\');
-            sx_buf_byte(out, (char)c);
-        } else if (c == '\n') {
-            sx_buf_str(out, SX_STR("\\n"));
-        } else if (c == '\t') {
-            sx_buf_str(out, SX_STR("\\t"));
-        } else if (c == '\r') {
-            sx_buf_str(out, SX_STR("\\r"));
-        } else if (c < 0x20 || c == 0x7f) {
-            sx_buf_printf(out, "\\x%02x", c);
-        } else {
-            sx_buf_byte(out, (char)c);
-        }
-    }
-    sx_buf_byte(out, '"');
-}
-
 static void write_words(sx_buf *out, const struct note_row *row, sx_str a, sx_str b)
 {
     sx_buf_str(out, row->warning ? SX_STR("PromQL warning: ") : SX_STR("PromQL info: "));
@@ -95,15 +68,15 @@ static void write_words(sx_buf *out, const struct note_row *row, sx_str a, sx_st
             sx_buf_str(out, b);
             break;
         case 'q':
-            eval_quote(out, a);
+            tsdb_quote(a, out);
             break;
         case 'Q':
-            eval_quote(out, b);
+            tsdb_quote(b, out);
             break;
         default:
             if (a.len > 0) {
                 sx_buf_str(out, SX_STR(" for metric name "));
-                eval_quote(out, a);
+                tsdb_quote(a, out);
             }
         }
     }

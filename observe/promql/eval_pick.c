@@ -541,7 +541,7 @@ static void *fail_label(eval_run *run, sx_str name)
 {
     sx_buf quoted;
     sx_buf_init(&quoted, 0);
-    eval_quote(&quoted, name);
+    tsdb_quote(name, &quoted);
     eval_fail(run, PROMQL_ERROR_EXECUTION, "invalid label name %.*s", SX_ARG(sx_buf_view(&quoted)));
     sx_buf_done(&quoted);
     return NULL;

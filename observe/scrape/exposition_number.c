@@ -3,65 +3,32 @@
 
 #include <sextant/number.h>
 
+#include "codec/go_text.h"
 #include "observe/scrape/exposition_internal.h"
 
-enum { DIGITS_EXACT = 18, TEXT_MAX = 512 };
+enum { DIGITS_EXACT = 18, SHOWN_MAX = 512 };
 
 static SX_COLD sx_status bad_number(sx_str text, const char *why, sx_error *err)
 {
     sx_buf shown;
     sx_buf_init(&shown, 0);
-    tsdb_quote(sx_str_first(text, TEXT_MAX), &shown);
+    tsdb_quote(sx_str_first(text, SHOWN_MAX), &shown);
     sx_status st = sx_fail(err, SX_EFORMAT, "strconv.ParseFloat: parsing %.*s: %s",
                            SX_ARG(sx_buf_view(&shown)), why);
     sx_buf_done(&shown);
     return st;
 }
 
-/* inf, infinity (with a sign) and nan, in any case. */
-static bool read_word(sx_str text, double *out)
-{
-    bool negative = text.len && text.data[0] == '-';
-    sx_str word = sx_str_from(text, negative || (text.len && text.data[0] == '+'));
-    if (sx_str_ieq(word, SX_STR("inf")) || sx_str_ieq(word, SX_STR("infinity"))) {
-        *out = negative ? -INFINITY : INFINITY;
-        return true;
-    }
-    if (sx_str_ieq(text, SX_STR("nan"))) {
-        uint64_t bits = TSDB_NORMAL_NAN_BITS; /* one NaN, whatever the target's language made */
-        memcpy(out, &bits, sizeof *out);
-        return true;
-    }
-    return false;
-}
-
-/* Go allows ".5", "5." and leading zeros, which JSON's grammar does not: rewrites the number so that
- * the exact reader takes it. */
+/* All that the quick way below does not read. Prometheus refuses what is hexadecimal or has
+ * underscores before it asks strconv. */
 static sx_status read_exactly(sx_str text, double *out, sx_error *err)
 {
-    char plain[TEXT_MAX + 4];
-    size_t len = 0, at = 0;
-    if (text.len > TEXT_MAX)
-        return bad_number(text, "invalid syntax", err);
-    if (text.data[0] == '-')
-        plain[len++] = '-';
-    at += text.data[0] == '-' || text.data[0] == '+';
-    while (at + 1 < text.len && text.data[at] == '0' && text.data[at + 1] >= '0' &&
-           text.data[at + 1] <= '9')
-        at++;
-    if (at < text.len && text.data[at] == '.')
-        plain[len++] = '0';
-    for (; at < text.len; at++) {
-        char c = text.data[at], next = at + 1 < text.len ? text.data[at + 1] : 'e';
-        if (c == '.' && (next < '0' || next > '9'))
-            continue;
-        plain[len++] = c;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == 'p' || text.data[i] == 'P' || text.data[i] == '_')
+            return sx_fail(err, SX_EFORMAT, "unsupported character in float");
     }
-    if (!sx_double_parse(sx_str_of(plain, len), out))
-        return bad_number(text, "invalid syntax", err);
-    if (isinf(*out))
-        return bad_number(text, "value out of range", err);
-    return SX_OK;
+    const char *why = go_float_read(text, out);
+    return why ? bad_number(text, why, err) : SX_OK;
 }
 
 sx_status expo_float(sx_str text, double *out, sx_error *err)
@@ -93,15 +60,7 @@ sx_status expo_float(sx_str text, double *out, sx_error *err)
         return sx_double_of_decimal(mantissa, scale, negative, out) ? SX_OK
                                                                     : read_exactly(text, out, err);
     }
-    if (any && (*p == 'e' || *p == 'E'))
-        return read_exactly(text, out, err);
-    if (read_word(text, out))
-        return SX_OK;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == 'p' || text.data[i] == 'P' || text.data[i] == '_')
-            return sx_fail(err, SX_EFORMAT, "unsupported character in float");
-    }
-    return bad_number(text, "invalid syntax", err);
+    return read_exactly(text, out, err);
 }
 
 size_t expo_normal_float(sx_str text, char out[EXPO_FLOAT_BYTES])

@@ -167,51 +167,6 @@ bool tsdb_label_name_is_legacy(sx_str name)
 
 /* --- Printing. */
 
-/* What Go's strconv.IsPrint refuses, but for planes that nobody uses: controls, spaces other than
- * U+0020, format characters, surrogates, private use, non-characters. Sorted. */
-static const uint32_t UNPRINTABLE[][2] = {
-    {0x00, 0x1f},     {0x7f, 0xa0},       {0xad, 0xad},        {0x61c, 0x61c},   {0x6dd, 0x6dd},
-    {0x70f, 0x70f},   {0x1680, 0x1680},   {0x180e, 0x180e},    {0x2000, 0x200f}, {0x2028, 0x202f},
-    {0x205f, 0x206f}, {0x3000, 0x3000},   {0xd800, 0xf8ff},    {0xfeff, 0xfeff}, {0xfff0, 0xfffb},
-    {0xfffe, 0xffff}, {0xe0000, 0xe00ff}, {0xe01f0, 0x10ffff},
-};
-
-static bool printable(uint32_t code)
-{
-    for (size_t i = 0; i < SX_COUNT_OF(UNPRINTABLE); i++) {
-        if (code <= UNPRINTABLE[i][1])
-            return code < UNPRINTABLE[i][0];
-    }
-    return true;
-}
-
-static const char ESCAPES[128] = {
-    ['\a'] = 'a', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
-    ['\t'] = 't', ['\v'] = 'v', ['"'] = '"',  ['\\'] = '\\'};
-
-void tsdb_quote(sx_str text, sx_buf *out)
-{
-    sx_buf_byte(out, '"');
-    while (text.len) {
-        uint32_t code;
-        size_t len = sx_utf8_decode(text, &code);
-        if (len == 0) { /* no UTF-8 */
-            sx_buf_printf(out, "\\x%02x", (unsigned char)text.data[0]);
-            len = 1;
-        } else if (code < 128 && ESCAPES[code]) {
-            sx_buf_byte(out, '\\');
-            sx_buf_byte(out, ESCAPES[code]);
-        } else if (printable(code)) {
-            sx_buf_bytes(out, text.data, len);
-        } else {
-            const char *form = code < 128 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x";
-            sx_buf_printf(out, form, code);
-        }
-        text = sx_str_from(text, len);
-    }
-    sx_buf_byte(out, '"');
-}
-
 static void print_pairs(tsdb_labels l, bool without_name, sx_buf *out)
 {
     const char *between = "";

@@ -13,6 +13,8 @@
 #include <sextant/regex.h>
 #include <sextant/str.h>
 
+#include "codec/go_text.h"
+
 #define TSDB_METRIC_NAME SX_STR("__name__")
 
 typedef struct tsdb_label {
@@ -53,9 +55,11 @@ sx_status tsdb_labels_print(tsdb_labels l, sx_buf *out, sx_error *err);
 /* The same with a plain metric name in front: up{job="x"}; {} for an empty set. */
 sx_status tsdb_labels_print_series(tsdb_labels l, sx_buf *out, sx_error *err);
 
-/* Appends `text` in double quotes as Go's strconv.Quote: what is not printable or not UTF-8 becomes
- * \n, \x7f, \u200b and the like. */
-void tsdb_quote(sx_str text, sx_buf *out);
+/* go_quote() under the name by which the rooms above know it. */
+static inline void tsdb_quote(sx_str text, sx_buf *out)
+{
+    go_quote(text, out);
+}
 
 /* [a-zA-Z_:][a-zA-Z0-9_:]*, and the same without the colon for label names. Not empty. */
 bool tsdb_metric_name_is_legacy(sx_str name);
