@@ -569,8 +569,6 @@ static sx_status commit(tsdb_appender *a, sx_error *err)
     pthread_rwlock_rdlock(&b->db->truncation);
     sx_status status = commit_locked(b, err);
     pthread_rwlock_unlock(&b->db->truncation);
-    if (status != SX_OK)
-        atomic_fetch_add_explicit(&b->db->commit_failures, 1, memory_order_relaxed);
     forget(b);
     return status;
 }

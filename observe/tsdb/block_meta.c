@@ -4,6 +4,7 @@
 #include <sextant/hash.h>
 #include <sextant/json.h>
 #include <sextant/mem.h>
+#include <sextant/protobuf.h>
 #include <sextant/random.h>
 
 #include "observe/tsdb/block.h"
@@ -341,32 +342,19 @@ sx_status tsdb_stones_read(tsdb_stones *s, sx_str file, sx_error *err)
     return status;
 }
 
-static void put_uvarint(sx_buf *b, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        sx_buf_byte(b, (char)(value | 0x80));
-    sx_buf_byte(b, (char)value);
-}
-
-static void put_be32(sx_buf *b, uint32_t value)
-{
-    for (unsigned i = 4; i-- > 0;)
-        sx_buf_byte(b, (char)(value >> (8 * i)));
-}
-
 sx_status tsdb_stones_print(const tsdb_stones *s, sx_buf *out, sx_error *err)
 {
-    put_be32(out, STONES_MAGIC);
+    tsdb_put_be(out, STONES_MAGIC, 4);
     sx_buf_byte(out, STONES_VERSION);
     for (size_t i = 0; i < s->count; i++) {
         const tsdb_stone *stone = &s->items[i];
-        put_uvarint(out, stone->id);
-        put_uvarint(out, (uint64_t)stone->min_t << 1 ^ (uint64_t)(stone->min_t >> 63));
-        put_uvarint(out, (uint64_t)stone->max_t << 1 ^ (uint64_t)(stone->max_t >> 63));
+        sx_pb_add_varint(out, stone->id);
+        sx_pb_add_varint(out, sx_pb_zigzag_of(stone->min_t));
+        sx_pb_add_varint(out, sx_pb_zigzag_of(stone->max_t));
     }
     sx_status status = sx_buf_status(out, "tombstones", err);
     if (status == SX_OK)
-        put_be32(out, sx_crc32c(0, out->data + STONES_HEADER, out->len - STONES_HEADER));
+        tsdb_put_be(out, sx_crc32c(0, out->data + STONES_HEADER, out->len - STONES_HEADER), 4);
     return status == SX_OK ? sx_buf_status(out, "tombstones", err) : status;
 }
 

@@ -2,7 +2,7 @@
  *
  * Called by the maintenance (one thread at a time, under db->maintenance) and by the admin calls; the
  * queriers take a look at the list under its lock, and hold what they read. Files: blocks.c (the
- * list), cut.c (head to blocks), compact.c (blocks to blocks), retention.c, snapshot.c. */
+ * list), cut.c (head to blocks), compact.c (blocks to blocks), retention.c. */
 #ifndef OBSERVE_TSDB_BLOCKS_H
 #define OBSERVE_TSDB_BLOCKS_H
 

@@ -30,7 +30,7 @@ enum {
 };
 
 /* --- Writing floats: the open chunk of a series in the head. The state is small on purpose: it
- * counts in the 400 bytes of a series. It says nothing of where the bytes are: the head keeps them
+ * is half of a series' cache line (head.h). It says nothing of where the bytes are: the head keeps them
  * in its own pools. A state of zeros is an empty chunk. */
 typedef struct tsdb_xor_state {
     int64_t t, delta; /* of the last sample */

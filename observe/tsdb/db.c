@@ -1,7 +1,8 @@
 /* db.c - the database opened, kept and closed; see db.h.
  *
- * tsdb_open takes the lock and starts three threads: one replays the log and ends, the others look once
- * a second at what is due, one for the log, one for the blocks (tsdb_maintain). Queriers and appenders wait for the replay. */
+ * tsdb_open takes the lock and starts three threads: one replays the log and ends, the others look
+ * once a second at what is due, one for the log, one for the blocks (tsdb_maintain). Queriers and
+ * appenders wait for the replay. */
 #include "observe/tsdb/db.h"
 
 #include <stdio.h>

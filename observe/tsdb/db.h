@@ -38,11 +38,10 @@ typedef struct tsdb_options {
     uint32_t exemplars_max;   /* 0: 100,000 */
     tsdb_fsync fsync;
     int64_t fsync_interval_ms;        /* 1 s */
-    int64_t snapshot_interval_ms;     /* head snapshots, which bound replay: 5 min; -1: none */
     uint64_t wal_segment_bytes;       /* 128 MiB */
     bool wal_compression_off;         /* records are snappy-compressed otherwise */
     uint32_t shards;                  /* a power of two; 0: 16 */
-    bool xor2;                        /* keep start timestamps in chunks */
+    bool xor2;                        /* blocks keep start timestamps: XOR2, histograms with them */
     const tsdb_retention_rule *rules; /* borrowed as long as the database is open */
     size_t rule_count;
     /* Told of blocks set aside and of background work that failed. Any thread. */
@@ -55,14 +54,14 @@ typedef struct tsdb_options {
 typedef struct tsdb tsdb;
 
 /* Opens (makes) the directory, takes its lock, opens the blocks, and starts replaying the log in the
- * background: tsdb_ready() says when it is through; queries wait for what they need.
+ * background: tsdb_ready() says when it is through; queriers and appenders wait for that.
  *   errors  SX_EEXIST: another process has the lock (named); SX_EIO and its kin; SX_ECORRUPT only for
  *           what cannot be set aside (a corrupt block is renamed NAME.corrupt and logged, a torn tail
  *           of the log is cut) */
 sx_status tsdb_open(const char *dir, const tsdb_options *options, tsdb **out, sx_error *err);
 
-/* Stops the background work, writes a snapshot, syncs, gives the lock back. Appenders and queriers
- * must have been freed. */
+/* Stops the background work, syncs the log unless the policy is none, gives the lock back. What is in
+ * the head is read from the log by the next start. Appenders and queriers must have been freed. */
 void tsdb_close(tsdb *db);
 
 /* The two interfaces; owned by the database. */
@@ -72,8 +71,9 @@ tsdb_appendable *tsdb_appendable_of(tsdb *db);
 /* Replay: done segments of all; true once it is through. */
 bool tsdb_ready(const tsdb *db, uint32_t *done, uint32_t *all);
 
-/* Compaction, retention, snapshot and fsync, as far as they are due by the clock. A thread of the
- * database calls it every second; tests with a fake clock set `options.clock` and call it. */
+/* Cutting, compaction, retention and fsync, as far as they are due by the clock; waits for the replay.
+ * Without `options.clock` two threads of the database do it every second; with a clock of its own
+ * (tests) nobody does but the caller. The first failure is returned, all parts are tried. */
 sx_status tsdb_maintain(tsdb *db, sx_error *err);
 
 /* --- What the admin API and `sextant tsdb` do. */

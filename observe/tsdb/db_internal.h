@@ -69,7 +69,7 @@ struct tsdb {
     bool replaying, keeping, blocking;
     int64_t synced_at_ms; /* by the monotonic clock; the keeper's own */
 
-    _Atomic uint64_t appended[2], refused[TSDB_REFUSALS], corruptions, commit_failures;
+    _Atomic uint64_t appended[2], refused[TSDB_REFUSALS], corruptions;
     _Atomic int64_t floor_t; /* samples of the log before it are in blocks */
 };
 
@@ -90,8 +90,8 @@ sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error
 /* replay.c: reads checkpoint, wal/ and wbl/ into the head, and makes the two logs to write to. */
 sx_status tsdb_replay(tsdb *db, sx_error *err);
 
-/* checkpoint.c: the head lets go of what lies before `t`, and the log of what it then need not hold: called once
- * blocks up to `t` are durable. Of wbl/ only segments before `late_end` are shortened. */
+/* checkpoint.c: the head lets go of what lies before `t`, and the log of what it then need not hold:
+ * called once blocks up to `t` are durable. Of wbl/ only segments before `late_end` are shortened. */
 sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_end, sx_error *err);
 
 #endif

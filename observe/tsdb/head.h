@@ -276,8 +276,8 @@ sx_status tsdb_head_names(tsdb_head *h, sx_arena *arena, sx_str **out, size_t *c
 sx_status tsdb_head_values(tsdb_head *h, sx_str name, sx_arena *arena, sx_str **out, size_t *count,
                            sx_error *err);
 
-/* Calls `each` with every live series of a shard, sorted by id, under no lock: for cutting blocks,
- * checkpoints and snapshots. Stops at the first answer that is not SX_OK. */
+/* Calls `each` with every live series of a shard, sorted by id, under no lock: for cutting blocks.
+ * Stops at the first answer that is not SX_OK. */
 typedef sx_status tsdb_head_visit(void *context, tsdb_ref ref, tsdb_labels labels, sx_error *err);
 sx_status tsdb_head_each(tsdb_head *h, uint32_t shard, tsdb_head_visit *each, void *context,
                          sx_error *err);

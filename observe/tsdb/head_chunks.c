@@ -11,6 +11,9 @@
 #include <sextant/file.h>
 #include <sextant/hash.h>
 #include <sextant/mem.h>
+#include <sextant/protobuf.h>
+
+#include "observe/tsdb/index.h"
 
 enum {
     BUFFER_BYTES = 256 << 10,
@@ -149,12 +152,6 @@ sx_status tsdb_head_chunks_flush(tsdb_head_chunks *c, sx_error *err)
     return status;
 }
 
-static void put_be(sx_buf *b, uint64_t value, unsigned bytes)
-{
-    for (unsigned i = bytes; i-- > 0;)
-        sx_buf_byte(b, (char)(value >> (8 * i)));
-}
-
 /* The file to append to: the newest, or another when that is full and written. */
 static chunk_file *file_for(tsdb_head_chunks *c, size_t need)
 {
@@ -170,8 +167,8 @@ static chunk_file *file_for(tsdb_head_chunks *c, size_t need)
     c->written = 0;
     chunk_file *f = &c->files[c->count++];
     *f = (chunk_file){.segment = c->next++, .max_t = INT64_MIN, .bytes = HEADER_BYTES};
-    put_be(&c->buffer, 0x0130BC91, 4);
-    put_be(&c->buffer, UINT64_C(1) << 24, 4); /* version 1 and padding */
+    tsdb_put_be(&c->buffer, 0x0130BC91, 4);
+    tsdb_put_be(&c->buffer, UINT64_C(1) << 24, 4); /* version 1 and padding */
     return f;
 }
 
@@ -190,16 +187,13 @@ sx_status tsdb_head_chunks_put(tsdb_head_chunks *c, uint64_t ref, int64_t min_t,
     size_t start = c->buffer.len;
     *segment = f->segment;
     *offset = (uint32_t)f->bytes;
-    put_be(&c->buffer, ref, 8);
-    put_be(&c->buffer, (uint64_t)min_t, 8);
-    put_be(&c->buffer, (uint64_t)max_t, 8);
+    tsdb_put_be(&c->buffer, ref, 8);
+    tsdb_put_be(&c->buffer, (uint64_t)min_t, 8);
+    tsdb_put_be(&c->buffer, (uint64_t)max_t, 8);
     sx_buf_byte(&c->buffer, (char)encoding);
-    size_t len = bytes.len;
-    for (; len >= 0x80; len >>= 7)
-        sx_buf_byte(&c->buffer, (char)(len | 0x80));
-    sx_buf_byte(&c->buffer, (char)len);
+    sx_pb_add_varint(&c->buffer, bytes.len);
     sx_buf_str(&c->buffer, bytes);
-    put_be(&c->buffer, sx_crc32c(0, c->buffer.data + start, c->buffer.len - start), 4);
+    tsdb_put_be(&c->buffer, sx_crc32c(0, c->buffer.data + start, c->buffer.len - start), 4);
     f->bytes += c->buffer.len - start;
     if (max_t > f->max_t)
         f->max_t = max_t;

@@ -23,6 +23,9 @@ typedef struct tsdb_chunk_meta {
     int64_t min_t, max_t;
 } tsdb_chunk_meta;
 
+/* The lowest `bytes` bytes of a number, big-endian, as blocks and chunks_head/ have them. */
+void tsdb_put_be(sx_buf *b, uint64_t value, unsigned bytes);
+
 /* --- A cursor over bytes from outside: what is missing reads as zero and sets `bad`. */
 typedef struct tsdb_cursor {
     const uint8_t *at, *end;

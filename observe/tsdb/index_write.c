@@ -5,6 +5,7 @@
  * sorted by counting: symbol numbers are small. */
 #include <sextant/hash.h>
 #include <sextant/mem.h>
+#include <sextant/protobuf.h>
 
 #include "observe/tsdb/index.h"
 
@@ -15,22 +16,10 @@ enum {
 };
 static const uint32_t MAGIC = 0xBAAAD700;
 
-static void put_be(sx_buf *b, uint64_t value, unsigned bytes)
+void tsdb_put_be(sx_buf *b, uint64_t value, unsigned bytes)
 {
     while (bytes--)
         sx_buf_byte(b, (char)(value >> (8 * bytes)));
-}
-
-static void put_uvarint(sx_buf *b, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        sx_buf_byte(b, (char)(value | 0x80));
-    sx_buf_byte(b, (char)value);
-}
-
-static void put_varint(sx_buf *b, int64_t value)
-{
-    put_uvarint(b, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
 }
 
 /* Writes what is in the buffer and empties it; counted in the section's checksum. */
@@ -48,7 +37,7 @@ static sx_status write_buffer(tsdb_index_writer *w, sx_error *err)
 static sx_status write_sum(tsdb_index_writer *w, sx_error *err)
 {
     uint32_t crc = w->crc;
-    put_be(&w->buffer, crc, 4);
+    tsdb_put_be(&w->buffer, crc, 4);
     return write_buffer(w, err);
 }
 
@@ -71,13 +60,13 @@ sx_status tsdb_index_writer_open(tsdb_index_writer *w, const char *path, uint32_
     sx_status status = sx_writer_open(&w->file, path, SX_WRITER_NEW, 1 << 18, err);
     if (status != SX_OK)
         return status;
-    put_be(&w->buffer, MAGIC, 4);
+    tsdb_put_be(&w->buffer, MAGIC, 4);
     sx_buf_byte(&w->buffer, 2);
-    put_be(&w->buffer, bytes + 4, 4);
+    tsdb_put_be(&w->buffer, bytes + 4, 4);
     status = write_buffer(w, err);
     w->symbols_bytes = bytes;
     w->crc = 0;
-    put_be(&w->buffer, count, 4);
+    tsdb_put_be(&w->buffer, count, 4);
     return status;
 }
 
@@ -97,7 +86,7 @@ sx_status tsdb_index_writer_symbol(tsdb_index_writer *w, sx_str symbol, sx_error
 {
     sx_assert(w->symbols_left > 0);
     size_t before = w->buffer.len;
-    put_uvarint(&w->buffer, symbol.len);
+    sx_pb_add_varint(&w->buffer, symbol.len);
     sx_buf_str(&w->buffer, symbol);
     w->symbols_bytes -= w->buffer.failed ? 0 : w->buffer.len - before;
     w->symbols_left--;
@@ -118,19 +107,19 @@ sx_status tsdb_index_writer_series(tsdb_index_writer *w, const uint32_t *pairs, 
     if (id)
         *id = w->file.offset / SERIES_ALIGN;
     sx_buf *b = &w->buffer;
-    put_uvarint(b, pair_count);
+    sx_pb_add_varint(b, pair_count);
     for (size_t i = 0; i < pair_count * 2; i++)
-        put_uvarint(b, pairs[i]);
-    put_uvarint(b, chunk_count);
+        sx_pb_add_varint(b, pairs[i]);
+    sx_pb_add_varint(b, chunk_count);
     for (size_t i = 0; i < chunk_count; i++) {
         if (i == 0) {
-            put_varint(b, chunks[0].min_t);
-            put_uvarint(b, (uint64_t)chunks[0].max_t - (uint64_t)chunks[0].min_t);
-            put_uvarint(b, chunks[0].ref);
+            sx_pb_add_varint(b, sx_pb_zigzag_of(chunks[0].min_t));
+            sx_pb_add_varint(b, (uint64_t)chunks[0].max_t - (uint64_t)chunks[0].min_t);
+            sx_pb_add_varint(b, chunks[0].ref);
         } else {
-            put_uvarint(b, (uint64_t)chunks[i].min_t - (uint64_t)chunks[i - 1].max_t);
-            put_uvarint(b, (uint64_t)chunks[i].max_t - (uint64_t)chunks[i].min_t);
-            put_varint(b, (int64_t)(chunks[i].ref - chunks[i - 1].ref));
+            sx_pb_add_varint(b, (uint64_t)chunks[i].min_t - (uint64_t)chunks[i - 1].max_t);
+            sx_pb_add_varint(b, (uint64_t)chunks[i].max_t - (uint64_t)chunks[i].min_t);
+            sx_pb_add_varint(b, sx_pb_zigzag_of((int64_t)(chunks[i].ref - chunks[i - 1].ref)));
         }
     }
     status = sx_buf_status(b, "index", err);
@@ -146,7 +135,7 @@ sx_status tsdb_index_writer_series(tsdb_index_writer *w, const uint32_t *pairs, 
     status = sx_writer_bytes(&w->file, head, head_len, err);
     w->crc = 0;
     w->series++;
-    put_be(b, sx_crc32c(0, b->data, b->len), 4);
+    tsdb_put_be(b, sx_crc32c(0, b->data, b->len), 4);
     return status == SX_OK ? write_buffer(w, err) : status;
 }
 
@@ -213,11 +202,11 @@ static sx_status note_offset(postings_pass *p, sx_str name, sx_str value, uint64
 {
     sx_buf *b = &p->w->buffer; /* it is empty between sections */
     sx_buf_byte(b, 2);
-    put_uvarint(b, name.len);
+    sx_pb_add_varint(b, name.len);
     sx_buf_str(b, name);
-    put_uvarint(b, value.len);
+    sx_pb_add_varint(b, value.len);
     sx_buf_str(b, value);
-    put_uvarint(b, offset);
+    sx_pb_add_varint(b, offset);
     sx_status status = sx_buf_status(b, "index", err);
     if (status == SX_OK)
         status = sx_writer_bytes(&p->table, b->data, b->len, err);
@@ -233,13 +222,13 @@ static sx_status write_list(postings_pass *p, sx_str name, sx_str value, const u
     sx_status status = pad_to(w, 4, err);
     if (status == SX_OK)
         status = note_offset(p, name, value, w->file.offset, err);
-    put_be(&w->buffer, count * 4 + 4, 4);
+    tsdb_put_be(&w->buffer, count * 4 + 4, 4);
     if (status == SX_OK)
         status = write_buffer(w, err);
     w->crc = 0;
-    put_be(&w->buffer, count, 4);
+    tsdb_put_be(&w->buffer, count, 4);
     for (size_t i = 0; i < count && status == SX_OK; i++) {
-        put_be(&w->buffer, ids[i], 4);
+        tsdb_put_be(&w->buffer, ids[i], 4);
         if (w->buffer.len >= 1 << 16)
             status = write_buffer(w, err);
     }
@@ -386,11 +375,11 @@ static sx_status copy_table(postings_pass *p, sx_error *err)
         status = sx_mapping_open(&map, p->table_path, SX_MAP_SEQUENTIAL, err);
     if (status == SX_OK && len > UINT32_MAX)
         status = sx_fail(err, SX_ELIMIT, "a table of postings of more than 4 GiB");
-    put_be(&w->buffer, len, 4);
+    tsdb_put_be(&w->buffer, len, 4);
     if (status == SX_OK)
         status = write_buffer(w, err);
     w->crc = 0;
-    put_be(&w->buffer, p->table_entries, 4);
+    tsdb_put_be(&w->buffer, p->table_entries, 4);
     if (status == SX_OK)
         status = write_buffer(w, err);
     if (status == SX_OK) {
@@ -405,11 +394,11 @@ static sx_status copy_table(postings_pass *p, sx_error *err)
 static sx_status write_empty_table(tsdb_index_writer *w, sx_error *err)
 {
     sx_status status = pad_to(w, 4, err);
-    put_be(&w->buffer, 4, 4);
+    tsdb_put_be(&w->buffer, 4, 4);
     if (status == SX_OK)
         status = write_buffer(w, err);
     w->crc = 0;
-    put_be(&w->buffer, 0, 4);
+    tsdb_put_be(&w->buffer, 0, 4);
     if (status == SX_OK)
         status = write_buffer(w, err);
     return status == SX_OK ? write_sum(w, err) : status;
@@ -435,7 +424,7 @@ static sx_status write_tail(postings_pass *p, sx_error *err)
         status = copy_table(p, err);
     w->crc = 0;
     for (unsigned i = 0; i < 6; i++)
-        put_be(&w->buffer, toc[i], 8);
+        tsdb_put_be(&w->buffer, toc[i], 8);
     if (status == SX_OK)
         status = write_buffer(w, err);
     return status == SX_OK ? write_sum(w, err) : status;

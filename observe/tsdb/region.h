@@ -3,8 +3,7 @@
  * A shard reserves address space once and commits it from the front as it grows, so nothing in it
  * ever moves and a handle (offset / 8) takes half of a pointer. Blocks come in size classes, four to
  * an octave, with a free list each; a block's size is the caller's to remember (most can tell it from
- * what is in the block), so there is no header. All of it can be written to a file as it is and
- * mapped again: the head's snapshot. The shard's lock guards it. */
+ * what is in the block), so there is no header. The shard's lock guards it. */
 #ifndef OBSERVE_TSDB_REGION_H
 #define OBSERVE_TSDB_REGION_H
 
