@@ -13,7 +13,7 @@ typedef struct span_limits {  /* 0 takes the default */
                                  counted as dropped */
     uint32_t value_bytes_max; /* of a text: 1 MiB; cut at a character, not refused */
     uint32_t events_max, links_max; /* of a span: 16,384; dropped and counted */
-    uint32_t depth_max;             /* of lists and maps: 32; deeper ones become EMPTY */
+    uint32_t depth_max;             /* of lists and maps: 24; deeper ones become EMPTY */
 } span_limits;
 
 /* What a reader refused of a request that was good otherwise (OTLP's partial success). */

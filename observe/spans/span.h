@@ -129,6 +129,9 @@ void span_batch_keep(span_batch *b, sx_buf *body);
 span_batch *span_batch_ref(span_batch *b);
 void span_batch_unref(span_batch *b);
 
+/* Empties a batch that nobody else refers to; keeps its memory for the next round. */
+void span_batch_reset(span_batch *b);
+
 /* `b` holds `other` from now on (once, however often it is called): its spans may be put in b. */
 sx_status span_batch_hold(span_batch *b, span_batch *other, sx_error *err);
 
@@ -139,6 +142,9 @@ span *span_batch_add(span_batch *b);
 /* A copy of one span of a held batch, to be changed: attributes, events and links are still shared.
  * NULL without memory. */
 span *span_batch_copy(span_batch *b, const span *s);
+
+/* Sets `service` from the attributes: the text of service.name. False without memory. */
+bool span_resource_name(sx_arena *arena, span_resource *r);
 
 /* The attribute called `key`, the first if there are several; NULL: none. */
 const span_value *span_attrs_find(span_attrs attrs, sx_str key);
