@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <sextant/file.h>
@@ -269,6 +270,16 @@ static sx_status take_retention(server *s, tsdb_options *options, sx_error *err)
     return SX_OK;
 }
 
+/* A share of the disk that the store lies on goes before a number of bytes, as in Prometheus. */
+static void take_share(const server *s, tsdb_options *options)
+{
+    struct statvfs disk;
+    double percent = s->api.config->storage.retention_percent;
+    if (percent > 0 && statvfs(s->storage, &disk) == 0)
+        options->retention_bytes =
+            (uint64_t)((double)disk.f_blocks * (double)disk.f_frsize * percent / 100);
+}
+
 static sx_status open_storage(server *s, sx_error *err)
 {
     tsdb_options options = storage_options(s);
@@ -277,6 +288,7 @@ static sx_status open_storage(server *s, sx_error *err)
     sx_status status = take_retention(s, &options, err);
     if (status == SX_OK)
         status = sx_folder_make(s->storage, err);
+    take_share(s, &options);
     if (status == SX_OK)
         status = tsdb_open(s->storage, &options, &s->api.db, err);
     if (status == SX_OK)

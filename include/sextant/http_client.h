@@ -27,6 +27,7 @@ typedef struct sx_http_client_options { /* 0 takes the default */
     sx_tls *tls;                /* for https; NULL: system roots, verified, h2 offered */
     const char *proxy;          /* "http://host:port"; NULL: none; "env": *_proxy and no_proxy */
     bool http2_prior_knowledge; /* h2c to http:// origins */
+    bool spread_addresses;      /* each connection begins with another of a name's addresses */
     const char *user_agent;     /* NULL: "sextant/VERSION" */
     const sx_call_observer *observer; /* NULL: none; borrowed, see below */
     const char

@@ -199,7 +199,13 @@ static void on_resolved(void *ctx, sx_status status, const sx_addresses *address
         fail(c, status, err);
         return;
     }
-    c->addresses = *addresses;
+    size_t first = 0;
+    sx_http_client *client = c->origin->client;
+    if (client->options.spread_addresses)
+        first = client->turn++ % addresses->count;
+    c->addresses.count = addresses->count;
+    for (size_t i = 0; i < addresses->count; i++)
+        c->addresses.items[i] = addresses->items[(first + i) % addresses->count];
     try_next(c);
 }
 

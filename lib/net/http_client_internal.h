@@ -67,6 +67,7 @@ struct sx_http_client {
     client_proxy *http_proxy, *https_proxy; /* NULL: straight */
     sx_str no_proxy;
     uint32_t depth;
+    uint32_t turn; /* of addresses, where they are spread */
     bool closing;
 };
 

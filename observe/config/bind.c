@@ -303,6 +303,40 @@ static sx_status read_map(bind *b, const bind_field *f, const sx_yaml_node *valu
     return SX_OK;
 }
 
+/* A null is an empty list, and a null in a list an empty text, as in Go. */
+static sx_status read_multimap(bind *b, const bind_field *f, const sx_yaml_node *value,
+                               void *target)
+{
+    sx_error err;
+    uint32_t all = 0, count = 0;
+    if (sx_yaml_expect(value, SX_YAML_MAPPING, &err) != SX_OK)
+        return bind_fault(b, value, "expected a mapping of lists");
+    for (uint32_t i = 0; i < value->count; i++) {
+        const sx_yaml_node *list = value->pairs[i].value;
+        if (!sx_yaml_is_null(list) && sx_yaml_expect(list, SX_YAML_SEQUENCE, &err) != SX_OK)
+            return bind_fault(b, list, "expected a list of texts");
+        all += list->kind == SX_YAML_SEQUENCE ? list->count : 0;
+    }
+    tsdb_label *rows = sx_arena_calloc(b->arena, all ? all : 1, sizeof *rows);
+    if (!rows)
+        return no_memory(b);
+    for (uint32_t i = 0; i < value->count; i++) {
+        const sx_yaml_node *list = value->pairs[i].value;
+        for (uint32_t k = 0; list->kind == SX_YAML_SEQUENCE && k < list->count; k++) {
+            tsdb_label *row = &rows[count++];
+            row->name = value->pairs[i].key->scalar;
+            sx_status st = SX_OK;
+            if (!sx_yaml_is_null(list->items[k]))
+                st = bind_text(b, list->items[k], &row->value);
+            if (st != SX_OK)
+                return st;
+        }
+    }
+    *(const tsdb_label **)(void *)((char *)target + f->at) = rows;
+    *(uint32_t *)(void *)((char *)target + f->count_at) = count;
+    return SX_OK;
+}
+
 sx_status bind_read_structs(bind *b, const bind_table *t, const sx_yaml_node *list,
                             const void **items, uint32_t *count, const char *null_words)
 {
@@ -412,6 +446,8 @@ sx_status bind_read_field(bind *b, const bind_field *f, const sx_yaml_node *valu
     case BIND_MAP:
     case BIND_LABELS:
         return read_map(b, f, value, target);
+    case BIND_MULTIMAP:
+        return read_multimap(b, f, value, target);
     case BIND_STRUCT:
         return read_struct(b, f, value, target);
     case BIND_STRUCTS:

@@ -28,14 +28,15 @@ typedef enum bind_kind {
     BIND_PATH,        /* sx_str, resolved against the file's folder */
     BIND_STRS,        /* const sx_str *, and a uint32_t count */
     BIND_PATHS,
-    BIND_MAP,     /* const tsdb_label * in the order of the file, and a count */
-    BIND_LABELS,  /* tsdb_labels: sorted */
-    BIND_STRUCT,  /* a struct of `table` */
-    BIND_STRUCTS, /* const struct *, and a count */
-    BIND_INLINE,  /* the keys of `table` stand in this mapping, too */
-    BIND_CUSTOM,  /* `read`, `print` */
-    BIND_NOTHING, /* known, checked for its YAML kind, without meaning here */
-    BIND_REFUSED, /* known to the peer, not supported: `note` says what to do */
+    BIND_MAP,      /* const tsdb_label * in the order of the file, and a count */
+    BIND_MULTIMAP, /* of lists: const tsdb_label *, a row each value, and a count */
+    BIND_LABELS,   /* tsdb_labels: sorted */
+    BIND_STRUCT,   /* a struct of `table` */
+    BIND_STRUCTS,  /* const struct *, and a count */
+    BIND_INLINE,   /* the keys of `table` stand in this mapping, too */
+    BIND_CUSTOM,   /* `read`, `print` */
+    BIND_NOTHING,  /* known, checked for its YAML kind, without meaning here */
+    BIND_REFUSED,  /* known to the peer, not supported: `note` says what to do */
 } bind_kind;
 
 typedef enum bind_tri { BIND_UNSET, BIND_FALSE, BIND_TRUE } bind_tri;

@@ -115,6 +115,30 @@ static void print_pairs(sx_buf *out, int indent, const bind_field *f, const tsdb
     }
 }
 
+/* The values of a name follow each other. */
+static void print_multimap(sx_buf *out, int indent, const bind_field *f, const void *target)
+{
+    const tsdb_label *rows =
+        *(const tsdb_label *const *)(const void *)((const char *)target + f->at);
+    uint32_t count = *(const uint32_t *)(const void *)((const char *)target + f->count_at);
+    if (count)
+        begin_key(out, indent, f->key);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i == 0 || !sx_str_eq(rows[i].name, rows[i - 1].name)) {
+            sx_buf_byte(out, '\n');
+            spaces(out, indent + 2);
+            bind_print_text(rows[i].name, out);
+            sx_buf_byte(out, ':');
+        }
+        sx_buf_byte(out, '\n');
+        spaces(out, indent + 2);
+        sx_buf_str(out, SX_STR("- "));
+        bind_print_text(f->flags & BIND_MASKED ? sx_str_z(MASK) : rows[i].value, out);
+    }
+    if (count)
+        sx_buf_byte(out, '\n');
+}
+
 /* A list item: its first line begins with a dash where the others have two spaces. */
 static void print_item(const bind_table *t, const void *item, int indent, sx_buf *out)
 {
@@ -249,6 +273,9 @@ static void print_field(sx_buf *out, int indent, const bind_field *f, const void
         count = *(const uint32_t *)(const void *)((const char *)target + f->count_at);
         if (count)
             print_pairs(out, indent, f, *(const tsdb_label *const *)at, count);
+        break;
+    case BIND_MULTIMAP:
+        print_multimap(out, indent, f, target);
         break;
     case BIND_LABELS:
         if (labels->count)

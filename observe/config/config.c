@@ -211,8 +211,8 @@ static const bind_field TSDB_FIELDS[] = {
      .read = read_window,
      .print = print_window},
     {.key = "stale_series_compaction_threshold",
-     .kind = BIND_DOUBLE,
-     .at = P(storage.stale_series_threshold)},
+     .kind = BIND_REFUSED,
+     .note = "leave it out: series leave memory with the block that holds their last sample"},
     {.key = "chunk_encoding", .kind = BIND_STRUCT, .table = &ENCODING},
     {.key = "retention", .kind = BIND_STRUCT, .table = &RETENTION},
     {0}};

@@ -232,6 +232,7 @@ typedef struct prom_remote_write {
     const prom_relabel *relabel;
     uint32_t relabel_count;
     bool send_exemplars, send_native_histograms, round_robin_dns;
+    bool log_failed; /* failed_request_logging: what was in a 2.0 message that failed */
     struct {
         uint32_t capacity, max_shards, min_shards, max_samples_per_send;
         int64_t batch_send_deadline_ms, min_backoff_ms, max_backoff_ms, sample_age_limit_ms;
@@ -299,7 +300,6 @@ typedef struct prom_config {
         int64_t retention_ms;    /* 0: not said */
         uint64_t retention_bytes;
         double retention_percent;
-        double stale_series_threshold;
         bool xor2;
         struct prom_retention_rule { /* ours: retention per matcher */
             const tsdb_matcher *matchers;

@@ -119,60 +119,6 @@ static sx_status check_proxy(bind *b, const sx_yaml_node *map, void *target)
     return SX_OK;
 }
 
-/* name: [value, ...], each pair a row. */
-static sx_status read_multimap(bind *b, const sx_yaml_node *value, void *target,
-                               const bind_field *f)
-{
-    sx_error err;
-    if (sx_yaml_expect(value, SX_YAML_MAPPING, &err) != SX_OK)
-        return bind_fault(b, value, "expected a mapping of lists");
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < value->count; i++) {
-        const sx_yaml_node *list = value->pairs[i].value;
-        if (sx_yaml_expect(list, SX_YAML_SEQUENCE, &err) != SX_OK)
-            return bind_fault(b, list, "expected a list of texts");
-        count += list->count;
-    }
-    tsdb_label *rows = sx_arena_calloc(b->arena, count ? count : 1, sizeof *rows);
-    if (!rows) {
-        b->no_memory = true;
-        return SX_ENOMEM;
-    }
-    count = 0;
-    for (uint32_t i = 0; i < value->count; i++) {
-        const sx_yaml_node *list = value->pairs[i].value;
-        for (uint32_t k = 0; k < list->count; k++) {
-            rows[count].name = value->pairs[i].key->scalar;
-            sx_status st = bind_text(b, list->items[k], &rows[count++].value);
-            if (st != SX_OK)
-                return st;
-        }
-    }
-    *(const tsdb_label **)(void *)((char *)target + f->at) = rows;
-    *(uint32_t *)(void *)((char *)target + f->count_at) = count;
-    return SX_OK;
-}
-
-static void print_multimap(sx_buf *out, int indent, const void *target, const bind_field *f)
-{
-    const tsdb_label *rows =
-        *(const tsdb_label *const *)(const void *)((const char *)target + f->at);
-    uint32_t count = *(const uint32_t *)(const void *)((const char *)target + f->count_at);
-    if (count == 0)
-        return;
-    sx_buf_printf(out, "%*s%s:\n", indent, "", f->key);
-    for (uint32_t i = 0; i < count; i++) {
-        if (i == 0 || !sx_str_eq(rows[i].name, rows[i - 1].name)) {
-            sx_buf_printf(out, "%*s", indent + 2, "");
-            bind_print_text(rows[i].name, out);
-            sx_buf_str(out, SX_STR(":\n"));
-        }
-        sx_buf_printf(out, "%*s- ", indent + 2, "");
-        bind_print_text(f->flags & BIND_MASKED ? SX_STR("<secret>") : rows[i].value, out);
-        sx_buf_byte(out, '\n');
-    }
-}
-
 static const bind_field PROXY_FIELDS[] = {
     {.key = "proxy_url", .kind = BIND_STR, .at = AT(prom_proxy_config, url)},
     {.key = "no_proxy", .kind = BIND_STR, .at = AT(prom_proxy_config, no_proxy)},
@@ -180,12 +126,10 @@ static const bind_field PROXY_FIELDS[] = {
      .kind = BIND_BOOL,
      .at = AT(prom_proxy_config, from_environment)},
     {.key = "proxy_connect_header",
-     .kind = BIND_CUSTOM,
+     .kind = BIND_MULTIMAP,
      .flags = BIND_MASKED,
      .at = AT(prom_proxy_config, connect_headers),
-     .count_at = AT(prom_proxy_config, connect_header_count),
-     .read = read_multimap,
-     .print = print_multimap},
+     .count_at = AT(prom_proxy_config, connect_header_count)},
     {0}};
 
 static const bind_table PROXY = {

@@ -192,7 +192,7 @@ static const bind_field WRITE_FIELDS[] = {
     {.key = "send_native_histograms", .kind = BIND_BOOL, .at = W(send_native_histograms)},
     {.key = "round_robin_dns", .kind = BIND_BOOL, .at = W(round_robin_dns)},
     {.key = "protobuf_message", .kind = BIND_CUSTOM, .read = read_message, .print = print_message},
-    {.key = "failed_request_logging", .kind = BIND_NOTHING},
+    {.key = "failed_request_logging", .kind = BIND_BOOL, .at = W(log_failed)},
     {.key = "", .kind = BIND_INLINE, .at = W(http), .table = &CONFIG_HTTP_NO_HTTP2},
     {.key = "queue_config", .kind = BIND_STRUCT, .table = &QUEUE},
     {.key = "metadata_config", .kind = BIND_STRUCT, .table = &METADATA},

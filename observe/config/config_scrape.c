@@ -166,9 +166,6 @@ const bind_table CONFIG_GLOBAL = {.fields = GLOBAL_FIELDS,
 
 /* --- scrape_configs */
 
-static sx_status read_params(bind *b, const sx_yaml_node *value, void *target, const bind_field *f);
-static void print_params(sx_buf *out, int indent, const void *target, const bind_field *f);
-
 /* The keys of discoveries and rules are read when the job is completed. */
 static const bind_field SCRAPE_FIELDS[] = {
     {.key = "job_name", .kind = BIND_STR, .at = C(job_name)},
@@ -178,12 +175,7 @@ static const bind_field SCRAPE_FIELDS[] = {
      .kind = BIND_BOOL,
      .flags = BIND_ALWAYS,
      .at = C(track_timestamps_staleness)},
-    {.key = "params",
-     .kind = BIND_CUSTOM,
-     .at = C(params),
-     .count_at = C(param_count),
-     .read = read_params,
-     .print = print_params},
+    {.key = "params", .kind = BIND_MULTIMAP, .at = C(params), .count_at = C(param_count)},
     {.key = "scrape_interval", .kind = BIND_MS, .at = C(interval_ms)},
     {.key = "scrape_timeout", .kind = BIND_MS, .at = C(timeout_ms)},
     {.key = "scrape_protocols",
@@ -229,66 +221,6 @@ static void default_scrape(void *target)
     s->c.honor_timestamps = s->c.compression = true;
     s->c.metrics_path = SX_STR("/metrics");
     s->c.scheme = SX_STR("http");
-}
-
-/* --- params: name: [values], or a single value. */
-
-static sx_status add_param(bind *b, sx_str name, const sx_yaml_node *value, tsdb_label *rows,
-                           uint32_t *count)
-{
-    rows[*count].name = name;
-    return bind_text(b, value, &rows[(*count)++].value);
-}
-
-static sx_status read_params(bind *b, const sx_yaml_node *value, void *target, const bind_field *f)
-{
-    sx_error err;
-    uint32_t all = 0, count = 0;
-    if (sx_yaml_expect(value, SX_YAML_MAPPING, &err) != SX_OK)
-        return bind_fault(b, value, "expected a mapping of lists");
-    for (uint32_t i = 0; i < value->count; i++) {
-        const sx_yaml_node *list = value->pairs[i].value;
-        if (list->kind == SX_YAML_MAPPING)
-            return bind_fault(b, list, "expected a list of texts");
-        all += list->kind == SX_YAML_SEQUENCE ? list->count : 1;
-    }
-    tsdb_label *rows = sx_arena_calloc(b->arena, all ? all : 1, sizeof *rows);
-    if (!rows) {
-        b->no_memory = true;
-        return SX_ENOMEM;
-    }
-    for (uint32_t i = 0; i < value->count; i++) {
-        const sx_yaml_node *list = value->pairs[i].value;
-        sx_str name = value->pairs[i].key->scalar;
-        sx_status st = SX_OK;
-        if (list->kind == SX_YAML_SCALAR)
-            st = add_param(b, name, list, rows, &count);
-        for (uint32_t k = 0; list->kind == SX_YAML_SEQUENCE && k < list->count && st == SX_OK; k++)
-            st = add_param(b, name, list->items[k], rows, &count);
-        if (st != SX_OK)
-            return st;
-    }
-    *(const tsdb_label **)(void *)((char *)target + f->at) = rows;
-    *(uint32_t *)(void *)((char *)target + f->count_at) = count;
-    return SX_OK;
-}
-
-static void print_params(sx_buf *out, int indent, const void *target, const bind_field *f)
-{
-    const prom_scrape_config *c = &((const config_scrape *)target)->c;
-    if (c->param_count == 0)
-        return;
-    sx_buf_printf(out, "%*s%s:\n", indent, "", f->key);
-    for (uint32_t i = 0; i < c->param_count; i++) {
-        if (i == 0 || !sx_str_eq(c->params[i].name, c->params[i - 1].name)) {
-            sx_buf_printf(out, "%*s", indent + 2, "");
-            bind_print_text(c->params[i].name, out);
-            sx_buf_str(out, SX_STR(":\n"));
-        }
-        sx_buf_printf(out, "%*s- ", indent + 2, "");
-        bind_print_text(c->params[i].value, out);
-        sx_buf_byte(out, '\n');
-    }
 }
 
 /* --- Completing a job from the globals. */

@@ -77,7 +77,8 @@ static sx_status queue_new(remote_sender *s, prom_config *config, uint32_t numbe
     sx_arena_init(&q->family_arena, 0, 0);
     tsdb_labels_builder_init(&q->builder);
     q->reshard = (sx_timer){.fn = send_reshard, .arg = q};
-    const prom_http_limits limits = {.connections_max = q->entry->queue.max_shards + 1};
+    const prom_http_limits limits = {.connections_max = q->entry->queue.max_shards + 1,
+                                     .spread_addresses = q->entry->round_robin_dns};
     sx_status status = prom_http_new(s->loop, &s->kit, &q->entry->http, &limits, &q->http, err);
     if (status == SX_OK)
         status = add_metrics(q, err);

@@ -114,6 +114,6 @@ bool send_entries_equal(const prom_remote_write *a, const prom_remote_write *b)
            pairs_equal(a->headers, a->header_count, b->headers, b->header_count) &&
            rules_equal(a, b) && a->send_exemplars == b->send_exemplars &&
            a->send_native_histograms == b->send_native_histograms &&
-           a->round_robin_dns == b->round_robin_dns && queues_equal(a, b) &&
-           http_equal(&a->http, &b->http);
+           a->round_robin_dns == b->round_robin_dns && a->log_failed == b->log_failed &&
+           queues_equal(a, b) && http_equal(&a->http, &b->http);
 }

@@ -11,7 +11,13 @@
 
 #include "observe/remote/sender_internal.h"
 
-enum { RESHARD_MS = 10000, RETRY_AFTER_S_MAX = 3600, TOLERANCE_PERCENT = 30, BEHIND_S_MAX = 10 };
+enum {
+    RESHARD_MS = 10000,
+    RETRY_AFTER_S_MAX = 3600,
+    TOLERANCE_PERCENT = 30,
+    BEHIND_S_MAX = 10,
+    FAILED_SERIES_MAX = 10
+};
 
 static sx_timers *timers(const send_queue *q)
 {
@@ -212,6 +218,33 @@ static bool split(send_shard *sh)
     return true;
 }
 
+/* For failed_request_logging: a line for each of the first series of a 2.0 message that failed. */
+static void log_failed(const send_shard *sh)
+{
+    const send_queue *q = sh->q;
+    const send_batch *b = sh->flying;
+    const send_series *before = NULL;
+    unsigned told = 0;
+    if (!q->entry->log_failed || !q->entry->v2 || !q->s->log || b->is_metadata)
+        return;
+    for (size_t i = 0; i < b->count && told < FAILED_SERIES_MAX; i++) {
+        const send_item *item = &b->items[i];
+        sx_buf text;
+        sx_error err;
+        if (item->series == before)
+            continue;
+        before = item->series;
+        told++;
+        sx_buf_init(&text, 0);
+        if (tsdb_labels_print(item->series->labels, &text, &err) != SX_OK)
+            sx_buf_clear(&text);
+        SX_LOG_DEBUG(q->s->log, NULL, "a remote write that failed holds",
+                     sx_field_str("url", q->entry->url), sx_field_str("series", sx_buf_view(&text)),
+                     sx_field_i64("time_ms", item->t), sx_field_double("value", item->v));
+        sx_buf_done(&text);
+    }
+}
+
 static void refused(send_shard *sh, const char *why)
 {
     send_queue *q = sh->q;
@@ -220,6 +253,7 @@ static void refused(send_shard *sh, const char *why)
     if (q->s->log)
         SX_LOG_ERROR(q->s->log, NULL, "non-recoverable error", sx_field_str("url", q->entry->url),
                      sx_field_u64("count", sh->flying->count), sx_field_z("error", why));
+    log_failed(sh);
     count_batch(sh->flying, q->metrics.failed);
     batch_over(sh);
 }
@@ -235,6 +269,7 @@ static void try_again(send_shard *sh, const char *why, int64_t wait_ms)
     if (q->s->log && sh->flying->attempts == 1)
         SX_LOG_WARN(q->s->log, NULL, "Failed to send batch, retrying",
                     sx_field_str("url", q->entry->url), sx_field_z("error", why));
+    log_failed(sh);
     count_batch(sh->flying, q->metrics.retried);
     sx_timer_start(timers(q), &sh->retry, wait_ms > 0 ? wait_ms : sh->backoff_ms);
 }

@@ -19,6 +19,7 @@ typedef struct prom_http_limits {
     uint64_t
         decoded_bytes_max;    /* after decompression, where the request has no limit; 0: 512 MiB */
     uint32_t connections_max; /* an origin; 0: 8 */
+    bool spread_addresses;    /* each connection begins with another of a name's addresses */
 } prom_http_limits;
 
 /* SX_EINVAL, SX_ENOTFOUND for certificates that cannot be read, SX_ENOMEM. `config` is borrowed for

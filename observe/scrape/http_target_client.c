@@ -105,6 +105,7 @@ static sx_status open_client(prom_http *h, sx_tls *tls, sx_http_client **out, sx
                                 .header_bytes_max = 1 << 20,
                                 .body_bytes_max = UINT64_MAX, /* a call's own limit counts */
                                 .tls = tls,
+                                .spread_addresses = h->limits.spread_addresses,
                                 .no_proxy = p->no_proxy.len ? p->no_proxy.data : NULL};
     sx_buf_init(&proxy, 0);
     sx_header *fields = NULL;

@@ -2,6 +2,7 @@
 2.0, whatever happens to either end meanwhile."""
 import http.server
 import os
+import socket
 import threading
 import time
 
@@ -319,3 +320,48 @@ def test_native_histograms_arrive(receiver, sender, kind, message):
     here = found(near)
     assert len(here) == 1 and here[0][1][1]["count"] == "9"
     wait_for(lambda: found(far) == here, what="the same histogram")
+
+
+def test_round_robin_dns_reaches_every_address_of_a_name(sender):
+    """Receivers that close each connection, on both addresses of localhost and one port."""
+    seen = {"127.0.0.1": 0, "::1": 0}
+
+    class Closing(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen[self.server.host] += 1
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Six(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    four = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closing)
+    four.host = "127.0.0.1"
+    port = four.server_address[1]
+    try:
+        six = Six(("::1", port), Closing)
+    except OSError:
+        four.server_close()
+        pytest.skip("no IPv6 here, or the port is taken")
+    six.host = "::1"
+    for server in (four, six):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        near = sender(config(f"localhost:{port}").replace(
+            "    name: far\n", "    name: far\n    round_robin_dns: true\n"))
+        start = int(time.time()) - 60
+        for i in range(60):
+            if all(seen.values()):
+                break
+            rounds(near, i, 1, start)
+            before = sum(seen.values())
+            wait_for(lambda: sum(seen.values()) > before, seconds=10, what="a request")
+        assert all(seen.values()), seen
+    finally:
+        for server in (four, six):
+            server.shutdown()
+            server.server_close()

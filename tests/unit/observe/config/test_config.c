@@ -57,7 +57,7 @@ static const char FULL[] =
     "  - targets: ['x:1', 'y:2']\n"
     "    labels: {env: prod}\n"
     "  - targets: [z]\n"
-    "  params: {module: [http, 2], x: y}\n"
+    "  params: {module: [http, 2], x: [y], none: }\n"
     "  relabel_configs:\n"
     "  - source_labels: [__address__]\n"
     "    target_label: copy\n"
@@ -209,6 +209,11 @@ static void test_broken_files_are_refused_with_their_place(void **state)
         {"scrape_configs: [{job_name: a, kubernetes_sd_configs: [{}]}]",
          "dir/p.yml:1:56: key \"scrape_configs[0].kubernetes_sd_configs[0]\": role missing (one of: "
          "pod, service, endpoints, endpointslice, node, ingress)"},
+        {"scrape_configs: [{job_name: a, params: {module: x}}]",
+         "dir/p.yml:1:49: key \"scrape_configs[0].params.module\": expected a list of texts"},
+        {"storage: {tsdb: {stale_series_compaction_threshold: 0.5}}",
+         "dir/p.yml:1:53: key \"storage.tsdb.stale_series_compaction_threshold\": is not supported; "
+         "leave it out: series leave memory with the block that holds their last sample"},
         {"remote_write: [{}]",
          "dir/p.yml:1:16: key \"remote_write[0]\": url for remote_write is empty"},
         {"tracing: {endpoint: x}",
