@@ -13,6 +13,9 @@ static const cmd_flag UP_FLAGS[] = {
      "address of the metrics server, which scrapes the geocoder and itself; empty: none"},
     {"admin", 0, CMD_TEXT, "ADDR", "127.0.0.1:0",
      "address of its admin pages (breakers, limits, log levels, profiles); port 0 is any free one"},
+    {"redis", 0, CMD_TEXT, "[NAME=]ADDR,...", "",
+     "Redis servers to watch, without passwords; see docs/howto/collectors.md"},
+    {"postgres", 0, CMD_TEXT, "NAME=CONNINFO,...", "", "PostgreSQL servers to watch, the same"},
     {0},
 };
 

@@ -16,6 +16,7 @@
 #include "cmd/geocode.h"
 #include "net/bound.h"
 #include "net/port_owner.h"
+#include "observe/collect/collect.h"
 #include "service/supervisor.h"
 
 enum {
@@ -30,6 +31,7 @@ typedef struct up {
     char addresses[PATH_BYTES]; /* file in which a running `up` keeps what it serves on */
     char observe[PATH_BYTES];   /* folder of the metrics server */
     const char *listen, *admin, *metrics;
+    const char *redis, *postgres; /* databases to watch */
     sx_file_lock lock;
     char ready[CHILDREN]
               [ADDRESS_BYTES]; /* what the children's ready lines say; "": not ready yet */
@@ -184,6 +186,42 @@ static sx_status write_targets(const up *u, sx_error *err)
     return status;
 }
 
+/* The databases that `flag` lists ("[NAME=]ADDRESS,..."), each a page of our own metrics server. */
+static sx_status write_databases(const up *u, const char *flag, const char *file, sx_error *err)
+{
+    char path[PATH_BYTES];
+    sx_buf text;
+    sx_str one, rest = sx_str_z(flag), where = address_of(sx_str_z(u->ready[1]), "http");
+    sx_status status = join(path, u->observe, file, err);
+    if (status != SX_OK || !where.len)
+        return status;
+    sx_buf_init(&text, ADDRESSES_BYTES_MAX);
+    sx_buf_byte(&text, '[');
+    while (rest.len) {
+        sx_str_cut(rest, ',', &one, &rest);
+        sx_str name = sx_str_first(one, sx_str_find_byte(one, '='));
+        if (name.len)
+            sx_buf_printf(&text,
+                          "%s{\"targets\": [\"%.*s\"], \"labels\": {\"__param_target\": "
+                          "\"%.*s\", \"instance\": \"%.*s\"}}",
+                          text.len > 1 ? ",\n " : "", SX_ARG(where), SX_ARG(name), SX_ARG(name));
+    }
+    sx_buf_str(&text, SX_STR("]\n"));
+    status = sx_buf_status(&text, "targets", err);
+    if (status == SX_OK)
+        status = sx_file_replace(path, sx_buf_view(&text), err);
+    sx_buf_done(&text);
+    return status;
+}
+
+static sx_status write_all_targets(const up *u, sx_error *err)
+{
+    sx_status status = write_targets(u, err);
+    if (status == SX_OK)
+        status = write_databases(u, u->redis, "redis.json", err);
+    return status == SX_OK ? write_databases(u, u->postgres, "postgres.json", err) : status;
+}
+
 static void print_pages(const up *u, sx_buf *text)
 {
     static const struct {
@@ -219,7 +257,7 @@ static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
             snprintf(u->ready[i], ADDRESS_BYTES, "%.*s", SX_ARG(addresses));
         all = all && (u->ready[i][0] || (i == 1 && !u->metrics[0]));
     }
-    if (u->metrics[0] && write_targets(u, &err) != SX_OK)
+    if (u->metrics[0] && write_all_targets(u, &err) != SX_OK)
         fprintf(stderr, "sextant: %s\n", err.message);
     if (!all)
         return;
@@ -269,8 +307,18 @@ static sx_status serve(up *u, const char *self, sx_error *err)
     if (snprintf(listen_flag, sizeof(listen_flag), "--web.listen-address=%s", u->metrics) >=
         (int)sizeof(listen_flag))
         return sx_fail(err, SX_EINVAL, "--metrics is no address: it is too long");
-    const char *observe[] = {self,        "observe",        config_flag, data_flag,
-                             listen_flag, observe_log_flag, NULL};
+    char redis_flag[PATH_BYTES], postgres_flag[PATH_BYTES], collect_flag[PATH_BYTES + 64];
+    char collect_file[PATH_BYTES];
+    snprintf(redis_flag, sizeof(redis_flag), "--collect.redis=%s", u->redis);
+    snprintf(postgres_flag, sizeof(postgres_flag), "--collect.postgres=%s", u->postgres);
+    sx_status status = join(collect_file, u->observe, "collect.yml", err);
+    if (status != SX_OK)
+        return status;
+    snprintf(collect_flag, sizeof(collect_flag), "--collect.config=%s",
+             is_file(collect_file) ? collect_file : "");
+    const char *observe[] = {
+        self,       "observe",     config_flag,  data_flag, listen_flag, observe_log_flag,
+        redis_flag, postgres_flag, collect_flag, NULL};
     sx_child_def children[CHILDREN] = {{NAMES[0], (char *const *)argv},
                                        {NAMES[1], (char *const *)observe}};
     sx_supervisor_options options = {.children = children,
@@ -358,7 +406,26 @@ static sx_status configure_if_needed(const up *u, sx_error *err)
                     "    relabel_configs:\n"
                     "      - source_labels: [service]\n"
                     "        regex: observe\n"
-                    "        action: keep\n");
+                    "        action: keep\n"
+                    "  - job_name: process # its processes, as process-exporter groups them\n"
+                    "    metrics_path: /collect/process\n"
+                    "    file_sd_configs:\n"
+                    "      - files: [targets.json]\n"
+                    "        refresh_interval: 5s\n"
+                    "    relabel_configs:\n"
+                    "      - source_labels: [service]\n"
+                    "        regex: observe\n"
+                    "        action: keep\n"
+                    "  - job_name: redis # those of --redis\n"
+                    "    metrics_path: /collect/redis\n"
+                    "    file_sd_configs:\n"
+                    "      - files: [redis.json]\n"
+                    "        refresh_interval: 5s\n"
+                    "  - job_name: postgres # those of --postgres\n"
+                    "    metrics_path: /collect/postgres\n"
+                    "    file_sd_configs:\n"
+                    "      - files: [postgres.json]\n"
+                    "        refresh_interval: 5s\n");
     char path[PATH_BYTES];
     if (!u->metrics[0])
         return SX_OK;
@@ -368,11 +435,26 @@ static sx_status configure_if_needed(const up *u, sx_error *err)
     return status != SX_OK || is_file(path) ? status : sx_file_replace(path, CONFIG, err);
 }
 
+/* What the metrics server would refuse is told before anything is started. */
+static sx_status check_databases(const up *u, sx_error *err)
+{
+    collect_site *site = NULL;
+    const collect_site_options options = {.redis = sx_str_z(u->redis),
+                                          .postgres = sx_str_z(u->postgres)};
+    if (options.redis.len + options.postgres.len > PATH_BYTES / 2)
+        return sx_fail(err, SX_ELIMIT, "--redis, --postgres: too long; list them in collect.yml");
+    sx_status status = collect_site_new(&options, &site, NULL, err);
+    collect_site_free(site);
+    return status;
+}
+
 static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error *err)
 {
     u->listen = cmd_value(args, "listen");
     u->admin = cmd_value(args, "admin");
     u->metrics = cmd_value(args, "metrics");
+    u->redis = cmd_value(args, "redis");
+    u->postgres = cmd_value(args, "postgres");
     char folder[PATH_BYTES];
     sx_listen_address ignored; /* wrong ones are told before anything is made */
     sx_status status = parse_address("listen", u->listen, &ignored, err);
@@ -380,6 +462,8 @@ static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error
         status = parse_address("admin", u->admin, &ignored, err);
     if (status == SX_OK && u->metrics[0])
         status = parse_address("metrics", u->metrics, &ignored, err);
+    if (status == SX_OK)
+        status = check_databases(u, err);
     if (status == SX_OK)
         status = expand_home(cmd_value(args, "dir"), u->dir, err);
     if (status == SX_OK)

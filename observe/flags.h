@@ -54,6 +54,8 @@ typedef struct observe_flags {
     int64_t lookback_ms, query_timeout_ms, query_concurrency, query_samples_max, query_slow_ms;
     uint64_t query_memory_max;
     sx_str features, log_level, log_format;
+    sx_str collect_file, collect_redis, collect_postgres;
+    int64_t collect_ms, collect_concurrency;
 
     unsigned feature_bits;    /* OBSERVE_FEATURE_... */
     unsigned promql_features; /* of promql/parse.h */

@@ -22,6 +22,7 @@
 #include <sextant/service.h>
 
 #include "observe/api/api.h"
+#include "observe/collect/collect.h"
 #include "observe/remote/remote.h"
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
@@ -33,6 +34,7 @@ enum {
     OTHER_THREADS = 4,
     THREADS_MAX = 1000,
     READ_THREADS = 100, /* where any number of reads may run */
+    COLLECT_QUEUE_MAX = 64,
     START_LOOK_MS = 20
 };
 
@@ -51,6 +53,7 @@ typedef struct server {
     prom_config *first_config; /* what the database borrowed from */
     bool watching;             /* that loop's: a look is under way */
     uint64_t seen;             /* what the watched files were, by reload_lock */
+    collect_site_options collect;
     char storage[4096];
 } server;
 
@@ -138,7 +141,9 @@ static sx_status reload_locked(server *s, sx_error *err)
     sx_status status = load_config(s, &fresh, NULL, err);
     if (status != SX_OK)
         return status;
-    status = apply(s, fresh, NULL, err);
+    status = collect_site_reload(s->api.collectors, NULL, err);
+    if (status == SX_OK)
+        status = apply(s, fresh, NULL, err);
     if (status != SX_OK) {
         prom_config_unref(fresh);
         return status;
@@ -423,7 +428,8 @@ static void on_start(sx_timer *timer, void *arg)
 
 static void free_pools(server *s)
 {
-    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.intake, &s->api.reads};
+    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.intake, &s->api.reads,
+                         &s->api.collecting};
     for (size_t i = 0; i < SX_COUNT_OF(pools); i++) {
         if (*pools[i])
             sx_pool_free(*pools[i]);
@@ -442,6 +448,8 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
         {&s->api.others, {"api", OTHER_THREADS, QUEUE_MAX}},
         {&s->api.intake, {"intake", 0, QUEUE_MAX}},
         {&s->api.reads, {"read", (unsigned)(reads ? reads : READ_THREADS), QUEUE_MAX}},
+        {&s->api.collecting,
+         {"collect", (unsigned)s->flags->collect_concurrency, COLLECT_QUEUE_MAX}},
     };
     for (size_t i = 0; i < SX_COUNT_OF(POOLS); i++) {
         sx_status status = sx_pool_new(&POOLS[i].options, POOLS[i].pool, err);
@@ -604,7 +612,15 @@ static sx_status prepare(server *s, sx_buf *problems, sx_error *err)
     if (f->read_concurrency > THREADS_MAX)
         return sx_fail(err, SX_EINVAL, "--storage.remote.read-concurrent-limit: at most %d",
                        THREADS_MAX);
+    if (f->collect_concurrency < 1 || f->collect_concurrency > THREADS_MAX)
+        return sx_fail(err, SX_EINVAL, "--collect.concurrency: from 1 to %d", THREADS_MAX);
+    s->collect = (collect_site_options){.file = f->collect_file,
+                                        .redis = f->collect_redis,
+                                        .postgres = f->collect_postgres,
+                                        .ms_max = f->collect_ms};
     status = api_query_log_new(&s->api.query_log, err);
+    if (status == SX_OK)
+        status = collect_site_new(&s->collect, &s->api.collectors, problems, err);
     if (status == SX_OK)
         status = api_routes(&s->api, s->api.prefix, &s->arena, s->routes, &s->route_count, err);
     if (status == SX_OK)
@@ -652,6 +668,7 @@ sx_status observe_serve(const observe_options *options, sx_buf *problems, sx_err
     if (s.api.config)
         prom_config_unref(s.api.config);
     api_query_log_free(s.api.query_log);
+    collect_site_free(s.api.collectors);
     sx_regex_free(s.api.cors);
     sx_arena_done(&s.arena);
     pthread_mutex_destroy(&s.api.lock);

@@ -74,7 +74,8 @@ struct observe_api {
     tsdb *db;
     tsdb_queryable *store;
     promql_engine *engine;
-    sx_pool *queries, *others, *intake, *reads;
+    sx_pool *queries, *others, *intake, *reads, *collecting;
+    struct collect_site *collectors;
     struct api_writers *writers;
     struct prom_scraper *scraper;
     struct rule_manager *rules;
@@ -175,6 +176,9 @@ void api_reload(api_call *c);
 void api_quit(api_call *c);
 void api_version(api_call *c);
 void api_collect_host(api_call *c); /* collect.c */
+void api_collect_process(api_call *c);
+void api_collect_redis(api_call *c);
+void api_collect_postgres(api_call *c);
 void api_write(api_call *c);
 void api_otlp(api_call *c);
 

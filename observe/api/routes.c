@@ -14,7 +14,7 @@ typedef struct route_row {
     const char *path;
     unsigned methods;
     api_work *work;
-    enum { OTHERS, QUERIES, INTAKE, READS } pool;
+    enum { OTHERS, QUERIES, INTAKE, READS, COLLECT } pool;
 } route_row;
 
 static const route_row ROWS[] = {
@@ -48,7 +48,10 @@ static const route_row ROWS[] = {
     {"/api/v1/admin/tsdb/delete_series", ANY_WRITE, api_delete_series, OTHERS},
     {"/federate", GET, api_federate, QUERIES},
     {"/version", GET, api_version, OTHERS},
-    {"/collect/host", GET, api_collect_host, OTHERS},
+    {"/collect/host", GET, api_collect_host, COLLECT},
+    {"/collect/process", GET, api_collect_process, COLLECT},
+    {"/collect/redis", GET, api_collect_redis, COLLECT},
+    {"/collect/postgres", GET, api_collect_postgres, COLLECT},
     {"/-/reload", ANY_WRITE, api_reload, OTHERS},
     {"/-/quit", ANY_WRITE, api_quit, OTHERS},
     {"/api/v1/write", POST, api_write, INTAKE},
@@ -66,8 +69,11 @@ static void handle(sx_request *r, void *ctx)
 {
     const route_ctx *to = ctx;
     observe_api *a = to->api;
-    sx_pool *pools[] = {
-        [OTHERS] = a->others, [QUERIES] = a->queries, [INTAKE] = a->intake, [READS] = a->reads};
+    sx_pool *pools[] = {[OTHERS] = a->others,
+                        [QUERIES] = a->queries,
+                        [INTAKE] = a->intake,
+                        [READS] = a->reads,
+                        [COLLECT] = a->collecting};
     api_call_start(a, r, pools[to->row->pool], to->row->work);
 }
 
