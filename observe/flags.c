@@ -149,8 +149,8 @@ static const flag_row ROWS[] = {
      "chunks have 120 samples: no effect"},
     {"storage.tsdb.wal-compression", BOOL, HIDDEN, AT(wal_compression), "true",
      "compress the log's records"},
-    {"storage.tsdb.wal-compression-type", TEXT, HIDDEN | NO_EFFECT, NOWHERE, "snappy",
-     "records are written with snappy, read with either: no effect"},
+    {"storage.tsdb.wal-compression-type", TEXT, HIDDEN, AT(wal_packing), "zstd",
+     "zstd, which Prometheus reads from 3.11 on, or snappy, which all read"},
     {"storage.tsdb.wal-segment-size", BYTES, HIDDEN, AT(wal_segment_bytes), "0B",
      "size of the log's files; 0B: 128MB"},
     {"web.config.file", TEXT, 0, AT(web_config_file), "",
@@ -483,7 +483,8 @@ static sx_status check_words(const observe_flags *f, sx_error *err)
         const char *name, *words;
     } CHOICES[] = {{AT(fsync), "storage.tsdb.fsync", " always interval none "},
                    {AT(log_format), "log.format", " logfmt json "},
-                   {AT(log_level), "log.level", " debug info warn error "}};
+                   {AT(log_level), "log.level", " debug info warn error "},
+                   {AT(wal_packing), "storage.tsdb.wal-compression-type", " snappy zstd "}};
     for (size_t i = 0; i < SX_COUNT_OF(CHOICES); i++) {
         sx_str value = *(const sx_str *)((const char *)f + CHOICES[i].at);
         char word[32];

@@ -46,7 +46,7 @@ typedef struct observe_flags {
     uint64_t retention_bytes, wal_segment_bytes, memory_max;
     int64_t series_max;
     bool wal_compression;
-    sx_str fsync;
+    sx_str fsync, wal_packing;
     int64_t read_samples_max, read_concurrency, read_frame_bytes;
     int64_t outage_tolerance_ms, grace_ms, resend_ms, rule_concurrency;
     int64_t queue_max, batch_max;

@@ -242,7 +242,9 @@ static tsdb_options storage_options(const server *s)
         .series_max = (uint64_t)f->series_max,
         .exemplars_max = c->exemplars_max,
         .wal_segment_bytes = f->wal_segment_bytes,
-        .wal_compression_off = !f->wal_compression,
+        .wal_packing = !f->wal_compression                           ? TSDB_WAL_PLAIN
+                       : sx_str_eq(f->wal_packing, SX_STR("snappy")) ? TSDB_WAL_SNAPPY
+                                                                     : TSDB_WAL_ZSTD,
         .xor2 = c->storage.xor2 || (f->feature_bits & OBSERVE_FEATURE_XOR2)};
     for (size_t i = 0; i < SX_COUNT_OF(FSYNC); i++)
         if (sx_str_eq(f->fsync, sx_str_z(FSYNC[i])))

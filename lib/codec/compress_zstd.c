@@ -8,6 +8,7 @@
 #include <sextant/mem.h>
 
 #include "codec/compress_impl.h"
+#include "codec/compress_record.h"
 
 static sx_status fail_zstd(size_t result, sx_error *err)
 {
@@ -124,3 +125,73 @@ const codec_decode_ops codec_zstd_decode = {zstd_decode_open, zstd_decode_close,
                                             zstd_decode_next, zstd_decode_run};
 const codec_encode_ops codec_zstd_encode = {zstd_encode_open, zstd_encode_close, zstd_encode_reset,
                                             zstd_encode_run};
+
+/* --- Records: compress_record.h. */
+
+enum { LEVEL = 1, HASH_LOG = 8, MATCH_LEAST = 6 };
+
+void codec_records_done(codec_records *r)
+{
+    ZSTD_freeCCtx(r->packing);
+    ZSTD_freeDCtx(r->unpacking);
+    *r = (codec_records){0};
+}
+
+static sx_status make_packing(codec_records *r, sx_error *err)
+{
+    ZSTD_CCtx *z = ZSTD_createCCtx();
+    if (!z)
+        return sx_fail_memory(err, "zstd's state");
+    size_t result = ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, LEVEL);
+    if (!ZSTD_isError(result))
+        result = ZSTD_CCtx_setParameter(z, ZSTD_c_hashLog, HASH_LOG);
+    if (!ZSTD_isError(result))
+        result = ZSTD_CCtx_setParameter(z, ZSTD_c_minMatch, MATCH_LEAST);
+    if (ZSTD_isError(result)) {
+        ZSTD_freeCCtx(z);
+        return fail_zstd(result, err);
+    }
+    r->packing = z;
+    return SX_OK;
+}
+
+sx_status codec_records_pack(codec_records *r, sx_str in, sx_buf *out, sx_error *err)
+{
+    sx_status status = r->packing ? SX_OK : make_packing(r, err);
+    if (status != SX_OK)
+        return status;
+    size_t room = ZSTD_compressBound(in.len);
+    char *to = sx_buf_reserve(out, room);
+    if (!to)
+        return sx_buf_status(out, "compressed record", err);
+    size_t result = ZSTD_compress2(r->packing, to, room, in.data, in.len);
+    if (ZSTD_isError(result))
+        return fail_zstd(result, err);
+    out->len += result;
+    return SX_OK;
+}
+
+sx_status codec_records_unpack(codec_records *r, sx_str in, uint64_t bytes_max, sx_buf *out,
+                               sx_error *err)
+{
+    unsigned long long size = ZSTD_getFrameContentSize(in.data, in.len);
+    if (size == ZSTD_CONTENTSIZE_ERROR)
+        return sx_fail(err, SX_EFORMAT, "zstd: not a frame");
+    if (size == ZSTD_CONTENTSIZE_UNKNOWN)
+        return sx_decompress(SX_CODEC_ZSTD, in, bytes_max, out, err);
+    if (size > bytes_max)
+        return sx_fail(err, SX_ELIMIT, "zstd: a record of %llu bytes; at most %llu are read", size,
+                       (unsigned long long)bytes_max);
+    if (!r->unpacking)
+        r->unpacking = ZSTD_createDCtx();
+    if (!r->unpacking)
+        return sx_fail_memory(err, "zstd's state");
+    char *to = sx_buf_reserve(out, size ? size : 1);
+    if (!to)
+        return sx_buf_status(out, "record", err);
+    size_t result = ZSTD_decompressDCtx(r->unpacking, to, size, in.data, in.len);
+    if (ZSTD_isError(result))
+        return fail_zstd(result, err);
+    out->len += result;
+    return SX_OK;
+}

@@ -356,7 +356,8 @@ static sx_status log_samples(batch *b, const sample_list *l, tsdb_wal_batch *to,
     tsdb_record_writer w;
     if (l->count == 0)
         return SX_OK;
-    tsdb_record_begin(&w, l->starts ? TSDB_RECORD_SAMPLES_V2 : TSDB_RECORD_SAMPLES, &b->record);
+    bool second = l->starts || tsdb_wal_packing_of(wal) == TSDB_WAL_ZSTD;
+    tsdb_record_begin(&w, second ? TSDB_RECORD_SAMPLES_V2 : TSDB_RECORD_SAMPLES, &b->record);
     for (size_t i = 0; i < l->count; i++)
         tsdb_record_sample(&w, b->sorted[i].ref, b->sorted[i].t,
                            l->starts ? b->sorted_starts[i] : 0, b->sorted[i].v);

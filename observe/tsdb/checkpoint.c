@@ -66,6 +66,21 @@ static sx_status filter_series(checkpoint *c, tsdb_record_reader *r, sx_error *e
     return status;
 }
 
+/* The version that the log's packing asks for (db.h), whatever it was before. */
+static tsdb_record_kind samples_kind(const checkpoint *c, tsdb_record_reader r)
+{
+    uint64_t ref;
+    int64_t t, start;
+    double v;
+    if (tsdb_wal_packing_of(c->to) == TSDB_WAL_ZSTD)
+        return TSDB_RECORD_SAMPLES_V2;
+    if (r.kind == TSDB_RECORD_SAMPLES_V2)
+        while (tsdb_record_next_sample(&r, &ref, &t, &start, &v, NULL) == SX_OK)
+            if (start)
+                return TSDB_RECORD_SAMPLES_V2;
+    return TSDB_RECORD_SAMPLES;
+}
+
 static sx_status filter_samples(checkpoint *c, tsdb_record_reader *r, sx_error *err)
 {
     tsdb_record_writer w;
@@ -73,7 +88,7 @@ static sx_status filter_samples(checkpoint *c, tsdb_record_reader *r, sx_error *
     int64_t t, start;
     double v;
     sx_status status;
-    tsdb_record_begin(&w, r->kind, &c->record);
+    tsdb_record_begin(&w, samples_kind(c, *r), &c->record);
     while ((status = tsdb_record_next_sample(r, &ref, &t, &start, &v, err)) == SX_OK) {
         tsdb_ref ours = t >= c->t ? living(c, ref) : 0;
         if (ours)
@@ -191,7 +206,7 @@ static sx_status write_checkpoint(checkpoint *c, const char *dir, const char *pa
                                   const tsdb_wal_range *range, uint32_t upto, sx_error *err)
 {
     tsdb_wal_options options = {.segment_bytes = c->db->options.wal_segment_bytes,
-                                .compression_off = c->db->options.wal_compression_off,
+                                .packing = c->db->options.wal_packing,
                                 .fsync = TSDB_FSYNC_INTERVAL};
     tsdb_wal_range inner = {.first = 1};
     char old[TSDB_PATH_BYTES + 32];

@@ -476,7 +476,7 @@ sx_status tsdb_replay(tsdb *db, sx_error *err)
     sx_free(r);
 
     tsdb_wal_options options = {.segment_bytes = db->options.wal_segment_bytes,
-                                .compression_off = db->options.wal_compression_off,
+                                .packing = db->options.wal_packing,
                                 .fsync = db->options.fsync};
     if (status != SX_OK || db->options.read_only)
         return status;

@@ -7,7 +7,7 @@
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
-enum { FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4, SNAPPY = 8, PATH_BYTES = 4096 };
+enum { FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4, SNAPPY = 8, ZSTD = 16, PATH_BYTES = 4096 };
 enum { COMPRESS_LEAST = 64 }; /* shorter records only grow */
 
 struct tsdb_wal {
@@ -77,6 +77,7 @@ void tsdb_wal_batch_done(tsdb_wal_batch *b)
 {
     sx_buf_done(&b->bytes);
     sx_buf_done(&b->packed);
+    codec_records_done(&b->zstd);
     sx_free(b->ends);
     sx_free(b->kinds);
     *b = (tsdb_wal_batch){0};
@@ -88,17 +89,26 @@ void tsdb_wal_batch_clear(tsdb_wal_batch *b)
     b->count = 0;
 }
 
+tsdb_wal_packing tsdb_wal_packing_of(const tsdb_wal *w)
+{
+    return w->options.packing;
+}
+
 sx_status tsdb_wal_batch_add(tsdb_wal_batch *b, const tsdb_wal *w, sx_str record, sx_error *err)
 {
     uint8_t kind = 0;
     sx_str bytes = record;
-    if (!w->options.compression_off && record.len >= COMPRESS_LEAST) {
+    tsdb_wal_packing packing = w->options.packing;
+    if (packing != TSDB_WAL_PLAIN && record.len >= COMPRESS_LEAST) {
         sx_buf_clear(&b->packed);
-        sx_status status = sx_compress(SX_CODEC_SNAPPY, record, SX_LEVEL_DEFAULT, &b->packed, err);
+        sx_status status =
+            packing == TSDB_WAL_ZSTD
+                ? codec_records_pack(&b->zstd, record, &b->packed, err)
+                : sx_compress(SX_CODEC_SNAPPY, record, SX_LEVEL_DEFAULT, &b->packed, err);
         if (status != SX_OK)
             return status;
         if (b->packed.len < record.len) {
-            kind = SNAPPY;
+            kind = packing == TSDB_WAL_ZSTD ? ZSTD : SNAPPY;
             bytes = sx_buf_view(&b->packed);
         }
     }

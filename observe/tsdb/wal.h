@@ -16,6 +16,7 @@
 #include <sextant/clock.h>
 #include <sextant/file.h>
 
+#include "codec/compress_record.h"
 #include "observe/tsdb/db.h"
 
 enum { TSDB_WAL_PAGE_BYTES = 32768, TSDB_WAL_FRAME_BYTES = 7 };
@@ -25,7 +26,7 @@ enum { TSDB_WAL_RECORD_BYTES_MAX = 256 << 20 };
 
 typedef struct tsdb_wal_options {
     uint64_t segment_bytes; /* 0: 128 MiB */
-    bool compression_off;
+    tsdb_wal_packing packing;
     tsdb_fsync fsync;
 } tsdb_wal_options;
 
@@ -44,6 +45,7 @@ void tsdb_wal_close(tsdb_wal *w);
 typedef struct tsdb_wal_batch {
     sx_buf bytes;
     sx_buf packed;
+    codec_records zstd;
     size_t *ends; /* of records in `bytes`; the lowest bit of kinds[i] tells of compression */
     uint8_t *kinds;
     size_t count, ends_cap, kinds_cap;
@@ -52,6 +54,9 @@ void tsdb_wal_batch_init(tsdb_wal_batch *b);
 void tsdb_wal_batch_done(tsdb_wal_batch *b);
 void tsdb_wal_batch_clear(tsdb_wal_batch *b);
 sx_status tsdb_wal_batch_add(tsdb_wal_batch *b, const tsdb_wal *w, sx_str record, sx_error *err);
+
+/* How records are packed, which also says in which version samples are best written (db.h). */
+tsdb_wal_packing tsdb_wal_packing_of(const tsdb_wal *w);
 
 /* Writes the batch by one write(2), and under the policy `always` waits for the disk, together with
  * whoever else waits. On an error the batch is not in the log. Any thread. */
@@ -98,6 +103,7 @@ typedef struct tsdb_wal_reader {
     uint64_t corruptions;
     uint64_t records, segments_done;
     sx_buf record, plain;
+    codec_records zstd;
     bool in_record;
     uint8_t packing;
 } tsdb_wal_reader;

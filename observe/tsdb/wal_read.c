@@ -136,6 +136,7 @@ void tsdb_wal_reader_close(tsdb_wal_reader *r)
         sx_mapping_close(&r->map);
     sx_buf_done(&r->record);
     sx_buf_done(&r->plain);
+    codec_records_done(&r->zstd);
     sx_free(r->dir);
     *r = (tsdb_wal_reader){0};
 }
@@ -198,8 +199,10 @@ static sx_status unpack(tsdb_wal_reader *r, uint8_t packing, sx_str bytes, sx_st
     if (!packing)
         return SX_OK;
     sx_buf_clear(&r->plain);
-    sx_status status = sx_decompress(packing == SNAPPY ? SX_CODEC_SNAPPY : SX_CODEC_ZSTD, bytes,
-                                     TSDB_WAL_RECORD_BYTES_MAX, &r->plain, err);
+    sx_status status =
+        packing == SNAPPY
+            ? sx_decompress(SX_CODEC_SNAPPY, bytes, TSDB_WAL_RECORD_BYTES_MAX, &r->plain, err)
+            : codec_records_unpack(&r->zstd, bytes, TSDB_WAL_RECORD_BYTES_MAX, &r->plain, err);
     *record = sx_buf_view(&r->plain);
     return status;
 }

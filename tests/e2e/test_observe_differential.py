@@ -243,3 +243,23 @@ def test_a_directory_of_prometheus_is_taken_over(serve, spawn, sextant_bin, tmp_
     ours = Observe(serve, sextant_bin, tmp_path, flags=(KEEP, FEATURES))
     assert ours.query("count(up)", time=END_S) == again.query("count(up)", time=END_S) != []
     check(compare(ours, again, 100, seed=3))
+
+
+@pytest.mark.parametrize("packing", ["zstd", "snappy"])
+def test_a_directory_is_given_back_to_prometheus(serve, spawn, sextant_bin, tmp_path, packing):
+    """Blocks and a log that was not closed: Prometheus goes on with both, whichever way it is packed."""
+    flags = (KEEP, FEATURES, "--storage.tsdb.min-block-duration=10m",
+             "--storage.tsdb.max-block-duration=30m")
+    ours = Observe(serve, sextant_bin, tmp_path,
+                   flags=flags + (f"--storage.tsdb.wal-compression-type={packing}",))
+    feed(ours, 0, 120)
+    feed(ours, 120, 240)
+    blocks = os.path.join(tmp_path, "data", "*", "meta.json")
+    wait_for(lambda: len(glob.glob(blocks)) >= 2, seconds=60, what="a block of ours")
+    feed(ours, 240)
+    ours.process.kill()
+    theirs = Prometheus(spawn, tmp_path, data="data", flags=flags)
+    again = Observe(serve, sextant_bin, tmp_path, data="again", flags=(KEEP, FEATURES))
+    feed(again)
+    assert again.query("count(up)", time=END_S) == theirs.query("count(up)", time=END_S) != []
+    check(compare(again, theirs, 50, seed=4))

@@ -11,6 +11,7 @@
 #include <sextant/file.h>
 
 #include "base/fault.h"
+#include "codec/compress_record.h"
 
 static const sx_codec ALL[] = {SX_CODEC_IDENTITY, SX_CODEC_GZIP,          SX_CODEC_ZLIB,
                                SX_CODEC_DEFLATE,  SX_CODEC_ZSTD,          SX_CODEC_BROTLI,
@@ -638,6 +639,46 @@ static void test_foreign_streams(void **state)
     }
 }
 
+static void test_records_are_packed_one_by_one(void **state)
+{
+    (void)state;
+    codec_records r = {0};
+    sx_buf in = sample(40000), packed_one, plain;
+    sx_error err = {0};
+    sx_buf_init(&packed_one, 0);
+    sx_buf_init(&plain, 0);
+    for (size_t len = 0; len <= in.len; len += len < 300 ? 1 : 9931) {
+        sx_str one = sx_str_of(in.data, len);
+        sx_buf_clear(&packed_one);
+        sx_buf_clear(&plain);
+        assert_int_equal(codec_records_pack(&r, one, &packed_one, &err), SX_OK);
+        sx_str packed_view = sx_buf_view(&packed_one);
+        assert_int_equal(codec_records_unpack(&r, packed_view, len, &plain, &err), SX_OK);
+        assert_true(sx_str_eq(sx_buf_view(&plain), one));
+        if (len)
+            assert_int_equal(codec_records_unpack(&r, packed_view, len - 1, &plain, &err),
+                             SX_ELIMIT);
+        for (size_t cut = 0; cut < packed_view.len; cut += 1 + cut / 16)
+            assert_int_equal(
+                codec_records_unpack(&r, sx_str_of(packed_view.data, cut), len, &plain, &err),
+                SX_EFORMAT);
+    }
+    /* A writer that does not know the size beforehand leaves it out. */
+    sx_encoder *e = sx_encoder_new(SX_CODEC_ZSTD, NULL, &err);
+    sx_buf_clear(&packed_one);
+    sx_buf_clear(&plain);
+    assert_int_equal(sx_encoder_feed(e, sx_buf_view(&in), &packed_one, &err), SX_OK);
+    assert_int_equal(sx_encoder_finish(e, &packed_one, &err), SX_OK);
+    assert_int_equal(codec_records_unpack(&r, sx_buf_view(&packed_one), in.len, &plain, &err),
+                     SX_OK);
+    assert_true(sx_str_eq(sx_buf_view(&plain), sx_buf_view(&in)));
+    sx_encoder_free(e);
+    codec_records_done(&r);
+    sx_buf_done(&in);
+    sx_buf_done(&packed_one);
+    sx_buf_done(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_a_file_is_read_whatever_it_is_packed_with),
         cmocka_unit_test(test_a_damaged_or_missing_file_is_named),
         cmocka_unit_test(test_foreign_streams),
+        cmocka_unit_test(test_records_are_packed_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,6 +64,8 @@ static void test_what_is_wrong_is_named(void **state)
         {"--web.remote-write-receiver.accepted-protobuf-messages=x",
          "--web.remote-write-receiver.accepted-protobuf-messages: 'x' is neither"},
         {"--log.level=loud", "--log.level=loud: it takes one of debug info warn error"},
+        {"--storage.tsdb.wal-compression-type=lz4",
+         "--storage.tsdb.wal-compression-type=lz4: it takes one of snappy zstd"},
         {"word", "observe does not know what to do with 'word'"}};
     for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
         observe_flags f;

@@ -90,9 +90,13 @@ static void test_records_of_any_length_come_back(void **state)
 {
     temp_folder *f = *state;
     uint64_t corruptions, good_end;
-    for (int off = 0; off < 2; off++) {
-        tsdb_wal_options options = {.segment_bytes = 1 << 18, .compression_off = off};
-        const char *dir = in_folder(f, off ? "plain" : "packed");
+    static const struct {
+        const char *name;
+        tsdb_wal_packing packing;
+    } ROWS[] = {{"zstd", TSDB_WAL_ZSTD}, {"snappy", TSDB_WAL_SNAPPY}, {"plain", TSDB_WAL_PLAIN}};
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
+        tsdb_wal_options options = {.segment_bytes = 1 << 18, .packing = ROWS[i].packing};
+        const char *dir = in_folder(f, ROWS[i].name);
         write_records(dir, 0, 60, 0, &options);
         assert_int_equal(read_records(dir, true, &corruptions, &good_end), 60);
         assert_int_equal(corruptions, 0);
@@ -102,7 +106,7 @@ static void test_records_of_any_length_come_back(void **state)
 static void test_a_torn_end_is_cut_and_writing_goes_on(void **state)
 {
     temp_folder *f = *state;
-    tsdb_wal_options options = {.compression_off = true};
+    tsdb_wal_options options = {.packing = TSDB_WAL_PLAIN};
     uint64_t corruptions, good_end;
     sx_buf whole;
     sx_error err = {0};
@@ -132,7 +136,7 @@ static void test_a_torn_end_is_cut_and_writing_goes_on(void **state)
 static void test_damage_costs_only_what_it_hit(void **state)
 {
     temp_folder *f = *state;
-    tsdb_wal_options options = {.segment_bytes = 1 << 18, .compression_off = true};
+    tsdb_wal_options options = {.segment_bytes = 1 << 18, .packing = TSDB_WAL_PLAIN};
     uint64_t corruptions, good_end;
     sx_buf whole;
     sx_error err = {0};

@@ -49,7 +49,7 @@ static tsdb_wal *open_log(const char *dir, uint64_t segment_bytes)
 {
     tsdb_wal *w;
     sx_error err = {0};
-    tsdb_wal_options options = {.segment_bytes = segment_bytes, .compression_off = true};
+    tsdb_wal_options options = {.segment_bytes = segment_bytes, .packing = TSDB_WAL_PLAIN};
     assert_int_equal(tsdb_wal_open(dir, 1, &options, &w, &err), SX_OK);
     return w;
 }
