@@ -50,6 +50,7 @@ typedef struct server {
     sx_timer start;   /* the first loop's: until the log has been replayed */
     sx_buf *problems; /* of the start */
     remote_sender *sender;
+    remote_reader *reader;
     prom_config *first_config; /* what the database borrowed from */
     bool watching;             /* that loop's: a look is under way */
     uint64_t seen;             /* what the watched files were, by reload_lock */
@@ -121,6 +122,8 @@ static sx_status apply(server *s, prom_config *config, sx_buf *problems, sx_erro
     status = rule_manager_apply(s->api.rules, config, problems, err);
     if (status == SX_OK)
         status = rule_notifier_apply(s->api.notifier, config, err);
+    if (status == SX_OK)
+        status = remote_reader_apply(s->reader, config, err);
     if (status == SX_OK) /* before new samples come: an entry sends what is written from now on */
         status = remote_sender_apply(s->sender, config, err);
     return status == SX_OK ? prom_scraper_apply(s->api.scraper, config, err) : status;
@@ -287,6 +290,26 @@ static void take_share(const server *s, tsdb_options *options)
             (uint64_t)((double)disk.f_blocks * (double)disk.f_frsize * percent / 100);
 }
 
+/* From when on remote ends need not be asked: Prometheus lets two blocks' time pass after the oldest
+ * sample here. */
+static int64_t local_start(void *ctx)
+{
+    server *s = ctx;
+    sx_arena arena;
+    tsdb_block_info *blocks;
+    tsdb_stats stats;
+    size_t count = 0;
+    tsdb_stats_read(s->api.db, &stats);
+    int64_t oldest = stats.min_t, margin = 2 * s->flags->block_ms;
+    sx_arena_init(&arena, 0, 0);
+    if (tsdb_blocks(s->api.db, &arena, &blocks, &count, NULL) != SX_OK)
+        count = 0;
+    for (size_t i = 0; i < count; i++)
+        oldest = blocks[i].min_t < oldest ? blocks[i].min_t : oldest;
+    sx_arena_done(&arena);
+    return oldest > INT64_MAX - margin ? INT64_MAX : oldest + margin;
+}
+
 static sx_status open_storage(server *s, sx_error *err)
 {
     tsdb_options options = storage_options(s);
@@ -298,8 +321,14 @@ static sx_status open_storage(server *s, sx_error *err)
     take_share(s, &options);
     if (status == SX_OK)
         status = tsdb_open(s->storage, &options, &s->api.db, err);
+    const remote_reader_options reader = {.kit = sx_service_kit(s->api.service),
+                                          .local = tsdb_queryable_of(s->api.db),
+                                          .local_start = local_start,
+                                          .ctx = s};
     if (status == SX_OK)
-        s->api.store = tsdb_queryable_of(s->api.db);
+        status = remote_reader_new(&reader, &s->reader, err);
+    if (status == SX_OK)
+        s->api.store = remote_reader_queryable(s->reader);
     return status;
 }
 
@@ -324,6 +353,8 @@ static void tear_down(sx_service *service, void *ctx)
     s->api.engine = NULL;
     api_writers_free(s->api.writers);
     s->api.writers = NULL;
+    remote_reader_free(s->reader);
+    s->reader = NULL;
     if (s->api.db)
         tsdb_close(s->api.db);
     s->api.db = NULL;

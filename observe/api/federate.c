@@ -223,7 +223,8 @@ void api_federate(api_call *c)
         return;
     }
     int64_t to = sx_clock_ms(c->api->clock), from = to - c->api->flags->lookback_ms;
-    sx_status status = c->api->store->querier(c->api->store, from, to, &f->querier, &err);
+    tsdb_queryable *local = tsdb_queryable_of(c->api->db); /* no remote ends, as in Prometheus */
+    sx_status status = local->querier(local, from, to, &f->querier, &err);
     for (size_t i = 0; i < f->matchers.count && status == SX_OK; i++)
         status = gather_set(c, f, i, from, to, &err);
     if (status != SX_OK) {

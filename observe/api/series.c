@@ -6,6 +6,8 @@
 
 #include "observe/api/api.h"
 
+enum { API_WARNINGS_MAX = 21 };
+
 /* What the three have in common. */
 typedef struct selection {
     int64_t limit, start, end;
@@ -55,10 +57,20 @@ static bool selection_read(api_call *c, selection *s, bool wrapped)
     return true;
 }
 
-static void write_truncated(sx_buf *out)
+/* What remote ends could not tell, and that there is more than the limit. */
+static void write_warnings(const selection *s, bool cut, sx_buf *out)
 {
-    static const sx_str WORDS = SX_STR_INIT("results truncated due to limit");
-    api_notes_write(&WORDS, 1, NULL, 0, out);
+    sx_str words[API_WARNINGS_MAX];
+    size_t count = 0, given = 0;
+    const sx_str *storage = NULL;
+    if (s->querier->ops->warnings)
+        storage = s->querier->ops->warnings(s->querier, &given);
+    for (; count < given && count + 1 < API_WARNINGS_MAX; count++)
+        words[count] = storage[count];
+    if (cut)
+        words[count++] = SX_STR("results truncated due to limit");
+    if (count)
+        api_notes_write(words, count, NULL, 0, out);
 }
 
 /* ---- label names and values ---- */
@@ -136,8 +148,7 @@ static void answer_labels(api_call *c, sx_str name)
         api_json_text(&c->out, items[i]);
     }
     sx_buf_byte(&c->out, ']');
-    if (cut)
-        write_truncated(&c->out);
+    write_warnings(&s, cut, &c->out);
     sx_buf_byte(&c->out, '}');
     selection_done(&s);
 }
@@ -196,8 +207,7 @@ static void write_series(api_call *c)
     if (c->more)
         return;
     sx_buf_byte(&c->out, ']');
-    if (state->cut)
-        write_truncated(&c->out);
+    write_warnings(&state->s, state->cut, &c->out);
     sx_buf_byte(&c->out, '}');
 }
 

@@ -241,15 +241,24 @@ static int by_text(const void *a, const void *b)
 
 bool eval_notes_write(eval_run *run, promql_result *out)
 {
-    size_t n = run->note_count;
-    if (n == 0)
+    size_t n = run->note_count, given = 0;
+    const sx_str *storage = NULL; /* what storages say has no place in the expression */
+    if (run->querier && run->querier->ops->warnings)
+        storage = run->querier->ops->warnings(run->querier, &given);
+    if (n + given == 0)
         return true;
-    qsort(run->notes, n, sizeof *run->notes, by_text);
-    out->warnings = eval_zero(run, n, sizeof *out->warnings);
-    out->infos = eval_zero(run, n, sizeof *out->infos);
+    if (n)
+        qsort(run->notes, n, sizeof *run->notes, by_text);
+    out->warnings = eval_zero(run, n + given, sizeof *out->warnings);
+    out->infos = eval_zero(run, n ? n : 1, sizeof *out->infos);
     sx_buf text;
     bool ok = out->warnings && out->infos;
     sx_buf_init(&text, 0);
+    for (size_t i = 0; ok && i < given; i++) {
+        sx_str copy = sx_arena_copy(&run->arena, storage[i]); /* the querier is freed first */
+        ok = copy.data;
+        out->warnings[out->warning_count++] = copy;
+    }
     for (size_t i = 0; ok && i < n; i++) {
         const eval_note *note = &run->notes[i];
         sx_buf_clear(&text);

@@ -133,7 +133,7 @@ static bool select_series(eval_run *run, const promql_expr *e, int64_t min_t, in
 {
     const sx_clock *clock = run->options.clock;
     int64_t began = sx_clock_mono_ns(clock);
-    tsdb_hints hints = {.min_t = min_t, .max_t = max_t};
+    tsdb_hints hints = {.min_t = min_t, .max_t = max_t, .deadline_ns = run->deadline_ns};
     const _Atomic bool *canceled = run->request->canceled ? run->request->canceled : &run->killed;
     sx_error err = {0};
     *out = (tsdb_selection){0};

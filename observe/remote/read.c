@@ -272,7 +272,8 @@ static sx_status stream_series(reading *g, size_t query, sx_error *err)
     static const tsdb_pack_options PACK = {0};
     sx_status status = SX_OK;
     size_t at = 0;
-    while (at < g->columns.count && status == SX_OK) {
+    bool bare = g->queries[query].no_samples; /* one frame, without chunks */
+    while ((at < g->columns.count || bare) && status == SX_OK) {
         sx_buf_clear(&g->frame);
         size_t series = sx_pb_begin(&g->frame, 1);
         put_labels(g, &g->frame);
@@ -283,6 +284,7 @@ static sx_status stream_series(reading *g, size_t query, sx_error *err)
             if (status == SX_OK)
                 put_chunk(&g->frame, &chunk);
         }
+        bare = false;
         sx_pb_end(&g->frame, series);
         if (query)
             sx_pb_put_u64(&g->frame, 2, query);

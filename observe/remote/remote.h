@@ -83,6 +83,30 @@ sx_status remote_read(tsdb_queryable *store, const remote_read_options *options,
                       bool *streamed, bool (*write)(void *ctx, sx_str piece), void *ctx,
                       sx_error *err);
 
+/* --- The reader: entries of remote_read, asked besides the local store whenever something is queried. An
+ * end that fails, or says what makes no sense, is left out with a warning (the querier's `warnings`);
+ * of samples of one time the local one counts. An entry without read_recent is only asked for what is
+ * older than the local store. */
+typedef struct remote_reader remote_reader;
+typedef struct remote_reader_options {
+    const sx_kit *kit;     /* may be NULL; what it points to outlives the reader */
+    const sx_clock *clock; /* NULL: the system's */
+    tsdb_queryable *local;
+    /* From when on the local store is whole; INT64_MAX: it is empty. Any thread. */
+    int64_t (*local_start)(void *ctx);
+    void *ctx;
+    uint64_t body_bytes_max; /* of an answer; 0: 1 GiB */
+} remote_reader_options;
+sx_status remote_reader_new(const remote_reader_options *options, remote_reader **out,
+                            sx_error *err);
+/* All its queriers have been freed. */
+void remote_reader_free(remote_reader *r);
+/* Takes up a configuration; queries under way go on with the one before. Any thread, one at a time.
+ * Errors: of prom_http_new (nothing has changed then). */
+sx_status remote_reader_apply(remote_reader *r, prom_config *config, sx_error *err);
+/* The local store and the remote ends as one. Lives as long as the reader. */
+tsdb_queryable *remote_reader_queryable(remote_reader *r);
+
 /* --- The sender: one queue an entry of remote_write, all on a thread of their own. What is sent is read
  * from the store's log, so a slow receiver costs no memory; what has been sent up to where is kept in
  * sextant/, and sending goes on there after a restart. An entry that is new begins with what is

@@ -129,6 +129,7 @@ typedef struct tsdb_hints {
     bool sorted;          /* by tsdb_labels_compare */
     size_t series_max;    /* stop after so many, 0: all */
     bool no_samples;      /* only labels are wanted (the series endpoint) */
+    int64_t deadline_ns;  /* monotonic: other machines are not waited for longer; 0: any time */
 } tsdb_hints;
 
 typedef struct tsdb_querier_ops {
@@ -151,6 +152,9 @@ typedef struct tsdb_querier_ops {
                               size_t count, size_t limit, sx_arena *arena, sx_str **out,
                               size_t *out_count, sx_error *err);
     void (*free)(tsdb_querier *q);
+    /* What could not be asked of storages that an answer can do without (remote ends), so far; each
+     * text once. Good until the querier is freed. NULL: there are none such. */
+    const sx_str *(*warnings)(tsdb_querier *q, size_t *count);
 } tsdb_querier_ops;
 
 struct tsdb_querier {
