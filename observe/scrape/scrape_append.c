@@ -352,8 +352,11 @@ static sx_status take_sample(append_run *r, const prom_entry *e, sx_error *err)
 static sx_status take_body(append_run *r, sx_error *err)
 {
     prom_exposition *x = r->loop->reader;
+    void (*soon)(const tsdb_appender *, tsdb_ref) = r->app->ops->soon;
     for (;;) {
         prom_entry e;
+        if (soon)
+            soon(r->app, scrape_cache_ahead(r->cache));
         prom_exposition_expect(x, scrape_cache_expected(r->cache));
         sx_status st = prom_exposition_next(x, &e, err);
         if (st != SX_OK)

@@ -64,6 +64,15 @@ static inline sx_str scrape_cache_expected(const scrape_cache *c)
     return sx_str_of(e->key, e->key_len);
 }
 
+enum { CACHE_AHEAD = 8 };
+
+/* The reference of the series expected some places on; 0: none. HOT. */
+static inline tsdb_ref scrape_cache_ahead(const scrape_cache *c)
+{
+    size_t at = c->cursor + CACHE_AHEAD;
+    return at < c->order_count ? c->entries[c->order[at]].ref : 0;
+}
+
 /* The entry that was expected, found by the reader. HOT. */
 static inline cache_entry *scrape_cache_take(scrape_cache *c)
 {

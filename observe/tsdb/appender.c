@@ -171,6 +171,14 @@ static int64_t take_start(batch *b, tsdb_ref ref, int64_t t)
     return b->start_t == t ? b->start : 0;
 }
 
+static void hear_of(const tsdb_appender *a, tsdb_ref ref)
+{
+    const batch *b = (const batch *)a;
+    const head_shard *s = head_shard_of(b->db->head, ref);
+    if ((ref & (TSDB_HEAD_SHARDS_MAX - 1)) <= b->db->head->shard_mask)
+        __builtin_prefetch(head_series_at(s, head_id_of(ref)));
+}
+
 /* HOT. */
 static sx_status add_sample(tsdb_appender *a, tsdb_ref ref, int64_t t, double v, tsdb_refusal *why,
                             sx_error *err)
@@ -297,10 +305,22 @@ static sx_status add_metadata(tsdb_appender *a, tsdb_ref ref, const tsdb_metadat
 
 /* --- Commit. */
 
+/* Whether series may have left since the batch was begun: the truncation that does it waits now. */
+static bool may_have_left(batch *b)
+{
+    tsdb_head *h = b->db->head;
+    pthread_mutex_lock(&h->readers_lock);
+    bool same = b->reader.epoch == h->epoch;
+    pthread_mutex_unlock(&h->readers_lock);
+    return !same;
+}
+
 /* Series that have left since are made again; their references change. */
 static sx_status revive(batch *b, sx_error *err)
 {
     tsdb_head *h = b->db->head;
+    if (!b->reading || !may_have_left(b))
+        return SX_OK;
     sample_list *lists[] = {&b->samples, &b->late};
     sx_status status = SX_OK;
     for (unsigned l = 0; l < 2; l++)
@@ -602,8 +622,8 @@ static void free_batch(tsdb_appender *a)
 sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error *err)
 {
     static const tsdb_appender_ops OPS = {
-        add_series,   add_sample, add_histogram, add_start,  add_exemplar,
-        add_metadata, commit,     rollback,      free_batch,
+        add_series,   hear_of,      add_sample, add_histogram, add_start,
+        add_exemplar, add_metadata, commit,     rollback,      free_batch,
     };
     tsdb *db = tsdb_of_appendable(self);
     if (db->options.read_only)

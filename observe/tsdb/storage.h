@@ -57,6 +57,8 @@ typedef struct tsdb_appender_ops {
      * may not be). Labels are borrowed for the call. `hash` is tsdb_labels_hash(labels). */
     sx_status (*series)(tsdb_appender *a, tsdb_labels labels, uint64_t hash, tsdb_ref *ref,
                         tsdb_refusal *why, sx_error *err);
+    /* A hint, or NULL: a sample of this series follows soon, so that its memory may be on its way. */
+    void (*soon)(const tsdb_appender *a, tsdb_ref ref);
     /* One float sample. HOT: 60 ns all told. A refused one is SX_OK with *why set: the batch goes on.
      * The check against the series' newest sample is made here and again at commit. */
     sx_status (*sample)(tsdb_appender *a, tsdb_ref ref, int64_t t, double v, tsdb_refusal *why,
