@@ -112,8 +112,9 @@ static const flag_row ROWS[] = {
     {"storage.memory-max", BYTES, OURS, AT(memory_max), "0B",
      "memory for series in the head; above it new ones are refused; 0B: any"},
     {"storage.path", TEXT, OURS, AT(storage_path), "", "the same as storage.tsdb.path"},
-    {"storage.remote.flush-deadline", MS, NO_EFFECT, NOWHERE, "1m",
-     "what was not sent is sent after the next start, from the log: no effect"},
+    {"storage.remote.flush-deadline", MS, 0, AT(flush_ms), "1m",
+     "longest wait at the end for what remote writes have to send; the rest is sent after the next "
+     "start, from the log"},
     {"storage.remote.read-concurrent-limit", INT, 0, AT(read_concurrency), "10",
      "remote reads at a time, at most 1000; others wait; 0: 100"},
     {"storage.remote.read-max-bytes-in-frame", INT, 0, AT(read_frame_bytes), "1048576",
@@ -185,10 +186,12 @@ static const flag_row ROWS[] = {
      "remote writes that are taken: prometheus.WriteRequest (1.0), io.prometheus.write.v2.Request"},
     {"web.route-prefix", TEXT, 0, AT(route_prefix), "",
      "prefix of all paths; the path of web.external-url if not given"},
-    {"web.search.max-limit", INT, NO_EFFECT, NOWHERE, "10000",
-     "the experimental search endpoints are not there: no effect"},
+    {"web.search.max-limit", INT, 0, AT(search_limit_max), "10000",
+     "largest limit of a search, with --enable-feature=search-api; 0: any"},
     {"web.user-assets", REFUSED, 0, NOWHERE, "",
      "files are not served at /user; serve them by the gateway"},
+    {"write-documentation", BOOL, HIDDEN | NO_EFFECT, NOWHERE, "false",
+     "the documentation lies in docs/: no effect"},
 };
 _Static_assert(SX_COUNT_OF(ROWS) <= OBSERVE_FLAGS_MAX, "room for what each row shows");
 
@@ -221,7 +224,7 @@ static const struct feature {
     {"promql-experimental-functions", 0, PROMQL_EXPERIMENTAL_FUNCTIONS, NULL},
     {"promql-extended-range-selectors", 0, PROMQL_EXTENDED_RANGE, NULL},
     {"promql-per-step-stats", OBSERVE_FEATURE_PER_STEP_STATS, 0, NULL},
-    {"search-api", 0, 0, "the search endpoints are not there; ask label/__name__/values"},
+    {"search-api", OBSERVE_FEATURE_SEARCH, 0, NULL},
     {"st-storage", OBSERVE_FEATURE_XOR2, 0, NULL},
     {"st-synthesis", 0, 0, "start timestamps are stored as targets tell them, not made up"},
     {"type-and-unit-labels", OBSERVE_FEATURE_TYPE_UNIT_LABELS, 0, NULL},

@@ -24,6 +24,7 @@ enum {
     OBSERVE_FEATURE_XOR2 = 32,
     OBSERVE_FEATURE_AUTO_RELOAD = 64,
     OBSERVE_FEATURE_OTLP_DELTA = 128,
+    OBSERVE_FEATURE_SEARCH = 256,
 };
 
 /* A flag that was given and has no effect, and why; static text. */
@@ -39,7 +40,7 @@ typedef struct observe_flags {
     size_t listen_count;
     sx_str web_config_file, external_url, route_prefix, cors_origin;
     int64_t read_timeout_ms;
-    int64_t connections_max, subscribers_max;
+    int64_t connections_max, subscribers_max, search_limit_max;
     bool lifecycle, admin_api, write_receiver, otlp_receiver;
     sx_str write_messages; /* names, with commas between */
     int64_t block_ms, block_ms_max, retention_ms;
@@ -47,7 +48,7 @@ typedef struct observe_flags {
     int64_t series_max;
     bool wal_compression;
     sx_str fsync, wal_packing;
-    int64_t read_samples_max, read_concurrency, read_frame_bytes;
+    int64_t read_samples_max, read_concurrency, read_frame_bytes, flush_ms;
     int64_t outage_tolerance_ms, grace_ms, resend_ms, rule_concurrency;
     int64_t queue_max, batch_max;
     bool drain_queue;

@@ -136,6 +136,7 @@ static void note_reload(server *s, bool good)
     if (good)
         s->api.reload_ms = sx_clock_ms(s->api.clock);
     pthread_mutex_unlock(&s->api.lock);
+    api_note_set(&s->api, API_NOTE_RELOAD_FAILED, !good);
 }
 
 static sx_status reload_locked(server *s, sx_error *err)
@@ -396,7 +397,8 @@ static sx_status make_rooms(server *s, sx_error *err)
     status = rule_manager_new(&rules, &s->api.rules, err);
     if (status == SX_OK)
         status = prom_scraper_new(&scraper, &s->api.scraper, err);
-    const remote_sender_options sender = {.kit = kit, .dir = s->storage};
+    const remote_sender_options sender = {
+        .kit = kit, .dir = s->storage, .flush_ms = f->flush_ms ? f->flush_ms : -1};
     return status == SX_OK ? remote_sender_new(&sender, &s->sender, err) : status;
 }
 
@@ -414,6 +416,7 @@ static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
 {
     server *s = ctx;
     s->api.service = service;
+    api_note_set(&s->api, API_NOTE_STARTING, true);
     tell_idle_flags(s);
     promql_engine_options options = engine_options(s, s->api.config);
     sx_status status = open_storage(s, err);
@@ -452,9 +455,12 @@ static void on_start(sx_timer *timer, void *arg)
     server *s = arg;
     uint32_t done, all;
     sx_error err = {0};
-    if (!tsdb_ready(s->api.db, &done, &all))
+    if (!tsdb_ready(s->api.db, &done, &all)) {
         sx_timer_start(sx_loop_timers(sx_service_loop(s->api.service, 0)), timer, START_LOOK_MS);
-    else if (rule_manager_start(s->api.rules, &err) != SX_OK)
+        return;
+    }
+    api_note_set(&s->api, API_NOTE_STARTING, false);
+    if (rule_manager_start(s->api.rules, &err) != SX_OK)
         SX_LOG_ERROR(sx_service_logger(s->api.service), NULL, "rules are not evaluated",
                      sx_field_error(&err));
 }

@@ -252,6 +252,9 @@ const sx_config *sx_service_config(const sx_service *s);
 /* The clock it was given. */
 const sx_clock *sx_service_clock(const sx_service *s);
 
+/* Whether it has been told to stop: what would go on for ever (a stream of events) ends now. Any thread. */
+bool sx_service_is_draining(const sx_service *s);
+
 /* Client connections that are open now, on all listeners. */
 double sx_service_connections(const sx_service *s);
 

@@ -506,6 +506,11 @@ const sx_clock *sx_service_clock(const sx_service *s)
     return s->clock;
 }
 
+bool sx_service_is_draining(const sx_service *s)
+{
+    return __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE) != 0;
+}
+
 double sx_service_connections(const sx_service *s)
 {
     return sx_gauge_value(s->connections);

@@ -65,20 +65,6 @@ void api_clean_tombstones(api_call *c)
         api_fail(c, API_INTERNAL, sx_str_z(err.message));
 }
 
-/* Go's ParseBool. */
-static bool read_truth(sx_str text, bool *out)
-{
-    static const char *const WORDS[] = {"1", "t", "T", "true",  "TRUE",  "True",
-                                        "0", "f", "F", "false", "FALSE", "False"};
-    for (size_t i = 0; i < SX_COUNT_OF(WORDS); i++) {
-        if (!sx_str_eq(text, sx_str_z(WORDS[i])))
-            continue;
-        *out = i < SX_COUNT_OF(WORDS) / 2;
-        return true;
-    }
-    return false;
-}
-
 void api_snapshot(api_call *c)
 {
     sx_error err = {0};
@@ -87,7 +73,7 @@ void api_snapshot(api_call *c)
     sx_str text = api_form_get(&c->form, "skip_head");
     if (!admin_enabled(c))
         return;
-    if (text.len && !read_truth(text, &skip_head)) {
+    if (text.len && !api_bool_read(text, &skip_head)) {
         sx_buf_init(&quoted, 4096);
         tsdb_quote(text, &quoted);
         sx_fail(&err, SX_EINVAL,
@@ -122,7 +108,6 @@ void api_reload(api_call *c)
     sx_error err = {0};
     if (!lifecycle_enabled(c))
         return;
-    c->content_type = SX_STR("text/plain; charset=utf-8");
     if (c->api->reload(c->api->reload_ctx, &err) == SX_OK)
         return;
     api_text(c, 500, SX_STR("failed to reload config: "));

@@ -68,6 +68,14 @@ struct api_call {
     bool begun, working, gone, drained;
 };
 
+/* What an operator is to be told: notify.c. */
+typedef enum api_note {
+    API_NOTE_STARTING,
+    API_NOTE_RELOAD_FAILED,
+    API_NOTE_STOPPING,
+    API_NOTES,
+} api_note;
+
 struct observe_api {
     sx_service *service;
     const observe_flags *flags;
@@ -96,6 +104,17 @@ struct observe_api {
     sx_status (*reload)(void *ctx, sx_error *err); /* any thread; waits */
     void *reload_ctx;
     _Atomic bool stopping;
+
+    /* By lock. `seq` grows with every change; a note's is that of its last one, 0: never active. */
+    struct {
+        uint64_t seq;
+        int64_t date_ns;
+        bool active;
+    } notes[API_NOTES];
+    uint64_t note_seq;
+    _Atomic uint32_t subscribers; /* of notifications/live */
+    _Atomic uint64_t notes_sent;
+    _Atomic uint64_t killed; /* queries, by an operator */
 
     sx_metric *requests;          /* prometheus_http_requests_total */
     sx_histogram *query_times[4]; /* slices of prometheus_engine_query_duration_seconds */
@@ -141,6 +160,16 @@ void api_fail_store(api_call *c, const sx_error *err);
 void api_no_content(api_call *c);
 void api_text(api_call *c, int status, sx_str text);
 
+/* Names of labels (`name` empty) or values of one, of the series that any set of matchers fits: sorted,
+ * each once; at least `limit` of them if there are so many (0: all). In the call's arena. */
+sx_status api_label_texts(api_call *c, tsdb_querier *q, const api_matchers *m, sx_str name,
+                          size_t limit, sx_str **out, size_t *count, sx_error *err);
+
+/* What targets and the store tell of metrics (of `metric`, or of all if it is empty): sorted by name,
+ * each once. In the call's arena. */
+sx_status api_metadata_gather(api_call *c, sx_str metric, tsdb_metadata_of **out, size_t *count,
+                              sx_error *err);
+
 /* ---- handlers: each an api_work, registered in routes.c ---- */
 void api_query(api_call *c);
 void api_query_range(api_call *c);
@@ -153,7 +182,12 @@ void api_label_values(api_call *c);
 void api_metadata(api_call *c);
 void api_targets(api_call *c);
 void api_target_metadata(api_call *c);
-void api_scrape_pools(api_call *c);
+void api_scrape_pools(api_call *c); /* pools.c */
+void api_scrape_pool_config(api_call *c);
+void api_relabel_steps(api_call *c);
+void api_search_metric_names(api_call *c); /* search.c */
+void api_search_label_names(api_call *c);
+void api_search_label_values(api_call *c);
 void api_rules(api_call *c);
 void api_alerts(api_call *c);
 void api_alertmanagers(api_call *c);
@@ -165,6 +199,8 @@ void api_status_runtime(api_call *c);
 void api_status_tsdb(api_call *c);
 void api_status_blocks(api_call *c);
 void api_status_replay(api_call *c);
+void api_self_metrics(api_call *c); /* self_metrics.c */
+void api_notifications(api_call *c);
 void api_status_queries(api_call *c);
 void api_kill_query(api_call *c);
 void api_features(api_call *c);
@@ -181,6 +217,19 @@ void api_collect_redis(api_call *c);
 void api_collect_postgres(api_call *c);
 void api_write(api_call *c);
 void api_otlp(api_call *c);
+
+/* ---- notify.c: what an operator is to be told ---- */
+/* Begins or ends a notification; one that goes on gets a new date. Any thread. */
+void api_note_set(observe_api *a, api_note note, bool active);
+
+/* GET /api/v1/notifications/live: a handler of its own, which stays on the loop. `ctx` is the api. */
+void api_notifications_live(sx_request *r, void *ctx);
+
+/* Header fields for pages of other origins, by --web.cors.origin. */
+void api_add_cors(const observe_api *a, sx_request *r);
+
+/* GET /api/v1/openapi.yaml; `ctx` is the api. */
+void api_openapi(sx_request *r, void *ctx);
 
 /* ---- routes.c ---- */
 

@@ -91,19 +91,18 @@ static void finish(api_call *c)
     sx_free(c);
 }
 
-/* Prometheus's header fields for pages of other origins. `.*` lets everybody in. */
-static void add_cors(const api_call *c)
+/* `.*` lets everybody in. */
+void api_add_cors(const observe_api *a, sx_request *r)
 {
-    sx_str origin = sx_request_header(c->r, SX_STR("origin"));
-    (void)sx_reply_header(c->r, SX_STR("Vary"), SX_STR("Origin"));
-    if (!origin.len || !c->api->cors || !sx_regex_match(c->api->cors, origin))
+    sx_str origin = sx_request_header(r, SX_STR("origin"));
+    (void)sx_reply_header(r, SX_STR("Vary"), SX_STR("Origin"));
+    if (!origin.len || !a->cors || !sx_regex_match(a->cors, origin))
         return;
-    (void)sx_reply_header(c->r, SX_STR("Access-Control-Allow-Origin"), origin);
-    (void)sx_reply_header(c->r, SX_STR("Access-Control-Allow-Headers"),
+    (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Origin"), origin);
+    (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Headers"),
                           SX_STR("Accept, Authorization, Content-Type, Origin"));
-    (void)sx_reply_header(c->r, SX_STR("Access-Control-Allow-Methods"),
-                          SX_STR("GET, POST, OPTIONS"));
-    (void)sx_reply_header(c->r, SX_STR("Access-Control-Expose-Headers"), SX_STR("Date"));
+    (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Methods"), SX_STR("GET, POST, OPTIONS"));
+    (void)sx_reply_header(r, SX_STR("Access-Control-Expose-Headers"), SX_STR("Date"));
 }
 
 /* Without memory for an answer: before it begins it can still be told. */
@@ -122,7 +121,7 @@ static void give_up(api_call *c)
 static void add_fields(const api_call *c)
 {
     sx_request *r = c->r;
-    add_cors(c);
+    api_add_cors(c->api, r);
     for (size_t i = 0; i < c->header_count; i++)
         (void)sx_reply_header(r, c->headers[i].name, c->headers[i].value);
     api_metrics_request(c->api, c->status, r->route ? r->route : "");
@@ -277,7 +276,7 @@ static void submit(api_call *c)
     if (c->begun) {
         sx_reply_abort(c->r);
     } else {
-        add_cors(c);
+        api_add_cors(c->api, c->r);
         (void)sx_reply_header(c->r, SX_STR("Retry-After"), SX_STR("1"));
         sx_reply(c->r, 503, SX_STR("application/json"),
                  SX_STR("{\"status\":\"error\",\"errorType\":\"unavailable\",\"error\":\"too many "

@@ -237,7 +237,9 @@ void api_federate(api_call *c)
     f->utf8 = encoding.escaping == SX_METRICS_ALLOW_UTF8;
     encoding.format = f->utf8 ? SX_METRICS_TEXT_100 : SX_METRICS_TEXT_004;
     encoding.escaping = f->utf8 ? SX_METRICS_ALLOW_UTF8 : SX_METRICS_UNDERSCORES;
-    c->content_type = sx_metrics_content_type(encoding);
+    c->content_type = f->utf8 ? sx_metrics_content_type(encoding)
+                              : SX_STR("text/plain; version=0.0.4; charset=utf-8; "
+                                       "escaping=underscores");
     c->work = write_more;
     write_more(c);
 }

@@ -87,6 +87,24 @@ static void queries_most(sx_collect *into, void *ctx)
     sx_collect_value(into, NULL, 0, (double)a->flags->query_concurrency);
 }
 
+static void queries_killed(sx_collect *into, void *ctx)
+{
+    observe_api *a = ctx;
+    sx_collect_value(into, NULL, 0, (double)atomic_load(&a->killed));
+}
+
+static void note_subscribers(sx_collect *into, void *ctx)
+{
+    observe_api *a = ctx;
+    sx_collect_value(into, NULL, 0, (double)atomic_load(&a->subscribers));
+}
+
+static void notes_sent(sx_collect *into, void *ctx)
+{
+    observe_api *a = ctx;
+    sx_collect_value(into, NULL, 0, (double)atomic_load(&a->notes_sent));
+}
+
 static void build_info(sx_collect *into, void *ctx)
 {
     const observe_api *a = ctx;
@@ -185,6 +203,12 @@ sx_status api_metrics_add(observe_api *a, sx_error *err)
         {"prometheus_engine_queries", "Queries that run.", gauge, queries_running, NULL, 0},
         {"prometheus_engine_queries_concurrent_max", "Queries that may run at a time.", gauge,
          queries_most, NULL, 0},
+        {"sextant_engine_queries_killed_total", "Queries that an operator has ended.", count,
+         queries_killed, NULL, 0},
+        {"prometheus_api_notification_active_subscribers", "Clients of notifications/live.", gauge,
+         note_subscribers, NULL, 0},
+        {"prometheus_api_notification_updates_sent_total", "Notifications sent to them.", count,
+         notes_sent, NULL, 0},
         {"prometheus_build_info", "The version whose behaviour this is, and our own.", gauge,
          build_info, BUILD, SX_COUNT_OF(BUILD)},
     };

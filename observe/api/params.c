@@ -242,6 +242,19 @@ sx_status api_int_read(sx_str text, const char *go_function, int bits, int64_t *
     return SX_OK;
 }
 
+bool api_bool_read(sx_str text, bool *out)
+{
+    static const char *const WORDS[] = {"1", "t", "T", "true",  "TRUE",  "True",
+                                        "0", "f", "F", "false", "FALSE", "False"};
+    for (size_t i = 0; i < SX_COUNT_OF(WORDS); i++) {
+        if (!sx_str_eq(text, sx_str_z(WORDS[i])))
+            continue;
+        *out = i < SX_COUNT_OF(WORDS) / 2;
+        return true;
+    }
+    return false;
+}
+
 sx_status api_form_limit(const api_form *f, int64_t *out, sx_error *err)
 {
     sx_str text = api_form_get(f, "limit");

@@ -64,6 +64,9 @@ sx_status api_duration_read(sx_str text, int64_t *ns, sx_error *err);
 /* Whole numbers as Go's Atoi: SX_EFORMAT strconv.Atoi: parsing "x": invalid syntax. */
 sx_status api_int_read(sx_str text, const char *go_function, int bits, int64_t *out, sx_error *err);
 
+/* The words that Go's ParseBool takes. False: it is none of them. */
+bool api_bool_read(sx_str text, bool *out);
+
 /* Parameter limit: 0 is none. */
 sx_status api_form_limit(const api_form *f, int64_t *out, sx_error *err);
 

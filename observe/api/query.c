@@ -24,11 +24,20 @@ static bool has_stats(const api_call *c)
     return api_form_get(&c->form, "stats").len > 0;
 }
 
+static bool refuse(api_call *c, const char *param, const char *words)
+{
+    sx_error err = {0};
+    sx_fail(&err, SX_EINVAL, "%s", words);
+    api_fail_param(c, param, &err);
+    return false;
+}
+
 /* timeout, lookback_delta, stats: after the times, as Prometheus looks at them. */
 static bool read_options(api_call *c, query_state *s)
 {
     sx_error err = {0};
     int64_t ns;
+    bool late = false;
     sx_str text = api_form_get(&c->form, "timeout");
     if (text.len) {
         if (api_duration_read(text, &ns, &err) != SX_OK) {
@@ -36,6 +45,7 @@ static bool read_options(api_call *c, query_state *s)
             return false;
         }
         s->request.timeout_ms = ns > 1000000 ? ns / 1000000 : 1;
+        late = ns <= 0;
     }
     text = api_form_get(&c->form, "lookback_delta");
     if (text.len) {
@@ -46,6 +56,8 @@ static bool read_options(api_call *c, query_state *s)
         }
         s->request.lookback_ms = ns > 0 ? ns / 1000000 : 0;
     }
+    if (late)
+        return refuse(c, "query", "context deadline exceeded");
     s->stats = api_form_get(&c->form, "stats");
     s->request.sample_stats = sx_str_eq(s->stats, SX_STR("all")) &&
                               (c->api->flags->feature_bits & OBSERVE_FEATURE_PER_STEP_STATS);
@@ -77,14 +89,6 @@ static bool read_instant(api_call *c, query_state *s)
     s->request.end_ms = s->request.start_ms;
     s->instant = true;
     return read_options(c, s);
-}
-
-static bool refuse(api_call *c, const char *param, const char *words)
-{
-    sx_error err = {0};
-    sx_fail(&err, SX_EINVAL, "%s", words);
-    api_fail_param(c, param, &err);
-    return false;
 }
 
 static bool read_step(api_call *c, query_state *s, api_time start, api_time end)

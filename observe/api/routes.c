@@ -27,13 +27,19 @@ static const route_row ROWS[] = {
     {"/api/v1/label/:name/values", GET, api_label_values, OTHERS},
     {"/api/v1/series", ANY_READ, api_series, OTHERS},
     {"/api/v1/metadata", GET, api_metadata, OTHERS},
+    {"/api/v1/search/metric_names", ANY_READ, api_search_metric_names, OTHERS},
+    {"/api/v1/search/label_names", ANY_READ, api_search_label_names, OTHERS},
+    {"/api/v1/search/label_values", ANY_READ, api_search_label_values, OTHERS},
     {"/api/v1/scrape_pools", GET, api_scrape_pools, OTHERS},
+    {"/api/v1/scrape_pools/config", GET, api_scrape_pool_config, OTHERS},
     {"/api/v1/targets", GET, api_targets, OTHERS},
     {"/api/v1/targets/metadata", GET, api_target_metadata, OTHERS},
+    {"/api/v1/targets/relabel_steps", GET, api_relabel_steps, OTHERS},
     {"/api/v1/rules", GET, api_rules, OTHERS},
     {"/api/v1/alerts", GET, api_alerts, OTHERS},
     {"/api/v1/alertmanagers", GET, api_alertmanagers, OTHERS},
     {"/api/v1/features", GET, api_features, OTHERS},
+    {"/api/v1/notifications", GET, api_notifications, OTHERS},
     {"/api/v1/status/config", GET, api_status_config, OTHERS},
     {"/api/v1/status/flags", GET, api_status_flags, OTHERS},
     {"/api/v1/status/buildinfo", GET, api_status_build, OTHERS},
@@ -42,6 +48,7 @@ static const route_row ROWS[] = {
     {"/api/v1/status/tsdb/blocks", GET, api_status_blocks, OTHERS},
     {"/api/v1/admin/tsdb/clean_tombstones", ANY_WRITE, api_clean_tombstones, OTHERS},
     {"/api/v1/admin/tsdb/snapshot", ANY_WRITE, api_snapshot, OTHERS},
+    {"/api/v1/status/self_metrics", GET, api_self_metrics, OTHERS},
     {"/api/v1/status/walreplay", GET, api_status_replay, OTHERS},
     {"/api/v1/status/queries", GET, api_status_queries, OTHERS},
     {"/api/v1/admin/queries/:id/kill", ANY_WRITE, api_kill_query, OTHERS},
@@ -111,17 +118,18 @@ static void only_writes(sx_request *r, void *ctx)
 static void preflight(sx_request *r, void *ctx)
 {
     const route_ctx *to = ctx;
-    sx_str origin = sx_request_header(r, SX_STR("origin"));
-    (void)sx_reply_header(r, SX_STR("Vary"), SX_STR("Origin"));
-    if (origin.len && to->api->cors && sx_regex_match(to->api->cors, origin)) {
-        (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Origin"), origin);
-        (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Headers"),
-                              SX_STR("Accept, Authorization, Content-Type, Origin"));
-        (void)sx_reply_header(r, SX_STR("Access-Control-Allow-Methods"),
-                              SX_STR("GET, POST, OPTIONS"));
-        (void)sx_reply_header(r, SX_STR("Access-Control-Expose-Headers"), SX_STR("Date"));
-    }
+    api_add_cors(to->api, r);
     sx_reply(r, 204, SX_STR(""), SX_STR(""));
+}
+
+static void live(sx_request *r, void *ctx)
+{
+    api_notifications_live(r, ((const route_ctx *)ctx)->api);
+}
+
+static void openapi(sx_request *r, void *ctx)
+{
+    api_openapi(r, ((const route_ctx *)ctx)->api);
 }
 
 void api_not_found(sx_request *r, void *ctx)
@@ -186,6 +194,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         {SX_GET, "/-/ready", ready},
         {SX_GET, "/-/reload", only_writes},
         {SX_GET, "/-/quit", only_writes},
+        {SX_GET, "/api/v1/notifications/live", live},
+        {SX_GET, "/api/v1/openapi.yaml", openapi},
     };
     filling f = {.api = a, .prefix = prefix, .arena = arena, .rows = rows};
     sx_status status = SX_OK;

@@ -81,32 +81,29 @@ static int by_text(const void *a, const void *b)
 }
 
 /* One set's names (`name` empty) or values. */
-static sx_status ask(const selection *s, sx_str name, size_t set, sx_arena *arena, sx_str **out,
-                     size_t *count, sx_error *err)
+static sx_status ask(tsdb_querier *q, const api_matchers *m, size_t set, sx_str name, size_t limit,
+                     sx_arena *arena, sx_str **out, size_t *count, sx_error *err)
 {
     size_t matcher_count = 0;
     const tsdb_matcher *matchers = NULL;
-    if (set < s->matchers.count)
-        matchers = api_matchers_set(&s->matchers, set, &matcher_count);
-    size_t limit = s->limit > 0 ? (size_t)s->limit + 1 : 0; /* one more tells that there are more */
+    if (set < m->count)
+        matchers = api_matchers_set(m, set, &matcher_count);
     if (name.len == 0)
-        return s->querier->ops->label_names(s->querier, matchers, matcher_count, limit, arena, out,
-                                            count, err);
-    return s->querier->ops->label_values(s->querier, name, matchers, matcher_count, limit, arena,
-                                         out, count, err);
+        return q->ops->label_names(q, matchers, matcher_count, limit, arena, out, count, err);
+    return q->ops->label_values(q, name, matchers, matcher_count, limit, arena, out, count, err);
 }
 
-static sx_status ask_all(api_call *c, const selection *s, sx_str name, sx_str **out, size_t *count,
-                         sx_error *err)
+sx_status api_label_texts(api_call *c, tsdb_querier *q, const api_matchers *m, sx_str name,
+                          size_t limit, sx_str **out, size_t *count, sx_error *err)
 {
-    if (s->matchers.count <= 1)
-        return ask(s, name, 0, &c->arena, out, count, err);
+    if (m->count <= 1)
+        return ask(q, m, 0, name, limit, &c->arena, out, count, err);
     sx_str *all = NULL;
     size_t total = 0, cap = 0, kept = 0;
-    for (size_t i = 0; i < s->matchers.count; i++) {
+    for (size_t i = 0; i < m->count; i++) {
         sx_str *some;
         size_t n;
-        sx_status status = ask(s, name, i, &c->arena, &some, &n, err);
+        sx_status status = ask(q, m, i, name, limit, &c->arena, &some, &n, err);
         if (status != SX_OK)
             return status;
         if (!sx_arena_grow(&c->arena, &all, &cap, total + n + 1, sizeof *all))
@@ -132,7 +129,9 @@ static void answer_labels(api_call *c, sx_str name)
     size_t count;
     if (!selection_read(c, &s, false))
         return;
-    sx_status status = ask_all(c, &s, name, &items, &count, &err);
+    size_t limit = s.limit > 0 ? (size_t)s.limit + 1 : 0; /* one more tells that there are more */
+    sx_status status =
+        api_label_texts(c, s.querier, &s.matchers, name, limit, &items, &count, &err);
     if (status != SX_OK) {
         api_fail_store(c, &err);
         selection_done(&s);

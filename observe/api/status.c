@@ -1,4 +1,4 @@
-/* status.c - below /status/, /features, /version: what the server says of itself. */
+/* status.c - below /status/, /version: what the server says of itself. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -244,79 +244,8 @@ void api_kill_query(api_call *c)
     else if (!sx_str_to_u64(sx_request_param(c->r, "id"), &id) ||
              !promql_engine_kill(c->api->engine, id))
         api_fail(c, API_NOT_FOUND, SX_STR("no query of this id runs"));
-    else
+    else {
+        atomic_fetch_add(&c->api->killed, 1);
         api_no_content(c);
-}
-
-/* ---- features ---- */
-
-typedef struct feature {
-    const char *name;
-    bool on;
-} feature;
-
-static void write_group(sx_buf *out, const char *name, const feature *items, size_t count)
-{
-    sx_buf_printf(out, ",\"%s\":{", name);
-    for (size_t i = 0; i < count; i++)
-        sx_buf_printf(out, "%s\"%s\":%s", i ? "," : "", items[i].name,
-                      items[i].on ? "true" : "false");
-    sx_buf_byte(out, '}');
-}
-
-static void write_functions(sx_buf *out, unsigned features)
-{
-    size_t count;
-    const promql_function *rows = promql_functions(&count);
-    sx_buf_str(out, SX_STR(",\"promql_functions\":{"));
-    for (size_t i = 0; i < count; i++)
-        sx_buf_printf(out, "%s\"%.*s\":%s", i ? "," : "", SX_ARG(rows[i].name),
-                      rows[i].feature & ~features ? "false" : "true");
-    sx_buf_byte(out, '}');
-}
-
-void api_features(api_call *c)
-{
-    const observe_flags *f = c->api->flags;
-    unsigned p = f->promql_features;
-    bool fill = p & PROMQL_BINOP_FILL, extended = p & PROMQL_EXTENDED_RANGE;
-    const feature API[] = {{"admin", f->admin_api},
-                           {"label_values_match", true},
-                           {"lifecycle", f->lifecycle},
-                           {"otlp_write_receiver", f->otlp_receiver},
-                           {"query_stats", true},
-                           {"query_warnings", true},
-                           {"remote_write_receiver", f->write_receiver},
-                           {"search", false},
-                           {"time_range_labels", true},
-                           {"time_range_series", true}};
-    const feature SERVER[] = {
-        {"agent_mode", false}, {"auto_reload_config", f->auto_reload}, {"server_mode", true}};
-    const feature PROMQL[] = {{"anchored", extended},
-                              {"at_modifier", true},
-                              {"bool", true},
-                              {"by", true},
-                              {"delayed_name_removal", p & PROMQL_DELAYED_NAME_REMOVAL},
-                              {"duration_expr", true},
-                              {"fill", fill},
-                              {"fill_left", fill},
-                              {"fill_right", fill},
-                              {"group_left", true},
-                              {"group_right", true},
-                              {"ignoring", true},
-                              {"negative_offset", true},
-                              {"offset", true},
-                              {"on", true},
-                              {"per_query_lookback_delta", true},
-                              {"per_step_stats", f->feature_bits & OBSERVE_FEATURE_PER_STEP_STATS},
-                              {"smoothed", extended},
-                              {"subqueries", true},
-                              {"without", true}};
-    api_success(c);
-    sx_buf_str(&c->out, SX_STR(",\"data\":{\"sextant\":{\"explain\":true,\"kill_query\":true}"));
-    write_group(&c->out, "api", API, SX_COUNT_OF(API));
-    write_group(&c->out, "prometheus", SERVER, SX_COUNT_OF(SERVER));
-    write_group(&c->out, "promql", PROMQL, SX_COUNT_OF(PROMQL));
-    write_functions(&c->out, p);
-    sx_buf_str(&c->out, SX_STR("}}"));
+    }
 }

@@ -1,4 +1,4 @@
-/* targets.c - /targets, /targets/metadata, /scrape_pools, /metadata: what is scraped. */
+/* targets.c - /targets, /targets/metadata, /metadata: what is scraped. */
 #include <stdlib.h>
 
 #include "observe/api/api.h"
@@ -151,35 +151,6 @@ void api_targets(api_call *c)
     sx_buf_done(&scratch);
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return sx_str_cmp(*(const sx_str *)a, *(const sx_str *)b);
-}
-
-void api_scrape_pools(api_call *c)
-{
-    prom_config *config = observe_api_config(c->api);
-    uint32_t count = config->scrape_count;
-    sx_str *names = sx_arena_alloc(&c->arena, (count + 1) * sizeof *names);
-    if (!names) {
-        prom_config_unref(config);
-        api_fail(c, API_INTERNAL, SX_STR("out of memory"));
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        names[i] = config->scrapes[i].job_name;
-    qsort(names, count, sizeof *names, by_text);
-    api_success(c);
-    sx_buf_str(&c->out, SX_STR(",\"data\":{\"scrapePools\":["));
-    for (uint32_t i = 0; i < count; i++) {
-        if (i)
-            sx_buf_byte(&c->out, ',');
-        api_json_text(&c->out, names[i]);
-    }
-    sx_buf_str(&c->out, SX_STR("]}}"));
-    prom_config_unref(config);
-}
-
 /* ---- metadata of targets ---- */
 
 static void write_type(sx_buf *out, sx_str type)
@@ -283,12 +254,9 @@ static bool is_told(sx_str metric, const tsdb_metadata_of *known, size_t count)
     return false;
 }
 
-/* What targets say of their metrics, and of others what the store was told by remote writes: each once,
- * by metric. */
-static sx_status gather_metadata(api_call *c, tsdb_metadata_of **out, size_t *out_count,
-                                 sx_error *err)
+sx_status api_metadata_gather(api_call *c, sx_str metric, tsdb_metadata_of **out, size_t *out_count,
+                              sx_error *err)
 {
-    sx_str metric = api_form_get(&c->form, "metric");
     prom_target_metadata *scraped;
     tsdb_metadata_of *stored;
     size_t scraped_count, stored_count, kept = 0;
@@ -337,7 +305,7 @@ void api_metadata(api_call *c)
     size_t count = 0, metrics = 0, of_metric = 0;
     if (!read_number(c, "limit", &limit) || !read_number(c, "limit_per_metric", &each))
         return;
-    if (gather_metadata(c, &items, &count, &err) != SX_OK) {
+    if (api_metadata_gather(c, api_form_get(&c->form, "metric"), &items, &count, &err) != SX_OK) {
         api_fail_store(c, &err);
         return;
     }

@@ -338,6 +338,12 @@ void prom_config_unref(prom_config *c);
 /* The file as /api/v1/status/config shows it: every default written out, secrets masked. */
 sx_status prom_config_print(const prom_config *c, sx_buf *out, sx_error *err);
 
+/* "static", "file" ... */
+sx_str prom_discovery_name(prom_discovery_kind kind);
+
+/* One job of it, in the same way. Failure sticks to the buffer. */
+void prom_scrape_print(const prom_scrape_config *job, sx_buf *out);
+
 /* The credentials as they are now: reads the file if it is one (a final newline is cut). Into `out`. */
 sx_status prom_secret_read(const prom_secret *s, sx_buf *out, sx_error *err);
 

@@ -309,6 +309,12 @@ const char *const CONFIG_DISCOVERY_KEYS[] = {
 };
 const size_t CONFIG_DISCOVERY_KEY_COUNT = SX_COUNT_OF(CONFIG_DISCOVERY_KEYS);
 
+sx_str prom_discovery_name(prom_discovery_kind kind)
+{
+    sx_str key = sx_str_z(CONFIG_DISCOVERY_KEYS[kind]);
+    return sx_str_first(key, sx_str_find_byte(key, '_'));
+}
+
 static const bind_table *const TABLES[PROM_SD_KINDS] = {
     [PROM_SD_FILE] = &FILE_TABLE,
     [PROM_SD_HTTP] = &HTTP_TABLE,

@@ -443,3 +443,8 @@ void config_print_scrapes(const prom_scrape_config *jobs, uint32_t count, int in
             out->data[begin + (size_t)indent] = '-';
     }
 }
+
+void prom_scrape_print(const prom_scrape_config *job, sx_buf *out)
+{
+    print_scrape(job, 0, out);
+}

@@ -313,9 +313,7 @@ static void drop_labels(relabelling *w, bool matching)
     }
 }
 
-/* Case mapping of ASCII and of the Latin, Greek and Cyrillic letters that have a simple partner; Go
- * maps all of Unicode, which no label value seen so far needed. */
-static uint32_t change_case(uint32_t code, bool upper)
+uint32_t prom_change_case(uint32_t code, bool upper)
 {
     static const struct {
         uint32_t first, last; /* of the small letters */
@@ -347,7 +345,7 @@ static sx_status set_cased(relabelling *w, bool upper, sx_error *err)
         char bytes[4];
         size_t len = sx_utf8_decode(rest, &code);
         if (len)
-            sx_buf_bytes(&text, bytes, sx_utf8_encode(change_case(code, upper), bytes));
+            sx_buf_bytes(&text, bytes, sx_utf8_encode(prom_change_case(code, upper), bytes));
         else
             sx_buf_byte(&text, rest.data[0]);
         rest = sx_str_from(rest, len ? len : 1);

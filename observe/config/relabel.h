@@ -55,4 +55,8 @@ void prom_relabel_done(prom_relabel *r);
 sx_status prom_relabel_apply(const prom_relabel *rules, size_t count, tsdb_labels_builder *b,
                              sx_arena *arena, bool *keep, sx_error *err);
 
+/* A character in capitals, or small: of ASCII and of the Latin, Greek and Cyrillic letters that have a
+ * simple partner; Go maps all of Unicode, which no label value seen so far needed. */
+uint32_t prom_change_case(uint32_t code, bool upper);
+
 #endif
