@@ -215,8 +215,7 @@ static const struct feature {
     {"native-histograms", 0, 0, NULL},
     {"old-ui", 0, 0, "there is no page of its own yet; use Grafana"},
     {"ooo-native-histograms", 0, 0, NULL},
-    {"otlp-deltatocumulative", 0, 0,
-     "deltas are stored as they come (otlp-native-delta-ingestion), or refused"},
+    {"otlp-deltatocumulative", OBSERVE_FEATURE_OTLP_ADD_UP, 0, NULL},
     {"otlp-native-delta-ingestion", OBSERVE_FEATURE_OTLP_DELTA, 0, NULL},
     {"promql-binop-fill-modifiers", 0, PROMQL_BINOP_FILL, NULL},
     {"promql-delayed-name-removal", 0, PROMQL_DELAYED_NAME_REMOVAL, NULL},
@@ -461,6 +460,11 @@ static sx_status read_features(observe_flags *f, sx_error *err)
         f->feature_bits |= found->bit;
         f->promql_features |= found->promql;
     }
+    if (f->feature_bits & OBSERVE_FEATURE_OTLP_DELTA &&
+        f->feature_bits & OBSERVE_FEATURE_OTLP_ADD_UP)
+        return sx_fail(err, SX_EINVAL,
+                       "--enable-feature: otlp-deltatocumulative and otlp-native-delta-ingestion "
+                       "exclude each other");
     return SX_OK;
 }
 

@@ -25,6 +25,7 @@ enum {
     OBSERVE_FEATURE_AUTO_RELOAD = 64,
     OBSERVE_FEATURE_OTLP_DELTA = 128,
     OBSERVE_FEATURE_SEARCH = 256,
+    OBSERVE_FEATURE_OTLP_ADD_UP = 512,
 };
 
 /* A flag that was given and has no effect, and why; static text. */

@@ -33,6 +33,9 @@ sx_status api_writers_new(tsdb_appendable *store, const observe_flags *flags,
     (*out)->store = store;
     (*out)->limits.lookback_ms = flags->lookback_ms;
     (*out)->limits.otlp_native_delta = flags->feature_bits & OBSERVE_FEATURE_OTLP_DELTA;
+    (*out)->limits.otlp_type_unit_labels = flags->feature_bits & OBSERVE_FEATURE_TYPE_UNIT_LABELS;
+    if (flags->feature_bits & OBSERVE_FEATURE_OTLP_ADD_UP)
+        return remote_deltas_new(NULL, &(*out)->limits.deltas, err);
     return SX_OK;
 }
 
@@ -42,6 +45,7 @@ void api_writers_free(struct api_writers *w)
         return;
     for (size_t i = 0; i < w->count; i++)
         remote_writer_free(w->idle[i]);
+    remote_deltas_free(w->limits.deltas);
     pthread_mutex_destroy(&w->lock);
     sx_free(w);
 }

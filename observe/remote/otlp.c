@@ -73,7 +73,7 @@ static size_t read_data_head(otlp_state *s, sx_pb_reader r)
     return points;
 }
 
-static sx_str prometheus_type(const otlp_state *s)
+sx_str otlp_type(const otlp_state *s)
 {
     if (s->kind == OTLP_GAUGE)
         return SX_STR("gauge");
@@ -96,7 +96,7 @@ static sx_status put_metadata(remote_writer *w, sx_error *err)
     if (w->series.ref == 0 || !s->known || s->known->told == told)
         return SX_OK;
     s->known->told = told;
-    tsdb_metadata m = {prometheus_type(s), s->description, otlp_unit_name(&w->arena, s->unit)};
+    tsdb_metadata m = {otlp_type(s), s->description, otlp_unit_name(&w->arena, s->unit)};
     if (!m.unit.data)
         return sx_fail_memory(err, "a unit");
     sx_status status = w->app->ops->metadata(w->app, w->series.ref, &m, err);
@@ -127,6 +127,9 @@ static sx_status judge_metric(remote_writer *w, sx_error *err)
     bool has_temporality = s->kind != OTLP_GAUGE && s->kind != OTLP_SUMMARY;
     sx_error bad;
     s->bad_metric = false;
+    s->adds_up = has_temporality && s->temporality == OTLP_DELTA && w->limits.deltas;
+    if (s->adds_up)
+        s->temporality = OTLP_CUMULATIVE;
     if (has_temporality && s->temporality != OTLP_CUMULATIVE &&
         !(s->temporality == OTLP_DELTA && w->limits.otlp_native_delta)) {
         s->bad_metric = true;
@@ -242,6 +245,7 @@ static sx_status read_scope(remote_writer *w, sx_pb_reader *r, sx_error *err)
         else
             sx_pb_skip(&head);
     }
+    w->otlp->scope_id = sx_hash(scope, w->seed);
     sx_status status = otlp_scope_labels(w, scope, schema_url, &bad);
     if (status == SX_EINVAL) {
         otlp_reject(w, 1, "%s", bad.message);

@@ -2,7 +2,7 @@
  * way, and the data point that is being turned into samples.
  *
  * otlp.c walks the request, otlp_points.c makes samples of data points, otlp_labels.c their labels,
- * otlp_names.c translates names and units. */
+ * otlp_names.c translates names and units, otlp_delta.c adds deltas up. */
 #ifndef OBSERVE_REMOTE_OTLP_H
 #define OBSERVE_REMOTE_OTLP_H
 
@@ -80,7 +80,7 @@ typedef struct otlp_state {
     remote_otlp_result *out;
     uint64_t config_hash;
     otlp_list resource; /* its attributes */
-    uint64_t resource_hash;
+    uint64_t resource_hash, scope_id;
     sx_str job, instance;
     otlp_context promoted, scope;
     uint64_t earliest_ns, latest_ns; /* of the resource */
@@ -92,6 +92,7 @@ typedef struct otlp_state {
     sx_str family;                  /* translated */
     uint64_t metric_hash;
     bool bad_metric; /* of its points none is taken */
+    bool adds_up;    /* deltas that become cumulative */
 
     otlp_point point;
     otlp_part part;
@@ -111,10 +112,17 @@ typedef struct otlp_state {
 /* The request had a fault that part of it was refused for. */
 void otlp_reject(remote_writer *w, uint64_t points, const char *fmt, ...) SX_PRINTF(3, 4) SX_COLD;
 
+/* The type of the metric under way, as metadata names it. */
+sx_str otlp_type(const otlp_state *s);
+
 /* --- otlp_points.c */
 /* Reads the data point that is the reader's current field, and appends its samples. */
 sx_status otlp_read_point(remote_writer *w, sx_pb_reader *r, sx_error *err);
 void otlp_point_done(otlp_point *p);
+
+/* --- otlp_delta.c */
+/* Adds the point to its stream and makes it the sum; *taken false: it was rejected. */
+sx_status otlp_accumulate(remote_writer *w, bool *taken, sx_error *err);
 
 /* --- otlp_labels.c */
 /* Finds or makes the series of the point's part; *known false: its labels are bad, it was rejected. */

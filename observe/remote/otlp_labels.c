@@ -315,6 +315,23 @@ static sx_status put_context(otlp_state *s, sx_error *err)
     return status;
 }
 
+/* The feature type-and-unit-labels. */
+static sx_status put_type_and_unit(remote_writer *w, sx_error *err)
+{
+    otlp_state *s = w->otlp;
+    sx_str type = otlp_type(s), unit = otlp_unit_name(&w->arena, s->unit);
+    if (!w->limits.otlp_type_unit_labels || s->part == OTLP_PART_TARGET)
+        return SX_OK;
+    if (!unit.data)
+        return sx_fail_memory(err, "a unit");
+    sx_status status = SX_OK;
+    if (!sx_str_eq(type, SX_STR("unknown")))
+        status = tsdb_labels_builder_set(&s->builder, SX_STR("__type__"), type, err);
+    return status == SX_OK && unit.len
+               ? tsdb_labels_builder_set(&s->builder, SX_STR("__unit__"), unit, err)
+               : status;
+}
+
 static sx_status put_name(remote_writer *w, sx_error *err)
 {
     static const sx_str SUFFIXES[] = {
@@ -359,6 +376,8 @@ static sx_status read_labels(remote_writer *w, sx_str raw, sx_error *err)
         status = put_attributes(w, count, err);
     if (status == SX_OK)
         status = put_context(s, err);
+    if (status == SX_OK)
+        status = put_type_and_unit(w, err);
     if (status == SX_OK)
         status = put_name(w, err);
     if (status != SX_OK)

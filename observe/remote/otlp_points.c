@@ -566,6 +566,11 @@ sx_status otlp_read_point(remote_writer *w, sx_pb_reader *r, sx_error *err)
         s->out->rejected++;
         return SX_OK;
     }
+    bool taken = true;
+    if (s->adds_up)
+        status = otlp_accumulate(w, &taken, err);
+    if (status != SX_OK || !taken)
+        return status;
     switch (s->kind) {
     case OTLP_GAUGE:
     case OTLP_SUM:

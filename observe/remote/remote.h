@@ -23,6 +23,11 @@ typedef struct remote_written {
     sx_buf *messages;        /* why, in Prometheus's words: the first ten, a line each */
 } remote_written;
 
+/* Deltas of OTLP added up, for all writers of a store. Thread-safe; outlives them. */
+typedef struct remote_deltas remote_deltas;
+sx_status remote_deltas_new(const sx_clock *clock, remote_deltas **out, sx_error *err);
+void remote_deltas_free(remote_deltas *d);
+
 typedef struct remote_limits {  /* 0 takes the default */
     uint64_t decoded_bytes_max; /* of a request: 32 MiB, as the specification's receivers */
     uint32_t series_max;        /* of the series cache: 4,194,304 at 40 bytes each */
@@ -30,8 +35,9 @@ typedef struct remote_limits {  /* 0 takes the default */
     uint32_t label_bytes_max;   /* of all labels of one series: 1 MiB */
     const sx_clock *clock;      /* NULL: the system's; samples over 10 min ahead are refused */
     int64_t lookback_ms;        /* of queries, by which target_info is repeated: 5 min */
-    bool
-        otlp_native_delta; /* the feature otlp-native-delta-ingestion: deltas are stored as they are */
+    bool otlp_native_delta;     /* the feature otlp-native-delta-ingestion: stored as they are */
+    bool otlp_type_unit_labels; /* the feature type-and-unit-labels: __type__ and __unit__ */
+    remote_deltas *deltas;      /* the feature otlp-deltatocumulative; NULL: off */
 } remote_limits;
 
 /* A decoder's memory between requests: series cache by label bytes, buffers, an appender (taken with
@@ -52,7 +58,7 @@ sx_status remote_write_v2(remote_writer *w, sx_str body, remote_written *out, sx
 
 /* One OTLP metrics export request, protobuf or JSON, decompressed already. What is valid is stored;
  * `rejected` data points were not (OTLP's partial success: 200 with the count and the message). Deltas
- * are rejected unless limits.otlp_native_delta is set. `message` is the caller's, or NULL.
+ * are rejected unless limits.otlp_native_delta or limits.deltas is set. `message` is the caller's, or NULL.
  *   errors  nothing was stored: as remote_write_v1's */
 typedef struct remote_otlp_result {
     uint64_t rejected; /* data points */

@@ -9,7 +9,10 @@ import urllib.parse
 import urllib.request
 
 import pytest
+import requests
 
+from lib.observe import PROMETHEUS, Observe
+from lib.observe import Prometheus as Peer
 from test_tsdb import Prometheus, peers  # noqa: F401 (a fixture)
 
 STEP_NS = 10_000_000_000
@@ -348,3 +351,95 @@ def test_the_same_series_come_of_the_same_requests(name, peers, tool, tmp_path):
     packed, _ = ours(tool, str(config), str(tmp_path / "packed"), binary)
     assert sorted(packed - expected) == [] and sorted(expected - packed) == []
     assert sorted(found - expected) == [] and sorted(expected - found) == []
+
+
+# --- The same requests over HTTP to both servers, with what only a server has: features.
+
+def delta(metric):
+    for kind in ("sum", "histogram", "exponentialHistogram"):
+        if kind in metric:
+            metric[kind]["aggregationTemporality"] = 1
+    return metric
+
+
+def delta_rounds(now):
+    """Four requests of deltas, one that is late, one of an older start, other bounds, other scales."""
+    out = []
+    for i, (t, start) in enumerate([(0, -10), (10, 0), (20, 10), (15, 10), (30, -20), (40, 30)]):
+        t, start = now + t * 10**9, now + start * 10**9
+        bounds = [0.1, 1] if i < 5 else [0.1, 2]
+        out.append(request([
+            delta(total("d.sum", [number(t, 5 + i, {"a": "1", "b": "2"}, start=start)], "By")),
+            delta(total("d.float", [number(t, 1.5 * i, {}, start=start)])),
+            delta(total("d.updown", [number(t, 3 - i, {}, start=start)], monotonic=False)),
+            delta(histogram("d.hist", [point(t, {"x": "y"}, start, count="6", sum=2.5 * i,
+                                             bucketCounts=["1", "2", "3"],
+                                             explicitBounds=bounds)])),
+            delta(exponential("d.exp", [point(t, {}, start, count=str(7 + i), sum=float(i),
+                                              scale=3 - i % 3, zeroCount="1", positive={
+                                                  "offset": i, "bucketCounts": ["1", "2", str(i)]},
+                                              negative={"offset": -i, "bucketCounts": ["3"]})])),
+            total("cumulative", [number(t, i, {}, start=start)]),
+        ]))
+    return out
+
+
+def all_series(app, now_s):
+    """{series: samples} of everything with a name."""
+    found = {}
+    for s in app.query('{__name__!=""}[2h]', time=now_s + 600):
+        key = tuple(sorted(s["metric"].items()))
+        found[key] = [(t, float(v)) for t, v in s.get("values", [])] + [
+            (t, float(h["count"]), float(h["sum"]),
+             [(k, bound(low), bound(high), float(n)) for k, low, high, n in h.get("buckets", [])])
+            for t, h in s.get("histograms", [])]
+    return found
+
+
+def differ(a, b):
+    return {k: (a.get(k), b.get(k)) for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
+
+
+def both(serve, spawn, sextant_bin, tmp_path, text, *features):
+    flags = ("--web.enable-otlp-receiver",) + (
+        (f"--enable-feature={','.join(features)}",) if features else ())
+    (tmp_path / "o").mkdir()
+    (tmp_path / "p").mkdir()
+    return (Observe(serve, sextant_bin, tmp_path / "o", text, flags=flags),
+            Peer(spawn, tmp_path / "p", text, flags=flags))
+
+
+def protobuf(body):
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+    text = re.sub(r', "traceId": "[^"]*", "spanId": "[^"]*"', "", json.dumps(body))
+    return json_format.Parse(
+        text, metrics_service_pb2.ExportMetricsServiceRequest()).SerializeToString()
+
+
+def send(app, body):
+    return requests.post(app.url("/api/v1/otlp/v1/metrics"), data=protobuf(body),
+                         headers={"Content-Type": "application/x-protobuf"}, timeout=30).status_code
+
+
+@pytest.mark.skipif(not os.path.exists(PROMETHEUS), reason="no Prometheus")
+@pytest.mark.parametrize("features", [
+    ("otlp-deltatocumulative",), ("otlp-native-delta-ingestion",),
+    ("type-and-unit-labels",), ("otlp-deltatocumulative", "type-and-unit-labels"),
+    ("otlp-native-delta-ingestion", "type-and-unit-labels")], ids="+".join)
+def test_deltas_and_types_become_what_prometheus_makes_of_them(
+        serve, spawn, sextant_bin, tmp_path, features):
+    now_s = int(time.time()) - 120
+    text = "storage: {tsdb: {out_of_order_time_window: 1h}}\n"
+    us, peer = both(serve, spawn, sextant_bin, tmp_path, text, *features)
+    for body in delta_rounds(now_s * 10**9) + histograms(now_s * 10**9):
+        # A metric a request, as Prometheus forgets the whole request for one that it refuses.
+        for metric in body["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]:
+            one = json.loads(json.dumps(body))
+            one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"] = [metric]
+            send(us, one), send(peer, one)
+    ours_all, theirs_all = all_series(us, now_s), all_series(peer, now_s)
+    summed = [v for k, v in theirs_all.items() if dict(k)["__name__"].startswith("d_")]
+    takes_deltas = any(f.startswith("otlp-") for f in features)
+    assert (sum(len(v) for v in summed) > 15) == takes_deltas, theirs_all
+    assert differ(ours_all, theirs_all) == {}

@@ -212,6 +212,85 @@ static void test_a_request_cut_anywhere_is_an_error(void **state)
     sx_buf_done(&body);
 }
 
+/* A delta of a counter, and of an exponential histogram whose zero bucket is `zero` wide. */
+static sx_str deltas(fixture *f, int64_t t_s, int value, double zero)
+{
+    char metrics[1024];
+    snprintf(metrics, sizeof metrics,
+             "{\"name\":\"c\",\"sum\":{\"isMonotonic\":true,\"aggregationTemporality\":1,"
+             "\"dataPoints\":[{\"timeUnixNano\":\"%lld000000000\",\"asInt\":\"%d\"}]}},"
+             "{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":1,"
+             "\"dataPoints\":[{\"timeUnixNano\":\"%lld000000000\",\"count\":\"6\",\"sum\":1,"
+             "\"scale\":0,\"zeroThreshold\":%g,\"zeroCount\":\"1\",\"positive\":{\"offset\":-2,"
+             "\"bucketCounts\":[\"2\",\"3\"]}}]}}",
+             (long long)t_s, value, (long long)t_s, zero);
+    return request(f, SERVICE, metrics);
+}
+
+static void test_deltas_add_up_until_a_stream_is_silent(void **state)
+{
+    fixture *f = *state;
+    remote_deltas *d;
+    remote_writer *first = f->w;
+    assert_int_equal(remote_deltas_new(&f->clock.clock, &d, &f->err), SX_OK);
+    remote_limits limits = {.clock = &f->clock.clock, .deltas = d};
+    remote_writer *writers[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            remote_writer_new(tsdb_appendable_of(f->db), &limits, &writers[i], &f->err), SX_OK);
+    for (int i = 0; i < 4; i++) { /* two writers share the streams */
+        f->w = writers[i % 2];
+        remote_otlp_result out = send(f, &PLAIN, deltas(f, NOW - 400 + i, 5, i == 3 ? 0.5 : 0));
+        assert_int_equal(out.rejected, 0);
+    }
+    assert_int_equal(send(f, &PLAIN, deltas(f, NOW - 400, 5, 0)).rejected, 2); /* late */
+    sx_fake_clock_advance(&f->clock, 5 * 60 * 1000 + 1);
+    assert_int_equal(send(f, &PLAIN, deltas(f, NOW - 10, 7, 0)).rejected, 0);
+
+    tsdb_columns c;
+    assert_int_equal(read_back(f, "c_total", &c, NULL), 1);
+    assert_int_equal(c.count, 5);
+    for (int i = 0; i < 5; i++)
+        assert_true(c.v[i] == (i < 4 ? 5 * (i + 1) : 7));
+    tsdb_columns_done(&c);
+    assert_int_equal(read_back(f, "e", &c, NULL), 1);
+    assert_int_equal(c.count, 5);
+    /* (0.25, 0.5] of the first three lies in the zero bucket that the fourth point has. */
+    assert_true(c.h[2]->zero_count == 3 && c.h[3]->zero_count == 4 + 3 * 2);
+    assert_true(c.h[3]->count == 24 && c.h[4]->count == 6);
+    tsdb_columns_done(&c);
+    for (int i = 0; i < 2; i++)
+        remote_writer_free(writers[i]);
+    remote_deltas_free(d);
+    f->w = first;
+}
+
+static void test_deltas_without_memory_are_errors(void **state)
+{
+    fixture *f = *state;
+    for (int64_t n = 1;; n++) {
+        remote_deltas *d = NULL;
+        remote_writer *first = f->w;
+        sx_buf message;
+        sx_buf_init(&message, 0);
+        remote_otlp_result out = {.message = &message};
+        sx_str body = deltas(f, NOW - 100 + (n > 90 ? 90 : n), 5, 0.5);
+        sx_fault_alloc_set((sx_fault_alloc){.nth = n});
+        sx_status status = remote_deltas_new(&f->clock.clock, &d, &f->err);
+        first->limits.deltas = d;
+        for (int i = 0; i < 2 && status == SX_OK; i++)
+            status = remote_otlp_metrics(first, &PLAIN, body, true, &out, &f->err);
+        int64_t calls = sx_fault_alloc_calls();
+        sx_fault_alloc_set((sx_fault_alloc){0});
+        first->limits.deltas = NULL;
+        remote_deltas_free(d);
+        sx_buf_done(&message);
+        assert_true(status == SX_OK || status == SX_ENOMEM);
+        if (calls < n)
+            break;
+    }
+}
+
 static void test_failing_memory_is_an_error_and_no_more(void **state)
 {
     fixture *f = *state;
@@ -249,6 +328,8 @@ int main(void)
         TEST(test_names_follow_the_strategy),
         TEST(test_target_info_is_repeated_over_the_time_of_the_request),
         TEST(test_a_request_cut_anywhere_is_an_error),
+        TEST(test_deltas_add_up_until_a_stream_is_silent),
+        TEST(test_deltas_without_memory_are_errors),
         TEST(test_failing_memory_is_an_error_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
