@@ -25,7 +25,7 @@ FLOORS = [["base"], ["codec"], ["net"], ["telemetry"], ["resilience"], ["client"
 FLOOR = {room: i for i, row in enumerate(FLOORS) for room in row}
 
 # Rooms of the observatory, the lower ones first: each may use those before it.
-OBSERVE = ["tsdb", "promql", "config", "scrape", "collect", "rules", "check", "remote",
+OBSERVE = ["tsdb", "promql", "config", "scrape", "collect", "rules", "check", "remote", "rpc",
            "spans", "traces", "traceql", "collector", "jaeger", "tempo", "api"]
 
 # A public header belongs to the room with a .c file that opens with it (own_headers). These have no

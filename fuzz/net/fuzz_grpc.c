@@ -10,7 +10,7 @@ static sx_status read_all(sx_str stream, size_t step, sx_buf *out)
     sx_grpc_reader r;
     sx_error err = {0};
     sx_status st = SX_AGAIN;
-    sx_grpc_reader_init(&r, 4096, true);
+    sx_grpc_reader_init(&r, 4096, SX_CODEC_GZIP);
     while (stream.len && st == SX_AGAIN) {
         sx_str in = sx_str_first(stream, step), message;
         stream = sx_str_from(stream, in.len);

@@ -18,6 +18,7 @@
 #ifndef SEXTANT_GRPC_H
 #define SEXTANT_GRPC_H
 
+#include <sextant/compress.h>
 #include <sextant/http_client.h>
 
 SX_BEGIN_DECLS
@@ -51,14 +52,14 @@ typedef struct sx_grpc_reader {
     sx_buf partial; /* of the message under way, prefix included */
     sx_buf plain;   /* of the last compressed message */
     size_t message_bytes_max;
-    bool may_gzip; /* the stream's grpc-encoding is gzip */
+    sx_codec coding; /* the stream's grpc-encoding */
     bool drop_partial;
 } sx_grpc_reader;
 
 enum { SX_GRPC_PREFIX_BYTES = 5, SX_GRPC_MESSAGE_BYTES_MAX = 4 << 20 };
 
 /* message_bytes_max 0: SX_GRPC_MESSAGE_BYTES_MAX; it holds before and after decompression. */
-void sx_grpc_reader_init(sx_grpc_reader *r, size_t message_bytes_max, bool may_gzip);
+void sx_grpc_reader_init(sx_grpc_reader *r, size_t message_bytes_max, sx_codec coding);
 void sx_grpc_reader_done(sx_grpc_reader *r);
 
 /* Takes from *in. SX_OK: *message is the next one, good until the next call; call again. SX_AGAIN: all
@@ -133,6 +134,10 @@ sx_status sx_grpc_trailer(sx_grpc_call *c, sx_str name, sx_str value);
 
 /* The answer to a request that no method serves: status UNIMPLEMENTED. */
 void sx_grpc_unimplemented(sx_request *r);
+
+/* Within `message` of a server's unary call: takes the message's bytes over instead of copying them
+ * (what `out` held is freed). The view is then of `out`. */
+void sx_grpc_take(sx_grpc_call *c, sx_buf *out);
 
 /* The request of a server's call; NULL for a client's. Milliseconds until its deadline, -1: none. */
 sx_request *sx_grpc_request_of(sx_grpc_call *c);

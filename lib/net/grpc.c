@@ -70,11 +70,11 @@ sx_grpc_status sx_grpc_status_of(sx_status status)
 
 /* ---- framing ---- */
 
-void sx_grpc_reader_init(sx_grpc_reader *r, size_t message_bytes_max, bool may_gzip)
+void sx_grpc_reader_init(sx_grpc_reader *r, size_t message_bytes_max, sx_codec coding)
 {
     *r = (sx_grpc_reader){.message_bytes_max =
                               message_bytes_max ? message_bytes_max : SX_GRPC_MESSAGE_BYTES_MAX,
-                          .may_gzip = may_gzip};
+                          .coding = coding};
 }
 
 void sx_grpc_reader_done(sx_grpc_reader *r)
@@ -95,9 +95,9 @@ static sx_status read_prefix(const sx_grpc_reader *r, const char *prefix, size_t
     const uint8_t *p = (const uint8_t *)prefix;
     if (p[0] > 1)
         return sx_fail(err, SX_EPROTOCOL, "a gRPC message begins with %u, not with 0 or 1", p[0]);
-    if (p[0] == 1 && !r->may_gzip)
+    if (p[0] == 1 && r->coding == SX_CODEC_IDENTITY)
         return sx_fail(err, SX_EPROTOCOL,
-                       "a compressed gRPC message in a stream whose grpc-encoding is not gzip");
+                       "a compressed gRPC message in a stream without a grpc-encoding");
     *len = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (*len > r->message_bytes_max)
         return sx_fail(err, SX_ELIMIT, "a gRPC message of %zu bytes; at most %zu are taken", *len,
@@ -112,7 +112,7 @@ static sx_status open_message(sx_grpc_reader *r, sx_str framed, sx_str *message,
     if (framed.data[0] == 0)
         return SX_OK;
     sx_buf_clear(&r->plain);
-    sx_status st = sx_decompress(SX_CODEC_GZIP, *message, r->message_bytes_max, &r->plain, err);
+    sx_status st = sx_decompress(r->coding, *message, r->message_bytes_max, &r->plain, err);
     if (st == SX_EFORMAT)
         st = sx_error_prefix(err, SX_EPROTOCOL, "a compressed gRPC message");
     *message = sx_buf_view(&r->plain);

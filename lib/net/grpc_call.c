@@ -48,7 +48,8 @@ static sx_status begin_reply(sx_grpc_call *c)
     if (!c->request || c->begun)
         return SX_OK;
     c->begun = true;
-    sx_status st = sx_reply_header(c->request, SX_STR("grpc-accept-encoding"), SX_STR("gzip"));
+    sx_status st =
+        sx_reply_header(c->request, SX_STR("grpc-accept-encoding"), SX_STR("gzip, zstd"));
     return st == SX_OK
                ? sx_reply_begin(c->request, 200, SX_STR("application/grpc"), SX_LENGTH_UNKNOWN)
                : st;

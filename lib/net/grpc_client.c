@@ -24,8 +24,8 @@ static void on_head(sx_call *call, void *ctx, const sx_response *response)
     c->http_status = response->status;
     c->is_grpc = sx_str_starts(sx_response_header(response, SX_STR("content-type")),
                                SX_STR("application/grpc"));
-    c->reader.may_gzip =
-        sx_str_eq(sx_response_header(response, SX_STR("grpc-encoding")), SX_STR("gzip"));
+    if (sx_str_eq(sx_response_header(response, SX_STR("grpc-encoding")), SX_STR("gzip")))
+        c->reader.coding = SX_CODEC_GZIP;
     take_status(c, response->headers, response->header_count);
 }
 
@@ -109,7 +109,7 @@ sx_status sx_grpc_start(sx_http_client *client, const sx_grpc_request *request,
     c->events = events;
     c->ctx = ctx;
     c->status = -1;
-    sx_grpc_reader_init(&c->reader, request->message_bytes_max, false);
+    sx_grpc_reader_init(&c->reader, request->message_bytes_max, SX_CODEC_IDENTITY);
 
     sx_header *headers = sx_arena_calloc(&c->arena, request->metadata_count + 4, sizeof(*headers));
     if (!headers) {

@@ -81,6 +81,13 @@ void sx_grpc_unimplemented(sx_request *r)
     sx_buf_done(&text);
 }
 
+void sx_grpc_take(sx_grpc_call *c, sx_buf *out)
+{
+    sx_buf_done(out);
+    *out = c->single;
+    sx_buf_init(&c->single, 0);
+}
+
 sx_request *sx_grpc_request_of(sx_grpc_call *c)
 {
     return c->request;
@@ -174,19 +181,29 @@ static void on_aborted(sx_request *r, void *ctx)
 static const sx_request_events EVENTS = {
     .body = on_body, .drained = on_drained, .aborted = on_aborted};
 
+static bool read_coding(sx_str name, sx_codec *coding)
+{
+    static const sx_codec CODECS[] = {SX_CODEC_IDENTITY, SX_CODEC_GZIP, SX_CODEC_ZSTD};
+    *coding = SX_CODEC_IDENTITY;
+    for (size_t i = 0; i < SX_COUNT_OF(CODECS) && name.len; i++)
+        if (sx_str_eq(name, sx_codec_coding(CODECS[i]))) {
+            *coding = CODECS[i];
+            return true;
+        }
+    return name.len == 0;
+}
+
 /* Reads the request's own fields into the call. Errors carry what to answer. */
 static sx_grpc_status read_fields(sx_request *r, sx_grpc_call *c, sx_error *err)
 {
     sx_str timeout = sx_request_header(r, SX_STR("grpc-timeout"));
     sx_str coding = sx_request_header(r, SX_STR("grpc-encoding"));
     int64_t ms;
-    if (coding.len && !sx_str_eq(coding, SX_STR("identity")) &&
-        !sx_str_eq(coding, SX_STR("gzip"))) {
-        sx_fail(err, SX_EUNSUPPORTED, "grpc-encoding '%.*s'; gzip and identity are supported",
+    if (!read_coding(coding, &c->reader.coding)) {
+        sx_fail(err, SX_EUNSUPPORTED, "grpc-encoding '%.*s'; identity, gzip and zstd are supported",
                 SX_ARG(sx_str_first(coding, 40)));
         return SX_GRPC_UNIMPLEMENTED;
     }
-    c->reader.may_gzip = sx_str_eq(coding, SX_STR("gzip"));
     if (timeout.data) {
         if (sx_grpc_timeout_parse(timeout, &ms, err) != SX_OK)
             return SX_GRPC_INVALID_ARGUMENT;
@@ -214,7 +231,7 @@ sx_grpc_call *sx_grpc_accept(sx_request *r, const sx_grpc_options *options,
     c->request = r;
     c->unary = options && options->unary;
     c->deadline = (sx_timer){.fn = on_deadline, .arg = c};
-    sx_grpc_reader_init(&c->reader, options ? options->message_bytes_max : 0, false);
+    sx_grpc_reader_init(&c->reader, options ? options->message_bytes_max : 0, SX_CODEC_IDENTITY);
     sx_grpc_status status = read_fields(r, c, &err);
     if (status != SX_GRPC_OK) {
         reply_status(NULL, r, status, sx_str_z(err.message));

@@ -111,7 +111,7 @@ static void answer_grpc(http_sender *s, sx_otlp_answer *out)
     sx_grpc_reader r;
     sx_otlp_grpc_answer in = {
         .status = s->grpc_status, .message = s->grpc_message, .details = s->grpc_details};
-    sx_grpc_reader_init(&r, ANSWER_BYTES_MAX, true);
+    sx_grpc_reader_init(&r, ANSWER_BYTES_MAX, SX_CODEC_GZIP);
     if (s->is_grpc && !unframe(s, &r, &in.body)) {
         in.body = SX_STR("");
         if (in.status == SX_GRPC_OK || in.status < 0) {

@@ -30,7 +30,7 @@ static void test_messages_however_they_are_cut(void **state)
         sx_grpc_reader r;
         sx_error err;
         size_t seen = 0;
-        sx_grpc_reader_init(&r, 0, true);
+        sx_grpc_reader_init(&r, 0, SX_CODEC_GZIP);
         for (size_t from = 0; from < stream.len; from += step) {
             sx_str in = sx_str_first(sx_str_from(sx_buf_view(&stream), from), step), message;
             while (sx_grpc_reader_next(&r, &in, &message, &err) == SX_OK) {
@@ -51,14 +51,14 @@ static void test_bad_messages_are_refused(void **state)
 {
     static const struct {
         sx_str bytes;
-        bool may_gzip;
+        sx_codec coding;
         sx_status status;
     } CASES[] = {
-        {SX_STR_INIT("\2\0\0\0\0"), true, SX_EPROTOCOL},
-        {SX_STR_INIT("\1\0\0\0\0"), false, SX_EPROTOCOL},
-        {SX_STR_INIT("\1\0\0\0\3abc"), true, SX_EPROTOCOL},
-        {SX_STR_INIT("\0\0\0\0\145"), false, SX_ELIMIT}, /* 101 bytes */
-        {SX_STR_INIT("\0\377\377\377\377"), false, SX_ELIMIT},
+        {SX_STR_INIT("\2\0\0\0\0"), SX_CODEC_GZIP, SX_EPROTOCOL},
+        {SX_STR_INIT("\1\0\0\0\0"), SX_CODEC_IDENTITY, SX_EPROTOCOL},
+        {SX_STR_INIT("\1\0\0\0\3abc"), SX_CODEC_GZIP, SX_EPROTOCOL},
+        {SX_STR_INIT("\0\0\0\0\145"), SX_CODEC_IDENTITY, SX_ELIMIT}, /* 101 bytes */
+        {SX_STR_INIT("\0\377\377\377\377"), SX_CODEC_IDENTITY, SX_ELIMIT},
     };
     (void)state;
     for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
@@ -67,7 +67,7 @@ static void test_bad_messages_are_refused(void **state)
             sx_error err = {0};
             sx_status st = SX_AGAIN;
             sx_str message;
-            sx_grpc_reader_init(&r, 100, CASES[i].may_gzip);
+            sx_grpc_reader_init(&r, 100, CASES[i].coding);
             for (size_t at = 0; at < CASES[i].bytes.len && st == SX_AGAIN;) {
                 sx_str in = sx_str_from(CASES[i].bytes, at);
                 in = bytewise ? sx_str_first(in, 1) : in;
@@ -94,7 +94,7 @@ static void test_decompression_bomb_is_refused(void **state)
     sx_compress(SX_CODEC_GZIP, sx_str_of(zeros, 1 << 20), SX_LEVEL_DEFAULT, &zipped, NULL);
     sx_grpc_write_message(sx_buf_view(&zipped), &stream);
     stream.data[0] = 1;
-    sx_grpc_reader_init(&r, 65536, true);
+    sx_grpc_reader_init(&r, 65536, SX_CODEC_GZIP);
     sx_str in = sx_buf_view(&stream);
     assert_int_equal(sx_grpc_reader_next(&r, &in, &message, &err), SX_ELIMIT);
     sx_grpc_reader_done(&r);
