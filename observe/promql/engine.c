@@ -164,7 +164,7 @@ static size_t memory_of(const eval_worker *w)
     for (size_t i = 0; i < w->slot_count; i++) {
         const tsdb_columns *c = w->slots[i] ? &w->slots[i]->columns : NULL;
         if (c)
-            bytes += c->cap * (16 + (c->h ? 8 : 0) + (c->st ? 8 : 0));
+            bytes += tsdb_columns_bytes(c);
     }
     return w == &w->run->workers[0] ? bytes + w->run->arena.used_bytes : bytes;
 }

@@ -79,6 +79,7 @@ struct eval_node {
     const uint8_t *drop; /* delayed name removal: whose name goes at the end; NULL: nobody's */
     bool one_name;       /* all series have the same metric name: losing it cannot make two alike */
     bool detect_resets;  /* a leaf whose histograms get their reset hints from one another */
+    bool newest_only;    /* a leaf that looks at one time: of a series it wants one sample */
     bool distinct;       /* no two series have the same labels, as far as is known */
     unsigned (*fill)(const eval_node *n, eval_worker *w, size_t i, double *v,
                      const tsdb_histogram **h);
@@ -92,7 +93,8 @@ struct eval_node {
 typedef struct eval_slot {
     tsdb_columns columns;
     bool columns_ready;
-    void *blocks[8]; /* by the node's own numbering; 6 and 7 are its consumer's */
+    size_t read_next; /* of a leaf: the series behind the one read last */
+    void *blocks[8];  /* by the node's own numbering; 6 and 7 are its consumer's */
     size_t block_bytes[8];
 } eval_slot;
 
@@ -102,8 +104,12 @@ struct eval_worker {
     sx_arena keep;    /* until the query's end */
     eval_slot **slots;
     size_t slot_count;
-    size_t block_bytes;          /* of all slots */
-    size_t memory_seen;          /* bytes accounted so far */
+    size_t block_bytes; /* of all slots */
+    size_t memory_seen; /* bytes accounted so far */
+    /* The series of the node walked over, which has `walked`, that come after the present one:
+     * order[0] and so on, or (order NULL) those behind it. */
+    const uint32_t *order;
+    size_t following, walked;
     int64_t held;                /* samples to be counted as held at the next look */
     uint64_t samples;            /* touched, for statistics */
     uint64_t *per_step;          /* NULL unless asked for */

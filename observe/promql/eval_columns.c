@@ -107,8 +107,11 @@ static void walk_part(void *ctx, eval_worker *w, unsigned part)
         return;
     size_t from = k->bounds ? k->bounds[part] : n->count * part / k->parts;
     size_t to = k->bounds ? k->bounds[part + 1] : n->count * (part + 1) / k->parts;
+    w->walked = n->count;
     for (size_t at = from; at < to; at++) {
         size_t i = k->order ? k->order[at] : at;
+        w->order = k->order ? k->order + at + 1 : NULL;
+        w->following = to - at - 1;
         unsigned have = n->fill(n, w, i, v, h);
         if (have)
             k->each(k->ctx, w, part, i, have, v, h);
@@ -116,6 +119,8 @@ static void walk_part(void *ctx, eval_worker *w, unsigned part)
         if ((at - from) % LOOK_EVERY == LOOK_EVERY - 1 && !eval_account(w))
             return;
     }
+    w->order = NULL;
+    w->following = 0;
     eval_account(w);
 }
 

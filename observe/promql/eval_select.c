@@ -179,8 +179,9 @@ static bool detect_resets(eval_worker *w, tsdb_columns *c)
 }
 
 /* Reads into the columns of the node's slot. */
-static tsdb_columns *read_columns(eval_worker *w, const eval_node *n, const tsdb_series *series,
-                                  int64_t min_t, int64_t max_t)
+static tsdb_columns *read_columns(eval_worker *w, const eval_node *n,
+                                  const tsdb_selection *selection, size_t i, int64_t min_t,
+                                  int64_t max_t)
 {
     eval_slot *slot = eval_block(w, n, -1, 0);
     if (!slot)
@@ -193,9 +194,20 @@ static tsdb_columns *read_columns(eval_worker *w, const eval_node *n, const tsdb
         tsdb_columns_done(c);
     }
     c->count = 0;
+    c->newest_only = n->newest_only;
+    /* A node between may take its operand's series in another order: what this leaf was asked for last
+     * tells whether it does. */
+    bool expected = i == slot->read_next;
+    size_t behind = selection->count - i - 1;
+    slot->read_next = w->order && w->following ? w->order[0] : i + 1;
+    c->following = 0;
+    c->order = w->order;
+    c->selected = selection->items;
+    if (expected && w->walked <= selection->count)
+        c->following = (uint32_t)(w->order || w->following < behind ? w->following : behind);
     sx_error err = {0};
     tsdb_querier *q = w->run->querier;
-    sx_status status = q->ops->read(q, series, min_t, max_t, c, &err);
+    sx_status status = q->ops->read(q, &selection->items[i], min_t, max_t, c, &err);
     if (sx_unlikely(status != SX_OK)) {
         sx_error_prefix(&err, status, "expanding series");
         return eval_fail_with(
@@ -289,7 +301,7 @@ static unsigned selector_fill(const eval_node *n, eval_worker *w, size_t i, doub
                               const tsdb_histogram **h)
 {
     const selector_node *s = (const selector_node *)(const void *)n;
-    const tsdb_columns *c = read_columns(w, n, &s->selection.items[i], s->min_t, s->max_t);
+    const tsdb_columns *c = read_columns(w, n, &s->selection, i, s->min_t, s->max_t);
     if (!c || c->count == 0)
         return 0;
     if (sx_unlikely(c->h != NULL))
@@ -421,7 +433,7 @@ static unsigned smoothed_fill(const eval_node *n, eval_worker *w, size_t i, doub
                               const tsdb_histogram **h)
 {
     const selector_node *s = (const selector_node *)(const void *)n;
-    tsdb_columns *c = read_columns(w, n, &s->selection.items[i], s->min_t, s->max_t);
+    tsdb_columns *c = read_columns(w, n, &s->selection, i, s->min_t, s->max_t);
     if (!c || drop_stale(c) == 0)
         return 0;
     unsigned have = 0;
@@ -467,6 +479,8 @@ eval_node *eval_selector(eval_run *run, const promql_expr *e, const eval_times *
     s->node.one_name = names_one_metric(e);
     s->node.distinct = true;
     s->node.fill = smoothed && what == EVAL_VALUES ? smoothed_fill : selector_fill;
+    s->node.newest_only =
+        !smoothed && !s->node.detect_resets && (times->steps == 1 || (s->fixed && times->steps));
     return s->node.labels ? &s->node : NULL;
 }
 
@@ -623,6 +637,6 @@ bool eval_range_read(const eval_range *r, const eval_node *n, eval_worker *w, si
     *out = (eval_points){0};
     if (r->inner)
         return read_subquery(r, n, w, i, out);
-    tsdb_columns *c = read_columns(w, n, &r->selection.items[i], r->min_t, r->max_t);
+    tsdb_columns *c = read_columns(w, n, &r->selection, i, r->min_t, r->max_t);
     return c && split_columns(n, w, c, out);
 }

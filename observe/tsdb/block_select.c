@@ -471,5 +471,5 @@ static void block_release(tsdb_source *s, void *memory)
     tsdb_block_unref(of(s));
 }
 
-const tsdb_source_ops TSDB_BLOCK_OPS = {block_select, block_read, block_names,
+const tsdb_source_ops TSDB_BLOCK_OPS = {block_select, block_read, NULL,         block_names,
                                         block_values, block_hold, block_release};

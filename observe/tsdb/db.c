@@ -12,6 +12,7 @@
 
 #include <sextant/mem.h>
 
+#include "observe/tsdb/ahead.h"
 #include "observe/tsdb/blocks.h"
 
 static const int64_t DAY_MS = INT64_C(86400000), SECOND_NS = INT64_C(1000000000);
@@ -69,6 +70,22 @@ static sx_status head_read(tsdb_source *s, uint64_t handle, int64_t min_t, int64
                            tsdb_columns *out, sx_error *err)
 {
     return tsdb_head_read(of_head_source(s)->head, handle, min_t, max_t, out, err);
+}
+
+static void head_ahead(tsdb_source *s, const tsdb_series *first, int64_t min_t, int64_t max_t,
+                       tsdb_columns *out)
+{
+    tsdb_head *h = of_head_source(s)->head;
+    tsdb_ref refs[TSDB_AHEAD_SERIES] = {first->handle[0]};
+    size_t n = 1;
+    if (tsdb_head_is_ahead(h, refs[0], min_t, max_t, out))
+        return;
+    for (uint32_t i = 0; i < out->following && n < TSDB_AHEAD_SERIES; i++) {
+        const tsdb_series *next = out->order ? &out->selected[out->order[i]] : first + 1 + i;
+        if (next->handle[1] == first->handle[1])
+            refs[n++] = next->handle[0];
+    }
+    tsdb_head_ahead(h, refs, n, min_t, max_t, out);
 }
 
 static sx_status head_names(tsdb_source *s, sx_arena *arena, sx_str **out, size_t *count,
@@ -303,7 +320,7 @@ static void init_state(tsdb *db)
 
 sx_status tsdb_open(const char *dir, const tsdb_options *options, tsdb **out, sx_error *err)
 {
-    static const tsdb_source_ops HEAD = {head_select, head_read, head_names,
+    static const tsdb_source_ops HEAD = {head_select, head_read, head_ahead,  head_names,
                                          head_values, head_hold, head_release};
     tsdb *db = sx_calloc(1, sizeof *db);
     size_t len = strlen(dir);

@@ -6,7 +6,7 @@
 #include <sextant/mem.h>
 
 #include "observe/tsdb/chunk_xor.h"
-#include "observe/tsdb/head.h"
+#include "observe/tsdb/ahead.h"
 #include "observe/tsdb/record.h"
 
 void head_bytes_copy(const head_shard *s, const head_series *series, uint8_t *out)
@@ -37,17 +37,44 @@ void head_bytes_free(head_shard *s, head_series *series)
 
 enum { FULL_LOCAL = 64, OPEN_LOCAL = 4096 };
 
-/* The full chunks that may have samples of the range: [*from, *to). */
-static void choose_full(const head_full *full, uint32_t count, int64_t min_t, int64_t max_t,
-                        uint32_t *from, uint32_t *to)
+/* A full chunk's end is told by the beginning of the next. */
+bool head_choose_chunks(const head_shard *s, const head_series *series, int64_t min_t,
+                        int64_t max_t, uint32_t *from, uint32_t *to)
 {
-    uint32_t a = 0, b = count;
+    const head_full *full = tsdb_region_at(&s->memory, series->full);
+    uint32_t a = 0, b = series->full_count, count = b;
+    int64_t open = series->x.count ? head_first_time(s, series) : INT64_MAX;
+    if (open <= min_t)
+        b = 0;
     while (a + 1 < count && full[a + 1].min_t <= min_t)
         a++;
     while (b > a && full[b - 1].min_t > max_t)
         b--;
     *from = a;
     *to = b;
+    return series->x.count && open <= max_t && series->x.t >= min_t;
+}
+
+/* Of a series without an open chunk it is not taken: its last samples may have been let go. */
+bool head_newest_will_do(const head_series *series, int64_t max_t, bool newest_only)
+{
+    return newest_only && series->x.count && !series->extra && series->x.t <= max_t &&
+           !(series->flags & HEAD_NEWEST_HISTOGRAM);
+}
+
+static sx_status put_newest(int64_t t, double v, tsdb_columns *out, sx_error *err)
+{
+    sx_status status = tsdb_columns_reserve(out, 1, err);
+    if (status != SX_OK)
+        return status;
+    out->t[out->count] = t;
+    out->v[out->count] = v;
+    if (out->h)
+        out->h[out->count] = NULL;
+    if (out->st)
+        out->st[out->count] = 0;
+    out->count++;
+    return SX_OK;
 }
 
 static sx_status read_full(tsdb_head *h, const head_full *full, int64_t min_t, int64_t max_t,
@@ -165,10 +192,10 @@ sx_status head_read_locked(tsdb_head *h, head_shard *s, const head_series *serie
     sx_status status = SX_OK;
     const head_full *full = tsdb_region_at(&s->memory, series->full);
     uint32_t from, to;
-    choose_full(full, series->full_count, min_t, max_t, &from, &to);
+    bool with_open = head_choose_chunks(s, series, min_t, max_t, &from, &to);
     for (uint32_t i = from; i < to && status == SX_OK; i++)
         status = read_full(h, &full[i], min_t, max_t, &scratch, out, err);
-    if (status == SX_OK && series->x.count && series->x.t >= min_t) {
+    if (status == SX_OK && with_open) {
         sx_buf_clear(&scratch);
         char *open = sx_buf_reserve(&scratch, series->x.len);
         if (open) {
@@ -194,9 +221,31 @@ sx_status head_read_locked(tsdb_head *h, head_shard *s, const head_series *serie
     return status;
 }
 
+static sx_status read_chunks(tsdb_head *h, const head_full *full, uint32_t count, sx_str open,
+                             int64_t min_t, int64_t max_t, tsdb_columns *out, sx_error *err)
+{
+    sx_status status = SX_OK;
+    if (count) {
+        sx_buf scratch;
+        sx_buf_init(&scratch, 0);
+        for (uint32_t i = 0; i < count && status == SX_OK; i++)
+            status = read_full(h, &full[i], min_t, max_t, &scratch, out, err);
+        sx_buf_done(&scratch);
+    }
+    if (status == SX_OK && open.len)
+        status = tsdb_xor_read(open, min_t, max_t, out, err);
+    return status;
+}
+
 sx_status tsdb_head_read(tsdb_head *h, tsdb_ref ref, int64_t min_t, int64_t max_t,
                          tsdb_columns *out, sx_error *err)
 {
+    const tsdb_ahead_series *known = head_ahead_of(h, ref, min_t, max_t, out);
+    if (known && known->newest)
+        return known->t >= min_t ? put_newest(known->t, known->v, out, err) : SX_OK;
+    if (known)
+        return read_chunks(h, known->full, known->full_count,
+                           sx_str_of(known->open, known->open_len), min_t, max_t, out, err);
     head_shard *s = head_shard_of(h, ref);
     head_full full[FULL_LOCAL];
     uint8_t open[OPEN_LOCAL];
@@ -204,30 +253,29 @@ sx_status tsdb_head_read(tsdb_head *h, tsdb_ref ref, int64_t min_t, int64_t max_
     sx_status status = SX_OK;
     pthread_rwlock_rdlock(&s->lock);
     const head_series *series = head_find(h, ref);
+    if (series && head_newest_will_do(series, max_t, out->newest_only)) {
+        int64_t t = series->x.t;
+        double v = series->x.v;
+        pthread_rwlock_unlock(&s->lock);
+        return t >= min_t ? put_newest(t, v, out, err) : SX_OK;
+    }
     if (series) {
         const head_full *list = tsdb_region_at(&s->memory, series->full);
-        choose_full(list, series->full_count, min_t, max_t, &from, &to);
+        bool with_open = head_choose_chunks(s, series, min_t, max_t, &from, &to);
         if (sx_unlikely(series->extra || to - from > FULL_LOCAL || series->x.len > OPEN_LOCAL)) {
             status = head_read_locked(h, s, series, min_t, max_t, out, err);
             from = to = 0;
         } else {
             if (to > from)
                 memcpy(full, list + from, (to - from) * sizeof *full);
-            if (series->x.count && series->x.t >= min_t) {
+            if (with_open) {
                 open_len = series->x.len;
                 head_bytes_copy(s, series, open);
             }
         }
     }
     pthread_rwlock_unlock(&s->lock);
-    if (to > from) {
-        sx_buf scratch;
-        sx_buf_init(&scratch, 0);
-        for (uint32_t i = 0; i < to - from && status == SX_OK; i++)
-            status = read_full(h, &full[i], min_t, max_t, &scratch, out, err);
-        sx_buf_done(&scratch);
-    }
-    if (status == SX_OK && open_len)
-        status = tsdb_xor_read(sx_str_of(open, open_len), min_t, max_t, out, err);
+    if (status == SX_OK)
+        status = read_chunks(h, full, to - from, sx_str_of(open, open_len), min_t, max_t, out, err);
     return status;
 }

@@ -11,7 +11,7 @@
 
 #include "observe/tsdb/head.h"
 
-enum { MATCHERS_MAX = 64, CANCEL_EVERY = 1024, NO_LEADER = -1 };
+enum { MATCHERS_MAX = 64, CANCEL_EVERY = 1024, NO_LEADER = -1, FETCH_AHEAD = 16 };
 
 /* What is known of one matcher in one shard. */
 typedef struct match_plan {
@@ -185,6 +185,8 @@ static bool in_range(const head_shard *s, const head_series *series, const tsdb_
         return true;
     if (series->x.t == INT64_MIN || series->x.t < hints->min_t)
         return false;
+    if (hints->max_t >= s->max_t) /* the usual question: what it has begins before that */
+        return true;
     if (series->full_count)
         return ((const head_full *)tsdb_region_at(&s->memory, series->full))->min_t <= hints->max_t;
     return !series->x.count || head_first_time(s, series) <= hints->max_t;
@@ -214,6 +216,11 @@ static sx_status take_ids(select_context *c, const head_shard *s, const uint32_t
     for (size_t k = 0; k < c->count; k++)
         c->plans[k].hint = 0;
     for (size_t i = 0; i < count; i++) {
+        if (i + FETCH_AHEAD < count)
+            __builtin_prefetch(head_series_at(s, ids[i + FETCH_AHEAD]));
+        if (i + FETCH_AHEAD / 2 < count)
+            __builtin_prefetch(
+                tsdb_region_at(&s->memory, head_series_at(s, ids[i + FETCH_AHEAD / 2])->pairs));
         if (++c->seen % CANCEL_EVERY == 0 && c->canceled && *c->canceled)
             return sx_fail(err, SX_ECANCELED, "query was canceled");
         if (c->hints->series_max && c->out->count >= c->hints->series_max)

@@ -107,6 +107,8 @@ static sx_status read_series(tsdb_querier *base, const tsdb_series *s, int64_t m
     merged_querier *q = (merged_querier *)base;
     if (sx_likely(!(s->handle[1] & MANY))) {
         tsdb_source *source = q->held[s->handle[1]].source;
+        if (out->following && source->ops->ahead)
+            source->ops->ahead(source, s, min_t, max_t, out);
         return source->ops->read(source, s->handle[0], min_t, max_t, out, err);
     }
     const series_part *parts = (const series_part *)(uintptr_t)s->handle[0];

@@ -18,6 +18,10 @@ typedef struct tsdb_source_ops {
     /* Appends samples of the range, sorted, each time once. Any thread. */
     sx_status (*read)(tsdb_source *s, uint64_t handle, int64_t min_t, int64_t max_t,
                       tsdb_columns *out, sx_error *err);
+    /* `first` will be read now into `out`, and then those that `out` says, of which the ones with the
+     * same handle[1] are the source's; NULL where nothing is won by knowing. */
+    void (*ahead)(tsdb_source *s, const tsdb_series *first, int64_t min_t, int64_t max_t,
+                  tsdb_columns *out);
     /* All names, all values of a name: appended, in any order, with repeats. */
     sx_status (*names)(tsdb_source *s, sx_arena *arena, sx_str **out, size_t *count, sx_error *err);
     sx_status (*values)(tsdb_source *s, sx_str name, sx_arena *arena, sx_str **out, size_t *count,

@@ -1,5 +1,5 @@
 /* storage.c - the columns that samples are read into, and the words of refusals. */
-#include "observe/tsdb/storage.h"
+#include "observe/tsdb/ahead.h"
 
 #include <stdlib.h>
 
@@ -32,7 +32,14 @@ void tsdb_columns_done(tsdb_columns *c)
     sx_free(c->v);
     sx_free(c->h);
     sx_free(c->st);
+    sx_free(c->ahead);
     *c = (tsdb_columns){.arena = c->arena};
+}
+
+size_t tsdb_columns_bytes(const tsdb_columns *c)
+{
+    return c->cap * (16 + (c->h ? sizeof *c->h : 0) + (c->st ? sizeof *c->st : 0)) +
+           (c->ahead ? sizeof *c->ahead : 0);
 }
 
 static sx_status grow_column(void *column, size_t cap, size_t size, sx_error *err)

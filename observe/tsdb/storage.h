@@ -88,6 +88,12 @@ struct tsdb_appender {
 
 /* --- Out. */
 
+/* A selected series: labels, and what the querier needs to read it. Lives as long as the selection. */
+typedef struct tsdb_series {
+    tsdb_labels labels;
+    uint64_t handle[2];
+} tsdb_series;
+
 /* Samples of one series, oldest first, as columns. Float samples have v; a histogram sample has
  * h[i] not NULL (v[i] is then unused). `h` and `st` are NULL if there is none in the series. */
 typedef struct tsdb_columns {
@@ -96,8 +102,19 @@ typedef struct tsdb_columns {
     const tsdb_histogram **h; /* read into `arena` */
     int64_t *st;              /* start timestamps; 0: unknown */
     size_t count, cap;
-    sx_arena *arena; /* for histograms; the reader's; not reset here */
+    sx_arena *arena;  /* for histograms; the reader's; not reset here */
+    bool newest_only; /* a wish: samples older than the newest of the range may be left out */
+    /* The series of the same selection that will be read next, with the same range: a reader may
+     * fetch them together. selected[order[0]] and so on, or (order NULL) those behind the present
+     * one. */
+    const tsdb_series *selected;
+    const uint32_t *order;
+    uint32_t following;
+    struct tsdb_ahead *ahead; /* what it fetched: the reader's, freed by tsdb_columns_done() */
 } tsdb_columns;
+
+/* Bytes that the columns hold. */
+size_t tsdb_columns_bytes(const tsdb_columns *c);
 
 void tsdb_columns_init(tsdb_columns *c, sx_arena *arena);
 void tsdb_columns_done(tsdb_columns *c);
@@ -113,12 +130,6 @@ sx_status tsdb_columns_want_h(tsdb_columns *c, sx_error *err);
 sx_status tsdb_columns_want_st(tsdb_columns *c, sx_error *err);
 
 typedef struct tsdb_querier tsdb_querier;
-
-/* A selected series: labels, and what the querier needs to read it. Lives as long as the selection. */
-typedef struct tsdb_series {
-    tsdb_labels labels;
-    uint64_t handle[2];
-} tsdb_series;
 
 typedef struct tsdb_selection {
     tsdb_series *items;

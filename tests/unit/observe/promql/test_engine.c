@@ -126,6 +126,60 @@ static void test_queries_have_their_values(void **state)
     assert_value(f, "max_over_time(sum(http_total{job=\"a\"})[5m:1m])", 110);
 }
 
+/* One histogram with custom buckets comes of the query, with these bounds and counts; `info`, if not
+ * NULL, is the one note about it. */
+static void assert_custom(fixture *f, const char *text, double parts, const char *info)
+{
+    static const double BOUNDS[] = {5, 20}, COUNTS[] = {6, 5, 9};
+    promql_request q = instant(text, MINUTE);
+    promql_result r;
+    sx_error err = {0};
+    if (promql_query(f->engine, &f->store.queryable, &q, &r, &err) != SX_OK)
+        fail_msg("%s: %s", text, err.message);
+    assert_int_equal(r.warning_count, 0);
+    assert_int_equal(r.info_count, info ? 1 : 0);
+    if (info)
+        assert_memory_equal(r.infos[0].data, info, strlen(info));
+    assert_int_equal(r.series_count, 1);
+    const tsdb_histogram *h = r.series[0].h[0];
+    assert_int_equal(h->schema, TSDB_SCHEMA_CUSTOM);
+    assert_int_equal(h->bound_count, 2);
+    assert_memory_equal(h->bounds, BOUNDS, sizeof BOUNDS);
+    assert_true(h->count == 20 / parts && h->sum == 180 / parts);
+    assert_int_equal(h->positive_count, 3);
+    for (size_t k = 0; k < 3; k++)
+        assert_true(fabs(h->positive[k] - COUNTS[k] / parts) < 1e-12);
+    promql_result_done(&r);
+}
+
+static void test_custom_buckets_of_differing_bounds_meet_in_the_common_ones(void **state)
+{
+    fixture *f = *state;
+    static const char *const SERIES[] = {
+        "own{s=\"1\"} {{schema:-53 sum:100 count:10 custom_values:[1 5 20] buckets:[1 2 3 4]}}x3",
+        "own{s=\"2\"} {{schema:-53 sum:60 count:6 custom_values:[5 10 20] buckets:[2 1 1 2]}}x3",
+        "own{s=\"3\"} {{schema:-53 sum:20 count:4 custom_values:[5 20] buckets:[1 0 3]}}x3",
+        "same{s=\"1\"} {{schema:-53 sum:100 count:10 custom_values:[5 20] buckets:[3 3 4]}}x3",
+        "same{s=\"2\"} {{schema:-53 sum:80 count:10 custom_values:[5 20] buckets:[3 2 5]}}x3",
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(SERIES); i++)
+        add_series(&f->store, SERIES[i]);
+    static const char NOTE[] =
+        "PromQL info: mismatched custom buckets were reconciled during aggregation (1:5)";
+    assert_custom(f, "sum(own)", 1, NOTE);
+    assert_custom(f, "avg(own)", 3, NOTE);
+    assert_custom(f, "sum(same)", 1, NULL);
+    assert_custom(f, "avg(same)", 2, NULL);
+    /* With buckets of the other kind there is no sum. */
+    promql_request q = instant("sum({__name__=~\"own|hist\"})", MINUTE);
+    promql_result r;
+    assert_int_equal(promql_query(f->engine, &f->store.queryable, &q, &r, NULL), SX_OK);
+    assert_int_equal(r.series_count, 0);
+    assert_int_equal(r.warning_count, 1);
+    assert_non_null(strstr(r.warnings[0].data, "exponential and custom"));
+    promql_result_done(&r);
+}
+
 static void test_a_range_has_every_step(void **state)
 {
     fixture *f = *state;
@@ -398,6 +452,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_queries_have_their_values, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_custom_buckets_of_differing_bounds_meet_in_the_common_ones, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_range_has_every_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_samples_end_a_query, set_up_few_samples,
                                         tear_down),

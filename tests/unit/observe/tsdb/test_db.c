@@ -285,6 +285,108 @@ static void test_samples_in_any_order_come_out_sorted(void **state)
     }
 }
 
+/* Series of all sorts: on time and not, with whole numbers and any bits, with few samples and with
+ * several chunks, with late samples, with one value only, and one that ended early. */
+static void fill_all_sorts(fixture *f, int series, int samples)
+{
+    tsdb_appender *a = appender_of(f);
+    uint64_t random = 88172645463325252u;
+    for (int k = 0; k < samples; k++) {
+        for (int i = 0; i < series; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            double v = (double)(k * 7 + (int)(random % 1000));
+            int64_t t = NOW + k * 15000;
+            if (i % 5 == 1)
+                t += (int64_t)(random % 900); /* late by less than a second */
+            if (i % 5 == 2)
+                v = (double)random * 0.37e-9;
+            if (i % 5 == 3)
+                v = 42;
+            if ((i % 7 == 6 && k > samples / 3) || (i % 7 == 5 && k < samples - 3))
+                continue;
+            (void)append(a, series_of(a, "m", i), t, v);
+            if (i % 11 == 10 && k % 50 == 20)
+                (void)append(a, series_of(a, "m", i), t - 100000, -1);
+        }
+        commit(a);
+    }
+    a->ops->free(a);
+}
+
+static void same_columns(const tsdb_columns *a, const tsdb_columns *b, bool newest)
+{
+    if (newest)
+        assert_true((b->count > 0) == (a->count > 0) && b->count <= a->count);
+    else
+        assert_int_equal(a->count, b->count);
+    size_t n = newest && a->count ? 1 : b->count;
+    if (n) {
+        assert_memory_equal(a->t + a->count - n, b->t + b->count - n, n * sizeof *a->t);
+        assert_memory_equal(a->v + a->count - n, b->v + b->count - n, n * sizeof *a->v);
+    }
+}
+
+/* Reads a selection's series in the order given twice: one by one, and with the reader told what
+ * follows. */
+static void read_both_ways(tsdb_querier *q, const tsdb_selection *found, const uint32_t *order,
+                           int64_t min_t, int64_t max_t, bool newest)
+{
+    tsdb_columns plain, ahead;
+    sx_error err = {0};
+    sx_arena arena;
+    sx_arena_init(&arena, 0, 0);
+    tsdb_columns_init(&plain, &arena);
+    tsdb_columns_init(&ahead, &arena);
+    for (size_t i = 0; i < found->count; i++) {
+        const tsdb_series *s = &found->items[order ? order[i] : i];
+        ahead.newest_only = newest;
+        ahead.selected = found->items;
+        ahead.order = order ? order + i + 1 : NULL;
+        ahead.following = (uint32_t)(found->count - i - 1);
+        plain.count = ahead.count = 0;
+        assert_int_equal(q->ops->read(q, s, min_t, max_t, &plain, &err), SX_OK);
+        assert_int_equal(q->ops->read(q, s, min_t, max_t, &ahead, &err), SX_OK);
+        same_columns(&plain, &ahead, newest);
+    }
+    tsdb_columns_done(&plain);
+    tsdb_columns_done(&ahead);
+    sx_arena_done(&arena);
+}
+
+static void test_reading_ahead_gives_what_reading_gives(void **state)
+{
+    enum { SERIES = 120, SAMPLES = 200 };
+    fixture *f = *state;
+    fill_all_sorts(f, SERIES, SAMPLES);
+    static const int64_t RANGES[][2] = {{0, SAMPLES}, {SAMPLES - 20, SAMPLES}, {100, 140},
+                                        {-5, 3},      {SAMPLES, SAMPLES + 9},  {119, 121}};
+    sx_arena arena;
+    sx_error err = {0};
+    sx_arena_init(&arena, 0, 0);
+    tsdb_matcher m;
+    tsdb_matcher_init(&m, TSDB_MATCH_EQUAL, TSDB_METRIC_NAME, SX_STR("m"), &err);
+    for (size_t r = 0; r < SX_COUNT_OF(RANGES); r++) {
+        int64_t min_t = NOW + RANGES[r][0] * 15000, max_t = NOW + RANGES[r][1] * 15000;
+        tsdb_queryable *from = tsdb_queryable_of(f->db);
+        tsdb_querier *q;
+        tsdb_selection found;
+        tsdb_hints hints = {.min_t = min_t, .max_t = max_t};
+        uint32_t order[SERIES];
+        assert_int_equal(from->querier(from, min_t, max_t, &q, &err), SX_OK);
+        assert_int_equal(q->ops->select(q, &hints, &m, 1, &arena, &found, NULL, &err), SX_OK);
+        for (size_t i = 0; i < found.count; i++)
+            order[i] = (uint32_t)((i * 37 + 5) % found.count); /* some twice, which is no harm */
+        for (int newest = 0; newest < 2; newest++) {
+            read_both_ways(q, &found, NULL, min_t, max_t, newest);
+            read_both_ways(q, &found, order, min_t, max_t, newest);
+        }
+        q->ops->free(q);
+    }
+    sx_arena_done(&arena);
+}
+
 static void test_too_old_samples_are_refused(void **state)
 {
     fixture *f = *state;
@@ -472,6 +574,7 @@ int main(void)
         T(test_rollback_leaves_nothing),
         T(test_a_repeated_time_keeps_the_first_value),
         T(test_samples_in_any_order_come_out_sorted),
+        T(test_reading_ahead_gives_what_reading_gives),
         T(test_too_old_samples_are_refused),
         T(test_matchers_select),
         T(test_histograms_keep_their_buckets),
