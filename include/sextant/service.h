@@ -214,6 +214,7 @@ typedef struct sx_endpoint {
     bool proxy_protocol;
     bool admin;      /* /metrics and /health/… answer here (too) */
     bool web_config; /* the web configuration file (TLS, users) holds for it */
+    bool optional;   /* if its port is taken it is left out, with a warning, and the rest serves */
 } sx_endpoint;
 sx_status sx_service_listen(sx_service *s, const sx_endpoint *from, sx_error *err);
 

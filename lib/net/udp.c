@@ -25,6 +25,11 @@ struct sx_udp {
     char *buffers;      /* one a datagram; only the pages that are used exist */
 };
 
+sx_loop *sx_udp_loop(const sx_udp *udp)
+{
+    return udp->loop;
+}
+
 static size_t buffer_bytes(void)
 {
     return SX_UDP_DATAGRAM_BYTES + SLACK_BYTES;

@@ -36,6 +36,9 @@ sx_status sx_udp_open(sx_loop *loop, const sx_udp_options *options, sx_udp **out
 /* Stops and frees; from within its callback too. */
 void sx_udp_close(sx_udp *udp);
 
+/* The loop it belongs to. */
+sx_loop *sx_udp_loop(const sx_udp *udp);
+
 /* Datagrams received. The kernel's drops (SO_RXQ_OVFL) are in `lost`. */
 typedef struct sx_udp_counts {
     uint64_t received, lost;

@@ -61,7 +61,8 @@ static sx_status add_endpoint(sx_service *s, const sx_endpoint *from, bool pages
                              .slash = from->slash,
                              .fallback = from->fallback,
                              .proxy_protocol = from->proxy_protocol,
-                             .web_config = from->web_config};
+                             .web_config = from->web_config,
+                             .optional = from->optional};
     if (from->address.len >= sizeof(e->address) || strlen(from->proto) >= sizeof(e->proto))
         return sx_fail(err, SX_EINVAL, "the address of endpoint %s is too long", from->proto);
     memcpy(e->proto, from->proto, strlen(from->proto) + 1);

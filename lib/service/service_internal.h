@@ -92,7 +92,7 @@ typedef struct sx_endpoint_state {
     sx_slash slash;
     sx_handler *fallback;
     sx_tls *tls;
-    bool proxy_protocol, web_config;
+    bool proxy_protocol, web_config, optional;
 } sx_endpoint_state;
 
 typedef struct sx_loop_state sx_loop_state;

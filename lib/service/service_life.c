@@ -86,6 +86,12 @@ static sx_status open_server(sx_loop_state *on, sx_endpoint_state *e, sx_error *
     status = sx_http_server_listen(at->server, &listen, &bound, err);
     if (status == SX_OK && !e->bound.text[0])
         e->bound = bound;
+    if (status == SX_EEXIST && e->optional && !e->bound.text[0]) {
+        SX_LOG_WARN(sx_service_logger(e->service), NULL, "a listener is left out",
+                    sx_field_str("listener", sx_str_z(e->proto)), sx_field_error(err));
+        e->address[0] = 0; /* nor do the other loops open it */
+        status = SX_OK;
+    }
     return status;
 }
 

@@ -56,6 +56,7 @@ struct api_call {
     bool more;                 /* `work` is to be called again for the next piece */
     void (*done)(api_call *c); /* frees `state`; may be NULL. Any thread, once */
     void *state;
+    void *ctx; /* what api_call_start_for was given */
 
     /* Of a work that writes its answer as it goes (api_call_push). */
     bool pushed; /* a piece has gone to the loop */
@@ -128,6 +129,8 @@ prom_config *observe_api_config(observe_api *a);
 /* Begins a call on a loop: `work` will be called on `pool` (NULL: a->others). Replies 503 if too many
  * wait. */
 void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *work);
+/* The same for work that is told by `ctx` (call->ctx) what it is for. */
+void api_call_start_for(observe_api *a, sx_request *r, sx_pool *pool, api_work *work, void *ctx);
 
 /* For work that cannot be called again for its next piece: sends one from the thread, which waits while
  * the client is slow. False: it has gone. */
@@ -169,6 +172,10 @@ sx_status api_label_texts(api_call *c, tsdb_querier *q, const api_matchers *m, s
  * each once. In the call's arena. */
 sx_status api_metadata_gather(api_call *c, sx_str metric, tsdb_metadata_of **out, size_t *count,
                               sx_error *err);
+
+/* The request's body as it was before its Content-Encoding (gzip, zstd, snappy): a view of the request,
+ * or of `space`, which the caller frees. At most API_WRITE_BYTES_MAX. SX_EFORMAT, SX_ELIMIT. */
+sx_status api_plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error *err);
 
 /* ---- handlers: each an api_work, registered in routes.c ---- */
 void api_query(api_call *c);

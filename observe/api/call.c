@@ -287,6 +287,11 @@ static void submit(api_call *c)
 
 void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *first)
 {
+    api_call_start_for(a, r, pool, first, NULL);
+}
+
+void api_call_start_for(observe_api *a, sx_request *r, sx_pool *pool, api_work *first, void *ctx)
+{
     static const sx_request_events EVENTS = {.drained = on_drained, .aborted = on_aborted};
     sx_error err = {0};
     api_call *c = sx_calloc(1, sizeof *c);
@@ -299,6 +304,7 @@ void api_call_start(observe_api *a, sx_request *r, sx_pool *pool, api_work *firs
     c->loop = r->loop;
     c->pool = pool ? pool : a->others;
     c->work = first;
+    c->ctx = ctx;
     c->status = 200;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->sent, NULL);

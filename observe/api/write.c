@@ -11,9 +11,10 @@
 #include <sextant/protobuf.h>
 
 #include "observe/api/api.h"
+#include "observe/api/receive.h"
 #include "observe/remote/remote.h"
 
-enum { WRITERS_MAX = 64, MESSAGES_BYTES = 64 << 10 };
+enum { WRITERS_MAX = 64, MESSAGES_BYTES = 64 << 10, DISK_RETRY_SECONDS = 5 };
 
 struct api_writers {
     pthread_mutex_t lock; /* below */
@@ -196,6 +197,16 @@ void api_write(api_call *c)
 /* ---- OTLP ---- */
 
 /* ExportMetricsServiceResponse, with its partial_success where points were refused. */
+static void put_partial(sx_buf *out, const remote_otlp_result *result)
+{
+    if (!result->rejected)
+        return;
+    size_t mark = sx_pb_begin(out, 1);
+    sx_pb_put_u64(out, 1, result->rejected);
+    sx_pb_put_str(out, 2, sx_buf_view(result->message));
+    sx_pb_end(out, mark);
+}
+
 static void answer_otlp(api_call *c, bool json, const remote_otlp_result *result)
 {
     sx_str message = sx_buf_view(result->message);
@@ -208,13 +219,8 @@ static void answer_otlp(api_call *c, bool json, const remote_otlp_result *result
                       (unsigned long long)result->rejected);
         sx_json_quote(&c->out, message, SX_JSON_UTF8);
         sx_buf_str(&c->out, SX_STR("}}"));
-    } else if (result->rejected) {
-        sx_buf inner;
-        sx_buf_init(&inner, 0);
-        sx_pb_put_u64(&inner, 1, result->rejected);
-        sx_pb_put_str(&inner, 2, message);
-        sx_pb_put_str(&c->out, 1, sx_buf_view(&inner));
-        sx_buf_done(&inner);
+    } else {
+        put_partial(&c->out, result);
     }
 }
 
@@ -234,8 +240,7 @@ static void write_otlp(api_call *c, remote_writer *writer, sx_str body, bool jso
     sx_buf_done(&messages);
 }
 
-/* The body as it was before gzip or zstd. */
-static sx_status plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error *err)
+sx_status api_plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error *err)
 {
     static const sx_codec CODECS[] = {SX_CODEC_GZIP, SX_CODEC_ZSTD, SX_CODEC_SNAPPY};
     sx_str coding = sx_request_header(c->r, SX_STR("content-encoding"));
@@ -269,7 +274,7 @@ void api_otlp(api_call *c)
         refuse(c, 415,
                SX_STR("Content-Type is neither application/x-protobuf nor "
                       "application/json"));
-    else if (plain_body(c, &space, &body, &err) != SX_OK)
+    else if (api_plain_body(c, &space, &body, &err) != SX_OK)
         refuse(c, status_of(&err), sx_str_z(err.message));
     else if (take(c->api->writers, &writer, &err) != SX_OK)
         refuse(c, 500, sx_str_z(err.message));
@@ -278,6 +283,33 @@ void api_otlp(api_call *c)
         give(c->api->writers, writer);
     }
     sx_buf_done(&space);
+}
+
+sx_grpc_status api_otlp_metrics_rpc(rpc_call *c, observe_api *a, sx_error *err)
+{
+    remote_writer *writer;
+    sx_buf messages, answer;
+    if (take(a->writers, &writer, err) != SX_OK)
+        return SX_GRPC_INTERNAL;
+    sx_buf_init(&messages, MESSAGES_BYTES);
+    sx_buf_init(&answer, 0);
+    remote_otlp_result result = {.message = &messages};
+    prom_config *config = observe_api_config(a);
+    sx_status status = remote_otlp_metrics(writer, &config->otlp, c->request, false, &result, err);
+    prom_config_unref(config);
+    give(a->writers, writer);
+    if (status == SX_OK) {
+        put_partial(&answer, &result);
+        rpc_send(c, sx_buf_view(&answer));
+    } else if (status == SX_REFUSED) {
+        rpc_retry_after(c, DISK_RETRY_SECONDS);
+    }
+    sx_buf_done(&messages);
+    sx_buf_done(&answer);
+    return status == SX_OK                              ? SX_GRPC_OK
+           : status == SX_REFUSED                       ? SX_GRPC_UNAVAILABLE
+           : status == SX_EFORMAT || status == SX_EINVAL ? SX_GRPC_INVALID_ARGUMENT
+                                                        : SX_GRPC_INTERNAL;
 }
 
 /* ---- remote read ---- */
