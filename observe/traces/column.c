@@ -560,9 +560,15 @@ static bool forward_codes(tr_cursor *c, tr_text_column *out, size_t count)
     return true;
 }
 
-static bool take_text_codes(tr_unpacker *u, tr_cursor *c, size_t count, tr_text_column *out)
+bool tr_take_text_codes(tr_unpacker *u, tr_cursor *c, size_t count, sx_arena *arena,
+                        tr_text_column *out)
 {
     uint32_t all = out->global_count + out->local_count;
+    out->codes = sx_arena_alloc(arena, count * sizeof *out->codes);
+    if (!out->codes) {
+        tr_set_fault(c, TR_NO_MEMORY);
+        return false;
+    }
     if (all == 1 || count == 0) {
         memset(out->codes, 0, count * sizeof *out->codes);
         return true;
@@ -590,7 +596,7 @@ static bool take_text_codes(tr_unpacker *u, tr_cursor *c, size_t count, tr_text_
 }
 
 bool tr_take_texts(tr_unpacker *u, tr_cursor *c, size_t count, uint32_t dict_count, sx_arena *arena,
-                   bool want_codes, tr_text_column *out)
+                   tr_text_column *out)
 {
     *out = (tr_text_column){0};
     uint64_t globals = tr_take_varint(c), locals = tr_take_varint(c);
@@ -601,14 +607,5 @@ bool tr_take_texts(tr_unpacker *u, tr_cursor *c, size_t count, uint32_t dict_cou
     }
     out->global_count = (uint32_t)globals;
     out->local_count = (uint32_t)locals;
-    if (!take_dictionary(u, c, dict_count, arena, out))
-        return false;
-    if (!want_codes)
-        return true;
-    out->codes = sx_arena_alloc(arena, count * sizeof *out->codes);
-    if (!out->codes) {
-        tr_set_fault(c, TR_NO_MEMORY);
-        return false;
-    }
-    return take_text_codes(u, c, count, out);
+    return take_dictionary(u, c, dict_count, arena, out);
 }

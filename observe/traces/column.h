@@ -103,11 +103,14 @@ typedef struct tr_text_column {
     uint32_t global_count, local_count;
     uint32_t *globals; /* ascending */
     sx_str *locals;
-    uint32_t *codes; /* one a value: below global_count, then locals; NULL: not asked for */
+    uint32_t *codes; /* one a value: below global_count, then locals; NULL: not taken */
 } tr_text_column;
 
-/* `dict_count` bounds the globals. Everything is in the arena; views point into arena or input. */
+/* Its dictionary; `dict_count` bounds the globals. Everything is in the arena; views point into arena
+ * or input. Then the codes of its values, which may be left where they are. */
 bool tr_take_texts(tr_unpacker *u, tr_cursor *c, size_t count, uint32_t dict_count, sx_arena *arena,
-                   bool want_codes, tr_text_column *out);
+                   tr_text_column *out);
+bool tr_take_text_codes(tr_unpacker *u, tr_cursor *c, size_t count, sx_arena *arena,
+                        tr_text_column *t);
 
 #endif

@@ -128,9 +128,10 @@ sx_status tr_group_texts(const tr_group *g, unsigned chunk, size_t count, bool w
     *out = (tr_text_column){0};
     if (count == 0)
         return SX_OK;
-    return tr_take_texts(g->unpacker, &c, count, g->segment->dict_count, g->arena, want_codes, out)
-               ? SX_OK
-               : tr_group_fail(g, &c, chunk, err);
+    if (!tr_take_texts(g->unpacker, &c, count, g->segment->dict_count, g->arena, out) ||
+        (want_codes && !tr_take_text_codes(g->unpacker, &c, count, g->arena, out)))
+        return tr_group_fail(g, &c, chunk, err);
+    return SX_OK;
 }
 
 sx_status tr_group_columns(tr_group *g, sx_error *err)

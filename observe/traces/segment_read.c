@@ -16,6 +16,9 @@ sx_status tr_segment_damaged(const tr_segment *s, sx_error *err, const char *wha
                    what, (unsigned long long)where);
 }
 
+static sx_status ready_dict(const tr_segment *s, sx_error *err);
+static sx_status ready_traces(const tr_segment *s, sx_error *err);
+
 /* --- Opening. */
 
 static sx_status check_section(const tr_segment *s, size_t i, sx_error *err)
@@ -31,7 +34,9 @@ static sx_status check_section(const tr_segment *s, size_t i, sx_error *err)
 
 sx_status tr_segment_section(const tr_segment *s, size_t i, sx_str *out, sx_error *err)
 {
-    sx_status status = check_section(s, i, err);
+    sx_status status = s->sections[i].kind == TR_SECTION_DICT     ? ready_dict(s, err)
+                       : s->sections[i].kind == TR_SECTION_TRACES ? ready_traces(s, err)
+                                                                  : check_section(s, i, err);
     *out = sx_str_of(s->map.data + s->sections[i].offset, s->sections[i].len);
     return status;
 }

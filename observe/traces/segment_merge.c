@@ -1,0 +1,411 @@
+/* segment_merge.c - several segments into one.
+ *
+ * Each input is read group by group from its start; the trace that began first is taken next. A trace
+ * that several inputs have belongs to the one in which it began first, which finds the other parts
+ * by their index; when their turn comes they are passed over. Memory: the group under way of each
+ * input, a number for each text of each dictionary, the trace that is being joined. */
+#include <stdlib.h>
+
+#include <sextant/mem.h>
+
+#include "observe/traces/segment_impl.h"
+
+typedef struct source { /* decoded rows, and what their texts are in the output */
+    tr_decoded rows;
+    tr_feed feed;
+} source;
+
+typedef struct input {
+    tr_segment *segment;
+    uint32_t *map; /* texts of its dictionary to those of the output */
+    source now;    /* the group under way */
+    uint64_t group;
+    uint32_t trace; /* in the group */
+    bool ended;
+} input;
+
+typedef struct placed { /* a row of a trace that is joined */
+    uint64_t start_ns;
+    uint32_t source, row;
+} placed;
+
+typedef struct merging {
+    input *inputs;
+    size_t count;
+    tr_file file;
+    tr_unpacker unpacker;
+    sx_str *texts; /* the output's dictionary: views of the inputs' */
+    uint32_t text_count;
+    source **parts; /* of the trace that is joined; those behind part_count are kept for the next */
+    size_t part_count, parts_made, parts_cap;
+    placed *placed;
+    size_t placed_count, placed_cap;
+    sx_error *err;
+} merging;
+
+static sx_str text_of(const void *ctx, uint32_t code)
+{
+    return tr_segment_text(ctx, code);
+}
+
+static void source_init(source *s)
+{
+    *s = (source){0};
+    sx_arena_init(&s->rows.arena, 1 << 18, 0);
+}
+
+static void source_done(source *s)
+{
+    sx_arena_done(&s->rows.arena);
+    tr_feed_done(&s->feed);
+}
+
+static sx_status source_read(merging *m, source *s, const input *in, uint64_t group, uint32_t first,
+                             uint32_t count)
+{
+    sx_status status = tr_group_decode(in->segment, group, first, count, TR_WANT_ALL, &m->unpacker,
+                                       &s->rows, m->err);
+    const tr_decoded *r = &s->rows;
+    tr_feed *f = &s->feed;
+    tr_feed_reset(f);
+    f->rows = r->rows, f->cells = r->cells, f->events = r->events, f->links = r->links;
+    f->resources = r->resources, f->scopes = r->scopes;
+    f->resource_count = r->resource_count, f->scope_count = r->scope_count;
+    f->map = in->map, f->map_count = in->segment->dict_count;
+    f->locals = r->texts, f->local_count = (uint32_t)r->text_count;
+    f->get = text_of, f->get_ctx = in->segment;
+    return status;
+}
+
+/* --- Dictionaries: a merge of sorted lists. */
+
+static sx_status open_dictionary(merging *m, input *in)
+{
+    const uint8_t *bytes;
+    uint32_t n = in->segment->dict_count;
+    in->map = sx_alloc(((size_t)n + 1) * sizeof *in->map);
+    if (!in->map)
+        return sx_fail_memory(m->err, "a merge of segments");
+    memset(in->map, 0xff, (size_t)n * sizeof *in->map); /* TR_UNMAPPED */
+    if (in->segment->info.groups)                       /* has the dictionary checked */
+        return tr_segment_group(in->segment, 0, &bytes, m->err);
+    return SX_OK;
+}
+
+/* Walks the union in order. `least` is how many inputs must have a text for it to be taken: with more
+ * texts than a dictionary should have, those of one input stay with their groups. Returns how many. */
+static size_t walk_dictionaries(merging *m, uint32_t *at, size_t least, bool take)
+{
+    size_t taken = 0;
+    uint64_t bytes = 0;
+    memset(at, 0, m->count * sizeof *at);
+    for (;;) {
+        sx_str text = {0};
+        size_t have = 0;
+        for (size_t i = 0; i < m->count; i++) {
+            const tr_segment *s = m->inputs[i].segment;
+            if (at[i] == s->dict_count || s->info.groups == 0)
+                continue;
+            sx_str t = tr_segment_text(s, at[i]);
+            int order = have ? sx_str_cmp(t, text) : -1;
+            if (order < 0)
+                text = t, have = 1;
+            else
+                have += order == 0;
+        }
+        if (have == 0)
+            return taken;
+        bytes += text.len;
+        bool in = have >= least && taken < TR_DICT_COUNT_MAX && bytes <= TR_DICT_BYTES_MAX;
+        for (size_t i = 0; i < m->count; i++) {
+            const tr_segment *s = m->inputs[i].segment;
+            if (at[i] == s->dict_count || s->info.groups == 0 ||
+                !sx_str_eq(tr_segment_text(s, at[i]), text))
+                continue;
+            if (in && take)
+                m->inputs[i].map[at[i]] = (uint32_t)taken;
+            at[i]++;
+        }
+        if (in && take)
+            m->texts[taken] = text;
+        taken += in;
+    }
+}
+
+static sx_status merge_dictionaries(merging *m)
+{
+    sx_status status = SX_OK;
+    uint32_t *at = sx_alloc((m->count + 1) * sizeof *at);
+    for (size_t i = 0; i < m->count && status == SX_OK; i++)
+        status = open_dictionary(m, &m->inputs[i]);
+    if (status == SX_OK && at) {
+        size_t least = 1, n = walk_dictionaries(m, at, 1, false);
+        if (n >= TR_DICT_COUNT_MAX)
+            n = walk_dictionaries(m, at, least = 2, false);
+        m->texts = sx_alloc((n + 1) * sizeof *m->texts);
+        if (m->texts)
+            m->text_count = (uint32_t)walk_dictionaries(m, at, least, true);
+    }
+    sx_free(at);
+    if (status == SX_OK && (!at || !m->texts))
+        return sx_fail_memory(m->err, "a merge of segments");
+    return status == SX_OK ? tr_file_dict(&m->file, m->texts, m->text_count, m->err) : status;
+}
+
+/* --- Cursors. */
+
+static sx_status load_group(merging *m, input *in)
+{
+    const tr_segment *s = in->segment;
+    in->ended = in->group == s->info.groups;
+    if (in->ended)
+        return SX_OK;
+    sx_status status = source_read(m, &in->now, in, in->group, 0, s->groups[in->group].rows);
+    in->trace = s->groups[in->group].goes_on ? 1 : 0; /* its beginning took the rest along */
+    return status;
+}
+
+static sx_status settle(merging *m, input *in)
+{
+    sx_status status = SX_OK;
+    while (status == SX_OK && !in->ended && in->trace >= in->now.rows.trace_count) {
+        in->group++;
+        status = load_group(m, in);
+    }
+    return status;
+}
+
+static const tr_row *front(const input *in)
+{
+    return &in->now.rows.rows[in->now.rows.trace_rows[in->trace]];
+}
+
+static input *pick(merging *m)
+{
+    input *best = NULL;
+    for (size_t i = 0; i < m->count; i++) {
+        input *in = &m->inputs[i];
+        if (in->ended)
+            continue;
+        const tr_row *a = front(in), *b = best ? front(best) : NULL;
+        if (!b || a->start_ns < b->start_ns ||
+            (a->start_ns == b->start_ns && memcmp(a->trace_id, b->trace_id, 16) < 0))
+            best = in;
+    }
+    return best;
+}
+
+/* --- Traces. */
+
+typedef struct trace_facts {
+    uint64_t newest_ns, longest_ns;
+    bool error;
+} trace_facts;
+
+static void look_at(trace_facts *f, const tr_row *r)
+{
+    uint64_t d = r->end_ns > r->start_ns ? r->end_ns - r->start_ns : 0;
+    f->newest_ns = r->start_ns > f->newest_ns ? r->start_ns : f->newest_ns;
+    f->longest_ns = d > f->longest_ns ? d : f->longest_ns;
+    f->error |= r->status == SPAN_ERROR;
+}
+
+static bool keep(const merging *m, const uint8_t trace_id[16], const trace_facts *f)
+{
+    const tr_write_options *o = m->file.options;
+    return !o->keep || o->keep(o->keep_ctx, trace_id, f->newest_ns, f->longest_ns, f->error);
+}
+
+/* The usual case: all of it lies in one group of one input. */
+static sx_status copy_trace(merging *m, input *in, uint32_t first, uint32_t end)
+{
+    const tr_row *rows = in->now.rows.rows;
+    sx_status status = SX_OK;
+    if (m->file.options->keep) {
+        trace_facts f = {0};
+        for (uint32_t i = first; i < end; i++)
+            look_at(&f, &rows[i]);
+        if (!keep(m, rows[first].trace_id, &f))
+            return SX_OK;
+    }
+    for (uint32_t i = first; i < end && status == SX_OK; i++)
+        status = tr_file_row(&m->file, &in->now.feed, i, m->err);
+    return status;
+}
+
+static sx_status add_part(merging *m, const input *in, uint64_t group, uint32_t first,
+                          uint32_t count)
+{
+    if (m->part_count == m->parts_made) {
+        if (!sx_grow(&m->parts, &m->parts_cap, m->parts_made + 1, sizeof *m->parts))
+            return sx_fail_memory(m->err, "a merge of segments");
+        source *s = sx_alloc(sizeof *s);
+        if (!s)
+            return sx_fail_memory(m->err, "a merge of segments");
+        source_init(s);
+        m->parts[m->parts_made++] = s;
+    }
+    source *s = m->parts[m->part_count];
+    sx_status status = source_read(m, s, in, group, first, count);
+    if (status != SX_OK)
+        return status;
+    if (!sx_grow(&m->placed, &m->placed_cap, m->placed_count + count, sizeof *m->placed))
+        return sx_fail_memory(m->err, "a merge of segments");
+    for (uint32_t i = 0; i < count; i++)
+        m->placed[m->placed_count++] =
+            (placed){s->rows.rows[i].start_ns, (uint32_t)m->part_count, i};
+    m->part_count++;
+    return SX_OK;
+}
+
+static sx_status add_parts(merging *m, const input *in, uint64_t first, uint64_t count)
+{
+    sx_status status = SX_OK;
+    for (uint64_t g = tr_segment_group_of(in->segment, first); count && status == SX_OK; g++) {
+        const tr_summary *sum = &in->segment->groups[g];
+        uint32_t from = (uint32_t)(first - sum->first_row);
+        uint32_t n = count < sum->rows - from ? (uint32_t)count : sum->rows - from;
+        status = add_part(m, in, g, from, n);
+        first += n;
+        count -= n;
+    }
+    return status;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const placed *x = a, *y = b;
+    if (x->start_ns != y->start_ns)
+        return x->start_ns < y->start_ns ? -1 : 1;
+    if (x->source != y->source)
+        return x->source < y->source ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static sx_status write_parts(merging *m)
+{
+    trace_facts f = {0};
+    sx_status status = SX_OK;
+    if (m->placed_count == 0)
+        return SX_OK;
+    qsort(m->placed, m->placed_count, sizeof *m->placed, by_start);
+    for (size_t i = 0; i < m->placed_count; i++)
+        look_at(&f, &m->parts[m->placed[i].source]->rows.rows[m->placed[i].row]);
+    if (!keep(m, m->parts[0]->rows.rows[0].trace_id, &f))
+        return SX_OK;
+    for (size_t i = 0; i < m->placed_count && status == SX_OK; i++)
+        status =
+            tr_file_row(&m->file, &m->parts[m->placed[i].source]->feed, m->placed[i].row, m->err);
+    return status;
+}
+
+/* Whether the part of `other` begins before (then the trace has been written already). */
+static sx_status begins_before(merging *m, const input *in, const input *other, uint64_t first,
+                               bool *before)
+{
+    uint64_t group = tr_segment_group_of(other->segment, first);
+    source *s = sx_alloc(sizeof *s);
+    if (!s)
+        return sx_fail_memory(m->err, "a merge of segments");
+    source_init(s);
+    sx_status status = tr_group_decode(other->segment, group,
+                                       (uint32_t)(first - other->segment->groups[group].first_row),
+                                       1, TR_WANT_IDS, &m->unpacker, &s->rows, m->err);
+    if (status == SX_OK) {
+        uint64_t a = s->rows.rows[0].start_ns, b = front(in)->start_ns;
+        *before = a < b || (a == b && other < in);
+    }
+    source_done(s);
+    sx_free(s);
+    return status;
+}
+
+/* The next trace of an input, with what the others have of it. */
+static sx_status take_trace(merging *m, input *in)
+{
+    const tr_decoded *r = &in->now.rows;
+    const tr_segment *s = in->segment;
+    uint32_t first = r->trace_rows[in->trace], end = r->trace_rows[in->trace + 1];
+    const uint8_t *id = r->rows[first].trace_id;
+    bool reaches_on =
+        end == r->count && in->group + 1 < s->info.groups && s->groups[in->group + 1].goes_on;
+    bool joined = reaches_on, done = false;
+    sx_status status = SX_OK;
+    m->part_count = m->placed_count = 0;
+    for (size_t i = 0; i < m->count && status == SX_OK && !done; i++) {
+        const input *other = &m->inputs[i];
+        uint64_t there, count;
+        if (other == in)
+            continue;
+        status = tr_segment_find(other->segment, id, &there, &count, m->err);
+        if (status != SX_OK || count == 0)
+            continue;
+        joined = true;
+        status = begins_before(m, in, other, there, &done);
+        if (status == SX_OK && !done)
+            status = add_parts(m, other, there, count);
+    }
+    if (status == SX_OK && !done) {
+        if (joined) {
+            uint64_t there, count;
+            status = tr_segment_find(s, id, &there, &count, m->err);
+            if (status == SX_OK)
+                status = add_parts(m, in, there, count);
+            if (status == SX_OK)
+                status = write_parts(m);
+        } else {
+            status = copy_trace(m, in, first, end);
+        }
+    }
+    in->trace++;
+    return status;
+}
+
+static void merging_done(merging *m)
+{
+    for (size_t i = 0; m->inputs && i < m->count; i++) {
+        source_done(&m->inputs[i].now);
+        sx_free(m->inputs[i].map);
+    }
+    for (size_t i = 0; i < m->parts_made; i++) {
+        source_done(m->parts[i]);
+        sx_free(m->parts[i]);
+    }
+    sx_free(m->inputs);
+    sx_free(m->parts);
+    sx_free(m->placed);
+    sx_free(m->texts);
+    tr_unpacker_done(&m->unpacker);
+}
+
+sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t count,
+                           const tr_write_options *options, tr_segment_info *info, sx_error *err)
+{
+    static const tr_write_options PLAIN = {0};
+    merging m = {.count = count, .err = err};
+    sx_status status = tr_file_open(&m.file, path, options ? options : &PLAIN, err);
+    m.inputs = sx_calloc(count + 1, sizeof *m.inputs);
+    if (status == SX_OK && !m.inputs)
+        status = sx_fail_memory(err, "a merge of segments");
+    for (size_t i = 0; m.inputs && i < count; i++) {
+        m.inputs[i].segment = inputs[i];
+        source_init(&m.inputs[i].now);
+    }
+    if (status == SX_OK)
+        status = merge_dictionaries(&m);
+    for (size_t i = 0; i < count && status == SX_OK; i++)
+        status = load_group(&m, &m.inputs[i]);
+    while (status == SX_OK) {
+        input *in = pick(&m);
+        if (!in)
+            break;
+        status = take_trace(&m, in);
+        if (status == SX_OK)
+            status = settle(&m, in);
+    }
+    if (status == SX_OK)
+        status = tr_file_commit(&m.file, info, err);
+    tr_file_abandon(&m.file);
+    merging_done(&m);
+    return status;
+}
