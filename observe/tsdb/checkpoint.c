@@ -287,5 +287,6 @@ sx_status tsdb_truncate(tsdb *db, int64_t t, uint32_t late_end, sx_error *err)
         tsdb_ref_map_done(&db->refs); /* the logs speak of the head's references alone now */
     tsdb_wal_recount(db->wal);
     tsdb_wal_recount(db->wbl);
+    db->image.wanted = true; /* the last one speaks of a log that is no more */
     return status;
 }

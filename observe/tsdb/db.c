@@ -1,8 +1,8 @@
 /* db.c - the database opened, kept and closed; see db.h.
  *
- * tsdb_open takes the lock and starts three threads: one replays the log and ends, the others look
- * once a second at what is due, one for the log, one for the blocks (tsdb_maintain). Queriers and
- * appenders wait for the replay. */
+ * tsdb_open takes the lock and starts four threads: one replays the log and ends, the others look
+ * once a second at what is due: one for the log, one for the blocks, one for snapshots of the head
+ * (tsdb_maintain). Queriers and appenders wait for the replay. */
 #include "observe/tsdb/db.h"
 
 #include <stdio.h>
@@ -14,6 +14,7 @@
 
 #include "observe/tsdb/ahead.h"
 #include "observe/tsdb/blocks.h"
+#include "observe/tsdb/head_image.h"
 
 static const int64_t DAY_MS = INT64_C(86400000), SECOND_NS = INT64_C(1000000000);
 
@@ -116,11 +117,22 @@ static void head_release(tsdb_source *s, void *memory)
     sx_free(memory);
 }
 
+/* Times before the floor are in blocks but for late samples, which a snapshot may have all. */
+static sx_status wait_for_times(tsdb *db, int64_t max_t, sx_error *err)
+{
+    pthread_mutex_lock(&db->state_lock);
+    while (!db->ready && !(db->early && max_t < db->early_t))
+        pthread_cond_wait(&db->changed, &db->state_lock);
+    bool early = !db->ready;
+    pthread_mutex_unlock(&db->state_lock);
+    return early ? SX_OK : tsdb_wait_ready(db, err);
+}
+
 static sx_status open_querier(tsdb_queryable *self, int64_t min_t, int64_t max_t,
                               tsdb_querier **out, sx_error *err)
 {
     tsdb *db = (tsdb *)self; /* its first member */
-    sx_status status = tsdb_wait_ready(db, err);
+    sx_status status = wait_for_times(db, max_t, err);
     if (status != SX_OK)
         return status;
     sx_arena arena;
@@ -247,6 +259,13 @@ static void *block_thread(void *context)
     return NULL;
 }
 
+/* Writing a snapshot waits for the disk, which must delay neither the log nor the blocks. */
+static void *image_thread(void *context)
+{
+    every_second(context, tsdb_image_due);
+    return NULL;
+}
+
 static sx_status start_thread(pthread_t *thread, bool *running, void *(*run)(void *), tsdb *db,
                               sx_error *err)
 {
@@ -302,6 +321,8 @@ static sx_status open_parts(tsdb *db, sx_error *err)
         status = start_thread(&db->keeper_thread, &db->keeping, keeper_thread, db, err);
     if (status == SX_OK && db->keeping)
         status = start_thread(&db->block_thread, &db->blocking, block_thread, db, err);
+    if (status == SX_OK && db->keeping)
+        status = start_thread(&db->image_thread, &db->imaging, image_thread, db, err);
     return status;
 }
 
@@ -313,7 +334,12 @@ static void init_state(tsdb *db)
     pthread_cond_init(&db->changed, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&db->state_lock, NULL);
-    pthread_rwlock_init(&db->truncation, NULL);
+    pthread_rwlockattr_t lock;
+    pthread_rwlockattr_init(&lock);
+    /* Commits come all the time: without this a snapshot or a cut might never get its turn. */
+    pthread_rwlockattr_setkind_np(&lock, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&db->truncation, &lock);
+    pthread_rwlockattr_destroy(&lock);
     pthread_rwlock_init(&db->blocks.lock, NULL);
     pthread_mutex_init(&db->maintenance, NULL);
 }
@@ -367,6 +393,12 @@ void tsdb_close(tsdb *db)
         pthread_join(db->keeper_thread, NULL);
     if (db->blocking)
         pthread_join(db->block_thread, NULL);
+    if (db->imaging)
+        pthread_join(db->image_thread, NULL);
+    sx_error err;
+    if (db->ready && db->failure.status == SX_OK && db->wal && db->wbl &&
+        tsdb_image_write(db, &err) != SX_OK)
+        tsdb_note(db, true, "%s", err.message); /* the next start reads the log */
     tsdb_wal_close(db->wal);
     tsdb_wal_close(db->wbl);
     tsdb_head_free(db->head);
@@ -412,7 +444,9 @@ sx_status tsdb_maintain(tsdb *db, sx_error *err)
         return status;
     status = keep_log(db, err);
     sx_status blocks = keep_blocks(db, status == SX_OK ? err : NULL);
-    return status == SX_OK ? blocks : status;
+    status = status == SX_OK ? blocks : status;
+    sx_status image = tsdb_image_due(db, status == SX_OK ? err : NULL);
+    return status == SX_OK ? image : status;
 }
 
 void tsdb_stats_read(const tsdb *db, tsdb_stats *out)
@@ -433,6 +467,11 @@ void tsdb_stats_read(const tsdb *db, tsdb_stats *out)
         out->refused[i] = atomic_load_explicit(&open->refused[i], memory_order_relaxed);
     if (tsdb_ready(db, &done, &all) && open->wal && open->wbl)
         out->wal_bytes = tsdb_wal_bytes(open->wal) + tsdb_wal_bytes(open->wbl);
+    out->snapshots = atomic_load_explicit(&open->image.written, memory_order_relaxed);
+    out->snapshots_failed = atomic_load_explicit(&open->image.failures, memory_order_relaxed);
+    out->snapshot_bytes = atomic_load_explicit(&open->image.last_bytes, memory_order_relaxed);
+    out->snapshot_ns = atomic_load_explicit(&open->image.last_ns, memory_order_relaxed);
+    out->snapshot_pause_ns = atomic_load_explicit(&open->image.last_pause_ns, memory_order_relaxed);
     out->compactions = atomic_load_explicit(&open->compactions, memory_order_relaxed);
     out->compactions_failed = atomic_load_explicit(&open->compactions_failed, memory_order_relaxed);
     out->blocks_corrupt = atomic_load_explicit(&open->blocks_corrupt, memory_order_relaxed);

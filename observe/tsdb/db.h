@@ -44,6 +44,8 @@ typedef struct tsdb_options {
     uint32_t exemplars_max;   /* 0: 100,000 */
     tsdb_fsync fsync;
     int64_t fsync_interval_ms;        /* 1 s */
+    int64_t snapshot_interval_ms;     /* of the head, at the latest if anything was logged: 5 min;
+                                         sooner by what the log got. -1: none are made or read */
     uint64_t wal_segment_bytes;       /* 128 MiB */
     tsdb_wal_packing wal_packing;     /* of the log's records */
     uint32_t shards;                  /* a power of two; 0: 16 */
@@ -60,14 +62,15 @@ typedef struct tsdb_options {
 typedef struct tsdb tsdb;
 
 /* Opens (makes) the directory, takes its lock, opens the blocks, and starts replaying the log in the
- * background: tsdb_ready() says when it is through; queriers and appenders wait for that.
+ * background: tsdb_ready() says when it is through; appenders wait for that, and queriers but those of
+ * times for which the blocks and the snapshot of the head are known to be enough.
  *   errors  SX_EEXIST: another process has the lock (named); SX_EIO and its kin; SX_ECORRUPT only for
  *           what cannot be set aside (a corrupt block is renamed NAME.corrupt and logged, a torn tail
  *           of the log is cut) */
 sx_status tsdb_open(const char *dir, const tsdb_options *options, tsdb **out, sx_error *err);
 
-/* Stops the background work, syncs the log unless the policy is none, gives the lock back. What is in
- * the head is read from the log by the next start. Appenders and queriers must have been freed. */
+/* Stops the background work, writes a snapshot of the head if anything was logged since the last, syncs
+ * the log unless the policy is none, gives the lock back. Appenders and queriers must have been freed. */
 void tsdb_close(tsdb *db);
 
 /* The two interfaces; owned by the database. */
@@ -99,6 +102,9 @@ typedef struct tsdb_stats {
     uint64_t appended[2]; /* floats, histograms */
     uint64_t refused[TSDB_REFUSALS];
     uint64_t wal_bytes, block_bytes, blocks;
+    /* Of the head: how many were written since the start; size, time and longest hold-up of commits of
+     * the last. */
+    uint64_t snapshots, snapshots_failed, snapshot_bytes, snapshot_ns, snapshot_pause_ns;
     uint64_t wal_corruptions, compactions, compactions_failed, blocks_corrupt;
 } tsdb_stats;
 void tsdb_stats_read(const tsdb *db, tsdb_stats *out);

@@ -34,6 +34,15 @@ typedef struct tsdb_block_list {
     size_t count, cap;
 } tsdb_block_list;
 
+/* Head snapshots (head_image.h). The maintenance's, but for the atomic ones, which anybody reads. */
+typedef struct tsdb_image_state {
+    int64_t at_ms,
+        took_ms; /* of the last: when it ended, by the monotonic clock; how long it took */
+    uint64_t logged, bytes; /* what the logs had got then; its size */
+    bool wanted, failed;
+    _Atomic uint64_t written, failures, last_bytes, last_ns, last_pause_ns;
+} tsdb_image_state;
+
 struct tsdb {
     tsdb_queryable queryable; /* first two: the database is found from them */
     tsdb_appendable appendable;
@@ -59,14 +68,18 @@ struct tsdb {
     int64_t cut_retry_ms, compact_retry_ms, retention_ms;
     _Atomic uint64_t compactions, compactions_failed, blocks_corrupt;
 
+    tsdb_image_state image;
+
     pthread_mutex_t state_lock;
     pthread_cond_t changed;
     bool ready, stopping;
+    bool early; /* queries of times before early_t need not wait for the replay */
+    int64_t early_t;
     sx_error failure;      /* of the replay: the log could not be read */
     _Atomic bool canceled; /* replay is to end early */
     _Atomic uint32_t segments_done, segments_all;
-    pthread_t replay_thread, keeper_thread, block_thread;
-    bool replaying, keeping, blocking;
+    pthread_t replay_thread, keeper_thread, block_thread, image_thread;
+    bool replaying, keeping, blocking, imaging;
     int64_t synced_at_ms; /* by the monotonic clock; the keeper's own */
 
     _Atomic uint64_t appended[2], refused[TSDB_REFUSALS], corruptions;

@@ -5,6 +5,7 @@
 #include <sextant/mem.h>
 
 #include "observe/tsdb/blocks.h"
+#include "observe/tsdb/head_image.h"
 #include "observe/tsdb/record.h"
 
 /* --- Deletion. */
@@ -67,7 +68,9 @@ sx_status tsdb_delete(tsdb *db, int64_t min_t, int64_t max_t, const tsdb_matcher
         return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
     sx_arena_init(&arena, 0, 0);
     pthread_mutex_lock(&db->maintenance);
-    status = tsdb_blocks_hold(db, &arena, &blocks, &block_count, err);
+    status = tsdb_image_drop(db, err); /* its queries need not wait for what is deleted here */
+    if (status == SX_OK)
+        status = tsdb_blocks_hold(db, &arena, &blocks, &block_count, err);
     for (size_t i = 0; i < block_count && status == SX_OK; i++)
         if (blocks[i]->source.min_t <= max_t && blocks[i]->source.max_t >= min_t)
             status = tsdb_block_delete(blocks[i], min_t, max_t, matchers, count, err);

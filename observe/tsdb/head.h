@@ -13,6 +13,9 @@
  * look. A series that has no samples left is unlinked at once and its memory used again when no
  * reader that might have seen it is left.
  *
+ * Snapshots (head_image.h) write these structs as they are: when what they mean changes while their
+ * layout does not, TSDB_IMAGE_VERSION goes up.
+ *
  * db.c owns the head; the log (wal.h) is written before anything comes here. Cutting blocks walks the
  * series by tsdb_head_each() and reads them as a query does. */
 #ifndef OBSERVE_TSDB_HEAD_H
@@ -336,6 +339,10 @@ sx_status head_read_locked(tsdb_head *h, head_shard *s, const head_series *serie
 void head_bytes_copy(const head_shard *s, const head_series *series, uint8_t *out);
 /* Frees its blocks and leaves it empty; the newest time and value stay. */
 void head_bytes_free(head_shard *s, head_series *series);
+
+/* Unlinks series that were made and never got a sample nor were logged: whoever made them has ended.
+ * Under the lock, when there is no reader. Returns how many there were. */
+uint32_t head_unlink_new(tsdb_head *h, head_shard *s);
 
 /* The pair's handle, 0 if no series of the shard has it. */
 tsdb_handle head_pair_find(const head_shard *s, sx_str name, sx_str value);

@@ -25,7 +25,9 @@ enum {
 typedef struct chunk_file {
     uint16_t segment;
     int64_t max_t;
-    uint64_t bytes; /* all that was put in it, buffered or not */
+    uint64_t bytes;  /* all that was put in it, buffered or not */
+    uint64_t found;  /* of these: written by an earlier process */
+    uint64_t synced; /* on the disk */
     sx_mapping maps[MAPPINGS_MAX];
     uint32_t map_count;
 } chunk_file;
@@ -49,26 +51,9 @@ static sx_status file_path(const tsdb_head_chunks *c, uint16_t segment, char pat
     return n > 0 && n < 4096 ? SX_OK : sx_fail(err, SX_ELIMIT, "path too long: %s", c->dir);
 }
 
-static sx_status remove_old(const char *dir, sx_error *err)
-{
-    sx_arena arena;
-    sx_arena_init(&arena, 0, 0);
-    sx_str *names;
-    size_t count;
-    sx_status status = sx_folder_list(dir, 0, &arena, &names, &count, err);
-    for (size_t i = 0; i < count && status == SX_OK; i++) {
-        sx_str path = sx_arena_printf(&arena, "%s/%.*s", dir, SX_ARG(names[i]));
-        status = path.data ? sx_file_remove(path.data, err) : sx_fail_memory(err, "path");
-    }
-    sx_arena_done(&arena);
-    return status;
-}
-
 sx_status tsdb_head_chunks_open(const char *dir, tsdb_head_chunks **out, sx_error *err)
 {
     sx_status status = dir ? sx_folder_make(dir, err) : SX_OK;
-    if (status == SX_OK && dir)
-        status = remove_old(dir, err);
     if (status != SX_OK)
         return status;
     tsdb_head_chunks *c = sx_calloc(1, sizeof *c);
@@ -87,6 +72,79 @@ sx_status tsdb_head_chunks_open(const char *dir, tsdb_head_chunks **out, sx_erro
     sx_buf_init(&c->buffer, 0);
     *out = c;
     return SX_OK;
+}
+
+static bool is_listed(sx_str name, const tsdb_head_chunk_file *files, size_t count)
+{
+    uint64_t segment;
+    bool listed = false;
+    for (size_t i = 0; i < count && !listed; i++)
+        listed = name.len == 6 && sx_str_to_u64(name, &segment) && segment == files[i].segment;
+    return listed;
+}
+
+static sx_status remove_others(const char *dir, const tsdb_head_chunk_file *files, size_t count,
+                               sx_error *err)
+{
+    sx_arena arena;
+    sx_arena_init(&arena, 0, 0);
+    sx_str *names;
+    size_t name_count;
+    sx_status status = sx_folder_list(dir, 0, &arena, &names, &name_count, err);
+    for (size_t i = 0; status == SX_OK && i < name_count; i++) {
+        if (is_listed(names[i], files, count))
+            continue;
+        sx_str path = sx_arena_printf(&arena, "%s/%.*s", dir, SX_ARG(names[i]));
+        status = path.data ? sx_file_remove(path.data, err) : sx_fail_memory(err, "path");
+    }
+    sx_arena_done(&arena);
+    return status;
+}
+
+static sx_status look_at_files(const tsdb_head_chunks *c, const tsdb_head_chunk_file *files,
+                               size_t count, sx_error *err)
+{
+    char path[4096];
+    sx_file_info info;
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < count && status == SX_OK; i++) {
+        if (files[i].segment > UINT16_MAX || files[i].bytes < HEADER_BYTES ||
+            files[i].bytes > UINT32_MAX)
+            return sx_fail(err, SX_ECORRUPT, "a list of chunk files that makes no sense");
+        status = file_path(c, (uint16_t)files[i].segment, path, err);
+        if (status == SX_OK &&
+            (sx_file_stat(path, &info, NULL) != SX_OK || info.bytes < files[i].bytes))
+            status = sx_fail(err, SX_ECORRUPT, "%s is missing or too short", path);
+    }
+    return status;
+}
+
+sx_status tsdb_head_chunks_adopt(tsdb_head_chunks *c, const tsdb_head_chunk_file *files,
+                                 size_t count, sx_error *err)
+{
+    char path[4096];
+    if (c->dir[0] == '\0')
+        return count ? sx_fail(err, SX_EACCESS, "the database was opened for reading only") : SX_OK;
+    sx_status status = look_at_files(c, files, count, err);
+    if (status == SX_OK && count && !sx_grow(&c->files, &c->cap, count, sizeof *c->files))
+        status = sx_fail_memory(err, "chunks of the head");
+    if (status == SX_OK)
+        status = remove_others(c->dir, files, count, err);
+    for (size_t i = 0; i < count && status == SX_OK; i++) {
+        const tsdb_head_chunk_file *f = &files[i];
+        c->files[i] = (chunk_file){.segment = (uint16_t)f->segment,
+                                   .max_t = f->max_t,
+                                   .bytes = f->bytes,
+                                   .found = f->bytes,
+                                   .synced = f->bytes};
+        status = file_path(c, (uint16_t)f->segment, path, err);
+        if (status == SX_OK)
+            status = sx_file_truncate(path, f->bytes, err);
+        c->next = (uint16_t)(f->segment + 1);
+        c->written = f->bytes;
+    }
+    c->count = status == SX_OK ? count : 0;
+    return status;
 }
 
 static void close_file(chunk_file *f)
@@ -152,6 +210,54 @@ sx_status tsdb_head_chunks_flush(tsdb_head_chunks *c, sx_error *err)
     return status;
 }
 
+static sx_status sync_file(const char *path, sx_error *err)
+{
+    sx_writer w;
+    sx_status status = sx_writer_open(&w, path, SX_WRITER_APPEND, 0, err);
+    if (status != SX_OK)
+        return status;
+    status = sx_writer_sync(&w, err);
+    sx_status closed = sx_writer_close(&w, status == SX_OK ? err : NULL);
+    return status == SX_OK ? closed : status;
+}
+
+sx_status tsdb_head_chunks_settle(tsdb_head_chunks *c, tsdb_head_chunk_file **files, size_t *count,
+                                  sx_error *err)
+{
+    char path[4096];
+    bool *synced = NULL;
+    pthread_mutex_lock(&c->lock);
+    size_t n = c->count;
+    sx_status status = flush_locked(c, err);
+    *files = sx_calloc(n + 1, sizeof **files);
+    synced = sx_calloc(n + 1, sizeof *synced);
+    if (status == SX_OK && (!*files || !synced))
+        status = sx_fail_memory(err, "chunks of the head");
+    for (size_t i = 0; i < n && status == SX_OK; i++) {
+        const chunk_file *f = &c->files[i];
+        (*files)[i] = (tsdb_head_chunk_file){f->segment, f->bytes, f->max_t};
+        synced[i] = f->synced == f->bytes;
+    }
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < n && status == SX_OK; i++) {
+        if (synced[i])
+            continue;
+        status = file_path(c, (uint16_t)(*files)[i].segment, path, err);
+        if (status == SX_OK)
+            status = sync_file(path, err);
+        if (status != SX_OK)
+            break;
+        pthread_mutex_lock(&c->lock);
+        c->files[i].synced = (*files)[i].bytes;
+        pthread_mutex_unlock(&c->lock);
+    }
+    if (status == SX_OK && n)
+        status = sx_folder_sync(c->dir, err);
+    sx_free(synced);
+    *count = status == SX_OK ? n : 0;
+    return status;
+}
+
 /* The file to append to: the newest, or another when that is full and written. */
 static chunk_file *file_for(tsdb_head_chunks *c, size_t need)
 {
@@ -204,7 +310,7 @@ sx_status tsdb_head_chunks_put(tsdb_head_chunks *c, uint64_t ref, int64_t min_t,
 }
 
 /* The chunk's bytes behind its frame, in what begins at `data`. */
-static sx_status unframe(const uint8_t *data, size_t len, sx_str *bytes, sx_error *err)
+static sx_status unframe(const uint8_t *data, size_t len, bool found, sx_str *bytes, sx_error *err)
 {
     size_t at = FRAME_BYTES, size = 0;
     for (unsigned shift = 0; at < len && shift < 35; shift += 7) {
@@ -215,6 +321,15 @@ static sx_status unframe(const uint8_t *data, size_t len, sx_str *bytes, sx_erro
     if (at >= len || size > len - at)
         return sx_fail(err, SX_ECORRUPT, "chunk of the head ends early; remove chunks_head/");
     *bytes = sx_str_of(data + at, size);
+    if (!found)
+        return SX_OK;
+    uint32_t crc = 0;
+    for (size_t i = 0; i < 4 && size + 4 <= len - at; i++)
+        crc = crc << 8 | data[at + size + i];
+    if (size + 4 > len - at || sx_crc32c(0, data, at + size) != crc)
+        return sx_fail(err, SX_ECORRUPT,
+                       "chunk of the head has a wrong sum; remove sextant/head-snapshot and start "
+                       "again: the log has its samples, too");
     return SX_OK;
 }
 
@@ -249,13 +364,13 @@ sx_status tsdb_head_chunks_get(tsdb_head_chunks *c, uint16_t segment, uint32_t o
         status = sx_fail(err, SX_ENOTFOUND, "file %u of chunks_head has gone", segment);
     } else {
         chunk_file *f = &c->files[i - 1];
-        bool newest = i == c->count;
+        bool newest = i == c->count, found = offset < f->found;
         /* Few mappings: the newest file is mapped again only after it has grown by an eighth of its
          * greatest size; until then its end is read as the buffer is, by a copy. */
         uint64_t mapped = f->map_count ? f->maps[f->map_count - 1].len : 0;
         if (newest && offset >= c->written) {
             size_t at = offset - c->written;
-            status = unframe((uint8_t *)c->buffer.data + at, c->buffer.len - at, bytes, err);
+            status = unframe((uint8_t *)c->buffer.data + at, c->buffer.len - at, false, bytes, err);
             if (status == SX_OK) {
                 sx_buf_clear(scratch);
                 sx_buf_str(scratch, *bytes);
@@ -277,13 +392,13 @@ sx_status tsdb_head_chunks_get(tsdb_head_chunks *c, uint16_t segment, uint32_t o
                 sx_reader_close(&reader);
             }
             if (status == SX_OK)
-                status = unframe((uint8_t *)to, len, bytes, err);
+                status = unframe((uint8_t *)to, len, found, bytes, err);
         } else {
             const sx_mapping *map = NULL;
             status = map_to(c, f, offset, &map, err);
             if (status == SX_OK)
-                status =
-                    unframe((const uint8_t *)map->data + offset, map->len - offset, bytes, err);
+                status = unframe((const uint8_t *)map->data + offset, map->len - offset, found,
+                                 bytes, err);
         }
     }
     pthread_mutex_unlock(&c->lock);

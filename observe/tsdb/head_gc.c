@@ -189,6 +189,23 @@ static void free_limbo(head_shard *s)
     s->limbo_count = 0;
 }
 
+uint32_t head_unlink_new(tsdb_head *h, head_shard *s)
+{
+    uint32_t unlinked = 0;
+    for (uint32_t id = 1; id <= s->ids; id++) {
+        const head_series *series = head_series_at(s, id);
+        if ((series->flags & (HEAD_LIVE | HEAD_LOGGED)) != HEAD_LIVE || series->x.t != INT64_MIN ||
+            !is_empty(s, series) ||
+            !sx_grow(&s->limbo, &s->limbo_cap, s->limbo_count + 1, sizeof *s->limbo))
+            continue;
+        unlink_series(h, s, id);
+        s->limbo[s->limbo_count++] = id;
+        unlinked++;
+    }
+    free_limbo(s);
+    return unlinked;
+}
+
 static size_t truncate_shard(tsdb_head *h, head_shard *s, int64_t t)
 {
     size_t unlinked = 0;

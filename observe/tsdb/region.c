@@ -94,3 +94,28 @@ void tsdb_region_free(tsdb_region *r, tsdb_handle h, size_t bytes)
     r->free[class] = h;
     r->live -= size;
 }
+
+bool tsdb_region_adopt(tsdb_region *r, int fd, uint64_t offset, uint64_t bytes)
+{
+    enum { PAGE = 4096 };
+    uint64_t len = (bytes + PAGE - 1) / PAGE * PAGE;
+    if (bytes == 0)
+        return true;
+    if (len > r->reserved || r->committed ||
+        mmap(r->base, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, (off_t)offset) ==
+            MAP_FAILED)
+        return false;
+    r->committed = len;
+    return true;
+}
+
+void tsdb_region_own(tsdb_region *r, uint64_t at, uint64_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    if (at < r->committed)
+        (void)madvise(r->base + at, bytes < r->committed - at ? bytes : r->committed - at,
+                      MADV_POPULATE_WRITE);
+#else
+    (void)r, (void)at, (void)bytes;
+#endif
+}

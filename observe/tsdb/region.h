@@ -3,7 +3,8 @@
  * A shard reserves address space once and commits it from the front as it grows, so nothing in it
  * ever moves and a handle (offset / 8) takes half of a pointer. Blocks come in size classes, four to
  * an octave, with a free list each; a block's size is the caller's to remember (most can tell it from
- * what is in the block), so there is no header. The shard's lock guards it. */
+ * what is in the block), so there is no header. A handle says nothing of where the region lies, so it can be written to a
+ * file as it is and be mapped again. The shard's lock guards it. */
 #ifndef OBSERVE_TSDB_REGION_H
 #define OBSERVE_TSDB_REGION_H
 
@@ -38,6 +39,15 @@ size_t tsdb_region_size(size_t bytes);
 /* Commits the first `bytes`, which are then plain zeroed memory: for a region used as one array.
  * False if there is no memory. */
 bool tsdb_region_commit(tsdb_region *r, uint64_t bytes) SX_MUST_USE;
+
+/* Puts the file's `bytes` at `offset`, on a page, in the place of the first bytes of an empty region;
+ * what is written to them stays private. False if the system does not let us; the region is then
+ * still empty. */
+bool tsdb_region_adopt(tsdb_region *r, int fd, uint64_t offset, uint64_t bytes) SX_MUST_USE;
+
+/* Makes `bytes` of an adopted region from `at` on the process's own now, in one go: that they are
+ * written to one by one costs each an interruption of all cores. Only a hint. */
+void tsdb_region_own(tsdb_region *r, uint64_t at, uint64_t bytes);
 
 static inline void *tsdb_region_at(const tsdb_region *r, tsdb_handle h)
 {

@@ -140,3 +140,106 @@ sx_status tsdb_side_metadata(tsdb_side *s, sx_str metric, const tsdb_metadata *m
     pthread_mutex_unlock(&s->lock);
     return SX_OK;
 }
+
+/* --- In a snapshot: the number of exemplars, each as its fields, lengths and text; then the same of
+ * metadata. Numbers are the machine's own, as in the rest of a snapshot. */
+
+typedef struct saved_exemplar {
+    uint64_t ref;
+    int64_t t;
+    double v;
+    uint64_t label_count;
+} saved_exemplar;
+
+static size_t text_bytes(const uint32_t *lens, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += lens[i];
+    return bytes;
+}
+
+void tsdb_side_save(const tsdb_side *s, sx_buf *out)
+{
+    uint64_t count = s->ring_count;
+    sx_buf_bytes(out, &count, sizeof count);
+    for (size_t i = 0; i < s->ring_count; i++) {
+        const side_exemplar *e =
+            &s->ring[(s->ring_next + s->ring_cap - s->ring_count + i) % s->ring_cap];
+        saved_exemplar saved = {e->ref, e->t, e->v, e->label_count};
+        sx_buf_bytes(out, &saved, sizeof saved);
+        sx_buf_bytes(out, e->lens, e->label_count * 2 * sizeof *e->lens);
+        sx_buf_bytes(out, e->text, text_bytes(e->lens, e->label_count * 2));
+    }
+    count = s->metadata_count;
+    sx_buf_bytes(out, &count, sizeof count);
+    for (size_t i = 0; i < s->metadata_cap; i++) {
+        const side_metadata *m = &s->metadata[i];
+        if (!m->text)
+            continue;
+        sx_buf_bytes(out, m->lens, sizeof m->lens);
+        sx_buf_bytes(out, m->text, text_bytes(m->lens, 4));
+    }
+}
+
+static bool take(sx_str *from, void *to, size_t len)
+{
+    if (from->len < len)
+        return false;
+    if (len)
+        memcpy(to, from->data, len);
+    *from = sx_str_from(*from, len);
+    return true;
+}
+
+/* The text behind its lengths, cut into `count` parts. */
+static bool take_parts(sx_str *from, const uint32_t *lens, size_t count, sx_str *parts)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (from->len < lens[i])
+            return false;
+        parts[i] = sx_str_of(from->data, lens[i]);
+        *from = sx_str_from(*from, lens[i]);
+    }
+    return true;
+}
+
+enum { LABELS_MAX = 256 }; /* an exemplar's have 128 characters together */
+
+static sx_status load_exemplar(tsdb_side *s, sx_str *from, sx_error *err)
+{
+    saved_exemplar saved;
+    uint32_t lens[LABELS_MAX * 2];
+    sx_str parts[LABELS_MAX * 2];
+    tsdb_label items[LABELS_MAX];
+    tsdb_refusal why;
+    if (!take(from, &saved, sizeof saved) || saved.label_count > LABELS_MAX ||
+        !take(from, lens, saved.label_count * 2 * sizeof *lens) ||
+        !take_parts(from, lens, saved.label_count * 2, parts))
+        return sx_fail(err, SX_ECORRUPT, "an exemplar ends early");
+    for (size_t i = 0; i < saved.label_count; i++)
+        items[i] = (tsdb_label){parts[2 * i], parts[2 * i + 1]};
+    return tsdb_side_exemplar(s, saved.ref, saved.t, saved.v,
+                              (tsdb_labels){items, (uint32_t)saved.label_count}, &why, err);
+}
+
+sx_status tsdb_side_load(tsdb_side *s, sx_str bytes, sx_error *err)
+{
+    uint64_t count;
+    sx_status status = SX_OK;
+    if (!take(&bytes, &count, sizeof count))
+        return sx_fail(err, SX_ECORRUPT, "exemplars end early");
+    for (; count > 0 && status == SX_OK; count--)
+        status = load_exemplar(s, &bytes, err);
+    if (status == SX_OK && !take(&bytes, &count, sizeof count))
+        return sx_fail(err, SX_ECORRUPT, "metadata end early");
+    for (; status == SX_OK && count > 0; count--) {
+        uint32_t lens[4];
+        sx_str parts[4];
+        if (!take(&bytes, lens, sizeof lens) || !take_parts(&bytes, lens, 4, parts))
+            return sx_fail(err, SX_ECORRUPT, "metadata end early");
+        tsdb_metadata m = {.type = parts[1], .help = parts[2], .unit = parts[3]};
+        status = tsdb_side_metadata(s, parts[0], &m, err);
+    }
+    return status;
+}

@@ -42,4 +42,9 @@ sx_status tsdb_side_exemplar(tsdb_side *s, tsdb_ref ref, int64_t t, double v, ts
 /* Keeps a copy as the newest of its metric. */
 sx_status tsdb_side_metadata(tsdb_side *s, sx_str metric, const tsdb_metadata *m, sx_error *err);
 
+/* All of it as bytes, and back into an empty one; SX_ECORRUPT if they are not such. The caller holds
+ * the lock for the first. */
+void tsdb_side_save(const tsdb_side *s, sx_buf *out);
+sx_status tsdb_side_load(tsdb_side *s, sx_str bytes, sx_error *err);
+
 #endif

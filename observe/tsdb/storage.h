@@ -177,7 +177,7 @@ struct tsdb_querier {
 /* Something that can be queried: the database, or a test's samples. */
 typedef struct tsdb_queryable {
     /* A querier over [min_t, max_t]: a snapshot that later appends do not change for samples already
-     * there. Waits until the log has been replayed. Owned by the caller (ops->free). Any thread. */
+     * there. Waits while data of that range may still be replayed. Owned by the caller (ops->free). Any thread. */
     sx_status (*querier)(struct tsdb_queryable *self, int64_t min_t, int64_t max_t,
                          tsdb_querier **out, sx_error *err);
 } tsdb_queryable;

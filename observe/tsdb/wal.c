@@ -349,6 +349,22 @@ uint32_t tsdb_wal_segment(tsdb_wal *w)
     return segment;
 }
 
+void tsdb_wal_place(tsdb_wal *w, uint64_t *segment, uint64_t *offset)
+{
+    pthread_mutex_lock(&w->lock);
+    *segment = w->segment;
+    *offset = w->offset;
+    pthread_mutex_unlock(&w->lock);
+}
+
+uint64_t tsdb_wal_written(tsdb_wal *w)
+{
+    pthread_mutex_lock(&w->lock);
+    uint64_t bytes = w->written;
+    pthread_mutex_unlock(&w->lock);
+    return bytes;
+}
+
 void tsdb_wal_close(tsdb_wal *w)
 {
     if (!w)

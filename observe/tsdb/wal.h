@@ -80,6 +80,12 @@ void tsdb_wal_recount(tsdb_wal *w);
 /* The segment that is or will be written. */
 uint32_t tsdb_wal_segment(tsdb_wal *w);
 
+/* Behind the last batch: where a reader goes on that has all before it. */
+void tsdb_wal_place(tsdb_wal *w, uint64_t *segment, uint64_t *offset);
+
+/* Bytes written since it was opened. */
+uint64_t tsdb_wal_written(tsdb_wal *w);
+
 /* --- The folder. */
 typedef struct tsdb_wal_range {
     uint32_t first, last; /* segments; first > last: none */
@@ -99,6 +105,7 @@ typedef struct tsdb_wal_reader {
     sx_mapping map;
     bool open;
     uint64_t at;       /* in the segment */
+    uint64_t begin_at; /* in the first one */
     uint64_t good_end; /* behind the last whole record of this segment */
     uint64_t corruptions;
     uint64_t records, segments_done;
@@ -110,6 +117,9 @@ typedef struct tsdb_wal_reader {
 
 sx_status tsdb_wal_reader_open(tsdb_wal_reader *r, const char *dir, uint32_t first, uint32_t last,
                                sx_error *err);
+/* The same from a place in the first segment on, which is the end of a record. */
+sx_status tsdb_wal_reader_open_at(tsdb_wal_reader *r, const char *dir, uint32_t first,
+                                  uint64_t offset, uint32_t last, sx_error *err);
 void tsdb_wal_reader_close(tsdb_wal_reader *r);
 
 /* The next whole record, uncompressed, good until the next call. Damage is counted in

@@ -130,6 +130,14 @@ sx_status tsdb_wal_reader_open(tsdb_wal_reader *r, const char *dir, uint32_t fir
     return SX_OK;
 }
 
+sx_status tsdb_wal_reader_open_at(tsdb_wal_reader *r, const char *dir, uint32_t first,
+                                  uint64_t offset, uint32_t last, sx_error *err)
+{
+    sx_status status = tsdb_wal_reader_open(r, dir, first, last, err);
+    r->begin_at = offset;
+    return status;
+}
+
 void tsdb_wal_reader_close(tsdb_wal_reader *r)
 {
     if (r->open)
@@ -273,13 +281,15 @@ sx_status tsdb_wal_next(tsdb_wal_reader *r, sx_str *record, sx_error *err)
                 status = sx_mapping_open(&r->map, path, SX_MAP_SEQUENTIAL, err);
             if (status == SX_ENOTFOUND) { /* a hole: what it held is lost, the rest is not */
                 r->corruptions++;
+                r->begin_at = 0;
                 r->segment++;
                 continue;
             }
             if (status != SX_OK)
                 return status;
             r->open = true;
-            r->at = r->good_end = 0;
+            r->at = r->good_end = r->begin_at < r->map.len ? r->begin_at : r->map.len;
+            r->begin_at = 0;
         }
         sx_status status = next_in_segment(r, record, err);
         if (status != SX_END)

@@ -24,6 +24,7 @@ static tsdb_options options_of(unsigned policy)
                           .fsync = (tsdb_fsync)policy,
                           .block_ms = 60000,
                           .block_ms_max = 540000,
+                          .snapshot_interval_ms = 1, /* with every look at what is due */
                           .wal_segment_bytes = 64 << 10};
 }
 
