@@ -1,6 +1,7 @@
 /* head_write.c - samples put in their places in the head.
  *
- *   newer than the series' newest      -> the open chunk; full after 120 or at a block's border
+ *   newer than the series' newest      -> the open chunk; full after 120, when it has grown too large
+ *                                         for memory, or at a block's border
  *   the newest time again              -> taken silently if the value is the same, else refused
  *   older, or before what was cut      -> the series' late samples: sorted, packed when 128
  *
@@ -11,6 +12,11 @@
 #include "observe/tsdb/head.h"
 
 enum { LATE_SAMPLES = 128, PREFETCH = 8, LOCAL_CHUNK_BYTES = 4096 };
+
+/* Noise takes seven bytes a sample: such chunks leave memory before they have 120, which costs 16 bytes
+ * for the place of another and saves hundreds. Blocks are not concerned: their chunks are made anew. A
+ * sample more still fits into six pieces. */
+enum { OPEN_BYTES_MAX = HEAD_BYTES_SKIPPED + 6 * HEAD_BYTES - TSDB_XOR_SAMPLE_BYTES_MAX };
 
 typedef struct apply_context {
     tsdb_head *head;
@@ -109,7 +115,7 @@ static inline bool put_newest(apply_context *c, head_series *series, tsdb_ref re
     head_shard *s = c->shard;
     if (sx_unlikely(t < c->window_from || t >= c->window_to))
         window_of(c, t);
-    if (sx_unlikely(series->x.count >= TSDB_CHUNK_SAMPLES ||
+    if (sx_unlikely(series->x.count >= TSDB_CHUNK_SAMPLES || series->x.len > OPEN_BYTES_MAX ||
                     (series->x.count && series->x.t < c->window_from)))
         close_chunk(c, series, ref);
     tsdb_xor_state x = series->x;
