@@ -11,6 +11,7 @@
  *       headers: {X-Frame-Options: deny}
  *     basic_auth_users:
  *       alice: $2y$10$…                  htpasswd -nBC 10 alice
+ *     rate_limit: {interval: 10ms, burst: 50}   of all clients together; above it the answer is 429
  *     bearer_tokens:                     ours: NAME: TOKEN, or NAME: sha256:HEX
  *       ci: sha256:9f86d08…
  *
@@ -53,6 +54,8 @@ typedef struct sx_web_config {
     size_t user_count;
     const sx_web_token *tokens;
     size_t token_count;
+    int64_t rate_interval_ns; /* one request in such a time; 0: any */
+    uint32_t rate_burst;      /* so many at once */
 } sx_web_config;
 
 /* Reads the file at `path`. Does not open the files that it names. Errors: SX_ENOTFOUND, SX_EACCESS,

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include <sextant/limiter.h>
 #include <sextant/mem.h>
 #include <sextant/random.h>
 
@@ -31,6 +32,7 @@ typedef struct known {
 typedef struct published {
     struct published *next;
     sx_web_config *config;
+    sx_limiter *limiter; /* of all requests together; NULL: none */
 } published;
 
 struct sx_web_auth {
@@ -104,6 +106,7 @@ void sx_web_auth_free(sx_web_auth *w)
     while (w->now) {
         published *next = w->now->next;
         sx_web_config_free(w->now->config);
+        sx_limiter_free(w->now->limiter);
         sx_free(w->now);
         w->now = next;
     }
@@ -112,11 +115,34 @@ void sx_web_auth_free(sx_web_auth *w)
     sx_free(w);
 }
 
+/* One bucket for everybody. */
+static sx_status make_limiter(const sx_web_config *config, sx_limiter **out, sx_error *err)
+{
+    int64_t ns = config->rate_interval_ns;
+    if (ns == 0)
+        return SX_OK;
+    bool whole = ns % 1000000 == 0; /* milliseconds */
+    uint64_t each_second = 1000000000 / (uint64_t)ns;
+    sx_rate rate = {.kind = SX_RATE_TOKEN_BUCKET,
+                    .count = whole || each_second == 0 ? 1 : (uint32_t)each_second,
+                    .period_ms = whole || each_second == 0 ? (uint32_t)(ns / 1000000) : 1000,
+                    .burst = config->rate_burst};
+    const sx_limiter_options options = {
+        .name = "web.config.file", .rates = {rate}, .rate_count = 1, .keys_max = 1};
+    sx_status status = sx_limiter_new(&options, out, err);
+    return status ? sx_error_prefix(err, status, "rate_limit") : SX_OK;
+}
+
 sx_status sx_web_auth_apply(sx_web_auth *w, sx_web_config *config, sx_error *err)
 {
     published *fresh = (published *)sx_calloc(1, sizeof(*fresh));
     if (!fresh)
         return sx_fail_memory(err, "the users");
+    sx_status status = make_limiter(config, &fresh->limiter, err);
+    if (status) {
+        sx_free(fresh);
+        return status;
+    }
     fresh->config = config;
     fresh->next = w->now;
     __atomic_store_n(&w->now, fresh, __ATOMIC_RELEASE);
@@ -311,6 +337,12 @@ static void ask_bearer(sx_web_auth *w, sx_request *r, sx_request_state *state, s
 void sx_web_auth_ask(sx_web_auth *w, sx_request *r, sx_request_state *state)
 {
     const sx_web_config *config = sx_web_auth_config(w);
+    sx_limiter *limiter = __atomic_load_n(&w->now, __ATOMIC_ACQUIRE)->limiter;
+    sx_limit_answer answer;
+    if (limiter && !sx_limiter_take(limiter, SX_STR("all"), 1, &answer)) {
+        sx_reply_error(r, 429, NULL);
+        return;
+    }
     if (config->user_count == 0 && config->token_count == 0) {
         sx_chain_admitted(r, state); /* the file is about TLS alone */
         return;

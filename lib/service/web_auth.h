@@ -22,14 +22,14 @@ void sx_web_auth_free(sx_web_auth *w);
 /* Ends the checks under way; their loops must have stopped and not be freed yet. */
 void sx_web_auth_stop(sx_web_auth *w);
 
-/* Takes the users and tokens of `config`, which on SX_OK is the auth's from here on. Main thread.
+/* Takes the users, tokens and rate of `config`, which on SX_OK is the auth's from here on. Main thread.
  * Errors: SX_ENOMEM. */
 sx_status sx_web_auth_apply(sx_web_auth *w, sx_web_config *config, sx_error *err);
 
 /* The configuration in force; NULL before the first apply. Any thread; it lives as long as `w`. */
 const sx_web_config *sx_web_auth_config(const sx_web_auth *w);
 
-/* Lets a request in (sx_chain_admitted) or answers 401: at once, or after a thread of the pool has
+/* Lets a request in (sx_chain_admitted), answers 429, or answers 401: at once, or after a thread of the pool has
  * checked the password. 503 if too many wait for that. */
 void sx_web_auth_ask(sx_web_auth *w, sx_request *r, struct sx_request_state *state);
 

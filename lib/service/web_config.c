@@ -9,11 +9,12 @@
 
 #include <sextant/file.h>
 #include <sextant/mem.h>
+#include <sextant/number.h>
 #include <sextant/yaml.h>
 
 #include "service/config_internal.h"
 
-enum { FILE_BYTES_MAX = 1 << 20 };
+enum { FILE_BYTES_MAX = 1 << 20, RATE_BURST_MAX = 1000000, RATE_DAYS_MAX = 49 };
 
 /* What is being read. */
 typedef struct reader {
@@ -461,6 +462,72 @@ static sx_status read_tokens(reader *r, const sx_yaml_node *node)
     return status;
 }
 
+/* ---- how often ---- */
+
+/* Go's durations: a number with a unit, or several of them: 1.5s, 1m30s; 0 alone. */
+static bool read_go_duration(sx_str text, int64_t *ns)
+{
+    static const struct {
+        sx_str name;
+        double ns;
+    } UNITS[] = {{SX_STR_INIT("ns"), 1},    {SX_STR_INIT("us"), 1e3}, {SX_STR_INIT("µs"), 1e3},
+                 {SX_STR_INIT("ms"), 1e6},  {SX_STR_INIT("s"), 1e9},  {SX_STR_INIT("m"), 60e9},
+                 {SX_STR_INIT("h"), 3600e9}};
+    double sum = 0, number;
+    *ns = 0;
+    if (sx_str_eq(text, SX_STR("0")))
+        return true;
+    while (text.len) {
+        size_t digits = 0, unit = 0;
+        while (digits < text.len && strchr("0123456789.", text.data[digits]))
+            digits++;
+        if (!sx_double_parse(sx_str_first(text, digits), &number))
+            return false;
+        text = sx_str_from(text, digits);
+        size_t len = 0;
+        while (len < text.len && !strchr("0123456789.", text.data[len]))
+            len++;
+        while (unit < SX_COUNT_OF(UNITS) && !sx_str_eq(sx_str_first(text, len), UNITS[unit].name))
+            unit++;
+        if (unit == SX_COUNT_OF(UNITS))
+            return false;
+        sum += number * UNITS[unit].ns;
+        text = sx_str_from(text, len);
+    }
+    *ns = (int64_t)sum;
+    return sum > 0 && sum <= RATE_DAYS_MAX * 86400e9;
+}
+
+static sx_status read_interval(reader *r, const sx_yaml_node *node)
+{
+    sx_str text;
+    sx_status status = sx_yaml_str(node, &text, r->err);
+    if (status == SX_OK && !read_go_duration(text, &r->config->rate_interval_ns))
+        return sx_yaml_fail(
+            node, SX_EINVAL, r->err,
+            "interval: write a time as 10ms, 1s or 1m30s, at most %d days; 0: no limit",
+            RATE_DAYS_MAX);
+    return status;
+}
+
+static sx_status read_burst(reader *r, const sx_yaml_node *node)
+{
+    int64_t burst = 0;
+    sx_status status = sx_yaml_i64(node, 0, RATE_BURST_MAX, &burst, r->err);
+    r->config->rate_burst = (uint32_t)burst;
+    return status;
+}
+
+static sx_status read_rate(reader *r, const sx_yaml_node *node)
+{
+    static const row ROWS[] = {{SX_STR_INIT("interval"), read_interval},
+                               {SX_STR_INIT("burst"), read_burst}};
+    sx_status status = read_rows(r, node, ROWS, SX_COUNT_OF(ROWS));
+    if (status == SX_OK && r->config->rate_interval_ns && r->config->rate_burst == 0)
+        return sx_yaml_fail(node, SX_EINVAL, r->err, "burst must be at least 1, or nobody gets in");
+    return status;
+}
+
 /* ---- all ---- */
 
 static sx_status read_top(reader *r, const sx_yaml_node *node)
@@ -468,6 +535,7 @@ static sx_status read_top(reader *r, const sx_yaml_node *node)
     static const row ROWS[] = {
         {SX_STR_INIT("tls_server_config"), read_tls},
         {SX_STR_INIT("http_server_config"), read_http},
+        {SX_STR_INIT("rate_limit"), read_rate},
         {SX_STR_INIT("basic_auth_users"), read_users},
         {SX_STR_INIT("bearer_tokens"), read_tokens},
     };

@@ -206,7 +206,8 @@ void api_status_runtime(api_call *c);
 void api_status_tsdb(api_call *c);
 void api_status_blocks(api_call *c);
 void api_status_replay(api_call *c);
-void api_self_metrics(api_call *c); /* self_metrics.c */
+void api_metrics(api_call *c); /* self_metrics.c */
+void api_self_metrics(api_call *c);
 void api_notifications(api_call *c);
 void api_status_queries(api_call *c);
 void api_kill_query(api_call *c);

@@ -197,6 +197,7 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         {SX_GET, "/api/v1/notifications/live", live},
         {SX_GET, "/api/v1/openapi.yaml", openapi},
     };
+    static const route_row METRICS = {"/metrics", GET, api_metrics, OTHERS};
     filling f = {.api = a, .prefix = prefix, .arena = arena, .rows = rows};
     sx_status status = SX_OK;
     for (size_t i = 0; i < SX_COUNT_OF(ROWS) && status == SX_OK; i++)
@@ -204,6 +205,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
     for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
         status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
                      SX_ROUTE_UNLIMITED, err);
+    if (status == SX_OK && prefix.len) /* without one the service has this page */
+        status = add_row(&f, &METRICS, err);
     *count = f.count;
     return status;
 }

@@ -1,4 +1,4 @@
-/* self_metrics.c - /status/self_metrics: this server's own metrics as JSON.
+/* self_metrics.c - /status/self_metrics: this server's own metrics as JSON; and /metrics below a prefix.
  *
  * The registry writes MetricFamily messages of protocol buffers; this prints them in that format's JSON
  * form by a table of the fields there are. Sources: client_model's metrics.proto;
@@ -201,6 +201,14 @@ static void write_families(sx_buf *out, sx_str rest, const sx_regex *wanted)
         write_message(out, &r, FAMILY);
     }
     sx_buf_str(out, SX_STR("]}"));
+}
+
+void api_metrics(api_call *c)
+{
+    sx_error ignored; /* a failure sticks to the buffer, which the call looks at */
+    sx_metrics_encoding encoding = sx_metrics_negotiate(sx_request_header(c->r, SX_STR("accept")));
+    c->content_type = sx_metrics_content_type(encoding);
+    (void)sx_metrics_encode(sx_service_metrics(c->api->service), encoding, &c->out, &ignored);
 }
 
 void api_self_metrics(api_call *c)

@@ -47,6 +47,7 @@ static void test_everything_that_a_file_may_say(void **state)
                                   "  headers:\n"
                                   "    X-Frame-Options: deny\n"
                                   "    Content-Security-Policy: default-src 'self'\n"
+                                  "rate_limit: {interval: 1m2.5ms, burst: 7}\n"
                                   "basic_auth_users:\n"
                                   "  alice: " HASH "\n"
                                   "bearer_tokens:\n"
@@ -55,6 +56,8 @@ static void test_everything_that_a_file_may_say(void **state)
                                   "9F9F5111F7B27A781F1F1DDDE5EBC2DD2B796BFC7365C9C28B548E564176929F"
                                   "\n");
     assert_true(c->tls);
+    assert_int_equal(c->rate_interval_ns, 60002500000);
+    assert_int_equal(c->rate_burst, 7);
     assert_string_equal(c->certificate.chain_file, "/etc/web/server.crt");
     assert_string_equal(c->certificate.key_file, "/keys/server.key");
     assert_string_equal(c->tls_options.client_ca_file, "/etc/web/ca.crt");
@@ -154,6 +157,11 @@ static void test_what_is_wrong_is_told_with_its_place(void **state)
         {"basic_auth_users: [alice]\n", "expected a mapping"},
         {"bearer_tokens:\n  ci: short\n", "at least 16 characters"},
         {"bearer_tokens:\n  ci: sha256:12\n", "64 hexadecimal digits"},
+        {"rate_limit: {interval: 5, burst: 1}\n", "write a time as 10ms"},
+        {"rate_limit: {interval: 50000h, burst: 1}\n", "at most 49 days"},
+        {"rate_limit: {interval: 1s}\n", "burst must be at least 1"},
+        {"rate_limit: {interval: 1s, burst: -1}\n", "web.yml:1:"},
+        {"rate_limit: {every: 1s}\n", "web.yml:1:"},
         {"a: [\n", "web.yml:"},
         {"{}\n---\n{}\n", "second document"},
     };
