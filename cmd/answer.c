@@ -222,6 +222,67 @@ sx_status answer_read_list(sx_str text, sx_arena *arena, sx_str **lines, size_t 
     return finish(&r, err);
 }
 
+/* {"labels":{...},"value":"1","timestamp":1.5}, behind `series`. */
+static void read_exemplar(answer_reader *r, sx_str series, sx_buf *out)
+{
+    tsdb_labels labels = {0};
+    sx_str key, value = {0}, when = {0};
+    sx_json_enter_object(&r->json);
+    while (sx_json_next_key(&r->json, &key)) {
+        if (sx_str_eq(key, SX_STR("labels")))
+            read_labels(r, &labels);
+        else if (sx_str_eq(key, SX_STR("value")))
+            sx_json_read_str(&r->json, &value);
+        else if (sx_str_eq(key, SX_STR("timestamp")))
+            sx_json_raw(&r->json, &when);
+    }
+    sx_buf_str(out, series);
+    sx_buf_str(out, SX_STR(" # "));
+    tsdb_labels_print(labels, out, NULL);
+    sx_buf_printf(out, " %.*s %.*s\n", SX_ARG(value), SX_ARG(when));
+}
+
+/* {"seriesLabels":{...},"exemplars":[...]} */
+static void read_exemplars(answer_reader *r, sx_buf *out)
+{
+    tsdb_labels labels = {0};
+    sx_str key;
+    sx_buf series;
+    sx_buf_init(&series, 0);
+    sx_json_enter_object(&r->json);
+    while (sx_json_next_key(&r->json, &key)) {
+        if (sx_str_eq(key, SX_STR("seriesLabels"))) {
+            read_labels(r, &labels);
+            tsdb_labels_print_series(labels, &series, NULL);
+        } else if (sx_str_eq(key, SX_STR("exemplars"))) {
+            for (sx_json_enter_array(&r->json); sx_json_next_item(&r->json);)
+                read_exemplar(r, sx_buf_view(&series), out);
+        }
+    }
+    r->no_memory |= series.failed;
+    sx_buf_done(&series);
+}
+
+sx_status answer_print_exemplars(sx_str text, sx_arena *arena, sx_buf *out, sx_error *err)
+{
+    answer_reader r = {.arena = arena};
+    sx_str key, error = {0};
+    sx_json_init(&r.json, text, &(sx_json_options){.arena = arena});
+    sx_json_enter_object(&r.json);
+    while (sx_json_next_key(&r.json, &key)) {
+        if (sx_str_eq(key, SX_STR("error")))
+            sx_json_read_str(&r.json, &error);
+        if (!sx_str_eq(key, SX_STR("data")))
+            continue;
+        for (sx_json_enter_array(&r.json); sx_json_next_item(&r.json);)
+            read_exemplars(&r, out);
+    }
+    sx_status st = finish(&r, err);
+    if (st == SX_OK && error.len)
+        st = sx_fail(err, SX_EINVAL, "%.*s", SX_ARG(error));
+    return st == SX_OK ? sx_buf_status(out, "exemplars", err) : st;
+}
+
 /* --- Of our own engine. */
 
 static void write_sample(const promql_series *s, size_t i, sx_buf *out)

@@ -42,6 +42,9 @@ sx_status answer_read(sx_str text, sx_arena *arena, answer *out, sx_error *err);
 sx_status answer_read_list(sx_str text, sx_arena *arena, sx_str **lines, size_t *count,
                            sx_str *error, sx_error *err);
 
+/* Exemplars under "data", a line each as in OpenMetrics: up{job="x"} # {trace_id="y"} 1 1700000000.5 */
+sx_status answer_print_exemplars(sx_str text, sx_arena *arena, sx_buf *out, sx_error *err);
+
 /* Takes over an engine's result, which may be freed afterwards. */
 sx_status answer_take(const promql_result *r, sx_arena *arena, answer *out, sx_error *err);
 

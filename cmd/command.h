@@ -101,8 +101,9 @@ cmd_run cmd_geocode_batch;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
 cmd_run cmd_up;
 cmd_run cmd_check, cmd_check_config, cmd_check_rules, cmd_check_web_config, cmd_check_metrics;
-cmd_run cmd_check_service_discovery;
+cmd_run cmd_check_service_discovery, cmd_check_healthy, cmd_check_ready;
 cmd_run cmd_query, cmd_query_series, cmd_query_labels, cmd_query_label_values;
+cmd_run cmd_query_exemplars, cmd_query_analyze;
 cmd_run cmd_test_rules;
 cmd_run cmd_tsdb_list, cmd_tsdb_dump, cmd_tsdb_export, cmd_tsdb_verify, cmd_tsdb_snapshot,
     cmd_tsdb_delete, cmd_tsdb_backfill;

@@ -121,6 +121,20 @@ static const cmd_flag QUERY_FLAGS[] = {
 
 static const cmd_flag LIST_FLAGS[] = {
     {"url", 'u', CMD_TEXT, "URL", "http://127.0.0.1:9090", "the observatory or Prometheus to ask"},
+    {"start", 0, CMD_TEXT, "TIME", NULL, "begin of the time looked at"},
+    {"end", 0, CMD_TEXT, "TIME", NULL, "its end"},
+    {0},
+};
+
+static const cmd_flag SERVER_FLAGS[] = {
+    {"url", 'u', CMD_TEXT, "URL", "http://127.0.0.1:9090", "the observatory or Prometheus to ask"},
+    {0},
+};
+
+static const cmd_flag ANALYZE_FLAGS[] = {
+    {"url", 'u', CMD_TEXT, "URL", "http://127.0.0.1:9090", "the observatory or Prometheus to ask"},
+    {"duration", 0, CMD_TEXT, "DURATION", "1h", "how far back to look"},
+    {"time", 't', CMD_TEXT, "TIME", NULL, "unix seconds or 2026-11-21T18:00:00Z; now if not given"},
     {0},
 };
 
@@ -221,6 +235,10 @@ const cmd_command COMMANDS[] = {
      "relabelling, as JSON. Labels are empty where relabelling drops the target.",
      "sextant check service-discovery prometheus.yml node", DISCOVERY_FLAGS, false,
      cmd_check_service_discovery},
+    {"check healthy", "", 0, 0, "ask a server whether it is alive", NULL,
+     "sextant check healthy --url http://metrics:9090", SERVER_FLAGS, false, cmd_check_healthy},
+    {"check ready", "", 0, 0, "ask a server whether it answers queries", NULL,
+     "sextant check ready --url http://metrics:9090", SERVER_FLAGS, false, cmd_check_ready},
     {"check", "FILE...", 1, -1, "check files of every kind, told apart by content",
      "Configurations in prometheus.yml's form, rules, tests of rules (which are run), web "
      "configurations, target groups of file discovery, metrics in text form. Faults come with file "
@@ -232,6 +250,14 @@ const cmd_command COMMANDS[] = {
      "sextant query labels", LIST_FLAGS, false, cmd_query_labels},
     {"query label-values", "NAME [SELECTOR...]", 1, -1, "list the values of a label", NULL,
      "sextant query label-values job", LIST_FLAGS, false, cmd_query_label_values},
+    {"query exemplars", "EXPR", 1, 1, "list the exemplars of an expression's series", NULL,
+     "sextant query exemplars 'http_request_duration_seconds_bucket'", LIST_FLAGS, false,
+     cmd_query_exemplars},
+    {"query analyze", "SELECTOR...", 1, -1, "count the buckets that histograms fill",
+     "For each classic or native histogram among the series: the least, mean and most buckets that "
+     "were not empty, and how many there are. It shows where buckets are wasted, or too few.",
+     "sextant query analyze http_request_duration_seconds_bucket", ANALYZE_FLAGS, false,
+     cmd_query_analyze},
     {"query", "EXPR", 1, 1, "ask PromQL and show the answer as a table or chart",
      "Asks a running observatory (or any Prometheus), or reads a data directory. A range is drawn in "
      "a terminal, and written as a table to a pipe.",

@@ -6,84 +6,15 @@
 #include <unistd.h>
 
 #include <sextant/clock.h>
-#include <sextant/http_client.h>
-#include <sextant/loop.h>
+#include <sextant/url.h>
 
 #include "cmd/command.h"
+#include "cmd/fetch.h"
 #include "cmd/terminal.h"
 #include "observe/api/params.h"
 #include "observe/tsdb/db.h"
 
-enum { POINTS = 250, ANSWER_BYTES_MAX = 1 << 30, TIMEOUT_MS = 130 * 1000 };
-
-/* --- One call, waited for. */
-
-typedef struct http_get {
-    sx_loop *loop;
-    sx_buf body;
-    int status;
-    sx_status outcome;
-    sx_error err;
-} http_get;
-
-static void on_head(sx_call *call, void *ctx, const sx_response *response)
-{
-    (void)call;
-    ((http_get *)ctx)->status = response->status;
-}
-
-static void on_body(sx_call *call, void *ctx, sx_str piece)
-{
-    (void)call;
-    sx_buf_str(&((http_get *)ctx)->body, piece);
-}
-
-static void on_done(sx_call *call, void *ctx, sx_status status, const sx_error *err,
-                    const sx_header *trailers, size_t trailer_count)
-{
-    http_get *g = ctx;
-    (void)call, (void)trailers, (void)trailer_count;
-    g->outcome = status;
-    g->err = *err;
-    sx_loop_stop(g->loop);
-}
-
-/* Posts a form (or, without one, gets) and gives the body, whatever the status. */
-static sx_status fetch(sx_str url, sx_str form, sx_buf *out, int *status, sx_error *err)
-{
-    static const sx_call_events EVENTS = {.head = on_head, .body = on_body, .done = on_done};
-    static const sx_header FORM = {SX_STR_INIT("Content-Type"),
-                                   SX_STR_INIT("application/x-www-form-urlencoded")};
-    http_get g = {0};
-    sx_http_client *client = NULL;
-    sx_http_client_options options = {.response_ms_max = TIMEOUT_MS,
-                                      .body_bytes_max = ANSWER_BYTES_MAX};
-    sx_call_request request = {.url = url};
-    if (form.data)
-        request = (sx_call_request){.method = SX_STR("POST"),
-                                    .url = url,
-                                    .headers = &FORM,
-                                    .header_count = 1,
-                                    .body = form};
-    sx_buf_init(&g.body, ANSWER_BYTES_MAX);
-    sx_status st = sx_loop_new(NULL, 0, &g.loop, err);
-    if (st == SX_OK)
-        st = sx_http_client_new(g.loop, &options, &client, err);
-    if (st == SX_OK)
-        st = sx_http_call(client, &request, &EVENTS, &g, NULL, err);
-    if (st == SX_OK) {
-        sx_loop_run(g.loop);
-        st = g.outcome;
-        *err = g.err;
-        *status = g.status;
-        sx_buf_str(out, sx_buf_view(&g.body));
-    }
-    if (client)
-        sx_http_client_free(client);
-    sx_loop_free(g.loop);
-    sx_buf_done(&g.body);
-    return st != SX_OK ? st : sx_buf_status(out, "the answer", err);
-}
+enum { POINTS = 250 };
 
 /* --- What is asked. */
 
@@ -178,14 +109,6 @@ static sx_status read_query(const cmd_args *args, query_call *q, sx_error *err)
 
 /* --- Asking. */
 
-static sx_str endpoint(query_call *q, const char *path)
-{
-    sx_str base = sx_str_z(q->url);
-    while (base.len && base.data[base.len - 1] == '/')
-        base = sx_str_first(base, base.len - 1);
-    return sx_arena_printf(&q->arena, "%.*s%s", SX_ARG(base), path);
-}
-
 /* Anything but the API's envelope (a proxy's page, another program) is told by its status. */
 static sx_status not_ours(int status, const query_call *q, sx_error *err)
 {
@@ -194,11 +117,12 @@ static sx_status not_ours(int status, const query_call *q, sx_error *err)
                    q->url, status);
 }
 
-static sx_status ask_server(query_call *q, answer *out, sx_error *err)
+/* What is read lives in `arena`. */
+static sx_status ask_server(query_call *q, sx_arena *arena, answer *out, sx_error *err)
 {
     sx_buf body;
     int status = 0;
-    sx_buf_init(&body, ANSWER_BYTES_MAX);
+    sx_buf_init(&body, CMD_ANSWER_BYTES_MAX);
     add_parameter(q, "query", q->expression);
     if (q->view.step_ms) {
         char step[32];
@@ -209,11 +133,12 @@ static sx_status ask_server(query_call *q, answer *out, sx_error *err)
     } else if (q->time_given) {
         add_time(q, "time", q->time_ms);
     }
-    sx_status st = fetch(endpoint(q, q->view.step_ms ? "/api/v1/query_range" : "/api/v1/query"),
-                         sx_buf_view(&q->form), &body, &status, err);
+    sx_status st = cmd_fetch(
+        cmd_endpoint(q->url, q->view.step_ms ? "/api/v1/query_range" : "/api/v1/query", &q->arena),
+        sx_buf_view(&q->form), &body, &status, err);
     if (st == SX_OK) {
-        sx_str text = sx_arena_copy(&q->arena, sx_buf_view(&body));
-        st = text.data ? answer_read(text, &q->arena, out, err) : sx_fail_memory(err, "the answer");
+        sx_str text = sx_arena_copy(arena, sx_buf_view(&body));
+        st = text.data ? answer_read(text, arena, out, err) : sx_fail_memory(err, "the answer");
         if (st == SX_EFORMAT)
             st = not_ours(status, q, err);
     }
@@ -286,7 +211,7 @@ int cmd_query(const cmd_args *args)
         st = ask_directory(&q, dir, cmd_promql_features(cmd_value(args, "enable-feature")), &a,
                            &err);
     else if (st == SX_OK)
-        st = ask_server(&q, &a, &err);
+        st = ask_server(&q, &q.arena, &a, &err);
     code = st == SX_OK ? show(&q, &a) : cmd_failed(&err);
     sx_buf_done(&q.form);
     sx_arena_done(&q.arena);
@@ -294,6 +219,19 @@ int cmd_query(const cmd_args *args)
 }
 
 /* --- Names. */
+
+static sx_status add_bounds(const cmd_args *args, query_call *q, sx_error *err)
+{
+    static const char *const NAMES[] = {"start", "end"};
+    sx_status st = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(NAMES) && st == SX_OK; i++) {
+        const char *typed = cmd_value(args, NAMES[i]);
+        int64_t ms = 0;
+        if (typed && (st = read_time(NAMES[i], typed, &ms, err)) == SX_OK)
+            add_time(q, NAMES[i], ms);
+    }
+    return st;
+}
 
 /* Series, label names and label values of a server, sorted by it, a line each. */
 static int list(const cmd_args *args, const char *path, const char *const *matches, size_t count)
@@ -306,13 +244,15 @@ static int list(const cmd_args *args, const char *path, const char *const *match
     int status = 0, code = 0;
     sx_arena_init(&q.arena, 0, 0);
     sx_buf_init(&q.form, 0);
-    sx_buf_init(&body, ANSWER_BYTES_MAX);
+    sx_buf_init(&body, CMD_ANSWER_BYTES_MAX);
     for (size_t i = 0; i < count; i++)
         add_parameter(&q, "match[]", sx_str_z(matches[i]));
-    sx_str url = endpoint(&q, path);
+    sx_status st = add_bounds(args, &q, &err);
+    sx_str url = cmd_endpoint(q.url, path, &q.arena);
     if (q.form.len)
         url = sx_arena_printf(&q.arena, "%.*s?%.*s", SX_ARG(url), SX_ARG(sx_buf_view(&q.form)));
-    sx_status st = fetch(url, (sx_str){0}, &body, &status, &err);
+    if (st == SX_OK)
+        st = cmd_fetch(url, (sx_str){0}, &body, &status, &err);
     if (st == SX_OK)
         st = answer_read_list(sx_buf_view(&body), &q.arena, &lines, &line_count, &error, &err);
     if (st == SX_EFORMAT && body.len == 0)
@@ -336,6 +276,46 @@ int cmd_query_series(const cmd_args *args)
 int cmd_query_labels(const cmd_args *args)
 {
     return list(args, "/api/v1/labels", (const char *const *)args->rest, (size_t)args->rest_count);
+}
+
+sx_status cmd_ask_at(const char *url, sx_str expression, int64_t time_ms, sx_arena *arena,
+                     answer *out, sx_error *err)
+{
+    query_call q = {.url = url, .expression = expression, .time_ms = time_ms, .time_given = true};
+    sx_arena_init(&q.arena, 0, 0);
+    sx_buf_init(&q.form, 0);
+    sx_status st = ask_server(&q, arena, out, err);
+    sx_buf_done(&q.form);
+    sx_arena_done(&q.arena);
+    return st;
+}
+
+int cmd_query_exemplars(const cmd_args *args)
+{
+    query_call q = {.url = cmd_value(args, "url")};
+    sx_buf body;
+    sx_error err;
+    int status = 0;
+    sx_arena_init(&q.arena, 0, 0);
+    sx_buf_init(&q.form, 0);
+    sx_buf_init(&body, CMD_ANSWER_BYTES_MAX);
+    add_parameter(&q, "query", sx_str_z(args->rest[0]));
+    sx_status st = add_bounds(args, &q, &err);
+    if (st == SX_OK)
+        st = cmd_fetch(cmd_endpoint(q.url, "/api/v1/query_exemplars", &q.arena),
+                       sx_buf_view(&q.form), &body, &status, &err);
+    sx_buf_clear(&q.form); /* from here on the lines */
+    if (st == SX_OK && status != 204)
+        st = answer_print_exemplars(sx_buf_view(&body), &q.arena, &q.form, &err);
+    if (st == SX_EFORMAT && body.len == 0)
+        st = not_ours(status, &q, &err);
+    if (st == SX_OK)
+        fwrite(q.form.data, 1, q.form.len, stdout);
+    int code = st == SX_OK ? 0 : cmd_failed(&err);
+    sx_buf_done(&body);
+    sx_buf_done(&q.form);
+    sx_arena_done(&q.arena);
+    return code;
 }
 
 int cmd_query_label_values(const cmd_args *args)
