@@ -241,9 +241,9 @@ typedef struct sx_span_options {
 void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *options);
 
 /* Whether what is set will be exported: ask before costly attributes. */
-static inline bool sx_span_recording(const sx_span *span)
+static inline bool sx_span_recording(const sx_span *s)
 {
-    return span && span->record != NULL;
+    return s && s->record != NULL;
 }
 
 /* Sets attributes; one set before under the same key is replaced. Copied. An SX_FIELD_JSON is taken as
