@@ -241,7 +241,9 @@ static tsdb_options storage_options(const server *s)
             c->storage.retention_bytes ? c->storage.retention_bytes : f->retention_bytes,
         .block_ms = f->block_ms,
         .block_ms_max = f->block_ms_max,
-        .out_of_order_ms = c->storage.out_of_order_ms > 0 ? c->storage.out_of_order_ms : 0,
+        .out_of_order_ms = c->storage.out_of_order_ms == 0  ? -1
+                           : c->storage.out_of_order_ms > 0 ? c->storage.out_of_order_ms
+                                                            : 0,
         .memory_max = f->memory_max,
         .series_max = (uint64_t)f->series_max,
         .exemplars_max = c->exemplars_max,

@@ -1,5 +1,6 @@
 /* targets.c - /targets, /targets/metadata, /metadata: what is scraped. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "observe/api/api.h"
 #include "observe/scrape/scrape.h"
@@ -254,6 +255,19 @@ static bool is_told(sx_str metric, const tsdb_metadata_of *known, size_t count)
     return false;
 }
 
+/* What is written to us is kept by series: parts of a histogram or summary are told as their family. */
+static sx_str family_of(const tsdb_metadata_of *m)
+{
+    static const char *const SUFFIXES[] = {"_bucket", "_count", "_sum"};
+    bool parts = sx_str_eq(m->metadata.type, SX_STR("histogram")) ||
+                 sx_str_eq(m->metadata.type, SX_STR("gaugehistogram")) ||
+                 sx_str_eq(m->metadata.type, SX_STR("summary"));
+    for (size_t i = 0; parts && i < SX_COUNT_OF(SUFFIXES); i++)
+        if (sx_str_ends(m->metric, sx_str_z(SUFFIXES[i])))
+            return sx_str_first(m->metric, m->metric.len - strlen(SUFFIXES[i]));
+    return m->metric;
+}
+
 sx_status api_metadata_gather(api_call *c, sx_str metric, tsdb_metadata_of **out, size_t *out_count,
                               sx_error *err)
 {
@@ -276,7 +290,7 @@ sx_status api_metadata_gather(api_call *c, sx_str metric, tsdb_metadata_of **out
     size_t count = scraped_count;
     for (size_t i = 0; i < stored_count; i++)
         if (!is_told(stored[i].metric, all, scraped_count))
-            all[count++] = stored[i];
+            all[count++] = (tsdb_metadata_of){family_of(&stored[i]), stored[i].metadata};
     qsort(all, count, sizeof *all, by_metadata);
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || by_metadata(&all[kept - 1], &all[i]) != 0)

@@ -99,7 +99,7 @@ static sx_status read_labels(remote_writer *w, sx_str raw, sx_error *err)
 
 /* What a TimeSeries says apart from its samples. */
 typedef struct series_head {
-    bool known, any_sample;
+    bool known, any; /* samples, histograms or exemplars */
     bool has_metadata;
     uint32_t type, help, unit; /* help and unit are checked references */
 } series_head;
@@ -155,10 +155,10 @@ static sx_status find_series(remote_writer *w, bool *known, sx_error *err)
     return SX_OK;
 }
 
+/* Prometheus sends an empty one where it knows nothing: that is no news. */
 static void read_metadata(sx_pb_reader *r, series_head *head)
 {
     sx_pb_outer outer = sx_pb_enter(r);
-    head->has_metadata = true;
     while (sx_pb_next(r)) {
         switch (r->tag) {
         case SX_PB_TAG(1, SX_PB_VARINT):
@@ -175,6 +175,7 @@ static void read_metadata(sx_pb_reader *r, series_head *head)
         }
     }
     sx_pb_leave(r, outer);
+    head->has_metadata = head->type || head->help || head->unit;
 }
 
 /* Labels and metadata, wherever in the message they are, and whether there is any sample. */
@@ -193,7 +194,8 @@ static sx_status read_head(remote_writer *w, sx_pb_reader r, series_head *head, 
             break;
         case SX_PB_TAG(2, SX_PB_BYTES):
         case SX_PB_TAG(3, SX_PB_BYTES):
-            head->any_sample = true;
+        case SX_PB_TAG(4, SX_PB_BYTES):
+            head->any = true;
             sx_pb_skip(&r);
             break;
         default:
@@ -283,7 +285,8 @@ static sx_status read_series(remote_writer *w, sx_pb_reader *r, sx_error *err)
     w->series.raw = sx_str_of(r->at, (size_t)(r->end - r->at));
     if (status == SX_OK)
         status = find_series(w, &head.known, err);
-    if (status == SX_OK && head.known && !head.any_sample)
+    /* Prometheus sends exemplars by themselves, and refuses them so: here they are taken. */
+    if (status == SX_OK && head.known && !head.any)
         remote_complain(w,
                         "TimeSeries must contain at least one sample or histogram for series %.*s",
                         SX_ARG(remote_series_text(w)));
@@ -296,13 +299,13 @@ static sx_status read_series(remote_writer *w, sx_pb_reader *r, sx_error *err)
             status = remote_read_histogram(w, r, head.known, err);
             break;
         case SX_PB_TAG(4, SX_PB_BYTES):
-            status = read_exemplar(w, r, head.known && head.any_sample, err);
+            status = read_exemplar(w, r, head.known, err);
             break;
         default:
             sx_pb_skip(r);
         }
     }
-    if (status == SX_OK && head.known && head.any_sample && head.has_metadata)
+    if (status == SX_OK && head.known && head.any && head.has_metadata)
         status = put_metadata(w, &head, err);
     sx_pb_leave(r, outer);
     return status;

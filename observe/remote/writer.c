@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <sextant/number.h>
 #include <sextant/compress.h>
 #include <sextant/utf8.h>
 
@@ -284,6 +285,17 @@ static SX_COLD void refuse(remote_writer *w, tsdb_refusal why, bool future)
                     future ? ": timestamp is too far in the future" : "", SX_ARG(shown));
 }
 
+/* Prometheus's words but for the value that there is, which only the store knows. */
+static SX_COLD void refuse_duplicate(remote_writer *w, int64_t t, double v)
+{
+    char value[SX_DOUBLE_BYTES];
+    sx_str shown = remote_series_text(w);
+    sx_double_format(v, SX_DOUBLE_GO, value);
+    w->out->refused++;
+    remote_complain(w, "%s %lld; overrides not allowed: new value %s for series %.*s",
+                    tsdb_refusal_words(TSDB_DUPLICATE), (long long)t, value, SX_ARG(shown));
+}
+
 /* HOT. */
 sx_status remote_sample(remote_writer *w, int64_t t, int64_t start_t, double v, sx_error *err)
 {
@@ -312,6 +324,8 @@ sx_status remote_sample(remote_writer *w, int64_t t, int64_t start_t, double v, 
         return status;
     if (sx_likely(why == TSDB_TAKEN))
         w->out->samples++;
+    else if (why == TSDB_DUPLICATE)
+        refuse_duplicate(w, t, v);
     else
         refuse(w, why, false);
     return SX_OK;

@@ -113,10 +113,15 @@ static inline sx_status null_appender(tsdb_appendable *self, tsdb_appender **out
 
 static inline void null_store_init(null_store *s)
 {
-    static const tsdb_appender_ops OPS = {
-        null_series,   null_sample, null_histogram, null_start,  null_exemplar,
-        null_metadata, null_commit, null_forget,    null_forget,
-    };
+    static const tsdb_appender_ops OPS = {.series = null_series,
+                                          .sample = null_sample,
+                                          .histogram = null_histogram,
+                                          .start = null_start,
+                                          .exemplar = null_exemplar,
+                                          .metadata = null_metadata,
+                                          .commit = null_commit,
+                                          .rollback = null_forget,
+                                          .free = null_forget};
     *s = (null_store){.base = {null_appender}, .appender = {&OPS}};
 }
 

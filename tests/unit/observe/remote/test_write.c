@@ -111,8 +111,9 @@ static void test_another_value_at_the_same_time_is_refused(void **state)
     wire_series(&f->plain, UP, 2, NOW_MS);
     assert_int_equal(post(f, remote_write_v1), SX_OK);
     assert_true(f->out.bad);
-    assert_message(f, "duplicate sample for timestamp for series "
-                      "{__name__=\"up\", instance=\"a:1\", job=\"x\"}");
+    assert_message(
+        f, "duplicate sample for timestamp 1700000000000; overrides not allowed: new value 2 "
+           "for series {__name__=\"up\", instance=\"a:1\", job=\"x\"}");
 }
 
 static tsdb_histogram example(bool integer)
