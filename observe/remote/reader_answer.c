@@ -111,8 +111,11 @@ static sx_status read_labels(const read_question *q, sx_str message, sx_arena *a
         *out = (tsdb_labels){0};
         return status;
     }
-    status = tsdb_labels_sort(labels, count, out, err);
-    return status == SX_EINVAL ? sx_fail(err, SX_EFORMAT, "%s", err ? err->message : "") : status;
+    sx_error bad;
+    status = tsdb_labels_sort(labels, count, out, &bad);
+    return status == SX_OK ? SX_OK
+                           : sx_fail(err, status == SX_EINVAL ? SX_EFORMAT : status,
+                                     "a remote series: %s", bad.message);
 }
 
 static sx_status add_series(read_answer *a, const read_question *q, sx_str message, bool is_chunks,
