@@ -368,6 +368,7 @@ sx_status tsdb_open(const char *dir, const tsdb_options *options, tsdb **out, sx
     db->floor_t = INT64_MIN;
     init_state(db);
     sx_status status = fill_options(&db->options, err);
+    db->longest_ms = tsdb_retention_longest(&db->options);
     if (status == SX_OK)
         status = open_parts(db, err);
     if (status != SX_OK) {

@@ -24,7 +24,9 @@ typedef enum tsdb_fsync { TSDB_FSYNC_INTERVAL, TSDB_FSYNC_ALWAYS, TSDB_FSYNC_NON
  * that hold start timestamps are always of the second version. */
 typedef enum tsdb_wal_packing { TSDB_WAL_ZSTD, TSDB_WAL_SNAPPY, TSDB_WAL_PLAIN } tsdb_wal_packing;
 
-/* Series that all matchers match are kept for so long; the first rule that matches decides. */
+/* Series that all matchers match are kept for so long, which may be longer than the others; the first
+ * rule that matches decides. Samples of any series are taken up to the longest age; those that should
+ * not be kept so long leave with their block. */
 typedef struct tsdb_retention_rule {
     const tsdb_matcher *matchers;
     size_t matcher_count;

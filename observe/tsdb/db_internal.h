@@ -47,6 +47,7 @@ struct tsdb {
     tsdb_queryable queryable; /* first two: the database is found from them */
     tsdb_appendable appendable;
     tsdb_options options; /* with the defaults filled in */
+    int64_t longest_ms;   /* of all retentions: what is older is refused */
     const sx_clock *clock;
     char *dir;
     sx_file_lock lock;
@@ -96,6 +97,9 @@ sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES]
 
 /* Waits until replay is through; the error it ended with, if any. */
 sx_status tsdb_wait_ready(tsdb *db, sx_error *err);
+
+/* retention.c: the longest of the general retention and the rules'. */
+int64_t tsdb_retention_longest(const tsdb_options *o);
 
 /* appender.c */
 sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error *err);

@@ -24,7 +24,7 @@ static int64_t newest_time(tsdb *db, tsdb_block *const *blocks, size_t count)
     return newest;
 }
 
-static int64_t longest(const tsdb_options *o)
+int64_t tsdb_retention_longest(const tsdb_options *o)
 {
     int64_t keep_ms = o->retention_ms;
     for (size_t i = 0; i < o->rule_count; i++)
@@ -47,7 +47,8 @@ static sx_status drop_old(tsdb *db, tsdb_block **blocks, size_t *count, int64_t 
     sx_status status = SX_OK;
     uint64_t bytes = 0;
     for (size_t i = 0; i < *count; i++) {
-        if (status == SX_OK && has_passed(blocks[i], newest, longest(&db->options))) {
+        if (status == SX_OK &&
+            has_passed(blocks[i], newest, tsdb_retention_longest(&db->options))) {
             status = tsdb_blocks_replace(db, &blocks[i], 1, NULL, err);
             tsdb_block_unref(blocks[i]);
         } else {

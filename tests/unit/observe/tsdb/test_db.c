@@ -405,6 +405,33 @@ static void test_too_old_samples_are_refused(void **state)
     a->ops->free(a);
 }
 
+static void test_a_rule_may_keep_longer_than_the_rest(void **state)
+{
+    static const int64_t DAY = INT64_C(86400000);
+    fixture *f = *state;
+    sx_error err;
+    tsdb_matcher m = {.kind = TSDB_MATCH_EQUAL, .name = SX_STR("i"), .value = SX_STR("1")};
+    tsdb_retention_rule rule = {.matchers = &m, .matcher_count = 1, .keep_ms = 100 * DAY};
+    f->options.rules = &rule;
+    f->options.rule_count = 1;
+    reopen_db(f);
+    tsdb_appender *a = appender_of(f);
+    tsdb_ref ref = series_of(a, "m", 1);
+    assert_int_equal(append(a, ref, NOW - 50 * DAY, 1), TSDB_TAKEN);
+    assert_int_equal(append(a, ref, NOW - 101 * DAY, 1), TSDB_TOO_OLD);
+    assert_int_equal(append(a, ref, NOW, 2), TSDB_TAKEN);
+    commit(a);
+    a->ops->free(a);
+    assert_int_equal(tsdb_maintain(f->db, &err), SX_OK);
+    tsdb_stats stats;
+    tsdb_stats_read(f->db, &stats);
+    assert_true(stats.blocks >= 1); /* the old one was cut, and is kept */
+    tsdb_close(f->db);              /* before the rule goes */
+    f->options.rule_count = 0;
+    f->options.rules = NULL;
+    open_db(f);
+}
+
 static void test_matchers_select(void **state)
 {
     fixture *f = *state;
@@ -576,6 +603,7 @@ int main(void)
         T(test_samples_in_any_order_come_out_sorted),
         T(test_reading_ahead_gives_what_reading_gives),
         T(test_too_old_samples_are_refused),
+        T(test_a_rule_may_keep_longer_than_the_rest),
         T(test_matchers_select),
         T(test_histograms_keep_their_buckets),
         T(test_the_budget_refuses_new_series_and_keeps_old_ones),
