@@ -54,6 +54,8 @@ static void writes(sx_metrics *m, const char *suffix)
         metric(m, (sx_metric_options){.kind = SX_METRIC_GAUGE, .name = "g"}), NULL, 0);
     sx_histogram *h = sx_metric_histogram(
         metric(m, (sx_metric_options){.kind = SX_METRIC_HISTOGRAM, .name = "h"}), NULL, 0);
+    sx_summary *summary = sx_metric_summary(
+        metric(m, (sx_metric_options){.kind = SX_METRIC_SUMMARY, .name = "summary"}), NULL, 0);
     sx_histogram *native = sx_metric_histogram(
         metric(m,
                (sx_metric_options){.kind = SX_METRIC_HISTOGRAM, .name = "native", .native = true}),
@@ -87,6 +89,11 @@ static void writes(sx_metrics *m, const char *suffix)
         for (int i = 0; i < ROUNDS; i++)
             sx_histogram_observe(h, values[i % VALUES]);
     print("histogram_observe", suffix, &histogram_observe, ROUNDS);
+    lap summary_observe = {0};
+    while (again(&summary_observe))
+        for (int i = 0; i < ROUNDS; i++)
+            sx_summary_observe(summary, values[i % VALUES]);
+    print("summary_observe", suffix, &summary_observe, ROUNDS);
     lap native_histogram_observe = {0};
     while (again(&native_histogram_observe))
         for (int i = 0; i < ROUNDS; i++)

@@ -1,4 +1,4 @@
-/* metrics.h - counters, gauges, histograms, infos and state sets that cost a few nanoseconds to write.
+/* metrics.h - counters, gauges, histograms, summaries, infos and state sets that cost a few nanoseconds to write.
  *
  * A registry holds metrics (a name, a help text, label names); a metric holds series, one for each
  * combination of label values. Labels are resolved once, to a handle, and the handle is written:
@@ -33,6 +33,7 @@ typedef struct sx_metric sx_metric;   /* one metric of it, all its series */
 typedef struct sx_counter sx_counter; /* handles of one series */
 typedef struct sx_gauge sx_gauge;
 typedef struct sx_histogram sx_histogram;
+typedef struct sx_summary sx_summary;
 typedef struct sx_info sx_info;
 typedef struct sx_stateset sx_stateset;
 typedef struct sx_collect sx_collect; /* where a collect function puts its samples */
@@ -73,10 +74,22 @@ typedef enum sx_metric_kind {
     SX_METRIC_HISTOGRAM, /* classic (with bounds), native (exponential buckets), or both */
     SX_METRIC_INFO,      /* facts in labels, the value is 1; the name ends in _info */
     SX_METRIC_STATESET,  /* which of some named states hold, each a series of 0 or 1 */
+    SX_METRIC_SUMMARY,   /* quantiles over a sliding window */
     SX_METRIC_KINDS
 } sx_metric_kind;
 
-enum { SX_METRIC_LABELS_MAX = 16, SX_METRIC_BOUNDS_MAX = 400, SX_METRIC_STATES_MAX = 64 };
+enum {
+    SX_METRIC_LABELS_MAX = 16,
+    SX_METRIC_BOUNDS_MAX = 400,
+    SX_METRIC_STATES_MAX = 64,
+    SX_METRIC_QUANTILES_MAX = 16
+};
+
+/* A quantile from 0 to 1, and by how much its rank may be off: {0.99, 0.001} is shown as what lies
+ * between 0.989 and 0.991. */
+typedef struct sx_metric_quantile {
+    double quantile, error;
+} sx_metric_quantile;
 
 typedef struct sx_metric_options {
     sx_metric_kind kind;
@@ -91,8 +104,8 @@ typedef struct sx_metric_options {
                                /* `native` is set, none: the histogram is native only */
     uint32_t series_max;       /* further combinations become one series, all labels "other" */
     /* Not NULL: the metric has no series of its own; at each scrape this says what they are now. It
-     * runs in the scraping thread and must not scrape or register. Not for histograms and state
-     * sets. */
+     * runs in the scraping thread and must not scrape or register. Not for histograms, summaries and
+     * state sets. */
     void (*collect)(sx_collect *into, void *ctx);
     void *collect_ctx;
     const char
@@ -114,6 +127,14 @@ typedef struct sx_metric_options {
      * constant is squared). Nothing is reset or lost. Each thread's
      * share of a series takes at most 8 bytes * 2 signs * 4 times this, rounded up. */
     uint32_t native_buckets_max;
+
+    /* Summaries: for what a peer's dashboards expect as one; else prefer a histogram, which adds up over
+     * processes. A window takes 8 KiB a series, and up to 100 KiB where
+     * thousands are observed. */
+    const sx_metric_quantile *quantiles; /* NULL: 0.5, 0.9 and 0.99, as far as 0.05, 0.01, 0.001 */
+    size_t quantile_count;               /* at most SX_METRIC_QUANTILES_MAX */
+    uint32_t age_ms_max;                 /* 600000: how far back they look … */
+    uint32_t age_buckets; /* 5: … give or take one in so many parts of it; at most 60 */
 } sx_metric_options;
 
 /* Adds a metric, or gives back the one of the same name if kind, labels, help and bounds are the
@@ -129,6 +150,7 @@ sx_status sx_metric_new(sx_metrics *m, const sx_metric_options *options, sx_metr
 sx_counter *sx_metric_counter(sx_metric *metric, const sx_str *values, size_t count);
 sx_gauge *sx_metric_gauge(sx_metric *metric, const sx_str *values, size_t count);
 sx_histogram *sx_metric_histogram(sx_metric *metric, const sx_str *values, size_t count);
+sx_summary *sx_metric_summary(sx_metric *metric, const sx_str *values, size_t count);
 sx_stateset *sx_metric_stateset(sx_metric *metric, const sx_str *values, size_t count);
 
 /* The same for an info, which is shown from then on. */
@@ -153,6 +175,10 @@ void sx_gauge_set(sx_gauge *g, double value);
  * counted, in no finite bucket, and makes the sum one, too. A native histogram allocates when it meets
  * a size of values for the first time; without memory that one value is not counted. */
 void sx_histogram_observe(sx_histogram *h, double value);
+
+/* HOT, 100 ns. Adds a value to the window, the sum and the count, under a lock of the series alone. One
+ * that is not a number is in no quantile and makes the sum one. */
+void sx_summary_observe(sx_summary *s, double value);
 
 /* The same with an exemplar: the trace in which it happened, 16 and 8 bytes as in
  * sx_span_context; all zero: none. Each counter and each bucket keeps its latest (a native histogram
@@ -180,6 +206,10 @@ double sx_counter_value(const sx_counter *c);
 double sx_gauge_value(const sx_gauge *g);
 uint64_t sx_histogram_count(const sx_histogram *h);
 double sx_histogram_sum(const sx_histogram *h);
+uint64_t sx_summary_count(const sx_summary *s);
+double sx_summary_sum(const sx_summary *s);
+/* Number `i` of sx_metric_options.quantiles; NaN while nothing is in the window. */
+double sx_summary_quantile(const sx_summary *s, size_t i);
 bool sx_stateset_has(const sx_stateset *s, size_t state);
 
 /* ---- at a scrape ---- */

@@ -9,6 +9,7 @@
 #include "telemetry/exemplar.h"
 #include "telemetry/native_histogram.h"
 #include "telemetry/store.h"
+#include "telemetry/summary.h"
 #include "telemetry/thread.h"
 
 /* The calling thread's cells of a series. */
@@ -172,6 +173,11 @@ void sx_histogram_observe(sx_histogram *h, double value)
     add_float(cells + b->count + 1, value);
 }
 
+void sx_summary_observe(sx_summary *s, double value)
+{
+    sx_window_observe(sx_series_window(&s->series), value);
+}
+
 void sx_counter_add_exemplar(sx_counter *c, uint64_t n, const uint8_t trace_id[16],
                              const uint8_t span_id[8])
 {
@@ -274,6 +280,28 @@ uint64_t sx_histogram_count(const sx_histogram *h)
 double sx_histogram_sum(const sx_histogram *h)
 {
     return sx_series_float_sum(&h->series, h->series.metric->bounds.count + 1);
+}
+
+uint64_t sx_summary_count(const sx_summary *s)
+{
+    sx_window_sum all;
+    sx_window_read(sx_series_window(&s->series), &all);
+    return all.count;
+}
+
+double sx_summary_sum(const sx_summary *s)
+{
+    sx_window_sum all;
+    sx_window_read(sx_series_window(&s->series), &all);
+    return all.sum;
+}
+
+double sx_summary_quantile(const sx_summary *s, size_t i)
+{
+    sx_window_sum all;
+    sx_assert(i < s->series.metric->summary.count);
+    sx_window_read(sx_series_window(&s->series), &all);
+    return all.values[i];
 }
 
 /* A table this long reaches over 512 powers of two, from nanoseconds to the age of the universe. */

@@ -32,6 +32,7 @@ static void openmetrics_begin(sx_exposition *x)
         [SX_METRIC_HISTOGRAM] = SX_STR_INIT(" histogram\n"),
         [SX_METRIC_INFO] = SX_STR_INIT(" info\n"),
         [SX_METRIC_STATESET] = SX_STR_INIT(" stateset\n"),
+        [SX_METRIC_SUMMARY] = SX_STR_INIT(" summary\n"),
     };
     const sx_metric *metric = x->metric;
     size_t less = ending(metric);

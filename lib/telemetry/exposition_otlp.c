@@ -7,11 +7,18 @@
 #include "telemetry/exemplar.h"
 #include "telemetry/exposition.h"
 #include "telemetry/metric_names.h"
+#include "telemetry/summary.h"
 
 enum { CUMULATIVE = 2 }; /* AggregationTemporality */
 
 /* Metric: the field that holds the points. */
-enum { METRIC_GAUGE = 5, METRIC_SUM = 7, METRIC_HISTOGRAM = 9, METRIC_EXPONENTIAL = 10 };
+enum {
+    METRIC_GAUGE = 5,
+    METRIC_SUM = 7,
+    METRIC_HISTOGRAM = 9,
+    METRIC_EXPONENTIAL = 10,
+    METRIC_SUMMARY = 11
+};
 
 /* Fields that the kinds of data points number differently. */
 typedef struct point_fields {
@@ -23,6 +30,7 @@ static const point_fields POINT[] = {
     [METRIC_SUM] = {METRIC_SUM, 7, 5},
     [METRIC_HISTOGRAM] = {METRIC_HISTOGRAM, 9, 8},
     [METRIC_EXPONENTIAL] = {METRIC_EXPONENTIAL, 1, 11},
+    [METRIC_SUMMARY] = {METRIC_SUMMARY, 7, 0}, /* it has no exemplars */
 };
 
 static const point_fields *fields_of(const sx_metric *metric)
@@ -32,6 +40,8 @@ static const point_fields *fields_of(const sx_metric *metric)
         return &POINT[METRIC_SUM];
     case SX_METRIC_HISTOGRAM:
         return &POINT[metric->native.on ? METRIC_EXPONENTIAL : METRIC_HISTOGRAM];
+    case SX_METRIC_SUMMARY:
+        return &POINT[METRIC_SUMMARY];
     default:
         return &POINT[METRIC_GAUGE];
     }
@@ -94,7 +104,8 @@ static size_t begin_point(sx_exposition *x, sx_str labels)
         sx_str value = sx_labels_next(&labels, metric->labels[i], &x->registry->value);
         put_attribute(x, x->spelled->labels[i], value);
     }
-    if (metric->kind == SX_METRIC_COUNTER || metric->kind == SX_METRIC_HISTOGRAM)
+    if (metric->kind == SX_METRIC_COUNTER || metric->kind == SX_METRIC_HISTOGRAM ||
+        metric->kind == SX_METRIC_SUMMARY)
         sx_pb_put_fixed64(x->out, 2, (uint64_t)x->start_ns);
     sx_pb_put_fixed64(x->out, 3, (uint64_t)x->now_ns);
     return point;
@@ -173,6 +184,21 @@ static void put_exponential(sx_exposition *x, const sx_series *s)
     sx_pb_put_double(x->out, 14, x->metric->native.zero_threshold);
 }
 
+static void put_summary(sx_exposition *x, const sx_series *s)
+{
+    const sx_summary_shape *shape = &x->metric->summary;
+    sx_window_sum all;
+    sx_window_read(sx_series_window(s), &all);
+    sx_pb_put_fixed64(x->out, 4, all.count);
+    sx_pb_put_double(x->out, 5, all.sum);
+    for (size_t i = 0; i < shape->count; i++) {
+        size_t mark = sx_pb_begin(x->out, 6);
+        sx_pb_put_double(x->out, 1, shape->quantiles[i].quantile);
+        sx_pb_put_double(x->out, 2, all.values[i]);
+        sx_pb_end(x->out, mark);
+    }
+}
+
 static void otlp_series(sx_exposition *x, const sx_series *s)
 {
     const sx_metric *metric = x->metric;
@@ -193,6 +219,8 @@ static void otlp_series(sx_exposition *x, const sx_series *s)
         sx_pb_put_double(x->out, 4, sx_series_float_sum(s, 0));
     } else if (metric->kind == SX_METRIC_INFO) {
         sx_pb_put_fixed64(x->out, 6, 1);
+    } else if (metric->kind == SX_METRIC_SUMMARY) {
+        put_summary(x, s);
     } else {
         if (metric->native.on)
             put_exponential(x, s);

@@ -6,12 +6,19 @@
 #include "telemetry/exemplar.h"
 #include "telemetry/exposition.h"
 #include "telemetry/metric_names.h"
+#include "telemetry/summary.h"
 
 /* MetricType */
-enum { TYPE_COUNTER = 0, TYPE_GAUGE = 1, TYPE_HISTOGRAM = 4 };
+enum { TYPE_COUNTER = 0, TYPE_GAUGE = 1, TYPE_SUMMARY = 2, TYPE_HISTOGRAM = 4 };
 
 /* Fields of Metric. */
-enum { METRIC_LABEL = 1, METRIC_GAUGE = 2, METRIC_COUNTER = 3, METRIC_HISTOGRAM = 7 };
+enum {
+    METRIC_LABEL = 1,
+    METRIC_GAUGE = 2,
+    METRIC_COUNTER = 3,
+    METRIC_SUMMARY = 4,
+    METRIC_HISTOGRAM = 7
+};
 
 /* Fields of Histogram. */
 enum {
@@ -31,11 +38,10 @@ enum {
 
 static void protobuf_begin(sx_exposition *x)
 {
-    static const uint8_t TYPES[SX_METRIC_KINDS] = {[SX_METRIC_COUNTER] = TYPE_COUNTER,
-                                                   [SX_METRIC_GAUGE] = TYPE_GAUGE,
-                                                   [SX_METRIC_HISTOGRAM] = TYPE_HISTOGRAM,
-                                                   [SX_METRIC_INFO] = TYPE_GAUGE,
-                                                   [SX_METRIC_STATESET] = TYPE_GAUGE};
+    static const uint8_t TYPES[SX_METRIC_KINDS] = {
+        [SX_METRIC_COUNTER] = TYPE_COUNTER,     [SX_METRIC_GAUGE] = TYPE_GAUGE,
+        [SX_METRIC_HISTOGRAM] = TYPE_HISTOGRAM, [SX_METRIC_INFO] = TYPE_GAUGE,
+        [SX_METRIC_STATESET] = TYPE_GAUGE,      [SX_METRIC_SUMMARY] = TYPE_SUMMARY};
     sx_buf_byte(x->out, 0); /* the family's length, as sx_pb_end writes it */
     x->family = x->out->len;
     sx_pb_put_str(x->out, 1, x->spelled->name);
@@ -254,12 +260,32 @@ static void protobuf_histogram(sx_exposition *x, const sx_series *s)
     sx_pb_end(x->out, mark);
 }
 
+static void protobuf_summary(sx_exposition *x, const sx_series *s)
+{
+    const sx_summary_shape *shape = &x->metric->summary;
+    sx_window_sum all;
+    sx_window_read(sx_series_window(s), &all);
+    size_t mark = begin_metric(x, s->labels);
+    size_t summary = sx_pb_begin(x->out, METRIC_SUMMARY);
+    sx_pb_put_u64(x->out, 1, all.count);
+    sx_pb_put_double(x->out, 2, all.sum);
+    for (size_t i = 0; i < shape->count; i++) {
+        size_t quantile = sx_pb_begin(x->out, 3);
+        sx_pb_put_double(x->out, 1, shape->quantiles[i].quantile);
+        sx_pb_put_double(x->out, 2, all.values[i]);
+        sx_pb_end(x->out, quantile);
+    }
+    put_time(x->out, 4, s->created_ns);
+    sx_pb_end(x->out, summary);
+    sx_pb_end(x->out, mark);
+}
+
 static void protobuf_series(sx_exposition *x, const sx_series *s)
 {
     static void (*const KINDS[SX_METRIC_KINDS])(sx_exposition *, const sx_series *) = {
         [SX_METRIC_COUNTER] = protobuf_counter,     [SX_METRIC_GAUGE] = protobuf_gauge,
         [SX_METRIC_HISTOGRAM] = protobuf_histogram, [SX_METRIC_INFO] = protobuf_info,
-        [SX_METRIC_STATESET] = protobuf_stateset,
+        [SX_METRIC_STATESET] = protobuf_stateset,   [SX_METRIC_SUMMARY] = protobuf_summary,
     };
     KINDS[x->metric->kind](x, s);
 }

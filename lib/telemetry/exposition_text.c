@@ -10,6 +10,7 @@
 #include "telemetry/exemplar.h"
 #include "telemetry/metric_names.h"
 #include "telemetry/native_histogram.h"
+#include "telemetry/summary.h"
 #include "telemetry/text.h"
 
 static inline char *put(char *at, sx_str s)
@@ -204,6 +205,32 @@ static void text_histogram(sx_exposition *x, const sx_series *s)
         sx_openmetrics_put_created(x, s, labels);
 }
 
+static void text_summary(sx_exposition *x, const sx_series *s)
+{
+    sx_window_sum all;
+    sx_str labels = sx_text_labels(x, s->labels);
+    const sx_summary_shape *shape = &x->metric->summary;
+    sx_window_read(sx_series_window(s), &all);
+    for (size_t i = 0; i < shape->count; i++) {
+        sx_buf_str(x->out, x->before);
+        sx_buf_str(x->out, x->open);
+        sx_buf_str(x->out, labels);
+        if (labels.len > 0)
+            sx_buf_byte(x->out, ',');
+        sx_buf_str(x->out, x->open_metrics ? shape->texts_open[i] : shape->texts[i]);
+        sx_text_put_float(x->out, all.values[i]);
+        sx_buf_byte(x->out, '\n');
+    }
+    sx_text_put_head(x, SX_STR("_sum"), labels);
+    sx_text_put_float(x->out, all.sum);
+    sx_buf_byte(x->out, '\n');
+    sx_text_put_head(x, SX_STR("_count"), labels);
+    sx_text_put_u64(x->out, all.count);
+    sx_buf_byte(x->out, '\n');
+    if (x->open_metrics && x->registry->created_series)
+        sx_openmetrics_put_created(x, s, labels);
+}
+
 /* How each kind is written: its word in the TYPE line and its series. */
 static const struct {
     sx_str type;
@@ -214,6 +241,7 @@ static const struct {
     [SX_METRIC_HISTOGRAM] = {SX_STR_INIT(" histogram\n"), text_histogram},
     [SX_METRIC_INFO] = {SX_STR_INIT(" gauge\n"), text_info},
     [SX_METRIC_STATESET] = {SX_STR_INIT(" gauge\n"), text_stateset},
+    [SX_METRIC_SUMMARY] = {SX_STR_INIT(" summary\n"), text_summary},
 };
 
 static void text_begin(sx_exposition *x)

@@ -272,6 +272,8 @@ static const struct {
                              {SX_STR_INIT("_bucket"), SX_STR_INIT("_count"), SX_STR_INIT("_sum"),
                               SX_STR_INIT("_created")}},
     [SX_METRIC_INFO] = {SX_STR_INIT("_info"), {SX_STR_INIT("")}},
+    [SX_METRIC_SUMMARY] = {{NULL, 0},
+                           {SX_STR_INIT("_count"), SX_STR_INIT("_sum"), SX_STR_INIT("_created")}},
 };
 
 /* The names that a metric takes, each a beginning and an ending. */

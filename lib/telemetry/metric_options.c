@@ -6,10 +6,12 @@
 #include "telemetry/metric_names.h"
 #include "telemetry/native_histogram.h"
 
+enum { SUMMARY_BUCKETS_MAX = 60 };
+
 static const char *const KIND_NAMES[SX_METRIC_KINDS] = {
     [SX_METRIC_COUNTER] = "counter",     [SX_METRIC_GAUGE] = "gauge",
     [SX_METRIC_HISTOGRAM] = "histogram", [SX_METRIC_INFO] = "info",
-    [SX_METRIC_STATESET] = "state set",
+    [SX_METRIC_STATESET] = "state set",  [SX_METRIC_SUMMARY] = "summary",
 };
 
 /* Whether two label names are one under SX_METRICS_UNDERSCORES, and whether one begins with __. */
@@ -43,6 +45,8 @@ static sx_status check_label(const sx_metric_options *o, size_t i, sx_error *err
             SX_ARG(label));
     if (o->kind == SX_METRIC_HISTOGRAM && sx_str_eq(label, SX_STR("le")))
         return sx_fail(err, SX_EINVAL, "histogram %s: label le is its own", o->name);
+    if (o->kind == SX_METRIC_SUMMARY && sx_str_eq(label, SX_STR("quantile")))
+        return sx_fail(err, SX_EINVAL, "summary %s: label quantile is its own", o->name);
     if (o->kind == SX_METRIC_STATESET && sx_str_eq(label, sx_str_z(o->name)))
         return sx_fail(err, SX_EINVAL, "state set %s: the label of its name is its own", o->name);
     for (size_t j = 0; j < i; j++)
@@ -94,6 +98,28 @@ static sx_status check_native(const sx_metric_options *o, sx_error *err)
     if (o->native_buckets_max > SX_NATIVE_BUCKETS_MAX)
         return sx_fail(err, SX_EINVAL, "histogram %s: native_buckets_max is %u; at most %d",
                        o->name, o->native_buckets_max, SX_NATIVE_BUCKETS_MAX);
+    return SX_OK;
+}
+
+static sx_status check_quantiles(const sx_metric_options *o, sx_error *err)
+{
+    if (o->kind != SX_METRIC_SUMMARY && (o->quantiles || o->quantile_count))
+        return sx_fail(err, SX_EINVAL, "%s %s cannot have quantiles", KIND_NAMES[o->kind], o->name);
+    if (o->quantile_count > SX_METRIC_QUANTILES_MAX || (o->quantiles && !o->quantile_count))
+        return sx_fail(err, SX_EINVAL, "summary %s has %zu quantiles; 1 to %d are allowed", o->name,
+                       o->quantile_count, SX_METRIC_QUANTILES_MAX);
+    if (o->age_buckets > SUMMARY_BUCKETS_MAX)
+        return sx_fail(err, SX_EINVAL, "summary %s: age_buckets is %u; at most %d", o->name,
+                       o->age_buckets, SUMMARY_BUCKETS_MAX);
+    for (size_t i = 0; o->quantiles && i < o->quantile_count; i++) {
+        const sx_metric_quantile *q = &o->quantiles[i];
+        if (!(q->quantile >= 0 && q->quantile <= 1) || !(q->error > 0 && q->error < 1) ||
+            (i > 0 && !(q->quantile > q[-1].quantile)))
+            return sx_fail(err, SX_EINVAL,
+                           "summary %s: quantile %zu (%g) must be from 0 to 1 and above the one "
+                           "before, its error (%g) between 0 and 1",
+                           o->name, i, q->quantile, q->error);
+    }
     return SX_OK;
 }
 
@@ -158,7 +184,8 @@ static sx_status check_name(const sx_metric_options *o, sx_error *err)
 sx_status sx_metric_check_options(const sx_metric_options *o, sx_error *err)
 {
     static sx_status (*const CHECKS[])(const sx_metric_options *, sx_error *) = {
-        check_name, check_bounds, check_native, check_states, check_unit, check_labels,
+        check_name,   check_bounds, check_native, check_quantiles,
+        check_states, check_unit,   check_labels,
     };
     if ((unsigned)o->kind >= SX_METRIC_KINDS)
         return sx_fail(err, SX_EINVAL, "metric kind %d does not exist", (int)o->kind);
@@ -167,7 +194,8 @@ sx_status sx_metric_check_options(const sx_metric_options *o, sx_error *err)
         if (status)
             return status;
     }
-    if (o->collect && (o->kind == SX_METRIC_HISTOGRAM || o->kind == SX_METRIC_STATESET))
+    if (o->collect && (o->kind == SX_METRIC_HISTOGRAM || o->kind == SX_METRIC_SUMMARY ||
+                       o->kind == SX_METRIC_STATESET))
         return sx_fail(err, SX_EINVAL, "%s %s cannot have a collect function", KIND_NAMES[o->kind],
                        o->name);
     return SX_OK;

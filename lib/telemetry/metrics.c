@@ -10,6 +10,7 @@
 
 #include "telemetry/metric_names.h"
 #include "telemetry/native_histogram.h"
+#include "telemetry/summary.h"
 
 static const double DEFAULT_BOUNDS[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 
@@ -68,7 +69,15 @@ static sx_series *make_series(sx_metric *metric, sx_str labels)
         return NULL;
     *s = (sx_series){
         .cells = cells, .metric = metric, .labels = copy, .created_ns = sx_clock_ns(m->clock)};
-    return s;
+    if (metric->kind == SX_METRIC_SUMMARY)
+        cells[0] = (uint64_t)(uintptr_t)sx_window_new(&metric->summary, m->clock);
+    return metric->kind == SX_METRIC_SUMMARY && !cells[0] ? NULL : s;
+}
+
+static void free_window(const sx_series *s)
+{
+    if (s->metric->kind == SX_METRIC_SUMMARY)
+        sx_window_free(sx_series_window(s));
 }
 
 static bool list_series(sx_metric *metric, sx_series *s)
@@ -116,7 +125,11 @@ static sx_series *find_or_make(sx_metric *metric, const sx_str *values)
         !sx_map_reserve(&metric->by_labels, sx_map_count(&metric->by_labels) + 1))
         return fold(metric);
     sx_series *made = make_series(metric, labels);
-    if (!made || !list_series(metric, made))
+    if (made && !list_series(metric, made)) {
+        free_window(made);
+        made = NULL;
+    }
+    if (!made)
         return fold(metric);
     sx_map_entry *entry = sx_map_put(&metric->by_labels, made->labels, NULL);
     sx_assert(entry); /* the room was made above */
@@ -150,6 +163,11 @@ sx_histogram *sx_metric_histogram(sx_metric *metric, const sx_str *values, size_
 {
     return SX_CONTAINER_OF(resolve(metric, SX_METRIC_HISTOGRAM, values, count), sx_histogram,
                            series);
+}
+
+sx_summary *sx_metric_summary(sx_metric *metric, const sx_str *values, size_t count)
+{
+    return SX_CONTAINER_OF(resolve(metric, SX_METRIC_SUMMARY, values, count), sx_summary, series);
 }
 
 sx_stateset *sx_metric_stateset(sx_metric *metric, const sx_str *values, size_t count)
@@ -196,6 +214,17 @@ static bool same_native(const sx_native *a, const sx_native *b)
            a->buckets_max == b->buckets_max;
 }
 
+static bool same_summary(const sx_summary_shape *a, const sx_summary_shape *b)
+{
+    if (a->count != b->count || a->age_ms != b->age_ms || a->age_buckets != b->age_buckets)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (a->quantiles[i].quantile != b->quantiles[i].quantile ||
+            a->quantiles[i].error != b->quantiles[i].error)
+            return false;
+    return true;
+}
+
 /* The metric that is there answers for the one that is asked for, or not. */
 static sx_status match_existing(const sx_metric *there, const sx_metric *asked, sx_error *err)
 {
@@ -214,6 +243,8 @@ static sx_status match_existing(const sx_metric *there, const sx_metric *asked, 
         differs = "collect function";
     else if (!same_native(&there->native, &asked->native))
         differs = "native buckets";
+    else if (!same_summary(&there->summary, &asked->summary))
+        differs = "quantiles or window";
     else if (!sx_str_eq(there->unit, asked->unit))
         differs = "unit";
     else if (there->state_count != asked->state_count ||
@@ -235,6 +266,8 @@ static bool fill_metric(sx_arena *arena, const sx_metric_options *o, sx_metric *
                           .collect_ctx = o->collect_ctx};
     if (!sx_metric_spell(arena, &metric->registry->scratch, o, metric))
         return false;
+    if (metric->kind == SX_METRIC_SUMMARY)
+        return sx_summary_prepare(arena, &metric->summary, o);
     if (metric->kind != SX_METRIC_HISTOGRAM)
         return true;
     if (o->native)
@@ -268,14 +301,17 @@ static bool make_first_series(sx_metric *metric)
     metric->other = make_series(metric, sx_buf_view(text));
     if (!metric->other)
         return false;
-    if (metric->label_count == 0) {
+    sx_map_entry *entry = NULL;
+    bool listed = metric->label_count == 0 && list_series(metric, metric->other);
+    if (metric->label_count == 0)
         metric->other_used = true;
-        return list_series(metric, metric->other);
-    }
-    sx_map_entry *entry = sx_map_put(&metric->by_labels, metric->other->labels, NULL);
+    else
+        entry = sx_map_put(&metric->by_labels, metric->other->labels, NULL);
     if (entry)
         entry->ptr = metric->other;
-    return entry != NULL;
+    else if (!listed)
+        free_window(metric->other);
+    return entry || listed;
 }
 
 /* What is asked for again is made in memory of its own, compared and forgotten: a program may ask at
@@ -373,12 +409,14 @@ sx_status sx_metrics_new(const sx_metrics_options *options, sx_metrics **out, sx
 
 static void free_windows(const sx_metric *metric)
 {
-    if (!metric->native.on)
+    bool native = metric->native.on;
+    if (!native && metric->kind != SX_METRIC_SUMMARY)
         return;
+    void (*release)(const sx_series *) = native ? sx_native_free_windows : free_window;
     for (size_t i = 0; i < metric->series_count; i++)
-        sx_native_free_windows(metric->series[i]);
+        release(metric->series[i]);
     if (!metric->other_used)
-        sx_native_free_windows(metric->other); /* it may have counted without being listed */
+        release(metric->other); /* it may have counted without being listed */
 }
 
 void sx_metrics_free(sx_metrics *m)

@@ -13,7 +13,8 @@
  *     histogram   [0 … n] counts of bucket i (not cumulative; n is +Inf)  [n + 1] float sum
  *                 and, if it is native, SX_NATIVE_CELLS more (native_histogram.h)
  *     info        [0] 1: shown             in stripe 0 alone, whoever writes
- *     state set   [0] bit i: state i holds in stripe 0 alone, whoever writes */
+ *     state set   [0] bit i: state i holds in stripe 0 alone, whoever writes
+ *     summary     [0] address of its window (summary.h), in stripe 0 alone */
 #ifndef SEXTANT_TELEMETRY_STORE_H
 #define SEXTANT_TELEMETRY_STORE_H
 
@@ -48,6 +49,16 @@ typedef struct sx_bounds {
     int64_t table_base;    /* key of its first entry, which stands for all below */
     int64_t table_last;    /* its last entry stands for all above */
 } sx_bounds;
+
+/* What a summary's windows have in common. */
+typedef struct sx_summary_shape {
+    const sx_metric_quantile *quantiles;
+    const sx_str *texts;      /* `quantile="0.5"} `, one for each */
+    const sx_str *texts_open; /* the same for OpenMetrics, where 1 is 1.0 */
+    size_t count;
+    double error; /* the least of the quantiles' */
+    uint32_t age_ms, age_buckets;
+} sx_summary_shape;
 
 /* How the exponential buckets of a native histogram are. */
 typedef struct sx_native {
@@ -94,6 +105,9 @@ struct sx_gauge {
 struct sx_histogram {
     sx_series series;
 };
+struct sx_summary {
+    sx_series series;
+};
 struct sx_info {
     sx_series series;
 };
@@ -119,6 +133,7 @@ struct sx_metric {
     sx_spelling spelled[SX_METRICS_ESCAPINGS]; /* all the same for plain names */
     sx_bounds bounds;                          /* count 0: a native histogram alone */
     sx_native native;
+    sx_summary_shape summary;
     const sx_str *states;
     size_t state_count;
     void (*collect)(sx_collect *into, void *ctx);

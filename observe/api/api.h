@@ -117,8 +117,9 @@ struct observe_api {
     _Atomic uint64_t notes_sent;
     _Atomic uint64_t killed; /* queries, by an operator */
 
-    sx_metric *requests;          /* prometheus_http_requests_total */
-    sx_histogram *query_times[4]; /* slices of prometheus_engine_query_duration_seconds */
+    sx_metric *requests;               /* prometheus_http_requests_total */
+    sx_summary *query_times[4];        /* slices of prometheus_engine_query_duration_seconds */
+    sx_histogram *query_histograms[4]; /* and of its histogram */
 };
 
 /* A reference to the configuration in force, to be given back. */

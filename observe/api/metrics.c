@@ -128,7 +128,16 @@ static sx_status add_times(observe_api *a, sx_error *err)
                                  .bound_count = SX_COUNT_OF(BOUNDS)};
     sx_status status = sx_metric_new(sx_service_metrics(a->service), &options, &metric, err);
     for (size_t i = 0; i < SX_COUNT_OF(slices) && status == SX_OK; i++)
-        a->query_times[i] = sx_metric_histogram(metric, &slices[i], 1);
+        a->query_histograms[i] = sx_metric_histogram(metric, &slices[i], 1);
+    const sx_metric_options summary = {.kind = SX_METRIC_SUMMARY,
+                                       .name = "prometheus_engine_query_duration_seconds",
+                                       .help = "How long the parts of queries took.",
+                                       .labels = LABELS,
+                                       .label_count = 1};
+    if (status == SX_OK)
+        status = sx_metric_new(sx_service_metrics(a->service), &summary, &metric, err);
+    for (size_t i = 0; i < SX_COUNT_OF(slices) && status == SX_OK; i++)
+        a->query_times[i] = sx_metric_summary(metric, &slices[i], 1);
     return status;
 }
 
@@ -154,8 +163,10 @@ void api_metrics_request(const observe_api *a, int status, const char *route)
 void api_metrics_query(const observe_api *a, const promql_stats *s)
 {
     const int64_t times[] = {s->queued_ns, s->prepare_ns + s->select_ns, s->eval_ns, 0};
-    for (size_t i = 0; i < SX_COUNT_OF(times); i++)
-        sx_histogram_observe(a->query_times[i], (double)times[i] / 1e9);
+    for (size_t i = 0; i < SX_COUNT_OF(times); i++) {
+        sx_histogram_observe(a->query_histograms[i], (double)times[i] / 1e9);
+        sx_summary_observe(a->query_times[i], (double)times[i] / 1e9);
+    }
 }
 
 sx_status api_metrics_add(observe_api *a, sx_error *err)

@@ -69,6 +69,9 @@ static sx_status add_metrics(rule_notifier *n, sx_error *err)
                         "prometheus_notifications_latency_histogram_seconds",
                         "Latency histogram for sending alert notifications.", &m->seconds, err);
     if (st == SX_OK)
+        st = add_metric(registry, SX_METRIC_SUMMARY, "prometheus_notifications_latency_seconds",
+                        "Latency quantiles for sending alert notifications.", &m->latency, err);
+    if (st == SX_OK)
         st = add_gauge(registry, "prometheus_notifications_alertmanagers_discovered",
                        "The number of alertmanagers discovered and active.", &m->discovered, err);
     if (st == SX_OK)
@@ -126,8 +129,10 @@ static void batch_done(void *ctx, const prom_http_answer *answer)
         snprintf(why, sizeof why, "bad response status %d", answer->status);
         failed(r, why);
     } else {
-        if (r->seconds)
+        if (r->seconds) {
             sx_histogram_observe(r->seconds, (double)answer->elapsed_ns / 1e9);
+            sx_summary_observe(r->latency, (double)answer->elapsed_ns / 1e9);
+        }
         notify_count(r->sent, r->flying.count);
         pthread_mutex_lock(&n->lock);
         notify_queue_done(&r->flying);

@@ -47,6 +47,7 @@ typedef struct notify_receiver {
     sx_counter *sent, *errors, *dropped;
     sx_gauge *length;
     sx_histogram *seconds;
+    sx_summary *latency; /* of the same */
 } notify_receiver;
 
 /* What one discovery of a set has told. */
@@ -70,7 +71,7 @@ struct notify_set {
 };
 
 typedef struct notify_metrics {
-    sx_metric *sent, *errors, *dropped, *length, *seconds;
+    sx_metric *sent, *errors, *dropped, *length, *seconds, *latency;
     sx_gauge *discovered;
 } notify_metrics;
 

@@ -13,6 +13,7 @@ static void find_metrics(notify_receiver *r)
     r->dropped = sx_metric_counter(m->dropped, &r->url, 1);
     r->length = sx_metric_gauge(m->length, &r->url, 1);
     r->seconds = sx_metric_histogram(m->seconds, &r->url, 1);
+    r->latency = sx_metric_summary(m->latency, &r->url, 1);
 }
 
 void notify_count(sx_counter *c, uint64_t by)

@@ -61,6 +61,7 @@ static const struct {
 struct rule_metrics {
     sx_metric *of_groups[GROUP_METRICS];
     sx_histogram *rule_seconds, *group_seconds;
+    sx_summary *rule_summary, *group_summary; /* of the same */
     sx_counter *expansions, *expansion_failures;
 };
 
@@ -93,6 +94,23 @@ static sx_status add_histogram(sx_metrics *registry, const char *name, const cha
     return st;
 }
 
+static sx_status add_summary(sx_metrics *registry, const char *name, const char *help,
+                             const sx_metric_quantile *quantiles, size_t count, sx_summary **out,
+                             sx_error *err)
+{
+    sx_metric *metric;
+    sx_status st = add(registry,
+                       (sx_metric_options){.kind = SX_METRIC_SUMMARY,
+                                           .name = name,
+                                           .help = help,
+                                           .quantiles = quantiles,
+                                           .quantile_count = count},
+                       &metric, err);
+    if (st == SX_OK)
+        *out = sx_metric_summary(metric, NULL, 0);
+    return st;
+}
+
 static sx_status add_counter(sx_metrics *registry, const char *name, const char *help,
                              sx_counter **out, sx_error *err)
 {
@@ -108,6 +126,9 @@ static sx_status add_counter(sx_metrics *registry, const char *name, const char 
 sx_status rule_metrics_new(sx_metrics *registry, rule_metrics **out, sx_error *err)
 {
     static const char *const LABELS[] = {"rule_group"};
+    static const sx_metric_quantile OF_RULES[] = {{0.5, 0.05}, {0.9, 0.01}, {0.99, 0.001}};
+    static const sx_metric_quantile OF_GROUPS[] = {
+        {0.01, 0.001}, {0.05, 0.005}, {0.5, 0.05}, {0.9, 0.01}, {0.99, 0.001}};
     *out = NULL;
     if (!registry)
         return SX_OK;
@@ -119,6 +140,14 @@ sx_status rule_metrics_new(sx_metrics *registry, rule_metrics **out, sx_error *e
     if (st == SX_OK)
         st = add_histogram(registry, "prometheus_rule_group_duration_histogram_seconds",
                            "The duration of rule group evaluations.", &m->group_seconds, err);
+    if (st == SX_OK)
+        st = add_summary(registry, "prometheus_rule_evaluation_duration_seconds",
+                         "The duration for a rule to execute.", OF_RULES, SX_COUNT_OF(OF_RULES),
+                         &m->rule_summary, err);
+    if (st == SX_OK)
+        st = add_summary(registry, "prometheus_rule_group_duration_seconds",
+                         "The duration of rule group evaluations.", OF_GROUPS,
+                         SX_COUNT_OF(OF_GROUPS), &m->group_summary, err);
     if (st == SX_OK)
         st = add_counter(registry, "prometheus_template_text_expansions_total",
                          "The total number of template text expansions.", &m->expansions, err);
@@ -175,8 +204,10 @@ void rule_metrics_group_gone(rule_group_metrics *m)
 
 void rule_metrics_rule_done(rule_metrics *m, rule_group_metrics *g, int64_t ns, bool failed)
 {
-    if (m)
+    if (m) {
         sx_histogram_observe(m->rule_seconds, (double)ns / 1e9);
+        sx_summary_observe(m->rule_summary, (double)ns / 1e9);
+    }
     if (g)
         sx_counter_add(g->counters[EVALUATIONS], 1);
     if (failed)
@@ -201,8 +232,10 @@ void rule_metrics_turn(rule_group_metrics *g, int64_t missed)
 void rule_metrics_group_done(rule_metrics *m, rule_group_metrics *g, int64_t now_ms, int64_t ns,
                              int64_t rules_ns, double samples)
 {
-    if (m)
+    if (m) {
         sx_histogram_observe(m->group_seconds, (double)ns / 1e9);
+        sx_summary_observe(m->group_summary, (double)ns / 1e9);
+    }
     if (!g)
         return;
     sx_gauge_set(g->gauges[LAST_TIME], (double)now_ms / 1000);

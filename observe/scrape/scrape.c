@@ -112,7 +112,6 @@ void prom_scraper_free(prom_scraper *s)
         free_loop(&s->loops[i]);
     free_loop(&s->control);
     target_scratch_done(&s->target_scratch);
-    scrape_metrics_done(&s->metrics);
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->applying);
     sx_free(s);

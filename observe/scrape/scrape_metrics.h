@@ -1,13 +1,9 @@
 /* scrape_metrics.h - prometheus_target_*: what Prometheus's dashboards and alerts ask of a scraper.
  *
- * Names, labels and meanings are Prometheus's. Its summaries are gauges with a label `quantile` here,
- * over the last observations, with _sum and _count beside them. Without a registry nothing is kept. */
+ * Names, labels and meanings are Prometheus's. Without a registry nothing is kept. */
 #ifndef OBSERVE_SCRAPE_SCRAPE_METRICS_H
 #define OBSERVE_SCRAPE_SCRAPE_METRICS_H
 
-#include <pthread.h>
-
-#include <sextant/map.h>
 #include <sextant/metrics.h>
 
 typedef enum scrape_counter {
@@ -38,8 +34,7 @@ typedef enum scrape_length {
 
 /* A summary: what was observed, by one label. */
 typedef struct scrape_summary {
-    pthread_mutex_t lock;
-    sx_map by_label;      /* summary_window */
+    sx_metric *summary;
     sx_metric *histogram; /* beside it; NULL: none */
 } scrape_summary;
 
@@ -51,15 +46,13 @@ typedef struct scrape_metrics {
     sx_histogram *duration;
 } scrape_metrics;
 
-/* Registers all. Errors: as sx_metric_new; nothing is left then but what done() frees. */
+/* Registers all. Errors: as sx_metric_new. */
 sx_status scrape_metrics_init(scrape_metrics *m, sx_metrics *registry, sx_error *err);
-
-/* The registry may be asked no more: its owner frees it first, or outlives nothing. */
-void scrape_metrics_done(scrape_metrics *m);
 
 /* Any thread. */
 void scrape_metrics_add(scrape_metrics *m, scrape_counter which, uint64_t n);
-void scrape_metrics_observe(scrape_metrics *m, scrape_length which, sx_str label, double seconds);
+void scrape_metrics_observe(const scrape_metrics *m, scrape_length which, sx_str label,
+                            double seconds);
 void scrape_metrics_synced(scrape_metrics *m, sx_str job, uint64_t failures);
 void scrape_metrics_duration(scrape_metrics *m, double seconds);
 

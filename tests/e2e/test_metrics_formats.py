@@ -135,6 +135,9 @@ def test_prometheus_3_reads_every_format_under_every_escaping(prometheus3):
             assert prometheus3.value(f'zoo_requests_total{{job="{name}",method="GET"}}') == "3"
             assert prometheus3.value(f'zoo_build_info{{job="{name}",colour="green"}}') == "1"
             assert prometheus3.value(f'zoo_door{{job="{name}",zoo_door="shut"}}') == "1"
+            assert prometheus3.value(f'zoo_pause_seconds_count{{job="{name}"}}') == "100"
+            median = prometheus3.value(f'zoo_pause_seconds{{job="{name}",quantile="0.5"}}')
+            assert 0.45 <= float(median) <= 0.55
             assert prometheus3.value(f'zoo_door{{job="{name}",zoo_door="ajar"}}') == "0"
             heat = prometheus3.api("query", query=f'zoo_heat_celsius{{job="{name}"}}')["result"]
             assert {s["metric"]["value"]: float(s["value"][1]) for s in heat} == ODD_VALUES

@@ -101,6 +101,19 @@ static void add_histograms(sx_metrics *m)
     }
 }
 
+static void add_summary(sx_metrics *m)
+{
+    static const char *const LABELS[] = {"route"};
+    sx_metric *metric = add(m, (sx_metric_options){.kind = SX_METRIC_SUMMARY,
+                                                   .name = "zoo_pause_seconds",
+                                                   .unit = "seconds",
+                                                   .labels = LABELS,
+                                                   .label_count = 1});
+    sx_summary *s = sx_metric_summary(metric, &SX_STR("/a"), 1);
+    for (int i = 1; i <= 100; i++)
+        sx_summary_observe(s, 0.01 * i);
+}
+
 static void add_states(sx_metrics *m)
 {
     static const char *const STATES[] = {"open", "ajar", "shut"};
@@ -206,6 +219,7 @@ int main(void)
     sx_telemetry_thread_join();
     add_numbers(m);
     add_histograms(m);
+    add_summary(m);
     add_states(m);
     add_utf8(m);
     struct sigaction action = {.sa_handler = stop}; /* without SA_RESTART: accept returns */
