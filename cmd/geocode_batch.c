@@ -109,13 +109,42 @@ static sx_status read_options(batch *b, const cmd_args *args, sx_error *err)
     o->quote = sx_str_z(cmd_value(args, "quote"));
     o->lat = sx_str_z(cmd_value(args, "lat"));
     o->lon = sx_str_z(cmd_value(args, "lon"));
-    o->keep_going = true;
+    o->keep_going = o->strict = true;
     o->better = cmd_switch(args, "better") ? GEO_BETTER_ALL : 0;
     o->has_min_score = least != NULL;
-    if (least && !geo_python_float(sx_str_z(least), &o->min_score))
+    if (!o->lat.len != !o->lon.len)
+        return sx_fail(err, SX_EINVAL, "--lat and --lon go together: the columns of a point");
+    if (o->lat.len && o->kind == GEO_CSV_REVERSE)
+        return sx_fail(err, SX_EINVAL,
+                       "--reverse takes its point from the columns latitude and longitude (or lat, "
+                       "lon); leave out --lat and --lon");
+    if (least && (!geo_python_float(sx_str_z(least), &o->min_score) ||
+                  !(o->min_score >= 0 && o->min_score <= 1)))
         return sx_fail(err, SX_EINVAL, "--min-score is a number from 0 to 1, not '%s'", least);
     sx_status status = read_list(b, cmd_value(args, "columns"), columns, &o->column_count, err);
     return status == SX_OK ? read_filters(b, cmd_value(args, "filter"), err) : status;
+}
+
+/* What the index cannot be asked for is told, with what it can. */
+static sx_status check_filters(const batch *b, sx_error *err)
+{
+    char names[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < b->options.filter_count; i++) {
+        sx_str wanted = sx_str_z(b->options.filter_keys[i]), key;
+        bool found = false;
+        for (uint32_t k = 0; !found && (key = geo_index_filter_key(b->index, k)).len; k++) {
+            found = sx_str_eq(key, wanted);
+            int len = snprintf(names + used, sizeof(names) - used, "%s%.*s", used ? ", " : "",
+                               SX_ARG(key));
+            used = used + (size_t)len < sizeof(names) ? used + (size_t)len : sizeof(names) - 1;
+        }
+        if (!found)
+            return sx_fail(err, SX_EINVAL, "--filter: the index has no filter '%.*s'; it has %s",
+                           SX_ARG(wanted), used ? names : "none");
+        used = 0;
+    }
+    return SX_OK;
 }
 
 /* ---- the conveyor ---- */
@@ -217,6 +246,8 @@ static sx_status set_up(batch *b, const cmd_args *args, sx_error *err)
     if (status == SX_OK)
         status = geo_index_open(cmd_value(args, "index"), &b->index, err);
     if (status == SX_OK)
+        status = check_filters(b, err);
+    if (status == SX_OK)
         status = sx_reader_open(&b->in, args->rest[0], err);
     if (status != SX_OK)
         return status;
@@ -307,12 +338,13 @@ int cmd_geocode_batch(const cmd_args *args)
     sx_arena_init(&b->arena, 0, 0);
     b->began_ms = now_ms();
     sx_status status = set_up(b, args, &err);
-    bool wrong_line = status == SX_EINVAL; /* of the command line */
+    bool wrong_line = status == SX_EINVAL;
     if (status == SX_OK) {
         read_more(b);
         sx_loop_run(b->loop);
         status = b->status;
         err = b->err;
+        wrong_line = status == SX_EINVAL; /* it names a column that the file does not have */
         if (status == SX_OK)
             status = finish_output(b, &err);
         else

@@ -185,6 +185,21 @@ static void plan_point(geo_csv_plan *plan, const geo_csv_rows *header)
     }
 }
 
+static sx_status check_columns(sx_arena *arena, geo_csv_plan *plan, const geo_csv_rows *header,
+                               sx_error *err)
+{
+    const geo_csv_options *o = plan->options;
+    bool point = o->kind == GEO_CSV_SEARCH;
+    if (point && o->lat.len && plan->lat == GEO_CSV_NO_COLUMN)
+        return no_column(arena, plan, o->lat, header, err);
+    if (point && o->lon.len && plan->lon == GEO_CSV_NO_COLUMN)
+        return no_column(arena, plan, o->lon, header, err);
+    for (size_t i = 0; i < o->filter_count; i++)
+        if (plan->filters[i] == GEO_CSV_NO_COLUMN)
+            return no_column(arena, plan, o->filter_columns[i], header, err);
+    return SX_OK;
+}
+
 static void plan_results(geo_csv_plan *plan, const geo_csv_rows *header)
 {
     const result_column *results = RESULTS[plan->options->kind];
@@ -238,6 +253,9 @@ sx_status geo_csv_plan_make(sx_arena *arena, const geo_csv_options *options,
     plan_results(out, header);
     for (size_t i = 0; i < options->filter_count; i++)
         out->filters[i] = find_column(header, options->filter_columns[i]);
+    status = options->strict ? check_columns(arena, out, header, err) : SX_OK;
+    if (status != SX_OK)
+        return status;
     write_header(out, header, answer);
     return sx_buf_status(answer, "the header of a CSV file", err);
 }

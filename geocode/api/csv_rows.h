@@ -30,8 +30,9 @@ typedef struct geo_csv_options {
     sx_str lat, lon;          /* columns of a point to prefer; empty: none */
     const char **filter_keys; /* a filter, and the column that has its value in each row */
     const sx_str *filter_columns;
-    size_t filter_count;  /* at most GEO_CSV_FILTERS_MAX */
-    uint32_t better;      /* geo_better */
+    size_t filter_count; /* at most GEO_CSV_FILTERS_MAX */
+    uint32_t better;     /* geo_better */
+    bool strict; /* columns of filters and of the point must be there, too; Addok goes without */
     bool keep_going;      /* no row fails the batch: one that is too long has no answer */
     size_t row_bytes_max; /* of one row; 0: 1 MiB */
 } geo_csv_options;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -194,12 +195,26 @@ static sx_status on_reload(sx_service *service, void *ctx, const void *fresh, sx
 
 /* ---- life ---- */
 
+/* Uploads that are too long for memory are kept there; told now and not to the first who sends one. */
+static sx_status check_folder(const char *folder, sx_error *err)
+{
+    struct stat about;
+    if (stat(folder, &about) != 0 || !S_ISDIR(about.st_mode) || access(folder, W_OK | X_OK) != 0)
+        return sx_fail(err, SX_EINVAL,
+                       "csv.folder: '%s' is no folder that can be written to; make it, or name "
+                       "another with --csv.folder=DIR",
+                       folder);
+    return SX_OK;
+}
+
 static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
 {
     server *s = ctx;
     s->service = service;
-    sx_status status =
-        geo_live_report(s->api.live, sx_service_metrics(service), sx_service_logger(service), err);
+    sx_status status = check_folder(s->set.csv.folder.data, err);
+    if (status == SX_OK)
+        status = geo_live_report(s->api.live, sx_service_metrics(service),
+                                 sx_service_logger(service), err);
     return status == SX_OK ? add_checks(s, err) : status;
 }
 

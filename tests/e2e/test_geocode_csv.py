@@ -464,11 +464,20 @@ def test_batch_says_what_is_wrong(sextant_bin, index, tmp_path):
     done = batch(sextant_bin, index, "-o", out, table)
     assert done.returncode == 1 and b"position 16" in done.stderr and table.encode() in done.stderr
     assert out.read_text() == "before" and os.listdir(tmp_path) == ["out.csv"]
-    assert batch(sextant_bin, index, "--columns", "nada", table, "-e", "latin-1").returncode == 1
+    assert batch(sextant_bin, index, "--columns", "nada", table, "-e", "latin-1").returncode == 2
     assert batch(sextant_bin, index, "/nowhere/at.csv").returncode == 1
     assert batch(sextant_bin, index, "--min-score", "x", table).returncode == 2
     assert batch(sextant_bin, index, "-e", "klingon", table).returncode == 2
     assert batch(sextant_bin, index, "--filter", "postcode", table).returncode == 2
+    rows = os.path.join(DATA, "many-rows.in.csv")
+    for words, says in ((["--filter", "nada=cp"], b"no filter 'nada'"), (["--filter", "postcode=nada"], b"nada"),
+                        (["--lat", "adresse"], b"go together"), (["--lon", "adresse"], b"go together"),
+                        (["--lat", "nada", "--lon", "cp"], b"nada"), (["--lat", "cp", "--lon", "nada"], b"nada"),
+                        (["--reverse", "--lat", "a", "--lon", "b"], b"--reverse"),
+                        (["--min-score", "nan"], b"from 0 to 1"), (["--min-score", "1.5"], b"from 0 to 1"),
+                        (["--min-score=-0.1"], b"from 0 to 1"), (["--min-score", "inf"], b"from 0 to 1")):
+        done = batch(sextant_bin, index, "-q", *words, rows)
+        assert done.returncode == 2 and says in done.stderr, (words, done.stderr)
     if os.path.exists("/dev/full"):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([sextant_bin, "geocode", "batch", "-i", index, os.path.join(DATA, "many-rows.in.csv")],

@@ -293,6 +293,12 @@ def test_a_wrong_redis_url_is_named(sextant_bin, index):
     assert done.returncode == 1 and "cache.redis_url" in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_a_folder_that_is_not_there_is_named(sextant_bin, index):
+    done = subprocess.run([sextant_bin, "geocode", "serve", "--index", index, "--listen", "127.0.0.1:0",
+                           "--csv.folder=/nonexistent"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and "csv.folder" in done.stderr and "another with" in done.stderr
+
+
 # ---- a new index
 
 @pytest.fixture(scope="module")
