@@ -106,7 +106,12 @@ cmd_run cmd_query, cmd_query_series, cmd_query_labels, cmd_query_label_values;
 cmd_run cmd_query_exemplars, cmd_query_analyze;
 cmd_run cmd_test_rules;
 cmd_run cmd_tsdb_list, cmd_tsdb_dump, cmd_tsdb_export, cmd_tsdb_verify, cmd_tsdb_snapshot,
-    cmd_tsdb_delete, cmd_tsdb_backfill;
+    cmd_tsdb_delete, cmd_tsdb_backfill, cmd_tsdb_analyze;
+
+enum { CMD_DURATION_BYTES = 64 };
+
+/* Milliseconds as Go prints a duration, and promtool with it: 2h0m0s, 1.5s, 20ms. tsdb_analyze.c. */
+void cmd_go_duration(int64_t ms, char out[CMD_DURATION_BYTES]);
 
 /* Bits of promql/parse.h for names with commas between, as --enable-feature has them; warns of others
  * as promtool does. */

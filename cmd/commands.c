@@ -145,6 +145,17 @@ static const cmd_flag SELECT_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag BLOCKS_FLAGS[] = {
+    {"human-readable", 'r', CMD_SWITCH, NULL, NULL, "times as dates, sizes with units"},
+    {0},
+};
+
+static const cmd_flag ANALYZE_FLAGS[] = {
+    {"limit", 0, CMD_TEXT, "N", "20", "most rows of a table"},
+    {"match", 'm', CMD_TEXT, "SELECTOR", NULL, "of these series alone: {job=\"x\"}"},
+    {0},
+};
+
 static const cmd_flag DELETE_FLAGS[] = {
     {"match", 'm', CMD_TEXT, "SELECTOR", "{__name__=~\"(?s:.*)\"}", "the series: up{job=\"x\"}"},
     {"min-time", 0, CMD_TEXT, "MS", NULL, "the first sample's time at least, since 1970"},
@@ -263,7 +274,11 @@ const cmd_command COMMANDS[] = {
      "a terminal, and written as a table to a pipe.",
      "sextant query 'rate(http_requests_total[5m])' --range 1h", QUERY_FLAGS, false, cmd_query},
     {"tsdb list", "[DIR]", 0, 1, "list the blocks of a data directory", NULL,
-     "sextant tsdb list data/", NO_FLAGS, false, cmd_tsdb_list},
+     "sextant tsdb list data/", BLOCKS_FLAGS, false, cmd_tsdb_list},
+    {"tsdb analyze", "[DIR [BLOCK]]", 0, 2, "show what a block's series are made of",
+     "Tables of churn, of label pairs and names, and of cardinality, as promtool's; of the last block "
+     "unless one is named.",
+     "sextant tsdb analyze data/", ANALYZE_FLAGS, false, cmd_tsdb_analyze},
     {"tsdb dump", "[DIR]", 0, 1, "write out samples, a line each, as promtool does", NULL,
      "sextant tsdb dump data/ --match 'up'", SELECT_FLAGS, false, cmd_tsdb_dump},
     {"tsdb export", "[DIR]", 0, 1, "write out samples as OpenMetrics",

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sextant/clock.h>
@@ -37,6 +38,29 @@ static sx_status open_to_read(const char *dir, tsdb **db, sx_error *err)
 
 /* --- list */
 
+/* As promtool -r prints a time and a size: 2023-11-14 22:13:20 +0000 UTC; 1MiB203KiB5B. */
+static void put_time(char out[32], int64_t ms)
+{
+    time_t at = (time_t)(ms / 1000);
+    struct tm tm = {0};
+    gmtime_r(&at, &tm);
+    if (!strftime(out, 32, "%Y-%m-%d %H:%M:%S +0000 UTC", &tm))
+        out[0] = '\0';
+}
+
+static void put_size(char out[64], uint64_t bytes)
+{
+    static const char *const UNITS[] = {"EiB", "PiB", "TiB", "GiB", "MiB", "KiB", "B"};
+    size_t used = 0;
+    snprintf(out, 64, "0B");
+    for (size_t i = 0; i < SX_COUNT_OF(UNITS); i++) {
+        uint64_t part = bytes >> (10 * (SX_COUNT_OF(UNITS) - 1 - i)) & 1023;
+        if (part)
+            used += (size_t)snprintf(out + used, 64 - used, "%llu%s", (unsigned long long)part,
+                                     UNITS[i]);
+    }
+}
+
 int cmd_tsdb_list(const cmd_args *args)
 {
     tsdb *db = NULL;
@@ -44,17 +68,30 @@ int cmd_tsdb_list(const cmd_args *args)
     size_t count = 0;
     sx_arena arena;
     sx_error err;
+    bool readable = cmd_switch(args, "human-readable");
+    int width = readable ? 29 : 13;
     sx_arena_init(&arena, 0, 0);
     sx_status st = open_to_read(directory(args), &db, &err);
     if (st == SX_OK)
         st = tsdb_blocks(db, &arena, &blocks, &count, &err);
     if (st == SX_OK)
-        printf("%-26s  %-13s  %-13s  %-11s  %-11s  %-10s  %-10s  SIZE\n", "BLOCK ULID", "MIN TIME",
-               "MAX TIME", "DURATION", "NUM SAMPLES", "NUM CHUNKS", "NUM SERIES");
+        printf("%-26s  %-*s  %-*s  %-11s  %-11s  %-10s  %-10s  SIZE\n", "BLOCK ULID", width,
+               "MIN TIME", width, "MAX TIME", "DURATION", "NUM SAMPLES", "NUM CHUNKS",
+               "NUM SERIES");
     for (size_t i = 0; st == SX_OK && i < count; i++) {
         const tsdb_block_info *b = &blocks[i];
-        char duration[64];
-        promql_print_duration(b->max_t - b->min_t, duration);
+        char duration[CMD_DURATION_BYTES];
+        cmd_go_duration(b->max_t - b->min_t, duration);
+        if (readable) {
+            char from[32], to[32], size[64];
+            put_time(from, b->min_t);
+            put_time(to, b->max_t);
+            put_size(size, b->bytes);
+            printf("%-26s  %-29s  %-29s  %-11s  %-11llu  %-10llu  %-10llu  %s\n", b->ulid, from, to,
+                   duration, (unsigned long long)b->samples, (unsigned long long)b->chunks,
+                   (unsigned long long)b->series, size);
+            continue;
+        }
         printf("%-26s  %-13lld  %-13lld  %-11s  %-11llu  %-10llu  %-10llu  %llu\n", b->ulid,
                (long long)b->min_t, (long long)b->max_t, duration, (unsigned long long)b->samples,
                (unsigned long long)b->chunks, (unsigned long long)b->series,

@@ -83,3 +83,31 @@ def test_a_bad_file_is_refused(tsdb, tmp_path, text, words):
 
 def test_a_directory_that_is_not_there_is_said_so(tsdb, tmp_path):
     assert "nowhere" in tsdb("list", str(tmp_path / "nowhere"), status=1).stderr
+
+
+def tables(text):
+    """Heads, and rows by table: in a table promtool leaves rows of the same number in any order."""
+    head, *rest = text.split("\n\n")
+    return head.splitlines(), {t.splitlines()[0]: sorted(t.splitlines()[1:]) for t in rest if t.strip()}
+
+
+@pytest.mark.skipif(not os.path.exists(PROMTOOL), reason="no promtool")
+@pytest.mark.parametrize("flags", [(), ("--match={job=\"a\"}",)])
+def test_analyze_and_list_are_promtools(sextant_bin, tmp_path, flags):
+    lines = [f'm{n}{{job="{"ab"[n % 2]}",instance="i{k}"}} {n * k} {1600000000 + 60 * n + k}'
+             for n in range(5) for k in range(3)]
+    source = tmp_path / "in.om"
+    source.write_text("\n".join(lines) + "\n# EOF\n")
+
+    def run(*args):
+        out = subprocess.run([str(a) for a in args], text=True, timeout=60, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, check=False)
+        assert out.returncode == 0, out.stderr
+        return out.stdout
+    run(PROMTOOL, "tsdb", "create-blocks-from", "openmetrics", "-q", source, tmp_path / "db")
+    flags = (*flags, "--limit=1000")
+    theirs = tables(run(PROMTOOL, "tsdb", "analyze", *flags, tmp_path / "db"))
+    assert tables(run(sextant_bin, "tsdb", "analyze", *flags, tmp_path / "db")) == theirs
+    for more in ((), ("-r",)):
+        assert [row.split() for row in run(sextant_bin, "tsdb", "list", *more, tmp_path / "db").splitlines()] == \
+            [row.split() for row in run(PROMTOOL, "tsdb", "list", *more, tmp_path / "db").splitlines()]
