@@ -25,6 +25,7 @@ STAT(head_max, s.max_t == INT64_MIN ? 0 : s.max_t)
 STAT(head_bytes, s.head_bytes)
 STAT(wal_bytes, s.wal_bytes)
 STAT(wal_corruptions, s.wal_corruptions)
+STAT(wal_failures, s.wal_failures)
 STAT(blocks_loaded, s.blocks)
 STAT(block_bytes, s.block_bytes)
 STAT(compactions, s.compactions)
@@ -34,6 +35,22 @@ STAT(out_of_bounds, s.refused[TSDB_OUT_OF_BOUNDS])
 STAT(too_old, s.refused[TSDB_TOO_OLD])
 STAT(series_limit, s.refused[TSDB_SERIES_LIMIT])
 #undef STAT
+
+/* Who has the most series, once new ones are refused: walking all pairs is for that moment. */
+static void offenders(sx_collect *into, void *ctx)
+{
+    enum { OFFENDERS = 10 };
+    tsdb_cardinality found;
+    sx_arena arena;
+    if (stats_of(ctx).refused[TSDB_SERIES_LIMIT] == 0)
+        return;
+    sx_arena_init(&arena, 0, 0);
+    if (tsdb_cardinality_read(((observe_api *)ctx)->db, OFFENDERS, &arena, &found, NULL) == SX_OK)
+        for (size_t i = 0; i < found.counts[0]; i++)
+            sx_collect_value(into, &found.series_by_metric[i].name, 1,
+                             (double)found.series_by_metric[i].value);
+    sx_arena_done(&arena);
+}
 
 static void appended(sx_collect *into, void *ctx)
 {
@@ -171,7 +188,7 @@ void api_metrics_query(const observe_api *a, const promql_stats *s)
 
 sx_status api_metrics_add(observe_api *a, sx_error *err)
 {
-    static const char *const KIND[] = {"type"};
+    static const char *const KIND[] = {"type"}, *const METRIC[] = {"metric"};
     static const char *const BUILD[] = {"version", "revision", "branch"};
     const sx_metric_kind count = SX_METRIC_COUNTER, gauge = SX_METRIC_GAUGE;
     const struct {
@@ -206,6 +223,12 @@ sx_status api_metrics_add(observe_api *a, sx_error *err)
          NULL, 0},
         {"sextant_tsdb_series_refused_total", "Samples of new series refused by the limits.", count,
          series_limit, NULL, 0},
+        {"sextant_tsdb_series_offenders",
+         "Series of the metrics that have the most, while new ones have been refused.", gauge,
+         offenders, METRIC, 1},
+        {"prometheus_tsdb_wal_writes_failed_total",
+         "Batches that the log could not take: the disk is full, or broken.", count, wal_failures,
+         NULL, 0},
         {"prometheus_ready", "Whether the server is ready.", gauge, is_ready, NULL, 0},
         {"prometheus_config_last_reload_successful", "Whether the last reload succeeded.", gauge,
          reload_good, NULL, 0},

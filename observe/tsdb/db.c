@@ -466,8 +466,10 @@ void tsdb_stats_read(const tsdb *db, tsdb_stats *out)
         out->appended[i] = atomic_load_explicit(&open->appended[i], memory_order_relaxed);
     for (unsigned i = 0; i < TSDB_REFUSALS; i++)
         out->refused[i] = atomic_load_explicit(&open->refused[i], memory_order_relaxed);
-    if (tsdb_ready(db, &done, &all) && open->wal && open->wbl)
+    if (tsdb_ready(db, &done, &all) && open->wal && open->wbl) {
         out->wal_bytes = tsdb_wal_bytes(open->wal) + tsdb_wal_bytes(open->wbl);
+        out->wal_failures = tsdb_wal_failures(open->wal) + tsdb_wal_failures(open->wbl);
+    }
     out->snapshots = atomic_load_explicit(&open->image.written, memory_order_relaxed);
     out->snapshots_failed = atomic_load_explicit(&open->image.failures, memory_order_relaxed);
     out->snapshot_bytes = atomic_load_explicit(&open->image.last_bytes, memory_order_relaxed);

@@ -107,7 +107,7 @@ typedef struct tsdb_stats {
     /* Of the head: how many were written since the start; size, time and longest hold-up of commits of
      * the last. */
     uint64_t snapshots, snapshots_failed, snapshot_bytes, snapshot_ns, snapshot_pause_ns;
-    uint64_t wal_corruptions, compactions, compactions_failed, blocks_corrupt;
+    uint64_t wal_corruptions, wal_failures, compactions, compactions_failed, blocks_corrupt;
 } tsdb_stats;
 void tsdb_stats_read(const tsdb *db, tsdb_stats *out);
 

@@ -20,6 +20,7 @@ struct tsdb_wal {
     bool dirty;               /* its end may hold bytes that no one was promised */
     uint64_t offset;          /* of the segment: what is known to be in it */
     uint64_t before_bytes;    /* of earlier segments */
+    uint64_t failures;        /* writes that failed: the disk is full, mostly */
     uint64_t written, synced; /* bytes of all time: what group commit compares */
     sx_writer writer;
     sx_buf frames;
@@ -208,6 +209,7 @@ static sx_status put_bytes(tsdb_wal *w, sx_str bytes, sx_error *err)
     if (status == SX_OK)
         status = sx_writer_flush(&w->writer, err);
     if (status != SX_OK) {
+        w->failures++;
         close_broken(w);
         sx_error ignored;
         if (w->dirty && ready(w, &ignored) != SX_OK) /* else before the next batch */
@@ -330,6 +332,14 @@ uint64_t tsdb_wal_bytes(tsdb_wal *w)
     uint64_t bytes = w->before_bytes + w->offset;
     pthread_mutex_unlock(&w->lock);
     return bytes;
+}
+
+uint64_t tsdb_wal_failures(tsdb_wal *w)
+{
+    pthread_mutex_lock(&w->lock);
+    uint64_t failures = w->failures;
+    pthread_mutex_unlock(&w->lock);
+    return failures;
 }
 
 void tsdb_wal_recount(tsdb_wal *w)

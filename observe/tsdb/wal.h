@@ -77,6 +77,9 @@ sx_status tsdb_wal_begin(tsdb_wal *w, sx_error *err);
 uint64_t tsdb_wal_bytes(tsdb_wal *w);
 void tsdb_wal_recount(tsdb_wal *w);
 
+/* Batches that could not be written since it was opened. */
+uint64_t tsdb_wal_failures(tsdb_wal *w);
+
 /* The segment that is or will be written. */
 uint32_t tsdb_wal_segment(tsdb_wal *w);
 

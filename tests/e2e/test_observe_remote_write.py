@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lib.observe import PROMETHEUS, Observe, Prometheus
+from lib.observe import PROMETHEUS, TIMEOUT_S, Observe, Prometheus, snappy, write_request
 from lib.service import free_port
 from lib.wait import wait_for
 
@@ -365,3 +365,24 @@ def test_round_robin_dns_reaches_every_address_of_a_name(sender):
         for server in (four, six):
             server.shutdown()
             server.server_close()
+
+
+def test_the_worst_offenders_are_named_once_series_are_refused(serve, sextant_bin, tmp_path):
+    app = Observe(serve, sextant_bin, tmp_path, flags=("--storage.series-max=50",))
+    now = int(time.time() * 1000)
+
+    def named():
+        text = app.session.get(app.url("/metrics"), timeout=TIMEOUT_S).text
+        return [line for line in text.splitlines() if line.startswith("sextant_tsdb_series_off")]
+
+    def write(count):
+        body = write_request([({"__name__": "bad", "i": str(i)}, [(now, 1.0)])
+                              for i in range(count)])
+        return app.session.post(app.url("/api/v1/write"), data=snappy(body), timeout=TIMEOUT_S,
+                                headers={"Content-Encoding": "snappy",
+                                         "Content-Type": "application/x-protobuf"})
+
+    assert write(10).ok and not named()
+    assert write(80).status_code == 400
+    assert named() == ['sextant_tsdb_series_offenders{metric="bad"} 50']
+    assert app.query("count(bad)", time=now / 1000)[0]["value"][1] == "50"

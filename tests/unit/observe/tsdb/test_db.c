@@ -569,6 +569,9 @@ static void test_a_full_disk_refuses_and_then_goes_on(void **state)
                                           .torn_bytes = torn});
         assert_int_not_equal(a->ops->commit(a, &err), SX_OK);
         sx_fault_file_set((sx_fault_file){0});
+        tsdb_stats full;
+        tsdb_stats_read(f->db, &full);
+        assert_int_equal(full.wal_failures, torn / 13 + 1);
         ref = series_of(a, "after", (int)torn);
         append(a, ref, NOW, 2);
         commit(a);
