@@ -150,7 +150,7 @@ static const cmd_flag BLOCKS_FLAGS[] = {
     {0},
 };
 
-static const cmd_flag ANALYZE_FLAGS[] = {
+static const cmd_flag BLOCK_FLAGS[] = {
     {"limit", 0, CMD_TEXT, "N", "20", "most rows of a table"},
     {"match", 'm', CMD_TEXT, "SELECTOR", NULL, "of these series alone: {job=\"x\"}"},
     {0},
@@ -278,7 +278,7 @@ const cmd_command COMMANDS[] = {
     {"tsdb analyze", "[DIR [BLOCK]]", 0, 2, "show what a block's series are made of",
      "Tables of churn, of label pairs and names, and of cardinality, as promtool's; of the last block "
      "unless one is named.",
-     "sextant tsdb analyze data/", ANALYZE_FLAGS, false, cmd_tsdb_analyze},
+     "sextant tsdb analyze data/", BLOCK_FLAGS, false, cmd_tsdb_analyze},
     {"tsdb dump", "[DIR]", 0, 1, "write out samples, a line each, as promtool does", NULL,
      "sextant tsdb dump data/ --match 'up'", SELECT_FLAGS, false, cmd_tsdb_dump},
     {"tsdb export", "[DIR]", 0, 1, "write out samples as OpenMetrics",
