@@ -118,6 +118,79 @@ static void lookups(bench *b, tr_segment *s)
     span_batch_unref(out);
 }
 
+/* All rows of a search; what it costs when it finds nothing, little, much. */
+static void search(tr_segment *s, const char *name, const span_filter *filter)
+{
+    sx_error err = {0};
+    static uint64_t rows[4096];
+    uint64_t hits = 0;
+    int64_t t = now_ns();
+    for (int i = 0; i < 5; i++) {
+        tr_scan *scan;
+        size_t count;
+        hits = 0;
+        must(tr_scan_new(s, filter, 0, UINT64_MAX, &scan, &err), &err);
+        do {
+            must(tr_scan_next(scan, rows, 4096, &count, &err), &err);
+            hits += count;
+        } while (count);
+        tr_scan_free(scan);
+    }
+    printf("%s %.2f ms (%" PRIu64 " hits)\n", name, (double)(now_ns() - t) / 5e6, hits);
+}
+
+static span_filter text_leaf(filter_field field, const char *key, const char *value)
+{
+    sx_str v = sx_str_z(value);
+    return (span_filter){.kind = FILTER_LEAF,
+                         .field = field,
+                         .key = sx_str_z(key),
+                         .op = FILTER_TEXT,
+                         .value = {.data = v.data, .len = (uint32_t)v.len, .type = SPAN_STR}};
+}
+
+static void searches(bench *b, tr_segment *s)
+{
+    span_filter service = text_leaf(FILTER_SERVICE, "", "payment");
+    span_filter id = text_leaf(FILTER_ATTRIBUTE, "request.id", b->some_id);
+    span_filter absent = text_leaf(FILTER_ATTRIBUTE, "request.id", "not there");
+    span_filter code = text_leaf(FILTER_ATTRIBUTE, "http.response.status_code", "500");
+    const span_filter *both[] = {&service, &code};
+    span_filter all = {.kind = FILTER_AND, .children = both, .child_count = 2};
+    search(s, "scan_absent", &absent);
+    search(s, "scan_one_id", &id);
+    search(s, "scan_code", &code);
+    search(s, "scan_service_and_code", &all);
+}
+
+static bool count_edge(void *ctx, const tr_edge *e)
+{
+    *(uint64_t *)ctx += e->calls;
+    return true;
+}
+
+static tr_segment *merge(bench *b)
+{
+    sx_error err = {0};
+    tr_segment_info info;
+    tr_segment *s;
+    snprintf(b->path, sizeof b->path, "%s/merged.seg", b->folder);
+    int64_t t = now_ns();
+    must(tr_segment_merge(b->path, b->parts, b->part_count, &(tr_write_options){.level = 1}, &info,
+                          &err),
+         &err);
+    printf("merge %.0f ns/span\n", (double)(now_ns() - t) / (double)info.rows);
+    printf("merged_bytes %.2f B/span\n", (double)info.bytes / (double)info.rows);
+    t = now_ns();
+    must(tr_segment_open(b->path, &s, &err), &err);
+    printf("open %.3f ms\n", (double)(now_ns() - t) / 1e6);
+    uint64_t calls = 0;
+    t = now_ns();
+    must(tr_segment_edges(s, 0, UINT64_MAX, count_edge, &calls, &err), &err);
+    printf("edges %.2f ms\n", (double)(now_ns() - t) / 1e6);
+    return s;
+}
+
 int main(int argc, char **argv)
 {
     static bench b;
@@ -131,7 +204,11 @@ int main(int argc, char **argv)
     b.maker = (make_spans){
         .seed = 1, .start_ns = 1700000000000000000, .step_ns = 160000, .per_trace = PER_TRACE};
     flush(&b, spans);
-    lookups(&b, b.parts[b.part_count - 1]);
+    tr_segment *merged = merge(&b);
+    lookups(&b, merged);
+    searches(&b, merged);
+    tr_segment_drop(merged);
+    tr_segment_unref(merged);
     for (size_t i = 0; i < b.part_count; i++) {
         tr_segment_drop(b.parts[i]);
         tr_segment_unref(b.parts[i]);

@@ -12,7 +12,8 @@ enum {
     PLANE_ZSTD,
     PLANE_SAME, /* one byte that stands for all */
     SCALES = 3,
-    ZSTD_LEAST_BYTES = 40 /* a frame has some ten bytes of its own */
+    ZSTD_LEAST_BYTES = 40, /* a frame has some ten bytes of its own */
+    PROBE_BYTES = 2048
 };
 static const uint64_t SCALE[SCALES] = {1, 1000, 1000000}; /* clocks of micro- and milliseconds */
 
@@ -75,6 +76,12 @@ static size_t pack(tr_packer *p, const void *data, size_t len)
     if (!sx_grow(&p->packed, &p->packed_cap, ZSTD_compressBound(len), 1)) {
         p->failed = true;
         return 0;
+    }
+    if (len > 4 * PROBE_BYTES) { /* ids and the like: a look at their middle is enough */
+        size_t n = ZSTD_compress2(p->zstd, p->packed, p->packed_cap, (const char *)data + len / 2,
+                                  PROBE_BYTES);
+        if (ZSTD_isError(n) || n >= PROBE_BYTES)
+            return 0;
     }
     size_t n = ZSTD_compress2(p->zstd, p->packed, p->packed_cap, data, len);
     if (ZSTD_isError(n)) {

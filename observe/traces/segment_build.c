@@ -284,7 +284,7 @@ void tr_builder_clear(tr_builder *b)
     b->column_count = b->shape_cell_count = b->kept_count = 0;
     b->row_count = b->event_count = b->link_count = b->resource_count = b->scope_count = 0;
     b->cell_count = b->text_bytes = 0;
-    tr_items_clear(&b->items);
+    b->items.count = 0;
     b->round++;
 }
 

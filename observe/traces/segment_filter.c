@@ -3,6 +3,8 @@
  * 9.84 bits an item, one wrong yes in 256, three bytes looked at for a no: what lets a search for a
  * value that is rare pass over nearly all groups. Built by peeling a random 3-uniform hypergraph.
  * Source: Graf, Lemire: "Xor Filters: Faster and Smaller Than Bloom and Cuckoo Filters", 2020. */
+#include <stdlib.h>
+
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
@@ -55,53 +57,31 @@ static uint8_t print_of(uint64_t h)
     return (uint8_t)(h ^ h >> 32);
 }
 
-void tr_items_clear(tr_items *s)
-{
-    if (s->slots)
-        memset(s->slots, 0, s->cap * sizeof *s->slots);
-    s->count = 0;
-}
-
 void tr_items_done(tr_items *s)
 {
-    sx_free(s->slots);
+    sx_free(s->list);
     sx_free(s->work);
     sx_free(s->stack);
     sx_free(s->weights);
     *s = (tr_items){0};
 }
 
-static bool put(uint64_t *slots, size_t mask, uint64_t item)
+static int by_number(const void *a, const void *b)
 {
-    size_t i = (item ^ item >> 29) & mask;
-    while (slots[i] && slots[i] != item)
-        i = (i + 1) & mask;
-    bool is_new = slots[i] == 0;
-    slots[i] = item;
-    return is_new;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
 }
 
-static bool widen(tr_items *s)
+/* Equal items can never be peeled. They are rare (one key with one value in two places), so they are
+ * looked for only when peeling has failed. */
+static void take_out_equals(tr_items *s)
 {
-    size_t cap = s->cap ? 2 * s->cap : 1024;
-    uint64_t *slots = sx_calloc(cap, sizeof *slots);
-    if (!slots)
-        return false;
-    for (size_t i = 0; i < s->cap; i++)
-        if (s->slots[i])
-            put(slots, cap - 1, s->slots[i]);
-    sx_free(s->slots);
-    s->slots = slots;
-    s->cap = cap;
-    return true;
-}
-
-bool tr_items_add(tr_items *s, uint64_t item)
-{
-    if (2 * s->count >= s->cap && !widen(s))
-        return false;
-    s->count += put(s->slots, s->cap - 1, item ? item : 1);
-    return true;
+    size_t kept = 0;
+    qsort(s->list, s->count, sizeof *s->list, by_number);
+    for (size_t i = 0; i < s->count; i++)
+        if (kept == 0 || s->list[kept - 1] != s->list[i])
+            s->list[kept++] = s->list[i];
+    s->count = kept;
 }
 
 /* Takes places that only one item has, again and again: then the last taken is the first set. */
@@ -112,10 +92,8 @@ static bool peel(tr_items *s, uint64_t seed, uint32_t block)
     size_t queued = 0, taken = 0;
     memset(sums, 0, 3 * (size_t)block * sizeof *sums);
     memset(weights, 0, 3 * (size_t)block * sizeof *weights);
-    for (size_t i = 0; i < s->cap; i++) {
-        if (!s->slots[i])
-            continue;
-        uint64_t h = mix(s->slots[i], seed);
+    for (size_t i = 0; i < s->count; i++) {
+        uint64_t h = mix(s->list[i], seed);
         places(h, block, at);
         for (unsigned k = 0; k < 3; k++)
             sums[at[k]] ^= h, weights[at[k]]++;
@@ -150,9 +128,12 @@ bool tr_filter_build(tr_items *s, sx_buf *out)
         !sx_buf_reserve(out, FILTER_HEAD + all))
         return false;
     uint64_t seed = 0;
-    while (!peel(s, seed, block))
+    while (!peel(s, seed, block)) {
+        if (seed == 0)
+            take_out_equals(s);
         if (++seed == SEEDS_MAX) /* cannot be met but by chance of 2^-60: no filter then */
             return true;
+    }
     uint8_t *prints = (uint8_t *)out->data + head + FILTER_HEAD;
     const uint64_t *order = s->work + all;
     memset(prints, 0, all);
@@ -178,7 +159,7 @@ bool tr_filter_has(const uint8_t *filter, size_t len, uint64_t item)
     if (words[1] == 0 || words[1] > (len - FILTER_HEAD) / 3)
         return true;
     const uint8_t *prints = filter + FILTER_HEAD;
-    uint64_t h = mix(item ? item : 1, words[0]);
+    uint64_t h = mix(item, words[0]);
     places(h, (uint32_t)words[1], at);
     return print_of(h) == (uint8_t)(prints[at[0]] ^ prints[at[1]] ^ prints[at[2]]);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include <sextant/file.h>
+#include <sextant/mem.h>
 
 #include "observe/traces/column.h"
 #include "observe/traces/segment.h"
@@ -137,18 +138,23 @@ uint64_t tr_item_type(uint64_t key_hash, unsigned type); /* an attribute of this
 uint64_t tr_text_hash(sx_str text);
 
 typedef struct tr_items {
-    uint64_t *slots; /* a set; 0 is none */
-    size_t cap;      /* a power of two */
-    size_t count;
+    uint64_t *list; /* in the order they came; equal ones are taken out if there are any */
+    size_t count, list_cap;
     uint64_t *work; /* of the build */
     size_t work_cap;
     uint32_t *stack, *weights;
     size_t stack_cap, weights_cap;
 } tr_items;
-bool tr_items_add(tr_items *s, uint64_t item);
-void tr_items_clear(tr_items *s);
+static inline bool tr_items_add(tr_items *s, uint64_t item)
+{
+    if (sx_unlikely(s->count == s->list_cap) &&
+        !sx_grow(&s->list, &s->list_cap, s->count + 1, sizeof *s->list))
+        return false;
+    s->list[s->count++] = item;
+    return true;
+}
 void tr_items_done(tr_items *s);
-/* Appends the filter of a set. False without memory. */
+/* Appends the filter of the items. False without memory. */
 bool tr_filter_build(tr_items *s, sx_buf *out);
 /* False: the item is not in the set. A filter that is no filter has everything. */
 bool tr_filter_has(const uint8_t *filter, size_t len, uint64_t item);
@@ -363,6 +369,10 @@ static inline sx_str tr_segment_text(const tr_segment *s, uint32_t code)
 uint64_t tr_segment_group_of(const tr_segment *s, uint64_t row);
 
 /* --- A group being read (segment_decode.c). */
+
+/* Of arenas that groups are unpacked into: most groups fit one chunk, which a reset keeps. */
+enum { TR_ARENA_CHUNK = 6 << 20 };
+
 typedef struct tr_group {
     const tr_segment *segment;
     uint64_t index;

@@ -193,7 +193,8 @@ typedef struct gathering {
     uint64_t key_hash;
     sx_arena arena, kept; /* of a group; of the values */
     tr_unpacker unpacker;
-    tr_items seen;
+    uint64_t *seen; /* a set of hashes; 0 is none */
+    size_t seen_mask;
     span_value *values;
     size_t count, cap;
     sx_error *err;
@@ -204,18 +205,41 @@ static sx_status no_memory(const gathering *v)
     return sx_fail_memory(v->err, "values of a segment");
 }
 
+static bool widen(gathering *v)
+{
+    size_t cap = v->seen ? 2 * (v->seen_mask + 1) : 256;
+    uint64_t *seen = sx_calloc(cap, sizeof *seen);
+    if (!seen)
+        return false;
+    for (size_t i = 0; v->seen && i <= v->seen_mask; i++) {
+        size_t at = v->seen[i] & (cap - 1);
+        while (v->seen[i] && seen[at])
+            at = (at + 1) & (cap - 1);
+        if (v->seen[i])
+            seen[at] = v->seen[i];
+    }
+    sx_free(v->seen);
+    v->seen = seen;
+    v->seen_mask = cap - 1;
+    return true;
+}
+
 /* One more value, if it is new. Two of the same hash count as one: by chance, once in 2^30 lists. */
 static sx_status gather(gathering *v, span_value value, sx_str text)
 {
-    size_t had = v->seen.count;
     uint64_t hash = tr_type_is_text(value.type) ? tr_text_hash(text) * 8 + value.type
                                                 : sx_hash_u64((uint64_t)value.i, value.type + 1);
     if (v->count == VALUES_MAX)
         return SX_OK;
-    if (!tr_items_add(&v->seen, hash))
+    if ((!v->seen || 2 * v->count >= v->seen_mask) && !widen(v))
         return no_memory(v);
-    if (v->seen.count == had)
+    hash += hash == 0;
+    size_t at = hash & v->seen_mask;
+    while (v->seen[at] && v->seen[at] != hash)
+        at = (at + 1) & v->seen_mask;
+    if (v->seen[at])
         return SX_OK;
+    v->seen[at] = hash;
     if (value.type == SPAN_LIST || value.type == SPAN_MAP) {
         span_value read;
         sx_status status = span_read_any(text, &v->arena, &read, v->err);
@@ -319,7 +343,7 @@ sx_status tr_segment_values(const tr_segment *s, unsigned place, sx_str key, tr_
     sx_arena_done(&v.arena);
     sx_arena_done(&v.kept);
     tr_unpacker_done(&v.unpacker);
-    tr_items_done(&v.seen);
+    sx_free(v.seen);
     sx_free(v.values);
     return status;
 }

@@ -51,7 +51,7 @@ static sx_str text_of(const void *ctx, uint32_t code)
 static void source_init(source *s)
 {
     *s = (source){0};
-    sx_arena_init(&s->rows.arena, 1 << 18, 0);
+    sx_arena_init(&s->rows.arena, TR_ARENA_CHUNK, 0);
 }
 
 static void source_done(source *s)

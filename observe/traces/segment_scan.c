@@ -107,7 +107,7 @@ sx_status tr_scan_new(const tr_segment *s, const span_filter *filter, uint64_t m
     scan->max_ns = max_ns;
     scan->group = s->info.groups;
     sx_arena_init(&scan->nodes, 0, 0);
-    sx_arena_init(&scan->arena, 1 << 18, 0);
+    sx_arena_init(&scan->arena, TR_ARENA_CHUNK, 0);
     sx_arena_init(&scan->ids.arena, 1 << 18, 0);
     scan->newest = sx_alloc((s->info.groups + 1) * sizeof *scan->newest);
     scan->root = filter ? make_node(scan, filter) : NULL;

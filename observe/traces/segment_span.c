@@ -245,7 +245,7 @@ sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, u
     if (!g)
         return sx_fail_memory(err, "spans read from a segment");
     *g = (reading){.segment = s, .out = out, .err = err};
-    sx_arena_init(&rows.arena, 1 << 18, 0);
+    sx_arena_init(&rows.arena, TR_ARENA_CHUNK, 0);
     sx_status status = SX_OK;
     for (uint64_t group = tr_segment_group_of(s, first); count && status == SX_OK; group++) {
         const tr_summary *sum = &s->groups[group];

@@ -137,7 +137,7 @@ sx_status tr_segment_verify(const tr_segment *s, const _Atomic bool *canceled, s
     verifying v = {.s = s, .err = err};
     sx_status status = SX_OK;
     sx_arena_init(&v.scratch, 1 << 18, 0);
-    sx_arena_init(&v.rows.arena, 1 << 18, 0);
+    sx_arena_init(&v.rows.arena, TR_ARENA_CHUNK, 0);
     for (uint32_t i = 0; i < s->section_count && status == SX_OK; i++) {
         sx_str bytes;
         status = tr_segment_section(s, i, &bytes, err);

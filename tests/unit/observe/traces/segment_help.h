@@ -8,6 +8,8 @@
 
 #include "tests/unit/base/cmocka_all.h"
 
+#include <sextant/file.h>
+
 #include "observe/traces/segment.h"
 #include "tests/unit/observe/traces/make_spans.h"
 
