@@ -154,8 +154,9 @@ static bool add_shape(tr_builder *b, unsigned place, const tr_cell *cells, uint3
     tr_lists *l = &b->lists[place];
     size_t first = b->shape_cell_count;
     if (!sx_grow(&l->shapes, &l->shapes_cap, l->shape_count + 1, sizeof *l->shapes) ||
-        !sx_grow(&b->shape_cells, &b->shape_cells_cap, first + count, sizeof *b->shape_cells) ||
-        !sx_grow(&b->shape_columns, &b->shape_columns_cap, first + count, sizeof *b->shape_columns))
+        !sx_grow(&b->shape_cells, &b->shape_cells_cap, first + count + 1, sizeof *b->shape_cells) ||
+        !sx_grow(&b->shape_columns, &b->shape_columns_cap, first + count + 1,
+                 sizeof *b->shape_columns))
         return false;
     tr_shape *shape = &l->shapes[l->shape_count];
     *shape = (tr_shape){.hash = hash, .first = (uint32_t)first, .count = count};
