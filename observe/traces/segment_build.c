@@ -213,7 +213,7 @@ bool tr_builder_list(tr_builder *b, unsigned place, const tr_cell *cells, uint32
         !sx_grow(&l->shape_of, &l->shape_of_cap, l->count + 1, sizeof *l->shape_of) ||
         !sx_grow(&l->dropped, &l->dropped_cap, l->count + 1, sizeof *l->dropped))
         return false;
-    const uint32_t *columns = b->shape_columns + l->shapes[shape].first;
+    const uint32_t *columns = count ? b->shape_columns + l->shapes[shape].first : NULL;
     for (uint32_t i = 0; i < count; i++) {
         tr_column *c = &b->columns[columns[i]];
         if (c->count == c->cap && !sx_grow(&c->values, &c->cap, c->count + 1, sizeof *c->values))
