@@ -12,7 +12,12 @@
 #include <sextant/buf.h>
 #include <sextant/error.h>
 
-enum { OBSERVE_LISTEN_MAX = 8, OBSERVE_KIT_FLAGS_MAX = 64, OBSERVE_FLAGS_MAX = 96 };
+enum {
+    OBSERVE_LISTEN_MAX = 8,
+    OBSERVE_KIT_FLAGS_MAX = 64,
+    OBSERVE_FLAGS_MAX = 128,
+    OBSERVE_RECEIVERS = 7
+};
 
 /* --enable-feature. */
 enum {
@@ -58,6 +63,15 @@ typedef struct observe_flags {
     sx_str features, log_level, log_format;
     sx_str collect_file, collect_redis, collect_postgres;
     int64_t collect_ms, collect_concurrency;
+
+    /* Traces. Addresses of receivers in the order of receiver_kind (observe/api/receive.h). */
+    sx_str receivers[OBSERVE_RECEIVERS];
+    sx_str jaeger_query, jaeger_query_grpc, jaeger_sampling, jaeger_sampling_file, jaeger_storage;
+    sx_str tempo, collector_config, traces_fsync;
+    bool traces_store;
+    int64_t traces_retention_ms, traces_retention_error_ms, traces_retention_slow_ms;
+    int64_t traces_slow_ms;
+    uint64_t traces_retention_bytes, traces_memory_max;
 
     unsigned feature_bits;    /* OBSERVE_FEATURE_... */
     unsigned promql_features; /* of promql/parse.h */

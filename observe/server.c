@@ -27,6 +27,7 @@
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
 #include "observe/scrape/scrape.h"
+#include "observe/traces_server.h"
 
 enum {
     KIT_FLAGS_MAX = OBSERVE_KIT_FLAGS_MAX + 16,
@@ -50,6 +51,7 @@ typedef struct server {
     sx_timer start;   /* the first loop's: until the log has been replayed */
     sx_buf *problems; /* of the start */
     remote_sender *sender;
+    traces_server *traces;
     remote_reader *reader;
     prom_config *first_config; /* what the database borrowed from */
     bool watching;             /* that loop's: a look is under way */
@@ -351,6 +353,8 @@ static void tear_down(sx_service *service, void *ctx)
     if (s->api.notifier)
         rule_notifier_free(s->api.notifier);
     s->api.notifier = NULL;
+    traces_server_free(s->traces);
+    s->traces = NULL;
     if (s->api.engine)
         promql_engine_free(s->api.engine);
     s->api.engine = NULL;
@@ -432,6 +436,8 @@ static sx_status set_up(sx_service *service, void *ctx, sx_error *err)
         status = api_metrics_add(&s->api, err);
     if (status == SX_OK)
         status = apply(s, s->api.config, s->problems, err);
+    if (status == SX_OK)
+        status = traces_server_new(&s->api, s->storage, &s->traces, err);
     for (size_t i = 1; i < s->flags->listen_count && status == SX_OK; i++) {
         sx_endpoint more = {.proto = "http",
                             .address = s->flags->listen[i],
@@ -514,7 +520,8 @@ static sx_status loop_set_up(sx_service *service, sx_loop *loop, void *ctx, void
     (void)service;
     server *s = ctx;
     *loop_ctx = s;
-    return sx_loop_index(loop) == 0 ? first_loop_set_up(s, loop, err) : SX_OK;
+    sx_status status = sx_loop_index(loop) == 0 ? first_loop_set_up(s, loop, err) : SX_OK;
+    return status == SX_OK ? traces_server_loop(s->traces, loop, err) : status;
 }
 
 /* No loop runs any more. Threads that still compute are told to end, and waited for; what they post
@@ -524,6 +531,7 @@ static void loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *
     (void)service;
     (void)loop_ctx;
     server *s = ctx;
+    traces_server_loop_end(s->traces, loop);
     atomic_store(&s->api.stopping, true);
     if (s->api.queries) {
         api_calls_cancel(&s->api);

@@ -238,6 +238,10 @@ void sx_service_free(sx_service *s);
  * there is none. */
 const char *sx_service_address(const sx_service *s, const char *proto);
 
+/* Tells, from loop_setup, where a listener of the service's own making (UDP) is bound, for the ready line:
+ * an endpoint of that proto was named by sx_service_listen with an empty address. */
+void sx_service_bound(sx_service *s, const char *proto, const char *address);
+
 /* What a service is made of; each lives as long as it does. Any thread. */
 const sx_service_def *sx_service_def_of(const sx_service *s);
 /* Its registry. */

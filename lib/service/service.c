@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -463,6 +464,13 @@ void sx_service_free(sx_service *s)
 }
 
 /* ---- what others ask ---- */
+
+void sx_service_bound(sx_service *s, const char *proto, const char *address)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        if (strcmp(s->endpoints[i].proto, proto) == 0)
+            snprintf(s->endpoints[i].bound.text, sizeof(s->endpoints[i].bound.text), "%s", address);
+}
 
 const char *sx_service_address(const sx_service *s, const char *proto)
 {

@@ -226,6 +226,7 @@ void api_collect_redis(api_call *c);
 void api_collect_postgres(api_call *c);
 void api_write(api_call *c);
 void api_otlp(api_call *c);
+void api_otlp_take(api_call *c); /* the same where no flag must allow it */
 
 /* ---- notify.c: what an operator is to be told ---- */
 /* Begins or ends a notification; one that goes on gets a new date. Any thread. */

@@ -227,11 +227,6 @@ static void zipkin_v1(api_call *c)
                  is_thrift(media_type(c)) ? span_read_zipkin_thrift : span_read_zipkin_v1_json);
 }
 
-static void otlp_metrics(api_call *c)
-{
-    api_otlp(c);
-}
-
 /* --- gRPC. */
 
 static sx_grpc_status take_rpc(rpc_call *c, read_fn *read, span_refused *refused, sx_error *err)
@@ -376,7 +371,7 @@ static const struct {
     api_work *work;
 } PATHS[] = {
     {RECEIVE_OTLP_HTTP, "/v1/traces", otlp_traces},
-    {RECEIVE_OTLP_HTTP, "/v1/metrics", otlp_metrics},
+    {RECEIVE_OTLP_HTTP, "/v1/metrics", api_otlp_take},
     {RECEIVE_JAEGER_HTTP, "/api/traces", jaeger_spans},
     {RECEIVE_ZIPKIN, "/api/v2/spans", zipkin_v2},
     {RECEIVE_ZIPKIN, "/api/v1/spans", zipkin_v1},
@@ -478,7 +473,7 @@ sx_status receiver_init(receiver *r, observe_api *a, receiver_kind kind, span_si
 sx_status receiver_listen(receiver *r, sx_str address, bool optional, sx_error *err)
 {
     sx_endpoint endpoint = {.proto = KINDS[r->kind].name,
-                            .address = address,
+                            .address = r->kind < RECEIVE_JAEGER_COMPACT ? address : SX_STR(""),
                             .routes = r->routes,
                             .route_count = r->route_count,
                             .fallback = api_not_found,
@@ -486,8 +481,9 @@ sx_status receiver_listen(receiver *r, sx_str address, bool optional, sx_error *
     return sx_service_listen(r->api->service, &endpoint, err);
 }
 
-sx_status receiver_open(receiver *r, sx_loop *loop, sx_str address, sx_udp **out, sx_error *err)
+sx_status receiver_open(receiver *r, sx_loop *loop, sx_str address, sx_udp **out, sx_bound *bound,
+                        sx_error *err)
 {
     sx_udp_options options = {.address = address, .fn = on_datagrams, .ctx = r};
-    return sx_udp_open(loop, &options, out, NULL, err);
+    return sx_udp_open(loop, &options, out, bound, err);
 }

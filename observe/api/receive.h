@@ -45,11 +45,12 @@ const char *receiver_name(receiver_kind kind);
 /* Before the service starts, in its setup. */
 sx_status receiver_init(receiver *r, observe_api *a, receiver_kind kind, span_sink sink,
                         const span_limits *limits, sx_error *err);
-/* Opens it on all loops (TCP); of a UDP kind nothing happens yet. An optional one whose port is taken
+/* Opens it on all loops (TCP); of a UDP kind only its name is told to the service, nothing else happens yet. An optional one whose port is taken
  * is left out with a warning. */
 sx_status receiver_listen(receiver *r, sx_str address, bool optional, sx_error *err);
 /* UDP kinds: opens it on one loop, from loop_setup. */
-sx_status receiver_open(receiver *r, sx_loop *loop, sx_str address, sx_udp **out, sx_error *err);
+sx_status receiver_open(receiver *r, sx_loop *loop, sx_str address, sx_udp **out, sx_bound *bound,
+                        sx_error *err);
 
 /* OTLP metrics by gRPC: what api_otlp is for HTTP (write.c). */
 sx_grpc_status api_otlp_metrics_rpc(rpc_call *c, observe_api *a, sx_error *err);

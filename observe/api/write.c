@@ -260,6 +260,15 @@ sx_status api_plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error
 
 void api_otlp(api_call *c)
 {
+    if (!c->api->flags->otlp_receiver)
+        refuse(c, 404,
+               SX_STR("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
+    else
+        api_otlp_take(c);
+}
+
+void api_otlp_take(api_call *c)
+{
     sx_error err = {0};
     remote_writer *writer;
     sx_buf space;
@@ -267,10 +276,7 @@ void api_otlp(api_call *c)
     sx_str_cut(type, ';', &type, &rest);
     bool json = sx_str_ieq(sx_str_trim(type), SX_STR("application/json"));
     sx_buf_init(&space, 0);
-    if (!c->api->flags->otlp_receiver)
-        refuse(c, 404,
-               SX_STR("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
-    else if (!json && !sx_str_ieq(sx_str_trim(type), SX_STR("application/x-protobuf")))
+    if (!json && !sx_str_ieq(sx_str_trim(type), SX_STR("application/x-protobuf")))
         refuse(c, 415,
                SX_STR("Content-Type is neither application/x-protobuf nor "
                       "application/json"));
@@ -306,10 +312,10 @@ sx_grpc_status api_otlp_metrics_rpc(rpc_call *c, observe_api *a, sx_error *err)
     }
     sx_buf_done(&messages);
     sx_buf_done(&answer);
-    return status == SX_OK                              ? SX_GRPC_OK
-           : status == SX_REFUSED                       ? SX_GRPC_UNAVAILABLE
+    return status == SX_OK                               ? SX_GRPC_OK
+           : status == SX_REFUSED                        ? SX_GRPC_UNAVAILABLE
            : status == SX_EFORMAT || status == SX_EINVAL ? SX_GRPC_INVALID_ARGUMENT
-                                                        : SX_GRPC_INTERNAL;
+                                                         : SX_GRPC_INTERNAL;
 }
 
 /* ---- remote read ---- */

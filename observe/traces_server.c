@@ -1,0 +1,183 @@
+/* traces_server.c - store and receivers of spans, put together by the flags.
+ *
+ * A flag's default address is optional: where its port is taken the listener is left out with a
+ * warning, so that the observatory starts beside a Jaeger or a collector. */
+#include "observe/traces_server.h"
+
+#include <stdio.h>
+
+#include <sextant/file.h>
+#include <sextant/mem.h>
+
+enum { UDP_KINDS = RECEIVE_KINDS - RECEIVE_JAEGER_COMPACT };
+
+/* The UDP sockets of one loop. */
+typedef struct loop_sockets {
+    sx_loop *loop;
+    sx_udp *udp[UDP_KINDS];
+} loop_sockets;
+
+struct traces_server {
+    observe_api *api;
+    tr_store *store;
+    receiver receivers[RECEIVE_KINDS];
+    sx_str addresses[RECEIVE_KINDS]; /* of the flags; empty: off */
+    sx_bound bound[UDP_KINDS];       /* as the first loop got them */
+    pthread_mutex_t lock;
+    loop_sockets *loops; /* by lock; vector */
+    size_t loop_count, loop_cap;
+    char dir[4096];
+};
+
+static sx_status into_store(void *ctx, span_batch *b, sx_error *err)
+{
+    return tr_store_append(ctx, b, err);
+}
+
+static sx_status open_store(traces_server *t, const char *storage, sx_error *err)
+{
+    const observe_flags *f = t->api->flags;
+    if (!f->traces_store)
+        return SX_OK;
+    int len = snprintf(t->dir, sizeof(t->dir), "%s/sextant/traces", storage);
+    if (len < 0 || (size_t)len >= sizeof(t->dir))
+        return sx_fail(err, SX_ELIMIT, "the storage path is longer than %zu bytes", sizeof(t->dir));
+    tr_store_options options = {
+        .dir = t->dir,
+        .kit = sx_service_kit(t->api->service),
+        .clock = t->api->clock,
+        .retention_ms = f->traces_retention_ms,
+        .retention_error_ms = f->traces_retention_error_ms,
+        .retention_slow_ms = f->traces_retention_slow_ms,
+        .slow_ns = (uint64_t)f->traces_slow_ms * 1000000,
+        .retention_bytes = f->traces_retention_bytes,
+        .memory_max = f->traces_memory_max,
+        .fsync = sx_str_eq(f->traces_fsync, SX_STR("always")) ? TR_FSYNC_ALWAYS
+                 : sx_str_eq(f->traces_fsync, SX_STR("none")) ? TR_FSYNC_NONE
+                                                              : TR_FSYNC_INTERVAL,
+    };
+    return tr_store_open(&options, &t->store, err);
+}
+
+static sx_status add_receivers(traces_server *t, sx_error *err)
+{
+    const observe_flags *f = t->api->flags;
+    const span_sink sink = {.take = into_store, .ctx = t->store};
+    sx_status status = SX_OK;
+    for (int k = 0; k < RECEIVE_KINDS && status == SX_OK; k++) {
+        bool optional = sx_str_eq(f->receivers[k], sx_str_z(receiver_address((receiver_kind)k)));
+        if (f->receivers[k].len == 0 || !t->store)
+            continue;
+        t->addresses[k] = f->receivers[k];
+        status = receiver_init(&t->receivers[k], t->api, (receiver_kind)k, sink, NULL, err);
+        if (status == SX_OK)
+            status = receiver_listen(&t->receivers[k], f->receivers[k], optional, err);
+    }
+    return status;
+}
+
+sx_status traces_server_new(observe_api *a, const char *storage, traces_server **out, sx_error *err)
+{
+    traces_server *t = sx_calloc(1, sizeof(*t));
+    *out = NULL;
+    if (!t)
+        return sx_fail_memory(err, "the traces' server");
+    t->api = a;
+    pthread_mutex_init(&t->lock, NULL);
+    sx_status status = open_store(t, storage, err);
+    if (status == SX_OK)
+        status = add_receivers(t, err);
+    if (status != SX_OK) {
+        traces_server_free(t);
+        return status;
+    }
+    *out = t;
+    return SX_OK;
+}
+
+void traces_server_free(traces_server *t)
+{
+    if (!t)
+        return;
+    if (t->store)
+        tr_store_close(t->store);
+    pthread_mutex_destroy(&t->lock);
+    sx_free(t->loops);
+    sx_free(t);
+}
+
+tr_store *traces_server_store(const traces_server *t)
+{
+    return t ? t->store : NULL;
+}
+
+/* --- UDP: a socket of each kind on each loop; the kernel spreads the senders. */
+
+static bool keep_sockets(traces_server *t, const loop_sockets *on)
+{
+    if (t->loop_count == t->loop_cap) {
+        size_t cap = t->loop_cap ? t->loop_cap * 2 : 8;
+        loop_sockets *more = sx_realloc(t->loops, cap * sizeof(*more));
+        if (!more)
+            return false;
+        t->loops = more;
+        t->loop_cap = cap;
+    }
+    t->loops[t->loop_count++] = *on;
+    return true;
+}
+
+static void close_sockets(loop_sockets *on)
+{
+    for (int i = 0; i < UDP_KINDS; i++)
+        if (on->udp[i])
+            sx_udp_close(on->udp[i]);
+}
+
+/* One that is on by default and finds its port taken is left out, as the others are. */
+static sx_status open_socket(traces_server *t, receiver_kind kind, loop_sockets *on, sx_error *err)
+{
+    sx_udp **out = &on->udp[kind - RECEIVE_JAEGER_COMPACT];
+    sx_bound *bound = &t->bound[kind - RECEIVE_JAEGER_COMPACT];
+    bool first = !bound->text[0]; /* it finds out the port, the others open the same one */
+    sx_str address = first ? t->addresses[kind] : sx_str_z(bound->text);
+    sx_status status =
+        receiver_open(&t->receivers[kind], on->loop, address, out, first ? bound : NULL, err);
+    if (status == SX_OK && first)
+        sx_service_bound(t->api->service, receiver_name(kind), bound->text);
+    if (status != SX_EEXIST || !first ||
+        !sx_str_eq(t->addresses[kind], sx_str_z(receiver_address(kind))))
+        return status;
+    t->addresses[kind].len = 0; /* nor do the other loops open it */
+    *out = NULL;
+    SX_LOG_WARN(sx_service_logger(t->api->service), NULL, "a listener is left out",
+                sx_field_str("listener", sx_str_z(receiver_name(kind))), sx_field_error(err));
+    return SX_OK;
+}
+
+sx_status traces_server_loop(traces_server *t, sx_loop *loop, sx_error *err)
+{
+    loop_sockets on = {.loop = loop};
+    sx_status status = SX_OK;
+    for (int k = RECEIVE_JAEGER_COMPACT; k < RECEIVE_KINDS && status == SX_OK; k++)
+        if (t->addresses[k].len)
+            status = open_socket(t, (receiver_kind)k, &on, err);
+    pthread_mutex_lock(&t->lock);
+    if (status == SX_OK && !keep_sockets(t, &on))
+        status = sx_fail_memory(err, "UDP sockets");
+    pthread_mutex_unlock(&t->lock);
+    if (status != SX_OK)
+        close_sockets(&on);
+    return status;
+}
+
+void traces_server_loop_end(traces_server *t, sx_loop *loop)
+{
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < t->loop_count; i++)
+        if (t->loops[i].loop == loop) {
+            close_sockets(&t->loops[i]);
+            t->loops[i--] = t->loops[--t->loop_count];
+        }
+    pthread_mutex_unlock(&t->lock);
+}

@@ -1,0 +1,28 @@
+/* traces_server.h - the traces' half of the observatory: store, receivers, and what stands between.
+ *
+ * Made in the service's setup from the flags, opened with the loops (UDP), torn down with the service.
+ * Called by observe/server.c alone. */
+#ifndef OBSERVE_TRACES_SERVER_H
+#define OBSERVE_TRACES_SERVER_H
+
+#include "observe/api/receive.h"
+#include "observe/traces/store.h"
+
+typedef struct traces_server traces_server;
+
+/* Opens the store under `storage` (unless --traces.store=off) and names the listeners to the service.
+ * a->service is set. Errors: of tr_store_open, sx_service_listen. */
+sx_status traces_server_new(observe_api *a, const char *storage, traces_server **out,
+                            sx_error *err);
+
+/* On each loop as it starts, and as it ends. */
+sx_status traces_server_loop(traces_server *t, sx_loop *loop, sx_error *err);
+void traces_server_loop_end(traces_server *t, sx_loop *loop);
+
+/* No loop and no thread of a pool runs any more. NULL is allowed. */
+void traces_server_free(traces_server *t);
+
+/* NULL with --traces.store=off. */
+tr_store *traces_server_store(const traces_server *t);
+
+#endif
