@@ -9,7 +9,7 @@ import time
 import pytest
 import requests
 
-from lib.observe import TIMEOUT_S, Api, Observe, write_config
+from lib.observe import NO_TRACES, TIMEOUT_S, Api, Observe, write_config
 from lib.wait import wait_for
 
 # Of "correct horse", cost 4: quick to check, on purpose here.
@@ -46,7 +46,7 @@ def start(serve, sextant_bin, tmp_path):
             (tmp_path / "web.yml").write_text(web)
             flags += (f"--web.config.file={tmp_path}/web.yml",)
         return serve(sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data",
-                     "--web.listen-address=127.0.0.1:0", *flags, name="observe")
+                     "--web.listen-address=127.0.0.1:0", *NO_TRACES, *flags, name="observe")
     return run
 
 

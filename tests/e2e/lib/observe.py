@@ -19,6 +19,16 @@ PROMETHEUS = os.path.join(ROOT, ".cache", "peers", "bin", "prometheus")
 PROMTOOL = os.path.join(ROOT, ".cache", "peers", "bin", "promtool")
 TIMEOUT_S = 30
 
+# The listeners of traces, which are on at well-known ports by default: several servers run at a time.
+TRACE_LISTENERS = ("otlp.grpc", "otlp.http", "jaeger.grpc", "jaeger.http", "jaeger.compact",
+                   "jaeger.binary", "zipkin", "jaeger.query", "jaeger.query-grpc")
+NO_TRACES = tuple(f"--{name}=" for name in TRACE_LISTENERS)
+
+
+def traces_anywhere():
+    """Flags that open each of them at any free port."""
+    return tuple(f"--{name}=127.0.0.1:0" for name in TRACE_LISTENERS)
+
 
 def _varint(n):
     out = bytearray()
@@ -140,7 +150,8 @@ class Observe(Api):
         self.process = serve(sextant_bin, "observe", f"--config.file={self.config}",
                              f"--storage.tsdb.path={self.data_dir}",
                              "--web.listen-address=127.0.0.1:0",
-                             "--web.enable-remote-write-receiver", *flags, name="observe")
+                             "--web.enable-remote-write-receiver", *NO_TRACES, *flags,
+                             name="observe")
         super().__init__(self.process.address("http"))
         wait_for(self.is_ready, what="sextant observe")
 
