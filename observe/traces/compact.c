@@ -240,9 +240,7 @@ void *tr_merger_run(void *store)
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
         if (!s->merge_due) {
-            struct timespec until;
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_sec += 1;
+            struct timespec until = tr_until(1000);
             pthread_cond_timedwait(&s->work, &s->lock, &until);
         }
         s->merge_due = false;

@@ -204,13 +204,7 @@ static bool is_old(tr_store *s)
 
 static void wait_tick(tr_store *s)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += TICK_MS * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = tr_until(TICK_MS);
     pthread_cond_timedwait(&s->work, &s->lock, &until);
 }
 

@@ -217,6 +217,12 @@ void tr_store_close(tr_store *s)
 
 /* --- Appending. */
 
+struct timespec tr_until(int64_t ms)
+{
+    int64_t ns = sx_clock_ns(sx_clock_system()) + ms * 1000000;
+    return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
 uint64_t tr_store_memory(tr_store *s)
 {
     uint64_t bytes = 0;
@@ -233,14 +239,7 @@ static sx_status wait_for_room(tr_store *s, sx_error *err)
 {
     if (sx_likely(tr_store_memory(s) <= s->o.memory_max))
         return SX_OK;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += s->o.append_wait_ms / 1000;
-    until.tv_nsec += s->o.append_wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = tr_until(s->o.append_wait_ms);
     int rc = s->o.append_wait_ms > 0 ? 0 : ETIMEDOUT;
     while (rc == 0 && tr_store_memory(s) > s->o.memory_max && !atomic_load(&s->disk_full)) {
         pthread_mutex_lock(&s->lock);

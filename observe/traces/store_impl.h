@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include <sextant/file.h>
 #include <sextant/log.h>
@@ -142,6 +143,10 @@ void *tr_merger_run(void *store);
 
 /* --- edges.c */
 void tr_resolved_free(struct tr_resolved *r);
+
+/* The system's wall clock so many milliseconds from now, as pthread_cond_timedwait wants it: how long a
+ * thread sleeps is real time, whatever the store's clock says. */
+struct timespec tr_until(int64_t ms);
 
 /* Memory of memtables, in use. */
 uint64_t tr_store_memory(tr_store *s);
