@@ -89,8 +89,9 @@ uint64_t tr_scan_newest(const tr_scan *scan);
 void tr_scan_free(tr_scan *scan);
 
 /* What the segment knows without its rows: services with their operations and span kinds, keys of
- * each place with their types, values of a key (sorted; after `from`, at most `limit`). Callbacks
- * return false to stop. */
+ * each place (one bit of filter_place) with their types, values of a key in the places that `place`
+ * names (0: all), sorted by type and value: of more than 100,000 the newest groups'. At most 100,000
+ * operations and 65,536 keys are listed. Callbacks return false to stop. */
 typedef bool tr_operation_fn(void *ctx, sx_str service, sx_str operation, unsigned kind,
                              uint64_t count);
 sx_status tr_segment_operations(const tr_segment *s, tr_operation_fn *fn, void *ctx, sx_error *err);

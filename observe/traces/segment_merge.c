@@ -34,6 +34,7 @@ typedef struct merging {
     size_t count;
     tr_file file;
     tr_unpacker unpacker;
+    source probe;  /* for the start of another input's part */
     sx_str *texts; /* the output's dictionary: views of the inputs' */
     uint32_t text_count;
     source **parts; /* of the trace that is joined; those behind part_count are kept for the next */
@@ -304,10 +305,7 @@ static sx_status begins_before(merging *m, const input *in, const input *other, 
                                bool *before)
 {
     uint64_t group = tr_segment_group_of(other->segment, first);
-    source *s = sx_alloc(sizeof *s);
-    if (!s)
-        return sx_fail_memory(m->err, "a merge of segments");
-    source_init(s);
+    source *s = &m->probe;
     sx_status status = tr_group_decode(other->segment, group,
                                        (uint32_t)(first - other->segment->groups[group].first_row),
                                        1, TR_WANT_IDS, &m->unpacker, &s->rows, m->err);
@@ -315,8 +313,6 @@ static sx_status begins_before(merging *m, const input *in, const input *other, 
         uint64_t a = s->rows.rows[0].start_ns, b = front(in)->start_ns;
         *before = a < b || (a == b && other < in);
     }
-    source_done(s);
-    sx_free(s);
     return status;
 }
 
@@ -371,6 +367,7 @@ static void merging_done(merging *m)
         source_done(m->parts[i]);
         sx_free(m->parts[i]);
     }
+    source_done(&m->probe);
     sx_free(m->inputs);
     sx_free(m->parts);
     sx_free(m->placed);
@@ -384,6 +381,7 @@ sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t c
     static const tr_write_options PLAIN = {0};
     merging m = {.count = count, .err = err};
     sx_status status = tr_file_open(&m.file, path, options ? options : &PLAIN, err);
+    source_init(&m.probe);
     m.inputs = sx_calloc(count + 1, sizeof *m.inputs);
     if (status == SX_OK && !m.inputs)
         status = sx_fail_memory(err, "a merge of segments");
