@@ -56,7 +56,9 @@ static sx_status open_store(traces_server *t, const char *storage, sx_error *err
                  : sx_str_eq(f->traces_fsync, SX_STR("none")) ? TR_FSYNC_NONE
                                                               : TR_FSYNC_INTERVAL,
     };
-    return tr_store_open(&options, &t->store, err);
+    sx_status status = tr_store_open(&options, &t->store, err);
+    t->api->traces = t->store;
+    return status;
 }
 
 static sx_status add_receivers(traces_server *t, sx_error *err)

@@ -82,6 +82,7 @@ struct observe_api {
     const observe_flags *flags;
     tsdb *db;
     tsdb_queryable *store;
+    struct tr_store *traces; /* NULL with --traces.store=off */
     promql_engine *engine;
     sx_pool *queries, *others, *intake, *reads, *collecting;
     struct collect_site *collectors;
