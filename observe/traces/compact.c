@@ -142,8 +142,6 @@ static sx_status rewrite(tr_store *s, tr_piece *const *pieces, size_t count, uin
         pthread_mutex_lock(&s->change);
         status = tr_store_commit(s, pieces, count, &come, come ? 1 : 0, NULL, err);
         pthread_mutex_unlock(&s->change);
-        if (status != SX_OK && come)
-            tr_segment_drop(come->segment);
     }
     tr_piece_unref(come);
     return status;

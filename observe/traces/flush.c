@@ -52,8 +52,14 @@ sx_status tr_store_turn(tr_store *s, sx_error *err)
     sx_status status = tr_log_sync(s->log, err);
     pthread_rwlock_wrlock(&s->gate);
     bool turned = false;
+    tr_view *v = NULL, *old = NULL;
     if (status == SX_OK && !is_empty(s, s->active)) {
-        status = tr_log_turn(s->log, s->generation + 1, err);
+        if (tr_store_sets(s) >= TR_SETS_MAX)
+            status = sx_fail(err, SX_ELIMIT, "too many memtables wait to be written");
+        else if (!(v = tr_view_prepare(s, 0, err)))
+            status = SX_ENOMEM;
+        else
+            status = tr_log_turn(s->log, s->generation + 1, err);
         turned = status == SX_OK;
     }
     if (turned) {
@@ -64,10 +70,11 @@ sx_status tr_store_turn(tr_store *s, sx_error *err)
         s->active->next = fresh;
         s->active = fresh;
         s->turned++;
+        old = tr_view_put(s, v, NULL, 0, NULL, 0, NULL);
         pthread_mutex_unlock(&s->lock);
-        status = tr_view_change(s, NULL, 0, NULL, 0, NULL, err);
     }
     pthread_rwlock_unlock(&s->gate);
+    tr_view_unref(turned ? old : v);
     if (!turned)
         tr_set_free(fresh);
     return status;
@@ -96,7 +103,7 @@ static sx_status write_shard(tr_store *s, const tr_set *set, uint32_t k, uint64_
     return status;
 }
 
-static void remove_logs(tr_store *s, const tr_set *set)
+void tr_remove_logs(tr_store *s, const tr_set *set)
 {
     char path[TR_PATH_BYTES];
     for (uint32_t g = set->first_log; g <= set->last_log; g++)
@@ -150,15 +157,13 @@ sx_status tr_flush_one(tr_store *s, bool *did, sx_error *err)
             status = write_shard(s, set, k, s->next_number++, &come[count], err);
             count += status == SX_OK;
         }
+    for (size_t i = 0; i < count && status != SX_OK; i++)
+        tr_segment_drop(come[i]->segment);
     if (status == SX_OK)
         status = tr_store_commit(s, NULL, 0, come, count, set, err);
-    for (size_t i = 0; i < count; i++) {
-        if (status != SX_OK)
-            tr_segment_drop(come[i]->segment);
+    for (size_t i = 0; i < count; i++)
         tr_piece_unref(come[i]);
-    }
     if (status == SX_OK) {
-        remove_logs(s, set);
         tr_set_free(set);
         *did = true;
     }
@@ -171,8 +176,13 @@ sx_status tr_store_flush(tr_store *s, sx_error *err)
 {
     if (s->o.read_only)
         return SX_OK;
+    bool did = true;
     sx_status status = tr_store_turn(s, err);
-    for (bool did = true; status == SX_OK && did;)
+    while (status == SX_ELIMIT && did) { /* others turn over as well: theirs first */
+        status = tr_flush_one(s, &did, err);
+        status = status == SX_OK ? tr_store_turn(s, err) : status;
+    }
+    for (did = true; status == SX_OK && did;)
         status = tr_flush_one(s, &did, err);
     return status;
 }

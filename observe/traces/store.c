@@ -367,43 +367,91 @@ sx_status tr_store_append(tr_store *s, span_batch *b, sx_error *err)
 
 /* --- Committing, care. */
 
-sx_status tr_store_commit(tr_store *s, tr_piece *const *gone, size_t gone_count,
-                          tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err)
+static void show_segments(tr_store *s)
+{
+    tr_store_stats about;
+    if (!s->meters.segments)
+        return;
+    tr_store_about(s, &about);
+    sx_gauge_set(s->meters.segments, (double)about.segments);
+    sx_gauge_set(s->meters.bytes, (double)about.segment_bytes);
+    sx_gauge_set(s->meters.memtable_bytes, (double)about.memtable_bytes);
+}
+
+/* What MANIFEST is to say. */
+static sx_status list_segments(tr_store *s, tr_piece *const *gone, size_t gone_count,
+                               tr_piece *const *come, size_t come_count, const tr_set *done,
+                               tr_manifest *m, sx_error *err)
 {
     tr_view *v = tr_view_take(s);
-    tr_manifest m = {.log_first = done ? done->last_log + 1 : s->log_first,
-                     .next_number = s->next_number};
-    m.entries = sx_calloc(v->piece_count + come_count + 1, sizeof *m.entries);
-    sx_status status = m.entries ? SX_OK : sx_fail_memory(err, "MANIFEST of the traces");
-    for (size_t i = 0; status == SX_OK && i < v->piece_count + come_count; i++) {
+    *m = (tr_manifest){.log_first = done ? done->last_log + 1 : s->log_first,
+                       .next_number = s->next_number};
+    m->entries = sx_calloc(v->piece_count + come_count + 1, sizeof *m->entries);
+    for (size_t i = 0; m->entries && i < v->piece_count + come_count; i++) {
         const tr_piece *p = i < v->piece_count ? v->pieces[i] : come[i - v->piece_count];
         bool leaves = false;
         for (size_t k = 0; k < gone_count; k++)
             leaves = leaves || gone[k] == p;
         if (!leaves)
-            m.entries[m.count++] =
+            m->entries[m->count++] =
                 (tr_manifest_entry){p->number, p->sequence, p->shard, p->level, p->reduced};
     }
     pthread_mutex_lock(&s->lock);
-    m.next_sequence = s->next_sequence;
+    m->next_sequence = s->next_sequence;
     pthread_mutex_unlock(&s->lock);
-    if (status == SX_OK)
-        status = tr_manifest_write(s->dir, &m, err);
-    tr_manifest_done(&m);
-    if (status == SX_OK) {
-        s->log_first = m.log_first;
-        status = tr_view_change(s, gone, gone_count, come, come_count, done, err);
-    }
-    for (size_t k = 0; status == SX_OK && k < gone_count; k++)
-        tr_segment_drop(gone[k]->segment);
     tr_view_unref(v);
-    if (status == SX_OK && s->meters.segments) {
-        tr_store_stats about;
-        tr_store_about(s, &about);
-        sx_gauge_set(s->meters.segments, (double)about.segments);
-        sx_gauge_set(s->meters.bytes, (double)about.segment_bytes);
-        sx_gauge_set(s->meters.memtable_bytes, (double)about.memtable_bytes);
+    return m->entries ? SX_OK : sx_fail_memory(err, "MANIFEST of the traces");
+}
+
+/* After a failed write: which one is there? The name may have changed before the folder's sync failed. */
+typedef enum written { WRITTEN_NO, WRITTEN_YES, WRITTEN_UNKNOWN } written;
+static written look_again(const tr_store *s, const tr_manifest *wanted)
+{
+    tr_manifest there;
+    if (tr_manifest_read(s->dir, &there, NULL) != SX_OK)
+        return WRITTEN_UNKNOWN;
+    bool same = there.log_first == wanted->log_first && there.count == wanted->count &&
+                there.next_number == wanted->next_number;
+    for (size_t i = 0; same && i < there.count; i++)
+        same = there.entries[i].number == wanted->entries[i].number;
+    tr_manifest_done(&there);
+    return same ? WRITTEN_YES : WRITTEN_NO;
+}
+
+sx_status tr_store_commit(tr_store *s, tr_piece *const *gone, size_t gone_count,
+                          tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err)
+{
+    tr_manifest m = {0};
+    written is = WRITTEN_NO;
+    sx_status status = list_segments(s, gone, gone_count, come, come_count, done, &m, err);
+    tr_view *v = status == SX_OK ? tr_view_prepare(s, come_count, err) : NULL;
+    bool sure = true; /* that MANIFEST is on the disk, so that what it no longer names may go */
+    if (status == SX_OK)
+        status = v ? tr_manifest_write(s->dir, &m, err) : SX_ENOMEM;
+    if (status == SX_OK) {
+        is = WRITTEN_YES;
+    } else if (v) {
+        sure = false;
+        is = look_again(s, &m);
     }
+    if (is == WRITTEN_YES) {
+        status = SX_OK;
+        s->log_first = m.log_first;
+        pthread_mutex_lock(&s->lock);
+        tr_view *old = tr_view_put(s, v, gone, gone_count, come, come_count, done);
+        pthread_mutex_unlock(&s->lock);
+        tr_view_unref(old);
+        for (size_t k = 0; sure && k < gone_count; k++)
+            tr_segment_drop(gone[k]->segment);
+        if (sure && done)
+            tr_remove_logs(s, done);
+        show_segments(s);
+    } else {
+        tr_view_unref(v);
+        for (size_t k = 0; is == WRITTEN_NO && k < come_count; k++)
+            tr_segment_drop(come[k]->segment);
+    }
+    tr_manifest_done(&m);
     return status;
 }
 

@@ -22,7 +22,7 @@
 #include "observe/traces/store.h"
 #include "observe/traces/tracelog.h"
 
-enum { TR_SHARDS_MAX = 64, TR_PATH_BYTES = 4096, TR_MERGE_FAN = 8 };
+enum { TR_SHARDS_MAX = 64, TR_PATH_BYTES = 4096, TR_MERGE_FAN = 8, TR_SETS_MAX = 64 };
 
 /* A segment as MANIFEST knows it. Immutable but for `edges`; counted. */
 typedef struct tr_piece {
@@ -98,9 +98,17 @@ struct tr_store {
 /* --- view.c */
 tr_view *tr_view_take(tr_store *s);
 void tr_view_unref(tr_view *v);
-/* Makes a new view of s->sets and these pieces and puts it in the old one's place; takes s->lock. */
+/* An empty view with room for whatever there may be at its _put, which so cannot fail: who changes what
+ * is on disk makes it before. `come_count` pieces are added by the _put. NULL without memory. */
+tr_view *tr_view_prepare(tr_store *s, size_t come_count, sx_error *err);
+/* Puts it in the old one's place, filled with s->sets and these pieces; gives the old one, for _unref.
+ * s->lock is held. */
+tr_view *tr_view_put(tr_store *s, tr_view *v, tr_piece *const *gone, size_t gone_count,
+                     tr_piece *const *come, size_t come_count, tr_set *done);
+/* Both at once; takes s->lock. */
 sx_status tr_view_change(tr_store *s, tr_piece *const *gone, size_t gone_count,
                          tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err);
+size_t tr_store_sets(tr_store *s); /* how many there are */
 tr_piece *tr_piece_new(tr_segment *segment, uint64_t number, uint32_t shard, bool reduced);
 tr_piece *tr_piece_ref(tr_piece *p);
 void tr_piece_unref(tr_piece *p);
@@ -123,7 +131,10 @@ void tr_manifest_done(tr_manifest *m);
 sx_status tr_segment_name(const char *dir, uint64_t number, char *path, sx_error *err);
 
 /* --- store.c */
-/* Commits a change on disk and in the view: MANIFEST first. `change` is held. */
+/* Commits a change on disk and in the view: MANIFEST first, then what it no longer names is removed:
+ * pieces that are gone, the logs of `done`. After an error nothing has changed, and the files of `come`
+ * are removed, unless MANIFEST may name them (it could not be read back): the next start sees to them.
+ * `change` is held. */
 sx_status tr_store_commit(tr_store *s, tr_piece *const *gone, size_t gone_count,
                           tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err);
 /* --- open.c */
@@ -132,6 +143,7 @@ tr_set *tr_set_new(tr_store *s, sx_error *err);
 void tr_set_free(tr_set *set);
 
 /* --- flush.c */
+void tr_remove_logs(tr_store *s, const tr_set *set);
 sx_status tr_store_turn(tr_store *s, sx_error *err);
 sx_status tr_flush_one(tr_store *s, bool *did, sx_error *err);
 void *tr_flusher_run(void *store);

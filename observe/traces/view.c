@@ -79,18 +79,34 @@ static bool is_in(const tr_piece *p, tr_piece *const *list, size_t count)
     return false;
 }
 
-/* With room for all; the caller fills it under the lock, which allocates nothing. */
-static tr_view *view_new(size_t tables, size_t pieces)
+static size_t count_sets(const tr_store *s)
 {
+    size_t sets = 0;
+    for (const tr_set *set = s->sets; set; set = set->next)
+        sets++;
+    return sets;
+}
+
+/* Sets are added by turning over alone, which stops at TR_SETS_MAX; pieces come by flushing sets alone,
+ * a shard's each: so what is counted here bounds what there can be when the view is put in its place. */
+tr_view *tr_view_prepare(tr_store *s, size_t come_count, sx_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    size_t sets = count_sets(s), pieces = s->view ? s->view->piece_count : 0;
+    pthread_mutex_unlock(&s->lock);
+    sets = sets < TR_SETS_MAX ? TR_SETS_MAX : sets;
     tr_view *v = sx_calloc(1, sizeof *v);
-    if (!v)
+    if (!v) {
+        sx_fail_memory(err, "view of the traces");
         return NULL;
+    }
     atomic_init(&v->refs, 1);
-    v->tables = sx_calloc(tables + 1, sizeof(tr_memtable *));
-    v->pieces = sx_calloc(pieces + 1, sizeof(tr_piece *));
+    v->tables = sx_calloc((sets + 1) * s->shards, sizeof(tr_memtable *));
+    v->pieces = sx_calloc(pieces + come_count + sets * s->shards, sizeof(tr_piece *));
     if (v->tables && v->pieces)
         return v;
     tr_view_unref(v);
+    sx_fail_memory(err, "view of the traces");
     return NULL;
 }
 
@@ -110,35 +126,9 @@ static void fill_tables(const tr_store *s, const tr_set *done, tr_view *v)
     v->table_count = sets * s->shards;
 }
 
-/* How many tables and pieces the next view may have; under the lock. */
-static void count_all(const tr_store *s, size_t come_count, size_t *tables, size_t *pieces)
+tr_view *tr_view_put(tr_store *s, tr_view *v, tr_piece *const *gone, size_t gone_count,
+                     tr_piece *const *come, size_t come_count, tr_set *done)
 {
-    size_t sets = 0;
-    for (const tr_set *set = s->sets; set; set = set->next)
-        sets++;
-    *tables = sets * s->shards;
-    *pieces = (s->view ? s->view->piece_count : 0) + come_count;
-}
-
-sx_status tr_view_change(tr_store *s, tr_piece *const *gone, size_t gone_count,
-                         tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err)
-{
-    tr_view *v = NULL;
-    size_t tables, pieces, table_room = 0, piece_room = 0;
-    pthread_mutex_lock(&s->lock);
-    for (;;) { /* until what was made without the lock is big enough, usually at once */
-        count_all(s, come_count, &tables, &pieces);
-        if (v && tables <= table_room && pieces <= piece_room)
-            break;
-        pthread_mutex_unlock(&s->lock);
-        tr_view_unref(v);
-        table_room = tables + s->shards;
-        piece_room = pieces + TR_SHARDS_MAX;
-        v = view_new(table_room, piece_room);
-        if (!v)
-            return sx_fail_memory(err, "view of the traces");
-        pthread_mutex_lock(&s->lock);
-    }
     tr_view *old = s->view;
     for (size_t i = 0; old && i < old->piece_count; i++)
         if (!is_in(old->pieces[i], gone, gone_count))
@@ -153,7 +143,26 @@ sx_status tr_view_change(tr_store *s, tr_piece *const *gone, size_t gone_count,
         s->sets = done->next;
         s->flushed++;
     }
+    return old;
+}
+
+sx_status tr_view_change(tr_store *s, tr_piece *const *gone, size_t gone_count,
+                         tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err)
+{
+    tr_view *v = tr_view_prepare(s, come_count, err);
+    if (!v)
+        return SX_ENOMEM;
+    pthread_mutex_lock(&s->lock);
+    tr_view *old = tr_view_put(s, v, gone, gone_count, come, come_count, done);
     pthread_mutex_unlock(&s->lock);
     tr_view_unref(old);
     return SX_OK;
+}
+
+size_t tr_store_sets(tr_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    size_t sets = count_sets(s);
+    pthread_mutex_unlock(&s->lock);
+    return sets;
 }
