@@ -53,9 +53,10 @@ typedef struct server {
     remote_sender *sender;
     traces_server *traces;
     remote_reader *reader;
-    prom_config *first_config; /* what the database borrowed from */
-    bool watching;             /* that loop's: a look is under way */
-    uint64_t seen;             /* what the watched files were, by reload_lock */
+    prom_config *kept_config;   /* whose rules of retention the database borrows, by reload_lock */
+    tsdb_retention_rule *rules; /* its rules, heap */
+    bool watching;              /* that loop's: a look is under way */
+    uint64_t seen;              /* what the watched files were, by reload_lock */
     collect_site_options collect;
     char storage[4096];
 } server;
@@ -113,6 +114,79 @@ static uint64_t look_at(const prom_config *config)
     return sum;
 }
 
+static tsdb_options storage_options(const server *s, const prom_config *c)
+{
+    const observe_flags *f = s->flags;
+    static const char *const FSYNC[] = {[TSDB_FSYNC_INTERVAL] = "interval",
+                                        [TSDB_FSYNC_ALWAYS] = "always",
+                                        [TSDB_FSYNC_NONE] = "none"};
+    tsdb_options o = {
+        .retention_ms = c->storage.retention_ms ? c->storage.retention_ms : f->retention_ms,
+        .retention_bytes =
+            c->storage.retention_bytes ? c->storage.retention_bytes : f->retention_bytes,
+        .block_ms = f->block_ms,
+        .block_ms_max = f->block_ms_max,
+        .out_of_order_ms = c->storage.out_of_order_ms == 0  ? -1
+                           : c->storage.out_of_order_ms > 0 ? c->storage.out_of_order_ms
+                                                            : 0,
+        .memory_max = f->memory_max,
+        .series_max = (uint64_t)f->series_max,
+        .exemplars_max = c->exemplars_max,
+        .wal_segment_bytes = f->wal_segment_bytes,
+        .wal_packing = !f->wal_compression                           ? TSDB_WAL_PLAIN
+                       : sx_str_eq(f->wal_packing, SX_STR("snappy")) ? TSDB_WAL_SNAPPY
+                                                                     : TSDB_WAL_ZSTD,
+        .xor2 = c->storage.xor2 || (f->feature_bits & OBSERVE_FEATURE_XOR2)};
+    for (size_t i = 0; i < SX_COUNT_OF(FSYNC); i++)
+        if (sx_str_eq(f->fsync, sx_str_z(FSYNC[i])))
+            o.fsync = (tsdb_fsync)i;
+    return o;
+}
+
+/* A share of the disk that the store lies on goes before a number of bytes, as in Prometheus. */
+static void take_share(const server *s, const prom_config *c, tsdb_options *options)
+{
+    struct statvfs disk;
+    double percent = c->storage.retention_percent;
+    if (percent > 0 && statvfs(s->storage, &disk) == 0)
+        options->retention_bytes =
+            (uint64_t)((double)disk.f_blocks * (double)disk.f_frsize * percent / 100);
+}
+
+/* The rules of retention of a configuration, heap; the matchers are the configuration's. */
+static sx_status make_rules(const prom_config *c, tsdb_retention_rule **out, sx_error *err)
+{
+    tsdb_retention_rule *rules = sx_calloc(c->storage.rule_count + 1, sizeof *rules);
+    *out = rules;
+    if (!rules)
+        return sx_fail_memory(err, "retention rules");
+    for (uint32_t i = 0; i < c->storage.rule_count; i++)
+        rules[i] =
+            (tsdb_retention_rule){c->storage.rules[i].matchers, c->storage.rules[i].matcher_count,
+                                  c->storage.rules[i].keep_ms};
+    return SX_OK;
+}
+
+/* The database's options as a configuration has them; what they borrow lives until the next call. */
+static sx_status take_retention(server *s, prom_config *config, tsdb_options *options,
+                                sx_error *err)
+{
+    tsdb_retention_rule *rules;
+    sx_status status = make_rules(config, &rules, err);
+    if (status != SX_OK)
+        return status;
+    options->rules = rules;
+    options->rule_count = config->storage.rule_count;
+    take_share(s, config, options);
+    if (s->api.db)
+        tsdb_set_retention(s->api.db, options);
+    sx_free(s->rules);
+    prom_config_unref(s->kept_config);
+    s->rules = rules;
+    s->kept_config = prom_config_ref(config);
+    return SX_OK;
+}
+
 /* Everything that follows the configuration takes it; the first that cannot ends the round. */
 static sx_status apply(server *s, prom_config *config, sx_buf *problems, sx_error *err)
 {
@@ -128,6 +202,9 @@ static sx_status apply(server *s, prom_config *config, sx_buf *problems, sx_erro
         status = remote_reader_apply(s->reader, config, err);
     if (status == SX_OK) /* before new samples come: an entry sends what is written from now on */
         status = remote_sender_apply(s->sender, config, err);
+    tsdb_options storage = storage_options(s, config);
+    if (status == SX_OK && config != s->kept_config)
+        status = take_retention(s, config, &storage, err);
     return status == SX_OK ? prom_scraper_apply(s->api.scraper, config, err) : status;
 }
 
@@ -230,69 +307,10 @@ static bool watches(const server *s)
 
 /* ---- life ---- */
 
-static tsdb_options storage_options(const server *s)
-{
-    const observe_flags *f = s->flags;
-    const prom_config *c = s->api.config;
-    static const char *const FSYNC[] = {[TSDB_FSYNC_INTERVAL] = "interval",
-                                        [TSDB_FSYNC_ALWAYS] = "always",
-                                        [TSDB_FSYNC_NONE] = "none"};
-    tsdb_options o = {
-        .retention_ms = c->storage.retention_ms ? c->storage.retention_ms : f->retention_ms,
-        .retention_bytes =
-            c->storage.retention_bytes ? c->storage.retention_bytes : f->retention_bytes,
-        .block_ms = f->block_ms,
-        .block_ms_max = f->block_ms_max,
-        .out_of_order_ms = c->storage.out_of_order_ms == 0  ? -1
-                           : c->storage.out_of_order_ms > 0 ? c->storage.out_of_order_ms
-                                                            : 0,
-        .memory_max = f->memory_max,
-        .series_max = (uint64_t)f->series_max,
-        .exemplars_max = c->exemplars_max,
-        .wal_segment_bytes = f->wal_segment_bytes,
-        .wal_packing = !f->wal_compression                           ? TSDB_WAL_PLAIN
-                       : sx_str_eq(f->wal_packing, SX_STR("snappy")) ? TSDB_WAL_SNAPPY
-                                                                     : TSDB_WAL_ZSTD,
-        .xor2 = c->storage.xor2 || (f->feature_bits & OBSERVE_FEATURE_XOR2)};
-    for (size_t i = 0; i < SX_COUNT_OF(FSYNC); i++)
-        if (sx_str_eq(f->fsync, sx_str_z(FSYNC[i])))
-            o.fsync = (tsdb_fsync)i;
-    return o;
-}
-
 static void note_storage(void *ctx, bool warning, const char *line)
 {
     const server *s = ctx;
     SX_LOG(sx_service_logger(s->api.service), warning ? SX_LEVEL_WARN : SX_LEVEL_INFO, NULL, line);
-}
-
-/* The configuration's rules of retention, which live as long as the server. Those of a reload count
- * after a restart. */
-static sx_status take_retention(server *s, tsdb_options *options, sx_error *err)
-{
-    const prom_config *c = s->api.config;
-    tsdb_retention_rule *rules =
-        sx_arena_calloc(&s->arena, c->storage.rule_count + 1, sizeof *rules);
-    if (!rules)
-        return sx_fail_memory(err, "retention rules");
-    for (uint32_t i = 0; i < c->storage.rule_count; i++)
-        rules[i] =
-            (tsdb_retention_rule){c->storage.rules[i].matchers, c->storage.rules[i].matcher_count,
-                                  c->storage.rules[i].keep_ms};
-    options->rules = rules;
-    options->rule_count = c->storage.rule_count;
-    s->first_config = prom_config_ref(s->api.config); /* the matchers are its */
-    return SX_OK;
-}
-
-/* A share of the disk that the store lies on goes before a number of bytes, as in Prometheus. */
-static void take_share(const server *s, tsdb_options *options)
-{
-    struct statvfs disk;
-    double percent = s->api.config->storage.retention_percent;
-    if (percent > 0 && statvfs(s->storage, &disk) == 0)
-        options->retention_bytes =
-            (uint64_t)((double)disk.f_blocks * (double)disk.f_frsize * percent / 100);
 }
 
 /* From when on remote ends need not be asked: Prometheus lets two blocks' time pass after the oldest
@@ -317,13 +335,12 @@ static int64_t local_start(void *ctx)
 
 static sx_status open_storage(server *s, sx_error *err)
 {
-    tsdb_options options = storage_options(s);
+    tsdb_options options = storage_options(s, s->api.config);
     options.note = note_storage;
     options.note_context = s;
-    sx_status status = take_retention(s, &options, err);
+    sx_status status = sx_folder_make(s->storage, err);
     if (status == SX_OK)
-        status = sx_folder_make(s->storage, err);
-    take_share(s, &options);
+        status = take_retention(s, s->api.config, &options, err);
     if (status == SX_OK)
         status = tsdb_open(s->storage, &options, &s->api.db, err);
     const remote_reader_options reader = {.kit = sx_service_kit(s->api.service),
@@ -712,8 +729,9 @@ sx_status observe_serve(const observe_options *options, sx_buf *problems, sx_err
     sx_status status = prepare(&s, problems, err);
     if (status == SX_OK)
         status = run(&s, problems, err);
-    if (s.first_config)
-        prom_config_unref(s.first_config);
+    sx_free(s.rules);
+    if (s.kept_config)
+        prom_config_unref(s.kept_config);
     if (s.api.config)
         prom_config_unref(s.api.config);
     api_query_log_free(s.api.query_log);

@@ -69,7 +69,9 @@ static void begin_reading(batch *b)
     b->reading = true;
     b->floor_t = atomic_load_explicit(&b->db->head->floor_t, memory_order_relaxed);
     int64_t now = sx_clock_ms(b->db->clock);
-    int64_t keep_ms = b->db->longest_ms; /* a rule may keep some series longer than the others */
+    int64_t keep_ms = atomic_load_explicit(
+        &b->db->longest_ms,
+        memory_order_relaxed); /* a rule may keep some series longer than the others */
     b->oldest_t = now < INT64_MIN + keep_ms ? INT64_MIN : now - keep_ms;
 }
 

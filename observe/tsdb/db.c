@@ -30,7 +30,7 @@ sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES]
 static sx_status fill_options(tsdb_options *o, sx_error *err)
 {
     if (o->retention_ms <= 0)
-        o->retention_ms = 15 * DAY_MS;
+        o->retention_ms = TSDB_RETENTION_DEFAULT_MS;
     if (o->block_ms <= 0)
         o->block_ms = DAY_MS / 12;
     if (o->block_ms_max <= 0) {

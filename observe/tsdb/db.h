@@ -63,6 +63,8 @@ typedef struct tsdb_options {
 
 typedef struct tsdb tsdb;
 
+#define TSDB_RETENTION_DEFAULT_MS (INT64_C(15) * 86400000)
+
 /* Opens (makes) the directory, takes its lock, opens the blocks, and starts replaying the log in the
  * background: tsdb_ready() says when it is through; appenders wait for that, and queriers but those of
  * times for which the blocks and the snapshot of the head are known to be enough.
@@ -86,6 +88,12 @@ bool tsdb_ready(const tsdb *db, uint32_t *done, uint32_t *all);
  * Without `options.clock` two threads of the database do it every second; with a clock of its own
  * (tests) nobody does but the caller. The first failure is returned, all parts are tried. */
 sx_status tsdb_maintain(tsdb *db, sx_error *err);
+
+/* Takes up another retention (retention_ms, retention_bytes, rules) and out-of-order window of `options`,
+ * as after a reload of the configuration; the rest of it is not looked at. 0 is the default again, as
+ * in tsdb_open. The rules of before are not used any more when it returns. Waits for the maintenance
+ * that is under way. */
+void tsdb_set_retention(tsdb *db, const tsdb_options *options);
 
 /* --- What the admin API and `sextant tsdb` do. */
 

@@ -46,8 +46,8 @@ typedef struct tsdb_image_state {
 struct tsdb {
     tsdb_queryable queryable; /* first two: the database is found from them */
     tsdb_appendable appendable;
-    tsdb_options options; /* with the defaults filled in */
-    int64_t longest_ms;   /* of all retentions: what is older is refused */
+    tsdb_options options;       /* with the defaults filled in */
+    _Atomic int64_t longest_ms; /* of all retentions: what is older is refused */
     const sx_clock *clock;
     char *dir;
     sx_file_lock lock;

@@ -43,6 +43,7 @@ sx_status tsdb_head_new(const tsdb_head_options *options, tsdb_head **out, sx_er
     if (!h)
         return sx_fail_memory(err, "head");
     h->options = *options;
+    atomic_init(&h->window_ms, options->out_of_order_ms);
     h->shard_mask = shards - 1;
     h->generation = 1;
     h->floor_t = INT64_MIN;

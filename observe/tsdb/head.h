@@ -155,6 +155,7 @@ typedef struct tsdb_head_reader {
 
 typedef struct tsdb_head {
     tsdb_head_options options;
+    _Atomic int64_t window_ms; /* options.out_of_order_ms, until another is set */
     head_shard shards[TSDB_HEAD_SHARDS_MAX];
     uint32_t shard_mask;
     uint8_t generation; /* of new series */
@@ -205,6 +206,12 @@ static inline head_series *head_find(tsdb_head *h, tsdb_ref ref)
 /* --- Life. */
 sx_status tsdb_head_new(const tsdb_head_options *options, tsdb_head **out, sx_error *err);
 void tsdb_head_free(tsdb_head *h);
+
+/* Another out-of-order window, as tsdb_head_options has it, for samples from now on. Any thread. */
+static inline void tsdb_head_set_window(tsdb_head *h, int64_t out_of_order_ms)
+{
+    atomic_store_explicit(&h->window_ms, out_of_order_ms, memory_order_relaxed);
+}
 
 /* --- Series. Finds or makes one; *created tells which. At a limit *why is TSDB_SERIES_LIMIT and
  * *ref 0. */

@@ -246,7 +246,7 @@ static sx_status put_late(apply_context *c, head_series *series, tsdb_ref ref, i
 /* Whether a sample at `t`, not newer than the newest or before the floor, may still come. */
 static tsdb_refusal judge_late(const tsdb_head *h, int64_t newest, int64_t t)
 {
-    int64_t window = h->options.out_of_order_ms;
+    int64_t window = atomic_load_explicit(&h->window_ms, memory_order_relaxed);
     if (window < 0)
         return TSDB_OUT_OF_ORDER;
     if (newest != INT64_MIN && newest > t && (uint64_t)newest - (uint64_t)t > (uint64_t)window)

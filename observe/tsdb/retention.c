@@ -32,6 +32,32 @@ int64_t tsdb_retention_longest(const tsdb_options *o)
     return keep_ms;
 }
 
+void tsdb_set_retention(tsdb *db, const tsdb_options *options)
+{
+    sx_arena arena;
+    tsdb_block **blocks = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&db->maintenance);
+    db->options.retention_ms =
+        options->retention_ms > 0 ? options->retention_ms : TSDB_RETENTION_DEFAULT_MS;
+    db->options.retention_bytes = options->retention_bytes;
+    db->options.rules = options->rules;
+    db->options.rule_count = options->rule_count;
+    db->options.out_of_order_ms = options->out_of_order_ms;
+    atomic_store_explicit(&db->longest_ms, tsdb_retention_longest(&db->options),
+                          memory_order_relaxed);
+    tsdb_head_set_window(db->head, options->out_of_order_ms ? options->out_of_order_ms : INT64_MAX);
+    db->retention_ms = 0; /* due at once, by the new rules for every block */
+    sx_arena_init(&arena, 0, 0);
+    if (tsdb_blocks_hold(db, &arena, &blocks, &count, NULL) == SX_OK) {
+        for (size_t i = 0; i < count; i++)
+            blocks[i]->ages_passed = 0;
+        tsdb_blocks_release(blocks, count);
+    }
+    sx_arena_done(&arena);
+    pthread_mutex_unlock(&db->maintenance);
+}
+
 static bool has_passed(const tsdb_block *b, int64_t newest, int64_t keep_ms)
 {
     return newest > b->meta.max_t &&

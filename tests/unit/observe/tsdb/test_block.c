@@ -269,6 +269,34 @@ static void test_retention_by_time_size_and_matcher(void **state)
     assert_int_equal(blocks_of(f, NULL), 0);
 }
 
+static void test_another_retention_counts_at_once(void **state)
+{
+    fixture *f = *state;
+    tsdb_matcher m = {.kind = TSDB_MATCH_EQUAL, .name = SX_STR("i"), .value = SX_STR("1")};
+    tsdb_retention_rule rule = {&m, 1, 8 * HOUR};
+    f->options.retention_ms = 30 * HOUR;
+    f->options.block_ms_max = 2 * HOUR;
+    reopen(f);
+    sx_fake_clock_advance(&f->clock, 20 * HOUR);
+    must_append(f, 3, START, START + 20 * HOUR);
+    must_maintain(f);
+    f->options.rules = &rule;
+    f->options.rule_count = 1;
+    tsdb_set_retention(f->db, &f->options);
+    must_maintain(f);
+    assert_true(must_count(f, "1") <= 10 * 60 && must_count(f, "1") >= 8 * 60);
+    assert_int_equal(must_count(f, "0"), 1200);
+    f->options.rule_count = 0;
+    f->options.retention_ms = 10 * HOUR;
+    tsdb_set_retention(f->db, &f->options);
+    must_maintain(f);
+    assert_true(must_count(f, "0") <= 12 * 60 && must_count(f, "0") >= 10 * 60);
+    f->options.retention_bytes = 1;
+    tsdb_set_retention(f->db, &f->options);
+    must_maintain(f);
+    assert_int_equal(blocks_of(f, NULL), 0);
+}
+
 static void test_a_snapshot_is_a_database(void **state)
 {
     fixture *f = *state;
@@ -421,6 +449,7 @@ int main(void)
         BLOCK_TEST(test_late_samples_end_in_the_block_of_their_time),
         BLOCK_TEST(test_what_is_deleted_stays_deleted_and_leaves_the_disk),
         BLOCK_TEST(test_retention_by_time_size_and_matcher),
+        BLOCK_TEST(test_another_retention_counts_at_once),
         BLOCK_TEST(test_a_snapshot_is_a_database),
         BLOCK_TEST(test_remains_of_an_interrupted_run_are_removed),
         BLOCK_TEST(test_damage_is_refused_and_set_aside),
