@@ -9,6 +9,8 @@
 #include <sextant/file.h>
 #include <sextant/mem.h>
 
+#include "observe/api/jaeger_rpc.h"
+
 enum { UDP_KINDS = RECEIVE_KINDS - RECEIVE_JAEGER_COMPACT };
 
 /* The UDP sockets of one loop. */
@@ -21,6 +23,7 @@ struct traces_server {
     observe_api *api;
     tr_store *store;
     receiver receivers[RECEIVE_KINDS];
+    jaeger_listeners jaeger;
     sx_str addresses[RECEIVE_KINDS]; /* of the flags; empty: off */
     sx_bound bound[UDP_KINDS];       /* as the first loop got them */
     pthread_mutex_t lock;
@@ -75,6 +78,8 @@ static sx_status add_receivers(traces_server *t, sx_error *err)
         if (status == SX_OK)
             status = receiver_listen(&t->receivers[k], f->receivers[k], optional, err);
     }
+    if (status == SX_OK)
+        status = jaeger_listeners_init(&t->jaeger, t->api, t->store, sink, err);
     return status;
 }
 

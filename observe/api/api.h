@@ -227,7 +227,13 @@ void api_collect_redis(api_call *c);
 void api_collect_postgres(api_call *c);
 void api_write(api_call *c);
 void api_otlp(api_call *c);
-void api_otlp_take(api_call *c); /* the same where no flag must allow it */
+void api_otlp_take(api_call *c);          /* the same where no flag must allow it */
+void api_jaeger_v3_services(api_call *c); /* jaeger_v3.c */
+void api_jaeger_v3_operations(api_call *c);
+void api_jaeger_v3_dependencies(api_call *c);
+void api_jaeger_v3_traces(api_call *c);
+void api_jaeger_v3_trace(api_call *c);
+void api_jaeger_v3_summaries(api_call *c);
 
 /* ---- notify.c: what an operator is to be told ---- */
 /* Begins or ends a notification; one that goes on gets a new date. Any thread. */

@@ -125,7 +125,7 @@ static void notes_sent(sx_collect *into, void *ctx)
 static void build_info(sx_collect *into, void *ctx)
 {
     const observe_api *a = ctx;
-    const sx_str values[] = {SX_STR(PROM_VERSION), sx_str_z(a->version), SX_STR("sextant")};
+    const sx_str values[] = {SX_STR("3.14.0"), sx_str_z(a->version), SX_STR("sextant")};
     sx_collect_value(into, values, SX_COUNT_OF(values), 1);
 }
 

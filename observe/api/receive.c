@@ -229,9 +229,9 @@ static void zipkin_v1(api_call *c)
 
 /* --- gRPC. */
 
-static sx_grpc_status take_rpc(rpc_call *c, read_fn *read, span_refused *refused, sx_error *err)
+static sx_grpc_status take_rpc(rpc_call *c, receiver *r, read_fn *read, span_refused *refused,
+                               sx_error *err)
 {
-    receiver *r = c->ctx;
     sx_status status = take_spans(r, read, c->request, NULL, refused, err);
     switch (status) {
     case SX_OK:
@@ -250,17 +250,22 @@ static sx_grpc_status take_rpc(rpc_call *c, read_fn *read, span_refused *refused
     }
 }
 
-static sx_grpc_status export_traces(rpc_call *c, sx_error *err)
+sx_grpc_status receiver_export_rpc(rpc_call *c, receiver *r, sx_error *err)
 {
     sx_buf answer;
     span_refused refused = {0};
-    sx_grpc_status status = take_rpc(c, span_read_otlp, &refused, err);
+    sx_grpc_status status = take_rpc(c, r, span_read_otlp, &refused, err);
     sx_buf_init(&answer, 0);
     put_partial(&answer, &refused);
     if (status == SX_GRPC_OK)
         rpc_send(c, sx_buf_view(&answer));
     sx_buf_done(&answer);
     return status;
+}
+
+static sx_grpc_status export_traces(rpc_call *c, sx_error *err)
+{
+    return receiver_export_rpc(c, c->ctx, err);
 }
 
 static sx_grpc_status export_metrics(rpc_call *c, sx_error *err)
@@ -271,7 +276,7 @@ static sx_grpc_status export_metrics(rpc_call *c, sx_error *err)
 static sx_grpc_status post_spans(rpc_call *c, sx_error *err)
 {
     span_refused refused = {0};
-    sx_grpc_status status = take_rpc(c, span_read_jaeger_proto, &refused, err);
+    sx_grpc_status status = take_rpc(c, c->ctx, span_read_jaeger_proto, &refused, err);
     if (status == SX_GRPC_OK && refused.spans) {
         sx_fail(err, SX_EFORMAT, "%s", refused.why);
         return SX_GRPC_INVALID_ARGUMENT;

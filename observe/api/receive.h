@@ -52,6 +52,9 @@ sx_status receiver_listen(receiver *r, sx_str address, bool optional, sx_error *
 sx_status receiver_open(receiver *r, sx_loop *loop, sx_str address, sx_udp **out, sx_bound *bound,
                         sx_error *err);
 
+/* What TraceService/Export does, on a listener of another kind: spans go to `r`'s sink. */
+sx_grpc_status receiver_export_rpc(rpc_call *c, receiver *r, sx_error *err);
+
 /* OTLP metrics by gRPC: what api_otlp is for HTTP (write.c). */
 sx_grpc_status api_otlp_metrics_rpc(rpc_call *c, observe_api *a, sx_error *err);
 

@@ -64,6 +64,12 @@ static const route_row ROWS[] = {
     {"/api/v1/write", POST, api_write, INTAKE},
     {"/api/v1/otlp/v1/metrics", POST, api_otlp, INTAKE},
     {"/api/v1/read", POST, api_read, READS},
+    {"/api/v3/services", GET, api_jaeger_v3_services, OTHERS},
+    {"/api/v3/operations", GET, api_jaeger_v3_operations, OTHERS},
+    {"/api/v3/dependencies", GET, api_jaeger_v3_dependencies, OTHERS},
+    {"/api/v3/traces", ANY_READ, api_jaeger_v3_traces, OTHERS},
+    {"/api/v3/traces/:id", GET, api_jaeger_v3_trace, OTHERS},
+    {"/api/v3/trace-summaries", ANY_READ, api_jaeger_v3_summaries, OTHERS},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */

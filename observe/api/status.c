@@ -46,7 +46,7 @@ void api_status_flags(api_call *c)
 static void write_build(const observe_api *a, sx_buf *out)
 {
     sx_buf_printf(out,
-                  "{\"version\":\"" PROM_VERSION "\",\"revision\":\"sextant-%s\",\"branch\":\"\","
+                  "{\"version\":\"3.14.0\",\"revision\":\"sextant-%s\",\"branch\":\"\","
                   "\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}",
                   a->version);
 }

@@ -16,10 +16,6 @@
 #include "observe/config/relabel.h"
 #include "observe/tsdb/labels.h"
 
-/* The Prometheus whose behaviour this is: what buildinfo says, for clients that ask which features
- * there are, and what targets see as User-Agent. */
-#define PROM_VERSION "3.15.0"
-
 /* A secret is printed as <secret> wherever a configuration is shown. */
 typedef struct prom_secret {
     sx_str text; /* given inline; empty if not */

@@ -89,7 +89,7 @@ static void refresh(http_state *s)
     if (s->call)
         return;
     snprintf(seconds, sizeof(seconds), "%.12g", (double)ms / 1000);
-    tsdb_label headers[] = {{SX_STR("User-Agent"), SX_STR("Prometheus/" PROM_VERSION)},
+    tsdb_label headers[] = {{SX_STR("User-Agent"), SX_STR("Prometheus/3.14.0")},
                             {SX_STR("Accept"), SX_STR("application/json")},
                             {SX_STR("X-Prometheus-Refresh-Interval-Seconds"), sx_str_z(seconds)}};
     prom_http_request r = {.method = SX_STR("GET"),

@@ -157,7 +157,7 @@ static sx_status send(kube_watch *w, const char *query, const char *name, sx_str
 {
     sx_buf url;
     tsdb_label headers[] = {{SX_STR("Accept"), SX_STR("application/json")},
-                            {SX_STR("User-Agent"), SX_STR("Prometheus/" PROM_VERSION)}};
+                            {SX_STR("User-Agent"), SX_STR("Prometheus/3.14.0")}};
     sx_buf_init(&url, 0);
     sx_buf_printf(&url, "%.*s%s", SX_ARG(w->state->access.base), NAMES[w->resource].prefix);
     if (w->ns.len) {
