@@ -30,6 +30,8 @@ struct traces_server {
     loop_sockets *loops; /* by lock; vector */
     size_t loop_count, loop_cap;
     char dir[4096];
+    sx_arena arena;                        /* of the routes */
+    sx_route query_routes[API_ROUTES_MAX]; /* of --jaeger.query */
 };
 
 static sx_status into_store(void *ctx, span_batch *b, sx_error *err)
@@ -83,6 +85,27 @@ static sx_status add_receivers(traces_server *t, sx_error *err)
     return status;
 }
 
+/* Jaeger's query port answers what the main port answers below the same paths. */
+static sx_status add_query(traces_server *t, sx_error *err)
+{
+    static const char *const PATHS[] = {
+        "/api/traces",          "/api/services",  "/api/operations", "/api/dependencies",
+        "/api/archive",         "/api/transform", "/api/metrics/",   "/api/deep-dependencies",
+        "/api/quality-metrics", "/api/compare",   "/api/v3/",
+    };
+    sx_str address = t->api->flags->jaeger_query;
+    sx_endpoint query = {.proto = "jaeger-query",
+                         .address = address,
+                         .routes = t->query_routes,
+                         .fallback = api_not_found,
+                         .optional = sx_str_eq(address, SX_STR("127.0.0.1:16686"))};
+    if (address.len == 0 || !t->store)
+        return SX_OK;
+    sx_status status = api_routes_below(t->api, PATHS, SX_COUNT_OF(PATHS), &t->arena,
+                                        t->query_routes, &query.route_count, err);
+    return status == SX_OK ? sx_service_listen(t->api->service, &query, err) : status;
+}
+
 sx_status traces_server_new(observe_api *a, const char *storage, traces_server **out, sx_error *err)
 {
     traces_server *t = sx_calloc(1, sizeof(*t));
@@ -91,9 +114,12 @@ sx_status traces_server_new(observe_api *a, const char *storage, traces_server *
         return sx_fail_memory(err, "the traces' server");
     t->api = a;
     pthread_mutex_init(&t->lock, NULL);
+    sx_arena_init(&t->arena, 4096, 0);
     sx_status status = open_store(t, storage, err);
     if (status == SX_OK)
         status = add_receivers(t, err);
+    if (status == SX_OK)
+        status = add_query(t, err);
     if (status != SX_OK) {
         traces_server_free(t);
         return status;
@@ -109,6 +135,7 @@ void traces_server_free(traces_server *t)
     if (t->store)
         tr_store_close(t->store);
     pthread_mutex_destroy(&t->lock);
+    sx_arena_done(&t->arena);
     sx_free(t->loops);
     sx_free(t);
 }

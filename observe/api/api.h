@@ -226,6 +226,17 @@ void api_collect_process(api_call *c);
 void api_collect_redis(api_call *c);
 void api_collect_postgres(api_call *c);
 void api_write(api_call *c);
+void api_jaeger_trace(api_call *c); /* jaeger.c */
+void api_jaeger_search(api_call *c);
+void api_jaeger_services(api_call *c);
+void api_jaeger_operations(api_call *c);
+void api_jaeger_service_operations(api_call *c);
+void api_jaeger_dependencies(api_call *c);
+void api_jaeger_transform(api_call *c);
+void api_jaeger_latencies(api_call *c); /* jaeger_metrics.c */
+void api_jaeger_calls(api_call *c);
+void api_jaeger_errors(api_call *c);
+void api_jaeger_minstep(api_call *c);
 void api_otlp(api_call *c);
 void api_otlp_take(api_call *c);          /* the same where no flag must allow it */
 void api_jaeger_v3_services(api_call *c); /* jaeger_v3.c */
@@ -250,12 +261,17 @@ void api_openapi(sx_request *r, void *ctx);
 
 /* ---- routes.c ---- */
 
-enum { API_ROUTES_MAX = 192 };
+enum { API_ROUTES_MAX = 320 };
 
 /* Fills `rows` with the routes of all handlers below `prefix`, which lives as long as the service;
  * names go to `arena`. */
 sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
                      size_t *count, sx_error *err);
+
+/* The rows of the table above whose path begins with `below`, for a listener of their own. */
+sx_status api_routes_below(observe_api *a, const char *const *below, size_t below_count,
+                           sx_arena *arena, sx_route rows[API_ROUTES_MAX], size_t *count,
+                           sx_error *err);
 
 /* What no route fits: 404 page not found. */
 void api_not_found(sx_request *r, void *ctx);

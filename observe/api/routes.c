@@ -70,6 +70,17 @@ static const route_row ROWS[] = {
     {"/api/v3/traces", ANY_READ, api_jaeger_v3_traces, OTHERS},
     {"/api/v3/traces/:id", GET, api_jaeger_v3_trace, OTHERS},
     {"/api/v3/trace-summaries", ANY_READ, api_jaeger_v3_summaries, OTHERS},
+    {"/api/traces", GET, api_jaeger_search, OTHERS},
+    {"/api/traces/:id", GET, api_jaeger_trace, OTHERS},
+    {"/api/services", GET, api_jaeger_services, OTHERS},
+    {"/api/services/:service/operations", GET, api_jaeger_service_operations, OTHERS},
+    {"/api/operations", GET, api_jaeger_operations, OTHERS},
+    {"/api/dependencies", GET, api_jaeger_dependencies, OTHERS},
+    {"/api/transform", POST, api_jaeger_transform, OTHERS},
+    {"/api/metrics/latencies", GET, api_jaeger_latencies, QUERIES},
+    {"/api/metrics/calls", GET, api_jaeger_calls, QUERIES},
+    {"/api/metrics/errors", GET, api_jaeger_errors, QUERIES},
+    {"/api/metrics/minstep", GET, api_jaeger_minstep, OTHERS},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */
@@ -214,6 +225,20 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
                      SX_ROUTE_UNLIMITED, err);
     if (status == SX_OK && prefix.len) /* without one the service has this page */
         status = add_row(&f, &METRICS, err);
+    *count = f.count;
+    return status;
+}
+
+sx_status api_routes_below(observe_api *a, const char *const *below, size_t below_count,
+                           sx_arena *arena, sx_route rows[API_ROUTES_MAX], size_t *count,
+                           sx_error *err)
+{
+    filling f = {.api = a, .prefix = SX_STR(""), .arena = arena, .rows = rows};
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS) && status == SX_OK; i++)
+        for (size_t k = 0; k < below_count && status == SX_OK; k++)
+            if (sx_str_starts(sx_str_z(ROWS[i].path), sx_str_z(below[k])))
+                status = add_row(&f, &ROWS[i], err);
     *count = f.count;
     return status;
 }

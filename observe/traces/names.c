@@ -198,7 +198,9 @@ typedef struct met {
     size_t mask, count;
 } met;
 
-/* True the first time. Without memory always: gathering again does no harm. */
+/* True the first time. Without memory always: gathering again does no harm. Keys are hashes that stand
+ * for what they are of: of two numbers the one is hashed before the other is mixed in, else small ones
+ * would meet. */
 static bool meet(met *m, uint64_t key)
 {
     if (m->count * 2 >= m->mask) {
@@ -243,7 +245,8 @@ static void table_operations(tr_memtable *m, tr_snapshot now, gathering *g, tr_o
     for (uint32_t i = 0; i < now.rows && g->status == SX_OK; i++) {
         const tr_row *row = &r->rows[i];
         uint32_t service = r->resources[row->resource].service;
-        if (meet(&seen, sx_hash_u64((uint64_t)service << 32 | row->name, row->kind)))
+        if (meet(&seen,
+                 sx_hash_u64(sx_hash_u64((uint64_t)service << 32 | row->name, 0), row->kind)))
             fn(g, tr_dict_get(&r->dict, service), tr_dict_get(&r->dict, row->name), row->kind, 1);
     }
     sx_free(seen.slots);
@@ -266,7 +269,7 @@ static void cells_values(const tr_rows *r, tr_cells c, gathering *g, met *seen, 
 {
     for (uint32_t i = 0; i < c.count; i++) {
         const tr_cell *cell = &r->cells[c.first + i];
-        if (cell->key != key || !meet(seen, sx_hash_u64(cell->bits, cell->type)))
+        if (cell->key != key || !meet(seen, sx_hash_u64(sx_hash_u64(cell->bits, 0), cell->type)))
             continue;
         sx_arena scratch;
         span_value v;
