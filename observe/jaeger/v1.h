@@ -70,6 +70,6 @@ void jaeger_v1_metrics_name(const jaeger_v1_metrics *m, sx_buf *name, sx_buf *he
 bool jaeger_v1_pretty(const jaeger_params *p);
 
 /* A duration as Go's time.ParseDuration reads it. SX_EINVAL in its words. */
-sx_status jaeger_duration_read(sx_str text, int64_t *ns, sx_error *err);
+sx_status jaeger_go_duration(sx_str text, int64_t *ns, sx_error *err);
 
 #endif

@@ -145,7 +145,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-sx_status jaeger_duration_read(sx_str text, int64_t *ns, sx_error *err)
+sx_status jaeger_go_duration(sx_str text, int64_t *ns, sx_error *err)
 {
     sx_str rest = text;
     double sum = 0;
@@ -198,7 +198,7 @@ sx_status v1_duration(const jaeger_params *p, const char *name, int64_t *ns, sx_
 {
     sx_str text = jaeger_param_get(p, name);
     *ns = 0;
-    if (text.len && jaeger_duration_read(text, ns, err) != SX_OK)
+    if (text.len && jaeger_go_duration(text, ns, err) != SX_OK)
         return v1_fail_param(name, err);
     return SX_OK;
 }
