@@ -105,6 +105,7 @@ cmd_run cmd_check_service_discovery, cmd_check_healthy, cmd_check_ready;
 cmd_run cmd_query, cmd_query_series, cmd_query_labels, cmd_query_label_values;
 cmd_run cmd_query_exemplars, cmd_query_analyze;
 cmd_run cmd_test_rules;
+cmd_run cmd_traces_export, cmd_traces_import, cmd_traces_verify, cmd_traces_stats;
 cmd_run cmd_tsdb_list, cmd_tsdb_dump, cmd_tsdb_export, cmd_tsdb_verify, cmd_tsdb_snapshot,
     cmd_tsdb_delete, cmd_tsdb_backfill, cmd_tsdb_analyze;
 

@@ -184,6 +184,32 @@ static const cmd_flag TEST_RULES_FLAGS[] = {
     {0},
 };
 
+#define TRACES_DIR                                                                                 \
+    {"dir",                                                                                        \
+     'd',                                                                                          \
+     CMD_TEXT,                                                                                     \
+     "DIR",                                                                                        \
+     "data/",                                                                                      \
+     "the data directory of `sextant observe`, or the folder of traces in it; no server may use it"}
+
+static const cmd_flag TRACES_FLAGS[] = {TRACES_DIR, {0}};
+
+static const cmd_flag TRACES_EXPORT_FLAGS[] = {
+    TRACES_DIR,
+    {"trace", 't', CMD_TEXT, "ID", NULL, "this trace alone"},
+    {"service", 's', CMD_TEXT, "NAME", NULL, "traces in which it has a span"},
+    {"start", 0, CMD_TEXT, "TIME", NULL,
+     "traces with a span that began then or later: unix seconds or 2026-11-21T18:00:00Z"},
+    {"end", 0, CMD_TEXT, "TIME", NULL, "traces with a span that began then or before"},
+    {0},
+};
+
+static const cmd_flag TRACES_IMPORT_FLAGS[] = {
+    {"url", 'u', CMD_TEXT, "URL", NULL, "the OTLP port of a running server: http://127.0.0.1:4318"},
+    {"dir", 'd', CMD_TEXT, "DIR", NULL, "a data directory that no server uses; made if need be"},
+    {0},
+};
+
 const cmd_command COMMANDS[] = {
     {"up", "", 0, 0, "run everything on this machine, on real data",
      "Imports the address data that ships with sextant if that was not done before, serves it, "
@@ -300,6 +326,24 @@ const cmd_command COMMANDS[] = {
      "The files are promtool's: input series, the alerts that are to fire and the values that "
      "expressions are to have at given times. Exit status 1 if a test fails.",
      "sextant test rules tests/alerts_test.yml", TEST_RULES_FLAGS, false, cmd_test_rules},
+    {"traces export", "", 0, 0, "write out traces, a line each, as OTLP's JSON",
+     "Each line is one trace with all of its spans, the newest trace first. It can be taken in again "
+     "by `sextant traces import`, an OpenTelemetry Collector's file receiver, or anything that "
+     "reads OTLP.",
+     "sextant traces export --dir data --service shop --start 2026-11-21T18:00:00Z > shop.jsonl",
+     TRACES_EXPORT_FLAGS, false, cmd_traces_export},
+    {"traces import", "FILE...", 1, -1, "take files of spans into a server or a data directory",
+     "Reads OTLP (JSON, also a line a request, and protobuf), what Jaeger's page saves and its API "
+     "answers, and Zipkin's JSON, plain or compressed (gzip, zstd, bzip2); each is told by its "
+     "content. A span that is there already is kept twice.",
+     "sextant traces import --url http://127.0.0.1:4318 shop.jsonl", TRACES_IMPORT_FLAGS, false,
+     cmd_traces_import},
+    {"traces verify", "", 0, 0, "read every span of a data directory",
+     "Checks the sums and the structure of all segments and of the log; a line for each fault. "
+     "Nothing is written.",
+     "sextant traces verify --dir data", TRACES_FLAGS, false, cmd_traces_verify},
+    {"traces stats", "", 0, 0, "count spans and errors of each service", NULL,
+     "sextant traces stats --dir data", TRACES_FLAGS, false, cmd_traces_stats},
     {"version", "", 0, 0, "print version, commit, compiler and libraries", NULL, NULL, NO_FLAGS,
      false, cmd_version},
     {"help", "[COMMAND]", 0, 2, "explain a command, or list them all", NULL,

@@ -36,28 +36,19 @@ static void on_done(sx_call *call, void *ctx, sx_status status, const sx_error *
     sx_loop_stop(g->loop);
 }
 
-sx_status cmd_fetch(sx_str url, sx_str form, sx_buf *out, int *status, sx_error *err)
+static sx_status run_call(const sx_call_request *request, sx_buf *out, int *status, sx_error *err)
 {
     static const sx_call_events EVENTS = {.head = on_head, .body = on_body, .done = on_done};
-    static const sx_header FORM = {SX_STR_INIT("Content-Type"),
-                                   SX_STR_INIT("application/x-www-form-urlencoded")};
     http_get g = {0};
     sx_http_client *client = NULL;
     sx_http_client_options options = {.response_ms_max = TIMEOUT_MS,
                                       .body_bytes_max = CMD_ANSWER_BYTES_MAX};
-    sx_call_request request = {.url = url};
-    if (form.data)
-        request = (sx_call_request){.method = SX_STR("POST"),
-                                    .url = url,
-                                    .headers = &FORM,
-                                    .header_count = 1,
-                                    .body = form};
     sx_buf_init(&g.body, CMD_ANSWER_BYTES_MAX);
     sx_status st = sx_loop_new(NULL, 0, &g.loop, err);
     if (st == SX_OK)
         st = sx_http_client_new(g.loop, &options, &client, err);
     if (st == SX_OK)
-        st = sx_http_call(client, &request, &EVENTS, &g, NULL, err);
+        st = sx_http_call(client, request, &EVENTS, &g, NULL, err);
     if (st == SX_OK) {
         sx_loop_run(g.loop);
         st = g.outcome;
@@ -70,6 +61,24 @@ sx_status cmd_fetch(sx_str url, sx_str form, sx_buf *out, int *status, sx_error 
     sx_loop_free(g.loop);
     sx_buf_done(&g.body);
     return st != SX_OK ? st : sx_buf_status(out, "the answer", err);
+}
+
+sx_status cmd_fetch(sx_str url, sx_str form, sx_buf *out, int *status, sx_error *err)
+{
+    if (form.data)
+        return cmd_post(url, SX_STR("application/x-www-form-urlencoded"), form, out, status, err);
+    return run_call(&(sx_call_request){.url = url}, out, status, err);
+}
+
+sx_status cmd_post(sx_str url, sx_str type, sx_str body, sx_buf *out, int *status, sx_error *err)
+{
+    const sx_header header = {SX_STR("Content-Type"), type};
+    return run_call(&(sx_call_request){.method = SX_STR("POST"),
+                                       .url = url,
+                                       .headers = &header,
+                                       .header_count = 1,
+                                       .body = body},
+                    out, status, err);
 }
 
 sx_str cmd_endpoint(const char *url, const char *path, sx_arena *arena)

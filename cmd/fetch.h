@@ -10,6 +10,9 @@ enum { CMD_ANSWER_BYTES_MAX = 1 << 30 };
  * the address's, the network's; SX_ELIMIT for a body of more than CMD_ANSWER_BYTES_MAX. */
 sx_status cmd_fetch(sx_str url, sx_str form, sx_buf *out, int *status, sx_error *err);
 
+/* Posts `body` of a media type and appends the answer, as cmd_fetch. */
+sx_status cmd_post(sx_str url, sx_str type, sx_str body, sx_buf *out, int *status, sx_error *err);
+
 /* `path` below the server at `url`; in the arena. */
 sx_str cmd_endpoint(const char *url, const char *path, sx_arena *arena);
 

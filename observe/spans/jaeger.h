@@ -24,4 +24,8 @@ sx_status span_read_jaeger_agent(sx_str datagram, sx_thrift_protocol protocol,
 sx_status span_read_jaeger_proto(sx_str body, const span_limits *limits, span_batch *out,
                                  span_refused *refused, sx_error *err);
 
+/* {"data":[TRACE...]} as Jaeger's page saves it and GET /api/traces answers, or one trace alone. */
+sx_status span_read_jaeger_json(sx_str body, const span_limits *limits, span_batch *out,
+                                span_refused *refused, sx_error *err);
+
 #endif

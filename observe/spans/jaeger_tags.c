@@ -79,6 +79,9 @@ span_resource *jaeger_resource(jaeger_intake *in, sx_str service, size_t base)
         return NULL;
     }
     if (service.len && !sx_str_eq(service, NO_SERVICE)) {
+        span_attr *again = find_tag(in, base, SX_STR("service.name"));
+        if (again) /* OpenTelemetry's exporter says it a second time */
+            drop_tag(in, again);
         span_attr *name = span_gather_add(&in->k, &in->k.attrs);
         if (name) { /* first of all */
             memmove(tag_at(in, base + 1), tag_at(in, base),

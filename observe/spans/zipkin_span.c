@@ -349,7 +349,9 @@ static const span_resource *take_resource(zipkin_intake *in, const zipkin_span *
     }
     for (size_t i = z->tags; i < end; i++) {
         span_attr tag = *tag_at(in, i);
-        if (of_resource(span_attr_key(&tag))) {
+        if (z->local.service.len && sx_str_eq(span_attr_key(&tag), service_key)) {
+            continue; /* OpenTelemetry's exporter says it a second time */
+        } else if (of_resource(span_attr_key(&tag))) {
             span_attr *place = span_gather_add(&in->k, &in->k.attrs);
             if (place)
                 *place = tag;

@@ -57,39 +57,49 @@ def once(name, recipe):
             f.write(want)
 
 
-def venv():
-    """The Python that has the tests' packages."""
-    recipe = os.path.join(E2E, "requirements.txt")
-    with once("venv", recipe) as folder:
+def venv(name="venv", source="requirements.txt"):
+    """The Python that has the tests' packages, or those of another list."""
+    recipe = os.path.join(E2E, source)
+    with once(name, recipe) as folder:
         if folder:
             # Debian's own Python: another one first in PATH may lack the venv module.
             run("/usr/bin/python3", "-m", "venv", folder)
             run(os.path.join(folder, "bin", "pip"), "install", "--quiet",
                 "--disable-pip-version-check", "-r", recipe)
-    return os.path.join(TARGET, "venv", "bin", "python")
+    return os.path.join(TARGET, name, "bin", "python")
 
 
-def node():
+def node(name="node", where="clients/node"):
     """The folder whose node_modules hold the npm packages; run node there."""
-    source = os.path.join(E2E, "clients", "node", "package.json")
-    with once("node", source) as folder:
+    source = os.path.join(E2E, where, "package.json")
+    with once(name, source) as folder:
         if folder:
             os.makedirs(folder)
             shutil.copy(source, folder)
             run("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts",
                 "--loglevel=error", cwd=folder)
-    return os.path.join(TARGET, "node")
+    return os.path.join(TARGET, name)
 
 
-def java():
+def java(name="java", where="clients/java"):
     """The class path with the Maven jars."""
-    source = os.path.join(E2E, "clients", "java", "pom.xml")
-    with once("java", source) as folder:
+    source = os.path.join(E2E, where, "pom.xml")
+    with once(name, source) as folder:
         if folder:
             os.makedirs(folder)
             run("mvn", "-q", "-B", "-f", source, "dependency:copy-dependencies",
                 f"-DoutputDirectory={folder}/lib", "-DincludeScope=runtime")
-    return os.path.join(TARGET, "java", "lib", "*")
+    return os.path.join(TARGET, name, "lib", "*")
+
+
+def go(name, where):
+    """The program that a folder of Go is, built."""
+    source = os.path.join(E2E, where, "main.go")
+    with once(name, source) as folder:
+        if folder:
+            shutil.copytree(os.path.join(E2E, where), folder)
+            run("go", "build", "-mod=mod", "-o", "program", ".", cwd=folder)
+    return os.path.join(TARGET, name, "program")
 
 
 if __name__ == "__main__":
