@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <sextant/clock.h>
 #include <sextant/compress.h>
 #include <sextant/json.h>
+#include <sextant/loop.h>
 #include <sextant/mem.h>
 #include <sextant/protobuf.h>
 
@@ -211,10 +211,24 @@ static void read_refused(import *m, sx_str response)
     m->refused += refused;
 }
 
-static void wait_ms(int64_t ms)
+static void stop_waiting(sx_timer *timer, void *loop)
 {
-    const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&t, NULL);
+    (void)timer;
+    sx_loop_stop(loop);
+}
+
+/* As long as a server that has no room asks for. */
+static sx_status wait_ms(int64_t ms, sx_error *err)
+{
+    sx_loop *loop;
+    sx_status status = sx_loop_new(NULL, 0, &loop, err);
+    if (status != SX_OK)
+        return status;
+    sx_timer timer = {.fn = stop_waiting, .arg = loop};
+    sx_timer_start(sx_loop_timers(loop), &timer, ms);
+    sx_loop_run(loop);
+    sx_loop_free(loop);
+    return SX_OK;
 }
 
 static sx_status post(import *m, const span_batch *b, sx_error *err)
@@ -231,7 +245,7 @@ static sx_status post(import *m, const span_batch *b, sx_error *err)
                           &http, err);
         if (status != SX_OK || (http != HTTP_TOO_MANY && http != HTTP_UNAVAILABLE))
             break;
-        wait_ms(TRY_WAIT_MS);
+        status = wait_ms(TRY_WAIT_MS, err);
     }
     if (status == SX_OK && http == 200)
         read_refused(m, sx_buf_view(&response));

@@ -44,6 +44,7 @@ function zipkin() {
     });
     tracer.letId(child, () => {
       tracer.recordAnnotation(new Annotation.ClientSend());
+      tracer.recordServiceName("old-shop");
       tracer.recordRpc("pay");
       tracer.recordBinary("error", "declined");
       tracer.recordAnnotation(new Annotation.ClientRecv());
