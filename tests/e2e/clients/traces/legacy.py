@@ -6,9 +6,12 @@ CLIENT: jaeger-udp (jaeger-client, Thrift compact), zipkin-v1-thrift, zipkin-v1-
 zipkin-v2-proto (py_zipkin); otel-jaeger-udp, otel-jaeger-http, otel-jaeger-grpc, otel-zipkin-json,
 otel-zipkin-proto (OpenTelemetry's old exporters). Prints the trace's id."""
 import json
+import os
 import sys
-import threading
 import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from lib.wait import wait_for  # noqa: E402
 
 CLIENT, HOST, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
@@ -30,9 +33,7 @@ def jaeger_client():
         with tracer.start_span("mail", references=[follows_from(root.context)]):
             pass
     trace = root.context.trace_id
-    closed = threading.Event()
-    tracer.close().add_done_callback(lambda _: closed.set())
-    assert closed.wait(10), "the client does not end"
+    wait_for(tracer.close().done, what="the client's end")
     return f"{trace:032x}"
 
 
