@@ -225,6 +225,29 @@ sx_status traceql_parse(sx_str text, traceql_query **out, sx_error *err)
     return SX_OK;
 }
 
+sx_status traceql_field_parse(sx_str text, sx_arena *arena, struct tq_field *out, sx_error *err)
+{
+    traceql_query q = {0};
+    if (text.len > TRACEQL_TEXT_BYTES_MAX)
+        return sx_fail(err, SX_ELIMIT, "a name may have %d bytes", TRACEQL_TEXT_BYTES_MAX);
+    sx_arena_init(&q.arena, 512, TQ_MEMORY_MAX);
+    q.text = sx_arena_printf(&q.arena, "{%.*s}", SX_ARG(text));
+    sx_status status = q.text.data ? tq_parse(&q, err) : sx_fail_memory(err, "a name");
+    if (status == SX_OK) {
+        const tq_node *n = q.root;
+        while (n->kind == TQ_PIPELINE || n->kind == TQ_FILTER)
+            n = n->kind == TQ_FILTER ? n->left : n->items[0];
+        *out = n->field;
+        if (n->kind != TQ_FIELD || q.hint_count || q.root->count > 1)
+            status = sx_fail(err, SX_EFORMAT, "'%.*s' is not the name of a field",
+                             (int)(text.len < 100 ? text.len : 100), text.data);
+        else if (!(out->key = sx_arena_copy(arena, n->field.key)).data)
+            status = sx_fail_memory(err, "a name");
+    }
+    sx_arena_done(&q.arena);
+    return status;
+}
+
 void traceql_free(traceql_query *q)
 {
     if (!q)

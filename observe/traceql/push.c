@@ -65,6 +65,13 @@ static bool is_of_trace(const tq_field *f)
                             !FIELDS[f->source].place);
 }
 
+bool traceql_field_stored(const struct tq_field *f, filter_field *field, uint32_t *place)
+{
+    *field = FIELDS[f->source].field;
+    *place = FIELDS[f->source].place;
+    return !is_of_trace(f);
+}
+
 static bool is_id(filter_field f)
 {
     return f == FILTER_TRACE_ID || f == FILTER_SPAN_ID || f == FILTER_PARENT_ID ||

@@ -39,6 +39,12 @@ const span_filter *traceql_push(const traceql_query *q, bool *exact);
 /* A hint of with(...): false if it is not there or of another type. */
 bool traceql_hint_bool(const traceql_query *q, const char *name, bool *out);
 
+/* A field by its name as it stands in queries (.a, span.a, name); its key is in the arena. SX_EFORMAT:
+ * it is none. And where the store keeps it (`place`: of attributes); false: it is of the trace. */
+struct tq_field;
+sx_status traceql_field_parse(sx_str text, sx_arena *arena, struct tq_field *out, sx_error *err);
+bool traceql_field_stored(const struct tq_field *f, filter_field *field, uint32_t *place);
+
 /* Writes the query in its canonical form; parsing that gives the same query again. */
 void traceql_print(const traceql_query *q, sx_buf *out);
 

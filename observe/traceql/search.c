@@ -1,0 +1,197 @@
+/* search.c - the two steps of a search. Candidates are gathered from the store in small lots: the
+ * store is read at one moment for each lot, and the next begins where the last one ended. */
+#include "observe/traceql/search.h"
+
+#include <sextant/mem.h>
+
+enum { LOT = 64, LIMIT_DEFAULT = 20 };
+
+typedef struct search {
+    tr_store *store;
+    const tq_node *pipeline;
+    const traceql_search_options *options;
+    traceql_match_fn *fn;
+    void *ctx;
+    traceql_search_stats *stats;
+    uint64_t limit, found, spans_max;
+    span_batch *batch;
+    sx_arena arena;
+    tr_hit hits[LOT];
+    size_t hit_count;
+    size_t lot;
+    bool stop;
+    sx_error *err;
+} search;
+
+static bool take_hit(void *ctx, const tr_hit *hit)
+{
+    search *s = ctx;
+    s->hits[s->hit_count++] = *hit;
+    return s->hit_count < s->lot;
+}
+
+static bool is_canceled(const tr_limits *l)
+{
+    return l->canceled && atomic_load_explicit(l->canceled, memory_order_relaxed);
+}
+
+static bool in_duration(const traceql_search_options *o, const tq_trace *t)
+{
+    uint64_t ns = t->end_ns - t->start_ns;
+    return ns >= o->min_duration_ns && (!o->max_duration_ns || ns <= o->max_duration_ns);
+}
+
+/* One candidate: read, evaluated, handed on. */
+static sx_status look_at(search *s, const tr_hit *hit)
+{
+    tq_trace trace;
+    tq_spansets sets = {0};
+    bool partial = false;
+    span_batch_reset(s->batch);
+    sx_arena_reset(&s->arena);
+    sx_status status = tr_store_trace(s->store, hit->trace_id, 0, 0, &s->options->limits, s->batch,
+                                      &partial, s->err);
+    if (status != SX_OK)
+        return status;
+    s->stats->partial |= partial;
+    s->stats->traces++;
+    s->stats->spans += s->batch->count;
+    status = tq_trace_prepare(&s->arena, s->batch->spans, s->batch->count, &trace, s->err);
+    if (status == SX_OK && trace.count && in_duration(s->options, &trace))
+        status = tq_run(&s->arena, s->pipeline, &trace, &sets, s->err);
+    if (status != SX_OK || !sets.count)
+        return status;
+    traceql_match m = {&trace, &sets, &s->arena};
+    s->found++;
+    s->stop |= !s->fn(s->ctx, &m) || s->found >= s->limit;
+    return SX_OK;
+}
+
+static sx_status run_lots(search *s)
+{
+    tr_hit last;
+    tr_search question = {.filter = s->pipeline->pushed,
+                          .min_ns = s->options->min_ns,
+                          .max_ns = s->options->max_ns,
+                          .limits = s->options->limits};
+    for (;;) {
+        bool partial = false;
+        s->hit_count = 0;
+        uint64_t left =
+            s->limit - s->found; /* where each candidate is found: no more than wanted */
+        s->lot = s->pipeline->exact && left < LOT ? (size_t)left : LOT;
+        sx_status status = tr_store_search(s->store, &question, take_hit, s, &partial, s->err);
+        if (status != SX_OK)
+            return status;
+        s->stats->partial |= partial;
+        for (size_t i = 0; i < s->hit_count; i++) {
+            if (is_canceled(&s->options->limits))
+                return sx_fail(s->err, SX_ECANCELED, "the query was canceled");
+            if (s->stats->spans >= s->spans_max) {
+                s->stats->partial = true;
+                return SX_OK;
+            }
+            status = look_at(s, &s->hits[i]);
+            if (status != SX_OK || s->stop)
+                return status;
+        }
+        if (s->hit_count < s->lot)
+            return SX_OK;
+        last = s->hits[s->lot - 1];
+        question.after = &last;
+    }
+}
+
+static sx_status start(search *s)
+{
+    const traceql_search_options *o = s->options;
+    s->spans_max = o->spans_max ? o->spans_max : 20000000;
+    *s->stats = (traceql_search_stats){0};
+    s->batch = span_batch_new(0);
+    if (!s->batch)
+        return sx_fail_memory(s->err, "a trace");
+    sx_arena_init(&s->arena, 64 << 10, o->memory_max ? o->memory_max : (size_t)1 << 30);
+    sx_status status = run_lots(s);
+    sx_arena_done(&s->arena);
+    span_batch_unref(s->batch);
+    return status;
+}
+
+sx_status traceql_search(tr_store *store, const traceql_query *q,
+                         const traceql_search_options *options, traceql_match_fn *fn, void *ctx,
+                         traceql_search_stats *stats, sx_error *err)
+{
+    const tq_node *pipeline = q->root;
+    while (pipeline->kind == TQ_SERIES || pipeline->kind == TQ_SERIES_FILTER ||
+           pipeline->kind == TQ_SERIES_TOP)
+        pipeline = pipeline->left; /* of a query for series: the traces it counts */
+    if (pipeline->kind != TQ_PIPELINE)
+        return sx_fail(err, SX_EINVAL, "math expressions not supported");
+    search s = {.store = store,
+                .pipeline = pipeline,
+                .options = options,
+                .fn = fn,
+                .ctx = ctx,
+                .stats = stats,
+                .err = err};
+    s.limit = options->limit ? options->limit : LIMIT_DEFAULT;
+    return start(&s);
+}
+
+sx_status tq_search(tr_store *store, const tq_node *pipeline, const traceql_search_options *options,
+                    traceql_match_fn *fn, void *ctx, traceql_search_stats *stats, sx_error *err)
+{
+    search s = {.store = store,
+                .pipeline = pipeline,
+                .options = options,
+                .fn = fn,
+                .ctx = ctx,
+                .stats = stats,
+                .limit = UINT64_MAX,
+                .err = err};
+    return start(&s);
+}
+
+/* --- Fields. */
+
+typedef struct fields {
+    const tq_field **items;
+    size_t count, cap;
+    sx_arena *arena;
+    bool failed;
+} fields;
+
+static bool same_field(const tq_field *a, const tq_field *b)
+{
+    return a->source == b->source && a->of_parent == b->of_parent && sx_str_eq(a->key, b->key);
+}
+
+static void collect(fields *f, const tq_node *n)
+{
+    if (n->kind == TQ_FIELD) {
+        for (size_t i = 0; i < f->count; i++)
+            if (same_field(f->items[i], &n->field))
+                return;
+        if (!sx_arena_grow(f->arena, &f->items, &f->cap, f->count + 1, sizeof *f->items))
+            f->failed = true;
+        else
+            f->items[f->count++] = &n->field;
+        return;
+    }
+    if (n->left)
+        collect(f, n->left);
+    if (n->right)
+        collect(f, n->right);
+    for (uint32_t i = 0; i < n->count; i++)
+        collect(f, n->items[i]);
+}
+
+const tq_field **traceql_fields(const traceql_query *q, sx_arena *arena, size_t *count)
+{
+    fields f = {.arena = arena};
+    if (!sx_arena_grow(arena, &f.items, &f.cap, 8, sizeof *f.items))
+        return NULL;
+    collect(&f, q->root);
+    *count = f.count;
+    return f.failed ? NULL : f.items;
+}
