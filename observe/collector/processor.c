@@ -3,7 +3,8 @@
 
 #include <sextant/mem.h>
 
-const processor_kind *const PROCESSORS[] = {&PROCESSOR_BATCH, NULL};
+const processor_kind *const PROCESSORS[] = {&PROCESSOR_ATTRIBUTES, &PROCESSOR_BATCH,
+                                            &PROCESSOR_MEMORY_LIMITER, &PROCESSOR_RESOURCE, NULL};
 
 static sx_metric *metric(const processor *p, sx_metric_kind kind, const char *name,
                          const char *help)

@@ -69,6 +69,7 @@ void processor_free(processor *p);
 
 /* The kinds there are; NULL after the last. */
 extern const processor_kind *const PROCESSORS[];
-extern const processor_kind PROCESSOR_BATCH;
+extern const processor_kind PROCESSOR_ATTRIBUTES, PROCESSOR_BATCH, PROCESSOR_MEMORY_LIMITER,
+    PROCESSOR_RESOURCE;
 
 #endif
