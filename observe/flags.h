@@ -68,7 +68,8 @@ typedef struct observe_flags {
     sx_str receivers[OBSERVE_RECEIVERS];
     sx_str jaeger_query, jaeger_query_grpc, jaeger_sampling, jaeger_sampling_file, jaeger_storage;
     sx_str tempo, collector_config, traces_fsync;
-    bool traces_store;
+    bool traces_store, traces_metrics;
+    int64_t traces_metrics_ms, traces_metrics_max;
     int64_t traces_retention_ms, traces_retention_error_ms, traces_retention_slow_ms;
     int64_t traces_slow_ms;
     uint64_t traces_retention_bytes, traces_memory_max;

@@ -10,6 +10,7 @@
 #include <sextant/mem.h>
 
 #include "observe/api/jaeger_rpc.h"
+#include "observe/collector/derive.h"
 
 enum { UDP_KINDS = RECEIVE_KINDS - RECEIVE_JAEGER_COMPACT };
 
@@ -22,6 +23,7 @@ typedef struct loop_sockets {
 struct traces_server {
     observe_api *api;
     tr_store *store;
+    derive_own *derived; /* NULL with --traces.metrics=off */
     receiver receivers[RECEIVE_KINDS];
     jaeger_listeners jaeger;
     sx_str addresses[RECEIVE_KINDS]; /* of the flags; empty: off */
@@ -36,7 +38,23 @@ struct traces_server {
 
 static sx_status into_store(void *ctx, span_batch *b, sx_error *err)
 {
-    return tr_store_append(ctx, b, err);
+    traces_server *t = ctx;
+    sx_status status = tr_store_append(t->store, b, err);
+    if (status == SX_OK && t->derived)
+        derive_own_take(t->derived, b);
+    return status;
+}
+
+static sx_status open_derived(traces_server *t, sx_error *err)
+{
+    const observe_flags *f = t->api->flags;
+    const derive_host host = {.store = tsdb_appendable_of(t->api->db),
+                              .clock = t->api->clock,
+                              .kit = sx_service_kit(t->api->service),
+                              .id = SX_STR("store")};
+    if (!t->store || !f->traces_metrics)
+        return SX_OK;
+    return derive_own_new(&host, f->traces_metrics_ms, f->traces_metrics_max, &t->derived, err);
 }
 
 static sx_status open_store(traces_server *t, const char *storage, sx_error *err)
@@ -69,7 +87,7 @@ static sx_status open_store(traces_server *t, const char *storage, sx_error *err
 static sx_status add_receivers(traces_server *t, sx_error *err)
 {
     const observe_flags *f = t->api->flags;
-    const span_sink sink = {.take = into_store, .ctx = t->store};
+    const span_sink sink = {.take = into_store, .ctx = t};
     sx_status status = SX_OK;
     for (int k = 0; k < RECEIVE_KINDS && status == SX_OK; k++) {
         bool optional = sx_str_eq(f->receivers[k], sx_str_z(receiver_address((receiver_kind)k)));
@@ -117,6 +135,8 @@ sx_status traces_server_new(observe_api *a, const char *storage, traces_server *
     sx_arena_init(&t->arena, 4096, 0);
     sx_status status = open_store(t, storage, err);
     if (status == SX_OK)
+        status = open_derived(t, err);
+    if (status == SX_OK)
         status = add_receivers(t, err);
     if (status == SX_OK)
         status = add_query(t, err);
@@ -132,6 +152,7 @@ void traces_server_free(traces_server *t)
 {
     if (!t)
         return;
+    derive_own_free(t->derived);
     if (t->store)
         tr_store_close(t->store);
     pthread_mutex_destroy(&t->lock);

@@ -36,5 +36,6 @@ typedef struct span_connector_kind {
 
 /* The kinds there are; NULL after the last. */
 extern const span_connector_kind *const SPAN_CONNECTORS[];
+extern const span_connector_kind SPAN_CONNECTOR_SPANMETRICS, SPAN_CONNECTOR_SERVICEGRAPH;
 
 #endif
