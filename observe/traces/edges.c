@@ -14,7 +14,13 @@
 
 #include "observe/traces/store_impl.h"
 
-enum { ORPHANS_MAX = 4096, YOUNG_MS = 600000, AGAIN_MS = 5000, EDGE_CACHE = 1024 };
+enum {
+    ORPHANS_MAX = 4096,
+    YOUNG_MS = 600000,
+    AGAIN_MS = 5000,
+    EDGE_CACHE = 1024,
+    WHOLE_MAX = 4096
+};
 #define MINUTE_NS UINT64_C(60000000000)
 
 /* The attributes that name a peer which sends no spans, the first that a span has. */
@@ -28,9 +34,14 @@ static const struct {
     {SX_STR_INIT("peer.service"), TR_EDGE_SERVICE},
 };
 
-/* What a segment's orphans came to. */
+/* What a segment's orphans came to, and the sums of all its calls: a question about a day then adds
+ * up a few hundred numbers a segment instead of those of each minute. */
 struct tr_resolved {
     pthread_mutex_t lock;
+    tr_edge *whole; /* names in whole_arena */
+    size_t whole_count;
+    bool whole_tried, too_many;
+    sx_arena whole_arena;
     tr_edge *edges; /* names in the arena */
     size_t count, cap;
     sx_arena arena;
@@ -59,6 +70,8 @@ void tr_resolved_free(struct tr_resolved *r)
         return;
     pthread_mutex_destroy(&r->lock);
     sx_arena_done(&r->arena);
+    sx_arena_done(&r->whole_arena);
+    sx_free(r->whole);
     sx_free(r->edges);
     sx_free(r);
 }
@@ -243,6 +256,51 @@ static struct tr_resolved *resolved_of(tr_store *s, tr_piece *p)
     if (have != fresh)
         tr_resolved_free(fresh);
     return have;
+}
+
+/* Sums over all of a segment's minutes; r->lock is held. */
+static sx_status make_whole(totals *t, const tr_piece *p, struct tr_resolved *r, sx_error *err)
+{
+    totals sum = {.s = t->s, .max_minute = UINT64_MAX, .arena = &r->whole_arena};
+    sx_status status = tr_segment_edges(p->segment, 0, UINT64_MAX, add_edge, &sum, err);
+    if (status == SX_OK && sum.status != SX_OK)
+        status = sx_fail_memory(err, "edges");
+    r->whole_tried = status == SX_OK;
+    if (status == SX_OK && sum.count <= WHOLE_MAX) {
+        r->whole = sum.edges;
+        r->whole_count = sum.count;
+        sum.edges = NULL;
+    } else {
+        r->too_many = status == SX_OK;
+        sx_arena_done(&r->whole_arena);
+    }
+    sx_free(sum.edges);
+    sx_free(sum.slots);
+    return status;
+}
+
+static sx_status piece_edges(totals *t, tr_piece *p, sx_error *err)
+{
+    struct tr_resolved *r = resolved_of(t->s, p);
+    sx_status status = SX_OK;
+    if (!r)
+        return sx_fail_memory(err, "edges");
+    if (t->min_minute > p->min_ns / MINUTE_NS || t->max_minute < p->max_ns / MINUTE_NS)
+        return tr_segment_edges(p->segment, t->min_minute, t->max_minute, add_edge, t, err);
+    pthread_mutex_lock(&r->lock);
+    if (!r->whole_tried)
+        status = make_whole(t, p, r, err);
+    for (size_t i = 0; i < r->whole_count && status == SX_OK; i++) {
+        tr_edge e = r->whole[i];
+        e.minute = t->min_minute;
+        if (!add_edge(t, &e))
+            status = sx_fail_memory(err, "edges");
+    }
+    bool kept = !r->too_many;
+    pthread_mutex_unlock(&r->lock);
+    if (status == SX_OK && !kept)
+        status = tr_segment_edges(p->segment, t->min_minute, t->max_minute, add_edge, t, err);
+    return status;
 }
 
 static sx_status piece_orphans(totals *t, tr_piece *p, sx_error *err)
@@ -440,7 +498,7 @@ sx_status tr_store_edges(tr_store *s, uint64_t min_ns, uint64_t max_ns, const tr
             break;
         if (p->min_ns / MINUTE_NS > t.max_minute || p->max_ns / MINUTE_NS < t.min_minute)
             continue;
-        status = tr_segment_edges(p->segment, t.min_minute, t.max_minute, add_edge, &t, err);
+        status = piece_edges(&t, p, err);
         if (status == SX_OK)
             status = piece_orphans(&t, p, err);
     }

@@ -17,7 +17,7 @@
 
 #include "observe/traces/store_impl.h"
 
-enum { STEP_ROWS = 8192, ALONE_STEPS = 4, THREADS_MAX = 16, READ_ROWS = 1024 };
+enum { STEP_ROWS = 8192, ALONE_STEPS = 4, TOGETHER_STEPS = 4, THREADS_MAX = 16, READ_ROWS = 1024 };
 
 typedef struct source {
     tr_memtable *table; /* one of the two */
@@ -31,7 +31,6 @@ typedef struct source {
     /* of a segment */
     tr_scan *scan;
     uint64_t *rows;
-    span_batch *ids;
     /* found in this step */
     tr_hit *found;
     size_t found_count, found_cap;
@@ -79,7 +78,6 @@ static void source_begin(const search *g, source *x)
 static void source_end(source *x)
 {
     tr_scan_free(x->scan);
-    span_batch_unref(x->ids);
     sx_arena_done(&x->arena);
     sx_free(x->rows);
     sx_free(x->found);
@@ -120,48 +118,23 @@ static void step_table(const search *g, source *x)
     x->newest = first ? tr_memtable_newest(x->table, first) | 1 : 0;
 }
 
-/* The ids of rows that a scan found: read from the first to the last of a run that is not too thin. */
-static void take_rows(const search *g, source *x, size_t count)
-{
-    for (size_t i = 0, k; i < count; i = k) {
-        for (k = i + 1;
-             k < count && x->rows[k] > x->rows[k - 1] && x->rows[k] - x->rows[k - 1] < 64; k++)
-            ;
-        span_batch_reset(x->ids);
-        x->status = tr_segment_read(x->piece->segment, x->rows[i], x->rows[k - 1] - x->rows[i] + 1,
-                                    TR_WANT_IDS, x->ids, &x->err);
-        for (size_t r = i; r < k && x->status == SX_OK; r++) {
-            const span *s = x->ids->spans[x->rows[r] - x->rows[i]];
-            if (s->start_ns >= g->min_ns && s->start_ns <= g->max_ns &&
-                !find(x, s->trace_id, s->start_ns))
-                return;
-        }
-        if (x->status != SX_OK)
-            return;
-    }
-}
-
+/* Groups until something is found, or as many as one step may look into. */
 static void step_piece(const search *g, source *x)
 {
     size_t count = 0;
-    if (!x->scan) {
-        x->rows = sx_alloc(STEP_ROWS * sizeof *x->rows);
-        x->ids = span_batch_new(0);
-        x->status = x->rows && x->ids ? tr_scan_new(x->piece->segment, g->q->filter, g->min_ns,
-                                                    g->max_ns, &x->scan, &x->err)
-                                      : sx_fail_memory(&x->err, "search");
-    }
+    const tr_scan_trace *traces;
+    if (!x->scan)
+        x->status =
+            tr_scan_new(x->piece->segment, g->q->filter, g->min_ns, g->max_ns, &x->scan, &x->err);
     if (x->status == SX_OK)
-        x->status = tr_scan_next(x->scan, x->rows, STEP_ROWS, &count, &x->err);
-    if (x->status == SX_OK && count)
-        take_rows(g, x, count);
+        x->status = tr_scan_traces(x->scan, &traces, &count, &x->err);
+    for (size_t i = 0; i < count && x->status == SX_OK; i++)
+        if (!find(x, traces[i].trace_id, traces[i].newest_ns))
+            return;
     if (x->status != SX_OK)
         return;
-    uint64_t newest = count ? tr_scan_newest(x->scan) : 0;
-    if (count == STEP_ROWS && newest < x->newest)
-        newest = x->newest; /* the group it stopped in may have more */
-    x->looked += count ? count : x->piece->rows;
-    x->newest = newest > g->max_ns ? g->max_ns : newest;
+    x->looked += TR_GROUP_ROWS;
+    x->newest = tr_scan_newest(x->scan);
 }
 
 static void step(const search *g, source *x)
@@ -448,12 +421,15 @@ static sx_status collect(search *g, source *x, sx_error *err)
 typedef struct stepping {
     const search *g;
     source *x;
+    unsigned times;
 } stepping;
 
+/* Several steps, as a thread costs as much as one of them. */
 static void *step_run(void *arg)
 {
     stepping *p = arg;
-    step(p->g, p->x);
+    for (unsigned i = 0; i < p->times && p->x->newest && p->x->status == SX_OK; i++)
+        step(p->g, p->x);
     return NULL;
 }
 
@@ -464,7 +440,7 @@ static int newest_source(const void *a, const void *b)
 }
 
 /* Steps the sources that may have what is newer than the heap's top: one, or several at once. */
-static sx_status advance(search *g, unsigned width, uint64_t top, sx_error *err)
+static sx_status advance(search *g, unsigned width, unsigned times, uint64_t top, sx_error *err)
 {
     source *due[THREADS_MAX];
     size_t n = 0;
@@ -484,14 +460,14 @@ static sx_status advance(search *g, unsigned width, uint64_t top, sx_error *err)
     pthread_t threads[THREADS_MAX];
     size_t started = 1;
     for (; started < n; started++) {
-        work[started] = (stepping){g, due[started]};
+        work[started] = (stepping){g, due[started], times};
         if (pthread_create(&threads[started], NULL, step_run, &work[started]) != 0)
             break;
     }
     for (size_t i = started; i < n; i++) /* without a thread it is done here */
         step(g, due[i]);
     if (n)
-        step(g, due[0]);
+        step_run(&(stepping){g, due[0], times});
     for (size_t i = 1; i < started; i++)
         pthread_join(threads[i], NULL);
     sx_status status = SX_OK;
@@ -544,7 +520,8 @@ sx_status tr_store_search(tr_store *s, const tr_search *q, tr_hit_fn *fn, void *
                 g.sources[i].newest = 0;
             continue;
         }
-        status = advance(&g, steps++ < ALONE_STEPS ? 1 : width,
+        bool alone = steps++ < ALONE_STEPS;
+        status = advance(&g, alone ? 1 : width, alone ? 1 : TOGETHER_STEPS,
                          g.heap_count ? g.heap[0].newest_ns : 0, err);
     }
     end_search(&g);

@@ -84,6 +84,14 @@ typedef struct tr_scan tr_scan;
 sx_status tr_scan_new(const tr_segment *s, const span_filter *filter, uint64_t min_ns,
                       uint64_t max_ns, tr_scan **out, sx_error *err);
 sx_status tr_scan_next(tr_scan *scan, uint64_t *rows, size_t cap, size_t *count, sx_error *err);
+/* Or the traces of matching rows, each by the latest start of those in its group: all of the next group
+ * that has any, or none if a number of groups that had to be looked into had none (the end is where
+ * tr_scan_newest is 0). Good until the next call. A scan gives either rows or traces. */
+typedef struct tr_scan_trace {
+    uint8_t trace_id[16];
+    uint64_t newest_ns;
+} tr_scan_trace;
+sx_status tr_scan_traces(tr_scan *scan, const tr_scan_trace **out, size_t *count, sx_error *err);
 /* Start of the newest row that groups not yet visited can hold; 0: none is left. */
 uint64_t tr_scan_newest(const tr_scan *scan);
 void tr_scan_free(tr_scan *scan);

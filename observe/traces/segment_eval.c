@@ -78,6 +78,46 @@ static sx_status judge_texts(scan_group *sg, scan_node *n, const tr_text_column 
     return status;
 }
 
+enum { NOWHERE = UINT32_MAX };
+
+/* Where a column's dictionary has the leaf's text: among those of the segment's, or NOWHERE. */
+static uint32_t find_global(const scan_node *n, const tr_text_column *t)
+{
+    uint32_t low = 0, high = n->has_code ? t->global_count : 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (t->globals[middle] < n->code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return n->has_code && low < t->global_count && t->globals[low] == n->code ? low : NOWHERE;
+}
+
+/* The same among its own texts: after a merge a text can be in both. */
+static uint32_t find_local(const scan_node *n, const tr_text_column *t)
+{
+    sx_str text = span_value_str(&n->filter->value);
+    for (uint32_t i = 0; i < t->local_count; i++)
+        if (sx_str_eq(t->locals[i], text))
+            return t->global_count + i;
+    return NOWHERE;
+}
+
+/* A verdict on each value for a leaf that wants one text: no other is looked at. */
+static sx_status one_text_passes(scan_group *sg, const scan_node *n, unsigned chunk, size_t count,
+                                 tr_cursor *c, tr_text_column *t, uint8_t *pass)
+{
+    uint32_t global = find_global(n, t), local = find_local(n, t);
+    if (global == NOWHERE && local == NOWHERE)
+        return SX_OK;
+    if (!tr_take_text_codes(sg->g.unpacker, c, count, sg->arena, t))
+        return tr_group_fail(&sg->g, c, chunk, sg->err);
+    for (size_t i = 0; i < count; i++)
+        pass[i] = (t->codes[i] == global) | (t->codes[i] == local);
+    return SX_OK;
+}
+
 /* A verdict on each value of a chunk of texts. */
 static sx_status texts_pass(scan_group *sg, scan_node *n, unsigned chunk, size_t count,
                             unsigned type, uint8_t **pass)
@@ -93,6 +133,8 @@ static sx_status texts_pass(scan_group *sg, scan_node *n, unsigned chunk, size_t
         return SX_OK;
     if (!tr_take_texts(g->unpacker, &c, count, g->segment->dict_count, sg->arena, &t))
         return tr_group_fail(g, &c, chunk, sg->err);
+    if (n->wants_code && type == SPAN_STR)
+        return one_text_passes(sg, n, chunk, count, &c, &t, *pass);
     sx_status status = judge_texts(sg, n, &t, type, &yes);
     if (status != SX_OK)
         return status;

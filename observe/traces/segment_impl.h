@@ -25,7 +25,8 @@ enum {
     TR_GROUP_CELLS_MAX = 1 << 24, /* no reader takes more */
     TR_DICT_BYTES_MAX = 1 << 30,  /* of a segment's dictionary */
     TR_DICT_COUNT_MAX = 1 << 20,  /* texts in it */
-    TR_DICT_TEXT_MAX = 4096       /* longer ones stay with their group */
+    TR_DICT_TEXT_MAX = 4096,      /* longer ones stay with their group */
+    TR_KEYS_LISTED = 1 << 16      /* keys by place and type; more are not listed */
 };
 
 typedef enum tr_section_kind {

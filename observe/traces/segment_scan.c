@@ -6,6 +6,8 @@
 
 #include "observe/traces/segment_scan.h"
 
+enum { VISITS = 16 }; /* groups looked into by one call of tr_scan_traces */
+
 struct tr_scan {
     tr_segment *segment;
     uint64_t min_ns, max_ns;
@@ -16,8 +18,12 @@ struct tr_scan {
     sx_arena nodes, arena;
     tr_unpacker unpacker;
     tr_decoded ids;
-    uint64_t *rows; /* that matched in the group under way */
+    uint64_t visited; /* groups that were looked into */
+    uint64_t *rows;   /* that matched in the group under way */
     size_t row_count, row_at, rows_cap;
+    bool wants_traces;     /* else rows */
+    tr_scan_trace *traces; /* that have rows that matched, in the group under way */
+    size_t trace_count, traces_cap;
 };
 
 /* What a leaf costs, about: the cheap ones of a conjunction come first. */
@@ -33,11 +39,37 @@ static uint32_t leaf_cost(const span_filter *f)
     return f->op == FILTER_MATCH || f->op == FILTER_NOT_MATCH ? 4 * cost : cost;
 }
 
+typedef struct key_types {
+    sx_str key;
+    uint32_t types;
+    size_t listed;
+} key_types;
+
+static bool add_types(void *ctx, unsigned place, sx_str key, unsigned type)
+{
+    key_types *k = ctx;
+    (void)place;
+    k->listed++;
+    if (sx_str_eq(key, k->key))
+        k->types |= 1u << type;
+    return true;
+}
+
+/* Which types an attribute has anywhere in the segment; all if the list is cut or cannot be read. */
+static uint32_t types_of(const tr_segment *s, sx_str key)
+{
+    key_types k = {.key = key};
+    if (tr_segment_keys(s, add_types, &k, NULL) != SX_OK || k.listed >= TR_KEYS_LISTED)
+        return UINT32_MAX;
+    return k.types;
+}
+
 static void ready_leaf(const tr_segment *s, scan_node *n)
 {
     const span_filter *f = n->filter;
     n->cost = leaf_cost(f);
     n->key_hash = tr_text_hash(f->key);
+    n->types = f->field == FILTER_ATTRIBUTE ? types_of(s, f->key) : 0;
     sx_str text = span_value_str(&f->value);
     if ((f->op == FILTER_EQ && f->value.type == SPAN_STR) || f->op == FILTER_TEXT) {
         n->wants_code = true;
@@ -136,6 +168,7 @@ void tr_scan_free(tr_scan *scan)
     sx_arena_done(&scan->ids.arena);
     tr_unpacker_done(&scan->unpacker);
     sx_free(scan->rows);
+    sx_free(scan->traces);
     sx_free(scan->newest);
     tr_segment_unref(scan->segment);
     sx_free(scan);
@@ -158,6 +191,38 @@ static sx_status in_time(const tr_scan *scan, scan_group *sg, uint8_t *hits)
     return status;
 }
 
+/* Each trace with a row that matched, by the latest start of those. Starts are unpacked only if there
+ * is one; ids lie open in the file. */
+static sx_status gather_traces(tr_scan *scan, scan_group *sg, const uint8_t *hits)
+{
+    const tr_group *g = &sg->g;
+    const uint8_t *ids = g->data + g->offsets[TR_C_TRACE_IDS],
+                  *runs = g->data + g->offsets[TR_C_RUNS];
+    if (!memchr(hits, 1, g->head.rows))
+        return SX_OK;
+    sx_status status = sg->starts ? SX_OK : tr_group_starts(g, &sg->starts, sg->err);
+    if (status == SX_OK &&
+        !sx_grow(&scan->traces, &scan->traces_cap, g->head.traces, sizeof *scan->traces))
+        status = sx_fail_memory(sg->err, "a search");
+    for (uint32_t t = 0, at = 0; t < g->head.traces && status == SX_OK; t++) {
+        uint16_t run;
+        uint64_t newest = 0;
+        bool any = false;
+        memcpy(&run, runs + 2 * (size_t)t, sizeof run);
+        for (uint32_t end = at + run; at < end; at++)
+            if (hits[at]) {
+                any = true;
+                newest = sg->starts[at] > newest ? sg->starts[at] : newest;
+            }
+        if (!any)
+            continue;
+        tr_scan_trace *found = &scan->traces[scan->trace_count++];
+        memcpy(found->trace_id, ids + 16 * (size_t)t, 16);
+        found->newest_ns = newest;
+    }
+    return status;
+}
+
 static sx_status visit(tr_scan *scan, uint64_t group, sx_error *err)
 {
     const tr_summary *sum = &scan->segment->groups[group];
@@ -171,6 +236,7 @@ static sx_status visit(tr_scan *scan, uint64_t group, sx_error *err)
         return status;
     scan_group sg = {.arena = &scan->arena, .err = err, .ids = &scan->ids};
     sx_arena_reset(&scan->arena);
+    scan->visited++;
     status = tr_group_open(&sg.g, scan->segment, group, &scan->arena, &scan->unpacker, err);
     if (status != SX_OK)
         return status;
@@ -181,6 +247,8 @@ static sx_status visit(tr_scan *scan, uint64_t group, sx_error *err)
     status = in_time(scan, &sg, hits);
     if (status == SX_OK && scan->root)
         status = tr_scan_eval(&sg, scan->root, hits);
+    if (status == SX_OK && scan->wants_traces)
+        return gather_traces(scan, &sg, hits);
     for (uint32_t i = 0; status == SX_OK && i < sum->rows; i++)
         if (hits[i])
             scan->rows[scan->row_count++] = sum->first_row + i;
@@ -204,5 +272,22 @@ sx_status tr_scan_next(tr_scan *scan, uint64_t *rows, size_t cap, size_t *count,
     *count = left < cap ? left : cap;
     memcpy(rows, scan->rows + scan->row_at, *count * sizeof *rows);
     scan->row_at += *count;
+    return SX_OK;
+}
+
+sx_status tr_scan_traces(tr_scan *scan, const tr_scan_trace **out, size_t *count, sx_error *err)
+{
+    scan->wants_traces = true;
+    scan->trace_count = 0;
+    *count = 0;
+    for (unsigned left = VISITS; left > 0 && scan->group > 0 && scan->trace_count == 0; left--) {
+        uint64_t visited = scan->visited;
+        sx_status status = visit(scan, --scan->group, err);
+        if (status != SX_OK)
+            return status;
+        left += visited == scan->visited; /* passed over */
+    }
+    *out = scan->traces;
+    *count = scan->trace_count;
     return SX_OK;
 }

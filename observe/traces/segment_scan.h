@@ -15,6 +15,7 @@ typedef struct scan_node {
     struct scan_node **children; /* the cheap ones first */
     uint32_t child_count, cost;
     uint64_t key_hash; /* of an attribute's key */
+    uint32_t types;    /* bits: which types the segment has values of it in */
     uint8_t *verdicts; /* SCAN_...: of each text of the dictionary as STR; made when needed */
     bool wants_code;   /* EQ and TEXT of a text: only the dictionary's `code` can be it */
     bool has_code;     /* it is in the dictionary */

@@ -11,7 +11,7 @@
 
 #include "observe/traces/segment_impl.h"
 
-enum { NAMES_MAX = 1 << 16, OPERATIONS_MAX = 100000, KEYS_MAX = 1 << 16, PART_MAX = 1 << 16 };
+enum { NAMES_MAX = 1 << 16, OPERATIONS_MAX = 100000, PART_MAX = 1 << 16 };
 
 typedef struct table { /* open addressing over some entries: their number + 1 */
     uint32_t *slots;
@@ -184,7 +184,7 @@ bool tr_side_key(tr_side *s, unsigned place, sx_str key, unsigned type)
         if (k->hash == hash && k->place == place && k->type == type && sx_str_eq(k->key, key))
             return true;
     }
-    if (t->count == KEYS_MAX)
+    if (t->count == TR_KEYS_LISTED)
         return true;
     if (!sx_grow(&s->keys, &s->keys_cap, t->count + 1, sizeof *s->keys))
         return false;

@@ -14,6 +14,7 @@ static bool has(const skipping *k, uint64_t item)
 /* Whether the key has a value of one of these types (bits) here. */
 static bool has_types(const skipping *k, const scan_node *n, unsigned types)
 {
+    types &= n->types;
     for (unsigned t = SPAN_EMPTY; t <= SPAN_MAP; t++)
         if ((types >> t & 1) && has(k, tr_item_type(n->key_hash, t)))
             return true;
@@ -69,6 +70,8 @@ static bool may_match(const skipping *k, const scan_node *n)
 static bool may_attribute(const skipping *k, const scan_node *n)
 {
     const span_filter *f = n->filter;
+    if (n->types == 0)
+        return false;
     switch (f->op) {
     case FILTER_EXISTS:
         return has_types(k, n, ~0u);
