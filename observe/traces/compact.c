@@ -1,7 +1,7 @@
 /* compact.c - segments merged by size and retired by age, size and class.
  *
  * Segments of a shard and level merge when there are TR_MERGE_FAN of them: each span is written again
- * once a level, so about log8 of the segments' number times. No merge makes a file beyond
+ * once a level, so about log16 of the segments' number times. No merge makes a file beyond
  * merge_bytes_max, nor one that spans more than a tenth of the retention (but an hour may), else old
  * spans would wait for young ones to be retired. One merge runs at a time, in a thread that gives way
  * to others. */

@@ -18,6 +18,8 @@ static bool reserve(tr_array *a)
     return true;
 }
 
+static void memtable_free(tr_memtable *m);
+
 tr_memtable *tr_memtable_new(sx_error *err)
 {
     tr_memtable *m = sx_calloc(1, sizeof *m);
@@ -32,7 +34,7 @@ tr_memtable *tr_memtable_new(sx_error *err)
     if (tr_rows_init(&m->rows, err) != SX_OK || !m->slots || !reserve(&m->next) ||
         !reserve(&m->newest)) {
         sx_fail_memory(err, "memtable");
-        tr_memtable_unref(m);
+        memtable_free(m);
         return NULL;
     }
     return m;
@@ -44,10 +46,80 @@ tr_memtable *tr_memtable_ref(tr_memtable *m)
     return m;
 }
 
+/* --- Memtables used again. */
+
+struct tr_pool {
+    pthread_mutex_t lock;
+    tr_memtable **spare;
+    uint32_t count, most;
+};
+
+tr_pool *tr_pool_new(uint32_t most)
+{
+    tr_pool *p = sx_calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    pthread_mutex_init(&p->lock, NULL);
+    p->most = most;
+    p->spare = sx_calloc(most + 1, sizeof *p->spare);
+    if (p->spare)
+        return p;
+    tr_pool_free(p);
+    return NULL;
+}
+
+void tr_pool_free(tr_pool *p)
+{
+    if (!p)
+        return;
+    for (uint32_t i = 0; i < p->count; i++)
+        memtable_free(p->spare[i]);
+    pthread_mutex_destroy(&p->lock);
+    sx_free(p->spare);
+    sx_free(p);
+}
+
+tr_memtable *tr_pool_take(tr_pool *p, sx_error *err)
+{
+    pthread_mutex_lock(&p->lock);
+    tr_memtable *m = p->count ? p->spare[--p->count] : NULL;
+    pthread_mutex_unlock(&p->lock);
+    if (!m) {
+        m = tr_memtable_new(err);
+        if (m)
+            m->pool = p;
+        return m;
+    }
+    atomic_store_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+/* True: the pool has it now. */
+static bool give_back(tr_memtable *m)
+{
+    tr_pool *p = m->pool;
+    if (!p)
+        return false;
+    tr_rows_clear(&m->rows);
+    memset(m->slots, 0, (m->mask + UINT64_C(1)) * sizeof *m->slots);
+    m->traces = 0;
+    atomic_store_explicit(&m->used, 0, memory_order_relaxed);
+    pthread_mutex_lock(&p->lock);
+    bool room = p->count < p->most;
+    if (room)
+        p->spare[p->count++] = m;
+    pthread_mutex_unlock(&p->lock);
+    return room;
+}
+
 void tr_memtable_unref(tr_memtable *m)
 {
-    if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1 && !give_back(m))
+        memtable_free(m);
+}
+
+static void memtable_free(tr_memtable *m)
+{
     tr_rows_done(&m->rows);
     if (m->next.base)
         munmap(m->next.base, m->next.reserved);

@@ -21,6 +21,8 @@ typedef struct input {
     source now;    /* the group under way */
     uint64_t group;
     uint32_t trace; /* in the group */
+    bool loaded; /* the group is in `now`: only once its time has come, as inputs mostly follow one
+                       another, and a group takes megabytes */
     bool ended;
 } input;
 
@@ -158,22 +160,24 @@ static sx_status merge_dictionaries(merging *m)
 static sx_status load_group(merging *m, input *in)
 {
     const tr_segment *s = in->segment;
-    in->ended = in->group == s->info.groups;
-    if (in->ended)
-        return SX_OK;
     sx_status status = source_read(m, &in->now, in, in->group, 0, s->groups[in->group].rows);
+    in->loaded = status == SX_OK;
     in->trace = s->groups[in->group].goes_on ? 1 : 0; /* its beginning took the rest along */
     return status;
 }
 
-static sx_status settle(merging *m, input *in)
+/* After the last trace of a group comes the next group. */
+static void settle(input *in)
 {
-    sx_status status = SX_OK;
-    while (status == SX_OK && !in->ended && in->trace >= in->now.rows.trace_count) {
-        in->group++;
-        status = load_group(m, in);
+    if (in->trace < in->now.rows.trace_count)
+        return;
+    in->group++;
+    in->loaded = false;
+    in->ended = in->group == in->segment->info.groups;
+    if (in->ended) {
+        source_done(&in->now);
+        source_init(&in->now);
     }
-    return status;
 }
 
 static const tr_row *front(const input *in)
@@ -181,12 +185,12 @@ static const tr_row *front(const input *in)
     return &in->now.rows.rows[in->now.rows.trace_rows[in->trace]];
 }
 
-static input *pick(merging *m)
+static input *first_loaded(merging *m)
 {
     input *best = NULL;
     for (size_t i = 0; i < m->count; i++) {
         input *in = &m->inputs[i];
-        if (in->ended)
+        if (in->ended || !in->loaded)
             continue;
         const tr_row *a = front(in), *b = best ? front(best) : NULL;
         if (!b || a->start_ns < b->start_ns ||
@@ -194,6 +198,28 @@ static input *pick(merging *m)
             best = in;
     }
     return best;
+}
+
+/* The input with the trace that began first; NULL: all have ended. Groups that may have an earlier one
+ * are loaded first. */
+static sx_status pick(merging *m, input **out)
+{
+    sx_status status = SX_OK;
+    for (bool again = true; again && status == SX_OK;) {
+        again = false;
+        *out = first_loaded(m);
+        uint64_t start = *out ? front(*out)->start_ns : UINT64_MAX;
+        for (size_t i = 0; i < m->count && status == SX_OK && !again; i++) {
+            input *in = &m->inputs[i];
+            if (in->ended || in->loaded || in->segment->groups[in->group].min_ns > start)
+                continue;
+            again = true;
+            status = load_group(m, in);
+            if (status == SX_OK)
+                settle(in);
+        }
+    }
+    return status;
 }
 
 /* --- Traces. */
@@ -387,19 +413,19 @@ sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t c
         status = sx_fail_memory(err, "a merge of segments");
     for (size_t i = 0; m.inputs && i < count; i++) {
         m.inputs[i].segment = inputs[i];
+        m.inputs[i].ended = inputs[i]->info.groups == 0;
         source_init(&m.inputs[i].now);
     }
     if (status == SX_OK)
         status = merge_dictionaries(&m);
-    for (size_t i = 0; i < count && status == SX_OK; i++)
-        status = load_group(&m, &m.inputs[i]);
     while (status == SX_OK) {
-        input *in = pick(&m);
-        if (!in)
+        input *in;
+        status = pick(&m, &in);
+        if (status != SX_OK || !in)
             break;
         status = take_trace(&m, in);
         if (status == SX_OK)
-            status = settle(&m, in);
+            settle(in);
     }
     if (status == SX_OK)
         status = tr_file_commit(&m.file, info, err);

@@ -7,7 +7,7 @@
 
 #include "observe/traces/segment_impl.h"
 
-enum { GLOBAL_USES = 16 }; /* of a text in the memtable, for a place in the dictionary */
+enum { GLOBAL_USES = 4 }; /* of a text in the memtable, for a place in the dictionary */
 
 typedef struct trace_place {
     uint64_t start_ns; /* the earliest of its spans */

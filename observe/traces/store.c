@@ -165,7 +165,8 @@ sx_status tr_store_open(const tr_store_options *options, tr_store **out, sx_erro
     pthread_cond_init(&s->work, NULL);
     pthread_cond_init(&s->room, NULL);
     make_meters(s);
-    sx_status status = open_files(s, err);
+    s->pool = tr_pool_new(s->shards);
+    sx_status status = s->pool ? open_files(s, err) : sx_fail_memory(err, "trace store");
     if (status == SX_OK)
         status = tr_store_recover(s, err);
     if (status == SX_OK)
@@ -202,6 +203,7 @@ void tr_store_close(tr_store *s)
         tr_set_free(set);
     }
     tr_view_unref(s->view);
+    tr_pool_free(s->pool);
     if (s->locked)
         sx_file_lock_close(&s->file_lock);
     pthread_rwlock_destroy(&s->gate);

@@ -22,7 +22,7 @@
 #include "observe/traces/store.h"
 #include "observe/traces/tracelog.h"
 
-enum { TR_SHARDS_MAX = 64, TR_PATH_BYTES = 4096, TR_MERGE_FAN = 8, TR_SETS_MAX = 64 };
+enum { TR_SHARDS_MAX = 64, TR_PATH_BYTES = 4096, TR_MERGE_FAN = 16, TR_SETS_MAX = 64 };
 
 /* A segment as MANIFEST knows it. Immutable but for `edges`; counted. */
 typedef struct tr_piece {
@@ -67,6 +67,7 @@ struct tr_store {
     sx_logger *logger;
     tr_meters meters;
     uint32_t shards;
+    tr_pool *pool; /* memtables to be used again */
     tr_log *log;
 
     pthread_rwlock_t gate;
