@@ -3,7 +3,8 @@
  * Each input is read group by group from its start; the trace that began first is taken next. A trace
  * that several inputs have belongs to the one in which it began first, which finds the other parts
  * by their index; when their turn comes they are passed over. Memory: the group under way of each
- * input, a number for each text of each dictionary, the trace that is being joined. */
+ * input whose time has come, some groups beside, a number for each text of each dictionary, the trace
+ * that is being joined. */
 #include <stdlib.h>
 
 #include <sextant/mem.h>
@@ -28,19 +29,30 @@ typedef struct input {
 
 typedef struct placed { /* a row of a trace that is joined */
     uint64_t start_ns;
-    uint32_t source, row;
+    source *of;
+    uint32_t part, row;
 } placed;
+
+/* A group that was looked into for parts of traces: those of the traces to come lie in the same. */
+typedef struct nearby {
+    source source;
+    const input *in; /* NULL: free */
+    uint64_t group, used;
+    bool pinned; /* the trace at hand has rows of it */
+} nearby;
+enum { NEARBY = 8 }; /* kept from trace to trace; one trace may take more */
 
 typedef struct merging {
     input *inputs;
     size_t count;
     tr_file file;
     tr_unpacker unpacker;
-    source probe;  /* for the start of another input's part */
     sx_str *texts; /* the output's dictionary: views of the inputs' */
     uint32_t text_count;
-    source **parts; /* of the trace that is joined; those behind part_count are kept for the next */
-    size_t part_count, parts_made, parts_cap;
+    nearby **nearby;
+    size_t nearby_count, nearby_cap;
+    uint64_t uses;
+    uint32_t part_count; /* of the trace that is joined */
     placed *placed;
     size_t placed_count, placed_cap;
     sx_error *err;
@@ -260,32 +272,82 @@ static sx_status copy_trace(merging *m, input *in, uint32_t first, uint32_t end)
     return status;
 }
 
-static sx_status add_part(merging *m, const input *in, uint64_t group, uint32_t first,
-                          uint32_t count)
+static void nearby_free(nearby *n)
 {
-    if (m->part_count == m->parts_made) {
-        if (!sx_grow(&m->parts, &m->parts_cap, m->parts_made + 1, sizeof *m->parts))
-            return sx_fail_memory(m->err, "a merge of segments");
-        source *s = sx_alloc(sizeof *s);
-        if (!s)
-            return sx_fail_memory(m->err, "a merge of segments");
-        source_init(s);
-        m->parts[m->parts_made++] = s;
+    source_done(&n->source);
+    sx_free(n);
+}
+
+/* The place for one group more: the one that was not used for longest, or a new one. */
+static nearby *nearby_place(merging *m)
+{
+    nearby *oldest = NULL;
+    for (size_t i = 0; i < m->nearby_count; i++)
+        if (!m->nearby[i]->pinned && (!oldest || m->nearby[i]->used < oldest->used))
+            oldest = m->nearby[i];
+    if (oldest && m->nearby_count >= NEARBY)
+        return oldest;
+    if (!sx_grow(&m->nearby, &m->nearby_cap, m->nearby_count + 1, sizeof *m->nearby))
+        return NULL;
+    nearby *n = sx_calloc(1, sizeof *n);
+    if (!n)
+        return NULL;
+    source_init(&n->source);
+    m->nearby[m->nearby_count++] = n;
+    return n;
+}
+
+/* A group of an input, decoded; good until the trace at hand is done with. */
+static sx_status group_at(merging *m, input *in, uint64_t group, source **out)
+{
+    if (in->loaded && in->group == group) {
+        *out = &in->now;
+        return SX_OK;
     }
-    source *s = m->parts[m->part_count];
-    sx_status status = source_read(m, s, in, group, first, count);
+    nearby *n = NULL;
+    for (size_t i = 0; i < m->nearby_count && !n; i++)
+        if (m->nearby[i]->in == in && m->nearby[i]->group == group)
+            n = m->nearby[i];
+    sx_status status = SX_OK;
+    if (!n) {
+        n = nearby_place(m);
+        if (!n)
+            return sx_fail_memory(m->err, "a merge of segments");
+        n->in = NULL;
+        status = source_read(m, &n->source, in, group, 0, in->segment->groups[group].rows);
+        if (status == SX_OK)
+            n->in = in;
+        n->group = group;
+    }
+    n->pinned = true;
+    n->used = ++m->uses;
+    *out = &n->source;
+    return status;
+}
+
+static void unpin(merging *m)
+{
+    for (size_t i = 0; i < m->nearby_count; i++)
+        m->nearby[i]->pinned = false;
+    while (m->nearby_count > NEARBY)
+        nearby_free(m->nearby[--m->nearby_count]);
+}
+
+static sx_status add_part(merging *m, input *in, uint64_t group, uint32_t first, uint32_t count)
+{
+    source *s;
+    sx_status status = group_at(m, in, group, &s);
     if (status != SX_OK)
         return status;
     if (!sx_grow(&m->placed, &m->placed_cap, m->placed_count + count, sizeof *m->placed))
         return sx_fail_memory(m->err, "a merge of segments");
-    for (uint32_t i = 0; i < count; i++)
-        m->placed[m->placed_count++] =
-            (placed){s->rows.rows[i].start_ns, (uint32_t)m->part_count, i};
+    for (uint32_t i = first; i < first + count; i++)
+        m->placed[m->placed_count++] = (placed){s->rows.rows[i].start_ns, s, m->part_count, i};
     m->part_count++;
     return SX_OK;
 }
 
-static sx_status add_parts(merging *m, const input *in, uint64_t first, uint64_t count)
+static sx_status add_parts(merging *m, input *in, uint64_t first, uint64_t count)
 {
     sx_status status = SX_OK;
     for (uint64_t g = tr_segment_group_of(in->segment, first); count && status == SX_OK; g++) {
@@ -304,8 +366,8 @@ static int by_start(const void *a, const void *b)
     const placed *x = a, *y = b;
     if (x->start_ns != y->start_ns)
         return x->start_ns < y->start_ns ? -1 : 1;
-    if (x->source != y->source)
-        return x->source < y->source ? -1 : 1;
+    if (x->part != y->part)
+        return x->part < y->part ? -1 : 1;
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
@@ -317,27 +379,51 @@ static sx_status write_parts(merging *m)
         return SX_OK;
     qsort(m->placed, m->placed_count, sizeof *m->placed, by_start);
     for (size_t i = 0; i < m->placed_count; i++)
-        look_at(&f, &m->parts[m->placed[i].source]->rows.rows[m->placed[i].row]);
-    if (!keep(m, m->parts[0]->rows.rows[0].trace_id, &f))
+        look_at(&f, &m->placed[i].of->rows.rows[m->placed[i].row]);
+    if (!keep(m, m->placed[0].of->rows.rows[m->placed[0].row].trace_id, &f))
         return SX_OK;
     for (size_t i = 0; i < m->placed_count && status == SX_OK; i++)
-        status =
-            tr_file_row(&m->file, &m->parts[m->placed[i].source]->feed, m->placed[i].row, m->err);
+        status = tr_file_row(&m->file, &m->placed[i].of->feed, m->placed[i].row, m->err);
     return status;
 }
 
 /* Whether the part of `other` begins before (then the trace has been written already). */
-static sx_status begins_before(merging *m, const input *in, const input *other, uint64_t first,
+static sx_status begins_before(merging *m, const input *in, input *other, uint64_t first,
                                bool *before)
 {
     uint64_t group = tr_segment_group_of(other->segment, first);
-    source *s = &m->probe;
-    sx_status status = tr_group_decode(other->segment, group,
-                                       (uint32_t)(first - other->segment->groups[group].first_row),
-                                       1, TR_WANT_IDS, &m->unpacker, &s->rows, m->err);
+    source *s;
+    sx_status status = group_at(m, other, group, &s);
     if (status == SX_OK) {
-        uint64_t a = s->rows.rows[0].start_ns, b = front(in)->start_ns;
+        uint64_t a = s->rows.rows[first - other->segment->groups[group].first_row].start_ns;
+        uint64_t b = front(in)->start_ns;
         *before = a < b || (a == b && other < in);
+    }
+    return status;
+}
+
+/* A trace that nobody else has and that goes on in the groups behind, as the last one of nearly every
+ * group does: its rows are in order, so they are copied as the groups are loaded. If its first part is
+ * young enough all of it is. *done false: it takes the whole trace to say so. */
+static sx_status copy_through(merging *m, input *in, uint32_t first, bool *done)
+{
+    const tr_segment *s = in->segment;
+    trace_facts f = {0};
+    sx_status status = SX_OK;
+    for (uint32_t i = first; i < in->now.rows.count; i++)
+        look_at(&f, &in->now.rows.rows[i]);
+    *done = keep(m, in->now.rows.rows[first].trace_id, &f);
+    for (uint32_t i = first; *done && i < in->now.rows.count && status == SX_OK; i++)
+        status = tr_file_row(&m->file, &in->now.feed, i, m->err);
+    while (*done && status == SX_OK && in->group + 1 < s->info.groups &&
+           s->groups[in->group + 1].goes_on) {
+        in->group++;
+        status = load_group(m, in);
+        for (uint32_t i = 0; status == SX_OK && i < in->now.rows.trace_rows[1]; i++)
+            status = tr_file_row(&m->file, &in->now.feed, i, m->err);
+        in->trace = 0; /* the one that was copied */
+        if (status == SX_OK && in->now.rows.trace_count > 1)
+            break;
     }
     return status;
 }
@@ -351,11 +437,11 @@ static sx_status take_trace(merging *m, input *in)
     const uint8_t *id = r->rows[first].trace_id;
     bool reaches_on =
         end == r->count && in->group + 1 < s->info.groups && s->groups[in->group + 1].goes_on;
-    bool joined = reaches_on, done = false;
+    bool joined = false, done = false;
     sx_status status = SX_OK;
     m->part_count = m->placed_count = 0;
     for (size_t i = 0; i < m->count && status == SX_OK && !done; i++) {
-        const input *other = &m->inputs[i];
+        input *other = &m->inputs[i];
         uint64_t there, count;
         if (other == in)
             continue;
@@ -366,6 +452,10 @@ static sx_status take_trace(merging *m, input *in)
         status = begins_before(m, in, other, there, &done);
         if (status == SX_OK && !done)
             status = add_parts(m, other, there, count);
+    }
+    if (status == SX_OK && reaches_on && !joined) {
+        status = copy_through(m, in, first, &done);
+        joined = !done;
     }
     if (status == SX_OK && !done) {
         if (joined) {
@@ -379,6 +469,7 @@ static sx_status take_trace(merging *m, input *in)
             status = copy_trace(m, in, first, end);
         }
     }
+    unpin(m);
     in->trace++;
     return status;
 }
@@ -389,13 +480,10 @@ static void merging_done(merging *m)
         source_done(&m->inputs[i].now);
         sx_free(m->inputs[i].map);
     }
-    for (size_t i = 0; i < m->parts_made; i++) {
-        source_done(m->parts[i]);
-        sx_free(m->parts[i]);
-    }
-    source_done(&m->probe);
+    for (size_t i = 0; i < m->nearby_count; i++)
+        nearby_free(m->nearby[i]);
     sx_free(m->inputs);
-    sx_free(m->parts);
+    sx_free(m->nearby);
     sx_free(m->placed);
     sx_free(m->texts);
     tr_unpacker_done(&m->unpacker);
@@ -407,7 +495,6 @@ sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t c
     static const tr_write_options PLAIN = {0};
     merging m = {.count = count, .err = err};
     sx_status status = tr_file_open(&m.file, path, options ? options : &PLAIN, err);
-    source_init(&m.probe);
     m.inputs = sx_calloc(count + 1, sizeof *m.inputs);
     if (status == SX_OK && !m.inputs)
         status = sx_fail_memory(err, "a merge of segments");
