@@ -34,6 +34,7 @@ struct traces_server {
     char dir[4096];
     sx_arena arena;                        /* of the routes */
     sx_route query_routes[API_ROUTES_MAX]; /* of --jaeger.query */
+    sx_route tempo_routes[API_ROUTES_MAX]; /* of --tempo */
 };
 
 static sx_status into_store(void *ctx, span_batch *b, sx_error *err)
@@ -124,6 +125,19 @@ static sx_status add_query(traces_server *t, sx_error *err)
     return status == SX_OK ? sx_service_listen(t->api->service, &query, err) : status;
 }
 
+static sx_status add_tempo(traces_server *t, sx_error *err)
+{
+    sx_endpoint tempo = {.proto = "tempo",
+                         .address = t->api->flags->tempo,
+                         .routes = t->tempo_routes,
+                         .fallback = api_not_found};
+    if (tempo.address.len == 0 || !t->store)
+        return SX_OK;
+    sx_status status =
+        api_routes_tempo(t->api, &t->arena, t->tempo_routes, &tempo.route_count, err);
+    return status == SX_OK ? sx_service_listen(t->api->service, &tempo, err) : status;
+}
+
 sx_status traces_server_new(observe_api *a, const char *storage, traces_server **out, sx_error *err)
 {
     traces_server *t = sx_calloc(1, sizeof(*t));
@@ -140,6 +154,8 @@ sx_status traces_server_new(observe_api *a, const char *storage, traces_server *
         status = add_receivers(t, err);
     if (status == SX_OK)
         status = add_query(t, err);
+    if (status == SX_OK)
+        status = add_tempo(t, err);
     if (status != SX_OK) {
         traces_server_free(t);
         return status;

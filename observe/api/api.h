@@ -226,6 +226,18 @@ void api_collect_process(api_call *c);
 void api_collect_redis(api_call *c);
 void api_collect_postgres(api_call *c);
 void api_write(api_call *c);
+void api_tempo_trace(api_call *c); /* tempo.c */
+void api_tempo_trace_v2(api_call *c);
+void api_tempo_search(api_call *c);
+void api_tempo_tags(api_call *c);
+void api_tempo_tags_v2(api_call *c);
+void api_tempo_tag_values(api_call *c);
+void api_tempo_tag_values_v2(api_call *c);
+void api_tempo_query_range(api_call *c);
+void api_tempo_query(api_call *c);
+void api_tempo_echo(api_call *c);
+void api_tempo_build_info(api_call *c);
+void api_tempo_ready(api_call *c);
 void api_jaeger_trace(api_call *c); /* jaeger.c */
 void api_jaeger_search(api_call *c);
 void api_jaeger_services(api_call *c);
@@ -272,6 +284,10 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
 sx_status api_routes_below(observe_api *a, const char *const *below, size_t below_count,
                            sx_arena *arena, sx_route rows[API_ROUTES_MAX], size_t *count,
                            sx_error *err);
+
+/* Tempo's alone, which the main port has below /tempo, without that. */
+sx_status api_routes_tempo(observe_api *a, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
+                           size_t *count, sx_error *err);
 
 /* What no route fits: 404 page not found. */
 void api_not_found(sx_request *r, void *ctx);

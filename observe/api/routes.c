@@ -81,6 +81,18 @@ static const route_row ROWS[] = {
     {"/api/metrics/calls", GET, api_jaeger_calls, QUERIES},
     {"/api/metrics/errors", GET, api_jaeger_errors, QUERIES},
     {"/api/metrics/minstep", GET, api_jaeger_minstep, OTHERS},
+    {"/tempo/api/traces/:id", GET, api_tempo_trace, OTHERS},
+    {"/tempo/api/v2/traces/:id", GET, api_tempo_trace_v2, OTHERS},
+    {"/tempo/api/search", GET, api_tempo_search, QUERIES},
+    {"/tempo/api/search/tags", GET, api_tempo_tags, OTHERS},
+    {"/tempo/api/v2/search/tags", GET, api_tempo_tags_v2, OTHERS},
+    {"/tempo/api/search/tag/:id/values", GET, api_tempo_tag_values, OTHERS},
+    {"/tempo/api/v2/search/tag/:id/values", GET, api_tempo_tag_values_v2, OTHERS},
+    {"/tempo/api/metrics/query_range", GET, api_tempo_query_range, QUERIES},
+    {"/tempo/api/metrics/query", GET, api_tempo_query, QUERIES},
+    {"/tempo/api/echo", GET, api_tempo_echo, OTHERS},
+    {"/tempo/api/status/buildinfo", GET, api_tempo_build_info, OTHERS},
+    {"/tempo/ready", GET, api_tempo_ready, OTHERS},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */
@@ -161,6 +173,7 @@ void api_not_found(sx_request *r, void *ctx)
 typedef struct filling {
     observe_api *api;
     sx_str prefix;
+    size_t strip; /* bytes left out of the paths' beginnings */
     sx_arena *arena;
     sx_route *rows;
     size_t count;
@@ -171,7 +184,7 @@ static sx_status add(filling *f, int method, const char *path, sx_handler *handl
 {
     sx_assert(f->count < API_ROUTES_MAX);
     route_ctx *ctx = sx_arena_alloc(f->arena, sizeof *ctx);
-    sx_str whole = sx_arena_printf(f->arena, "%.*s%s", SX_ARG(f->prefix), path);
+    sx_str whole = sx_arena_printf(f->arena, "%.*s%s", SX_ARG(f->prefix), path + f->strip);
     if (!ctx || !whole.data)
         return sx_fail_memory(err, "routes");
     *ctx = (route_ctx){f->api, row};
@@ -239,6 +252,19 @@ sx_status api_routes_below(observe_api *a, const char *const *below, size_t belo
         for (size_t k = 0; k < below_count && status == SX_OK; k++)
             if (sx_str_starts(sx_str_z(ROWS[i].path), sx_str_z(below[k])))
                 status = add_row(&f, &ROWS[i], err);
+    *count = f.count;
+    return status;
+}
+
+sx_status api_routes_tempo(observe_api *a, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
+                           size_t *count, sx_error *err)
+{
+    static const sx_str BELOW = SX_STR_INIT("/tempo");
+    filling f = {.api = a, .strip = BELOW.len, .arena = arena, .rows = rows};
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS) && status == SX_OK; i++)
+        if (sx_str_starts(sx_str_z(ROWS[i].path), BELOW))
+            status = add_row(&f, &ROWS[i], err);
     *count = f.count;
     return status;
 }

@@ -181,6 +181,34 @@ static void put_double(sx_json_writer *w, double d)
         sx_json_str(w, isnan(d) ? SX_STR("NaN") : d > 0 ? SX_STR("Infinity") : SX_STR("-Infinity"));
 }
 
+/* As Go prints durations: 1h2m3.5s, 1.5ms, 0s. */
+static void put_duration(int64_t ns, sx_buf *out)
+{
+    uint64_t left = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    char text[40];
+    if (ns < 0)
+        sx_buf_byte(out, '-');
+    uint64_t unit = left >= 1000000000 ? 1000000000 : left >= 1000000 ? 1000000 : 1000;
+    if (left >= 3600000000000u)
+        sx_buf_printf(out, "%lluh", (unsigned long long)(left / 3600000000000u));
+    if (left >= 60000000000u)
+        sx_buf_printf(out, "%llum", (unsigned long long)(left % 3600000000000u / 60000000000u));
+    if (left && left < 1000) {
+        sx_buf_printf(out, "%lluns", (unsigned long long)left);
+        return;
+    }
+    left %= 60000000000u;
+    int digits = unit == 1000000000 ? 9 : unit == 1000000 ? 6 : 3;
+    int len = snprintf(text, sizeof text, "%llu.%0*llu", (unsigned long long)(left / unit), digits,
+                       (unsigned long long)(left % unit));
+    while (text[len - 1] == '0')
+        len--;
+    len -= text[len - 1] == '.';
+    sx_buf_bytes(out, text, (size_t)len);
+    bool seconds = unit == 1000000000 || (!left && ns == 0);
+    sx_buf_str(out, seconds ? SX_STR("s") : unit == 1000000 ? SX_STR("ms") : SX_STR("\xc2\xb5s"));
+}
+
 void tempo_put_value(sx_json_writer *w, sx_str key, const tq_value *v)
 {
     sx_json_begin_object(w);
@@ -201,7 +229,10 @@ void tempo_put_value(sx_json_writer *w, sx_str key, const tq_value *v)
     } else {
         sx_buf text;
         sx_buf_init(&text, 200);
-        tq_print_value(v, &text);
+        if (v->type == TQ_DURATION)
+            put_duration(v->i, &text);
+        else
+            tq_print_value(v, &text);
         sx_json_key(w, SX_STR("stringValue"));
         sx_json_str(w, sx_buf_view(&text));
         sx_buf_done(&text);
