@@ -5,6 +5,7 @@
 #include "observe/traces_server.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include <sextant/file.h>
 #include <sextant/mem.h>
@@ -32,6 +33,7 @@ struct traces_server {
     loop_sockets *loops; /* by lock; vector */
     size_t loop_count, loop_cap;
     char dir[4096];
+    tr_store *archive;                     /* by lock; NULL: not opened */
     sx_arena arena;                        /* of the routes */
     sx_route query_routes[API_ROUTES_MAX]; /* of --jaeger.query */
     sx_route tempo_routes[API_ROUTES_MAX]; /* of --tempo */
@@ -104,6 +106,31 @@ static sx_status add_receivers(traces_server *t, sx_error *err)
     return status;
 }
 
+/* A store of its own that forgets nothing: a few traces that people chose, so it may be slow and small. */
+static sx_status open_archive(void *ctx, bool make, tr_store **out, sx_error *err)
+{
+    enum { MEMORY_MAX = 16 << 20, MEMTABLE_BYTES = 1 << 20 };
+    const int64_t two_centuries_ms = INT64_C(200) * 366 * 86400 * 1000;
+    traces_server *t = ctx;
+    char dir[sizeof(t->dir) + sizeof("-archive")];
+    sx_status status = SX_OK;
+    snprintf(dir, sizeof(dir), "%s-archive", t->dir);
+    tr_store_options options = {.dir = dir,
+                                .clock = t->api->clock,
+                                .retention_ms = two_centuries_ms,
+                                .memory_max = MEMORY_MAX,
+                                .memtable_bytes = MEMTABLE_BYTES,
+                                .shards = 1,
+                                .search_threads = 1,
+                                .fsync = TR_FSYNC_ALWAYS};
+    pthread_mutex_lock(&t->lock);
+    if (!t->archive && (make || access(dir, F_OK) == 0))
+        status = tr_store_open(&options, &t->archive, err);
+    *out = t->archive;
+    pthread_mutex_unlock(&t->lock);
+    return status;
+}
+
 /* Jaeger's query port answers what the main port answers below the same paths. */
 static sx_status add_query(traces_server *t, sx_error *err)
 {
@@ -147,6 +174,8 @@ sx_status traces_server_new(observe_api *a, const char *storage, traces_server *
     t->api = a;
     pthread_mutex_init(&t->lock, NULL);
     sx_arena_init(&t->arena, 4096, 0);
+    a->archive = open_archive;
+    a->archive_ctx = t;
     sx_status status = open_store(t, storage, err);
     if (status == SX_OK)
         status = open_derived(t, err);
@@ -169,6 +198,8 @@ void traces_server_free(traces_server *t)
     if (!t)
         return;
     derive_own_free(t->derived);
+    if (t->archive)
+        tr_store_close(t->archive);
     if (t->store)
         tr_store_close(t->store);
     pthread_mutex_destroy(&t->lock);

@@ -82,7 +82,11 @@ struct observe_api {
     const observe_flags *flags;
     tsdb *db;
     tsdb_queryable *store;
-    struct tr_store *traces; /* NULL with --traces.store=off */
+    struct tr_store *traces; /* NULL with --traces.store=false */
+    /* Traces that somebody asked to keep, beyond retention; opened when the first is, unless there are
+     * some already. NULL, and no error, if there are none and `make` is not set. Any thread. */
+    sx_status (*archive)(void *ctx, bool make, struct tr_store **out, sx_error *err);
+    void *archive_ctx;
     promql_engine *engine;
     sx_pool *queries, *others, *intake, *reads, *collecting;
     struct collect_site *collectors;
@@ -245,6 +249,11 @@ void api_jaeger_operations(api_call *c);
 void api_jaeger_service_operations(api_call *c);
 void api_jaeger_dependencies(api_call *c);
 void api_jaeger_transform(api_call *c);
+void api_jaeger_archive(api_call *c); /* jaeger_more.c */
+void api_jaeger_critical_path(api_call *c);
+void api_jaeger_compare(api_call *c);
+void api_jaeger_deep_dependencies(api_call *c);
+void api_jaeger_quality(api_call *c);
 void api_jaeger_latencies(api_call *c); /* jaeger_metrics.c */
 void api_jaeger_calls(api_call *c);
 void api_jaeger_errors(api_call *c);

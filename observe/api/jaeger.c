@@ -61,7 +61,7 @@ bool jaeger_ask_begin(api_call *c, jaeger_ask *ask)
         return false;
     }
     if (!c->api->traces) {
-        jaeger_fail(c, 501, SX_STR("there is no store of traces: --traces.store is off"));
+        jaeger_fail(c, 501, SX_STR("there is no store of traces: --traces.store is false"));
         return false;
     }
     for (size_t i = 0; i < f->count; i++)
@@ -92,9 +92,14 @@ sx_status jaeger_read_trace(api_call *c, const jaeger_ask *ask, const jaeger_v1_
                             span_batch *out, const jaeger_notes **notes, bool *partial,
                             sx_error *err)
 {
+    tr_store *archive = NULL;
     *notes = NULL;
     sx_status status =
         tr_store_trace(c->api->traces, get->trace_id, 0, 0, &ask->limits, out, partial, err);
+    if (status == SX_OK && out->count == 0)
+        status = c->api->archive(c->api->archive_ctx, false, &archive, err);
+    if (status == SX_OK && archive)
+        status = tr_store_trace(archive, get->trace_id, 0, 0, &ask->limits, out, partial, err);
     if (status == SX_OK && !touches(out, get->min_ns, get->max_ns))
         return sx_fail(err, SX_ENOTFOUND, "%.*s", SX_ARG(NOT_FOUND));
     if (status == SX_OK && !get->raw)

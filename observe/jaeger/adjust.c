@@ -7,6 +7,8 @@
 
 #include <sextant/hash.h>
 
+enum { COMPARED_MAX = 64 }; /* spans of one id: a trace of nothing else is not worth n^2 */
+
 /* --- Words in Go's manner. */
 
 /* Digits of value / 10^places without zeros at its end. */
@@ -151,9 +153,12 @@ static void mend_durations(adjust *a)
     }
 }
 
+/* Is there a client's among the spans of an id? Only the first of them are looked at: an id that many
+ * share is no pair of client and server. */
 static bool has_client(const adjust *a, uint32_t first)
 {
-    for (uint32_t i = first; i != ADJUST_NONE; i = a->next[i])
+    unsigned left = COMPARED_MAX;
+    for (uint32_t i = first; i != ADJUST_NONE && left--; i = a->next[i])
         if (a->spans[i].kind == SPAN_CLIENT)
             return true;
     return false;
@@ -318,13 +323,13 @@ static bool spans_eq(const span *a, const span *b)
 /* An exporter that tries again sends spans twice. */
 static void drop_repeats(adjust *a)
 {
-    enum { COMPARED_MAX = 64 }; /* of one id: a trace of nothing else is not worth n^2 */
     size_t kept = 0;
     for (uint32_t i = 0; i < a->count; i++) {
         bool repeat = false;
         unsigned compared = 0;
-        for (uint32_t k = adjust_find(a, a->spans[i].id); k < i && !repeat; k = a->next[k])
-            repeat = compared++ < COMPARED_MAX && spans_eq(&a->spans[k], &a->spans[i]);
+        for (uint32_t k = adjust_find(a, a->spans[i].id);
+             k < i && !repeat && compared++ < COMPARED_MAX; k = a->next[k])
+            repeat = spans_eq(&a->spans[k], &a->spans[i]);
         if (repeat)
             a->spans[i].resource = NULL; /* marked */
         else

@@ -69,7 +69,4 @@ void jaeger_v1_metrics_name(const jaeger_v1_metrics *m, sx_buf *name, sx_buf *he
 /* true, 1 ...: prettyPrint, which takes everything but "" and "false" for yes. */
 bool jaeger_v1_pretty(const jaeger_params *p);
 
-/* A duration as Go's time.ParseDuration reads it. SX_EINVAL in its words. */
-sx_status jaeger_go_duration(sx_str text, int64_t *ns, sx_error *err);
-
 #endif

@@ -1,9 +1,8 @@
 /* v1_values.c - single parameters of the HTTP API v1, in Go's words. */
 #include "observe/jaeger/v1_values.h"
 
-#include <math.h>
-
 #include "codec/go_text.h"
+#include "observe/jaeger/proto_words.h"
 
 sx_str jaeger_param_get(const jaeger_params *p, const char *name)
 {
@@ -109,96 +108,11 @@ sx_status v1_ms(const jaeger_params *p, const char *name, int64_t fallback, int6
     return SX_OK;
 }
 
-/* --- Durations. */
-
-static sx_status bad_duration(sx_str text, const char *what, sx_error *err)
-{
-    sx_buf quoted;
-    sx_buf_init(&quoted, 1024);
-    go_quote(text, &quoted);
-    sx_status status = sx_fail(err, SX_EINVAL, "time: %s %.*s", what, SX_ARG(sx_buf_view(&quoted)));
-    sx_buf_done(&quoted);
-    return status;
-}
-
-static bool unit_of(sx_str name, double *ns)
-{
-    static const struct {
-        sx_str name;
-        double ns;
-    } UNITS[] = {
-        {SX_STR_INIT("ns"), 1},          {SX_STR_INIT("us"), 1e3},
-        {SX_STR_INIT("\xc2\xb5s"), 1e3}, {SX_STR_INIT("\xce\xbcs"), 1e3},
-        {SX_STR_INIT("ms"), 1e6},        {SX_STR_INIT("s"), 1e9},
-        {SX_STR_INIT("m"), 60e9},        {SX_STR_INIT("h"), 3600e9},
-    };
-    for (size_t i = 0; i < SX_COUNT_OF(UNITS); i++)
-        if (sx_str_eq(name, UNITS[i].name)) {
-            *ns = UNITS[i].ns;
-            return true;
-        }
-    return false;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-sx_status jaeger_go_duration(sx_str text, int64_t *ns, sx_error *err)
-{
-    sx_str rest = text;
-    double sum = 0;
-    bool minus = text.len && text.data[0] == '-';
-    if (text.len && (minus || text.data[0] == '+'))
-        rest = sx_str_of(text.data + 1, text.len - 1);
-    *ns = 0;
-    if (sx_str_eq(rest, SX_STR("0")))
-        return SX_OK;
-    if (rest.len == 0)
-        return bad_duration(text, "invalid duration", err);
-    while (rest.len) {
-        size_t i = 0, digits = 0;
-        double value = 0, scale = 1, unit;
-        bool point = false;
-        for (; i < rest.len && (is_digit(rest.data[i]) || (rest.data[i] == '.' && !point)); i++) {
-            if (rest.data[i] == '.') {
-                point = true;
-                continue;
-            }
-            digits++;
-            scale = point ? scale / 10 : 1;
-            value =
-                point ? value + (rest.data[i] - '0') * scale : value * 10 + (rest.data[i] - '0');
-        }
-        if (digits == 0)
-            return bad_duration(text, "invalid duration", err);
-        size_t from = i;
-        while (i < rest.len && rest.data[i] != '.' && !is_digit(rest.data[i]))
-            i++;
-        sx_str name = sx_str_of(rest.data + from, i - from);
-        if (name.len == 0)
-            return bad_duration(text, "missing unit in duration", err);
-        if (!unit_of(name, &unit)) {
-            sx_error inner = {0};
-            (void)bad_duration(text, "", &inner);
-            return sx_fail(err, SX_EINVAL, "time: unknown unit \"%.*s\" in duration%s",
-                           SX_ARG(name), inner.message + sizeof "time: " - 1);
-        }
-        sum += value * unit;
-        rest = sx_str_of(rest.data + i, rest.len - i);
-    }
-    if (sum >= 0x1p63)
-        return bad_duration(text, "invalid duration", err);
-    *ns = (int64_t)round(minus ? -sum : sum);
-    return SX_OK;
-}
-
 sx_status v1_duration(const jaeger_params *p, const char *name, int64_t *ns, sx_error *err)
 {
     sx_str text = jaeger_param_get(p, name);
     *ns = 0;
-    if (text.len && jaeger_go_duration(text, ns, err) != SX_OK)
+    if (text.len && jaeger_duration_read(text, ns, err) != SX_OK)
         return v1_fail_param(name, err);
     return SX_OK;
 }
