@@ -32,6 +32,26 @@ static tq_value of_bool(bool b)
     return (tq_value){.type = TQ_BOOL, .i = b};
 }
 
+static bool is_true(void *ctx, const tq_value *v)
+{
+    return v->type == TQ_BOOL && v->i == *(const int64_t *)ctx;
+}
+
+/* One of the field's values is this truth. */
+static bool has_truth(const tq_node *field, const tq_trace *t, uint32_t i, int64_t truth)
+{
+    char hex[33];
+    return tq_values(t, i, &field->field, hex, is_true, &truth);
+}
+
+bool tq_holds(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t i)
+{
+    if (n->kind == TQ_FIELD)
+        return has_truth(n, t, i, 1);
+    tq_value v = tq_eval(arena, n, t, i);
+    return v.type == TQ_BOOL && v.i;
+}
+
 static tq_value eval_binary(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t i)
 {
     char hex[33];
@@ -42,11 +62,11 @@ static tq_value eval_binary(sx_arena *arena, const tq_node *n, const tq_trace *t
         return of_bool(
             tq_values(t, i, field_left ? &n->left->field : &n->right->field, hex, passes, &c));
     }
+    if (n->op == TQ_AND)
+        return of_bool(tq_holds(arena, n->left, t, i) && tq_holds(arena, n->right, t, i));
+    if (n->op == TQ_OR)
+        return of_bool(tq_holds(arena, n->left, t, i) || tq_holds(arena, n->right, t, i));
     tq_value l = tq_eval(arena, n->left, t, i);
-    if (n->op == TQ_AND && !(l.type == TQ_BOOL && l.i))
-        return of_bool(false);
-    if (n->op == TQ_OR && l.type == TQ_BOOL && l.i)
-        return of_bool(true);
     tq_value r = tq_eval(arena, n->right, t, i);
     return tq_binary(n->op, &l, &r, n->regex);
 }
@@ -70,6 +90,8 @@ tq_value tq_eval(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t 
         if ((n->op == TQ_EXISTS || n->op == TQ_ABSENT) && n->left->kind == TQ_FIELD)
             return of_bool(tq_values(t, i, &n->left->field, hex, is_there, NULL) ==
                            (n->op == TQ_EXISTS));
+        if (n->op == TQ_NOT && n->left->kind == TQ_FIELD)
+            return of_bool(has_truth(n->left, t, i, 0));
         tq_value v = tq_eval(arena, n->left, t, i);
         return tq_unary(n->op, &v);
     }

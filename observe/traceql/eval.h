@@ -45,11 +45,8 @@ tq_value tq_first(const tq_trace *t, uint32_t i, const tq_field *f, char *hex);
 
 /* An expression over span `i`. Text lies in the span or in the arena. */
 tq_value tq_eval(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t i);
-static inline bool tq_holds(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t i)
-{
-    tq_value v = tq_eval(arena, n, t, i);
-    return v.type == TQ_BOOL && v.i;
-}
+/* An expression as a condition: a field alone holds if one of its values is true. */
+bool tq_holds(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t i);
 
 typedef struct tq_note {
     sx_str name; /* by(.a), count() */

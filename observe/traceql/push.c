@@ -18,9 +18,10 @@ typedef struct pusher {
 typedef struct pushed {
     const span_filter *filter; /* NULL: all */
     bool exact;
+    bool of_root; /* matches the trace's root, not the spans that the query finds */
 } pushed;
 
-static const pushed ALL = {NULL, false};
+static const pushed ALL = {NULL, false, false};
 
 static span_filter *make(pusher *p, filter_kind kind)
 {
@@ -120,14 +121,14 @@ static pushed leaf(pusher *p, const tq_field *field, filter_op op, const tq_valu
     if (field->source == TQ_ATTR_RESOURCE && op == FILTER_EQ && v->type == TQ_STR && v->s.len &&
         sx_str_eq(field->key, SX_STR("service.name")))
         l->field = FILTER_SERVICE;
-    return (pushed){l, true};
+    return (pushed){l, true, false};
 }
 
 static pushed join(pusher *p, filter_kind kind, const pushed *parts, uint32_t count)
 {
     const span_filter **children = sx_arena_alloc(&p->q->arena, (count + 1) * sizeof *children);
     span_filter *f = make(p, kind);
-    pushed out = {f, true};
+    pushed out = {f, true, false};
     if (!children || !f) {
         if (p->status == SX_OK)
             p->status = sx_fail_memory(p->err, "a query");
@@ -142,7 +143,7 @@ static pushed join(pusher *p, filter_kind kind, const pushed *parts, uint32_t co
     }
     f->children = children;
     if (!f->child_count)
-        return (pushed){NULL, out.exact};
+        return (pushed){NULL, out.exact, false};
     if (f->child_count == 1 && kind != FILTER_NOT)
         out.filter = children[0];
     return out;
@@ -154,7 +155,7 @@ static pushed negated(pusher *p, pushed x)
         return ALL;
     if (!x.filter) { /* not everything: nothing */
         span_filter *none = make(p, FILTER_OR);
-        return (pushed){none, none != NULL};
+        return (pushed){none, none != NULL, false};
     }
     return join(p, FILTER_NOT, &x, 1);
 }
@@ -203,7 +204,7 @@ static pushed push_test(pusher *p, const tq_node *n)
         return leaf(p, &n->right->field, OPS[TURNED[n->op]], &n->left->value, NULL);
     if (n->left->kind == TQ_STATIC && n->right->kind == TQ_STATIC) {
         tq_value v = tq_binary(n->op, &n->left->value, &n->right->value, n->regex);
-        pushed all = {NULL, true};
+        pushed all = {NULL, true, false};
         return v.i ? all : negated(p, all);
     }
     pushed parts[16];
@@ -225,7 +226,7 @@ static pushed push_node(pusher *p, const tq_node *n)
 {
     switch (n->kind) {
     case TQ_STATIC: {
-        pushed all = {NULL, true};
+        pushed all = {NULL, true, false};
         return n->value.type == TQ_BOOL && n->value.i ? all : negated(p, all);
     }
     case TQ_FIELD:
@@ -282,7 +283,7 @@ static pushed push_root(pusher *p, const tq_node *n)
         l->value = to_span_value(&n->right->value);
         l->regex = n->regex;
     }
-    return (pushed){l, false};
+    return (pushed){l, false, true};
 }
 
 /* How much a filter is worth: the more the fewer spans it is likely to match. */
@@ -317,20 +318,20 @@ static pushed push_sets(pusher *p, tq_node *n)
         return f.filter || f.exact ? f : push_root(p, n->left);
     }
     if (n->kind == TQ_PIPELINE)
-        return (pushed){n->pushed, n->exact};
+        return (pushed){n->pushed, n->exact, !n->exact};
     pushed l = push_sets(p, n->left), r = push_sets(p, n->right);
     if (n->op == TQ_OR) {
         pushed parts[2] = {l, r};
         return join(p, FILTER_OR, parts, 2);
     }
     if (n->op >= TQ_NOT_CHILD && n->op <= TQ_NOT_SIBLING)
-        return (pushed){r.filter, false};
+        return (pushed){r.filter, false, r.of_root};
     return better(l, r);
 }
 
 static void push_pipeline(pusher *p, tq_node *n)
 {
-    pushed all = {NULL, true};
+    pushed all = {NULL, true, false};
     bool filters = true, first = true;
     for (uint32_t i = 0; i < n->count; i++) {
         tq_node *item = n->items[i];
@@ -343,7 +344,8 @@ static void push_pipeline(pusher *p, tq_node *n)
         if (first) {
             one.exact &= all.exact;
             all = one;
-        } else if (filters) { /* one and the same span must pass both */
+        } else if (filters && !all.of_root &&
+                   !one.of_root) { /* one and the same span must pass both */
             pushed parts[2] = {all, one};
             all = join(p, FILTER_AND, parts, 2);
         } else {
