@@ -55,13 +55,11 @@ sx_status jaeger_read_span_of_time(sx_str message, jaeger_moment *min, jaeger_mo
 /* A field holding a span as jaeger.api_v2.Span, with its process and warnings (NULL: none). */
 void jaeger_put_span(sx_buf *out, uint32_t field, const span *s, const jaeger_notes *notes);
 
-/* The answers of GetServices, GetOperations, GetDependencies. Operations of one name and kind that
- * several services have are told once. */
+/* The answers of GetServices, GetOperations (of one service), GetDependencies. */
 void jaeger_put_services(sx_buf *out, const tr_names *names);
 void jaeger_put_operations(sx_buf *out, jaeger_dialect dialect, const tr_operation *items,
                            size_t count);
-void jaeger_put_dependencies(sx_buf *out, jaeger_dialect dialect, const tr_edge *items,
-                             size_t count);
+void jaeger_put_dependencies(sx_buf *out, const tr_edge *items, size_t count);
 
 /* ---- traces as OTLP (proto_otlp.c) ---- */
 

@@ -189,16 +189,13 @@ void jaeger_put_operations(sx_buf *out, jaeger_dialect dialect, const tr_operati
     }
 }
 
-void jaeger_put_dependencies(sx_buf *out, jaeger_dialect dialect, const tr_edge *items,
-                             size_t count)
+void jaeger_put_dependencies(sx_buf *out, const tr_edge *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         size_t mark = sx_pb_begin(out, 1);
         put_text(out, 1, items[i].parent);
         put_text(out, 2, items[i].child);
         put_number(out, 3, items[i].calls);
-        if (dialect != JAEGER_V3 && items[i].kind == TR_EDGE_SERVICE)
-            put_text(out, 4, SX_STR("jaeger"));
         sx_pb_end(out, mark);
     }
 }

@@ -79,7 +79,7 @@ sx_grpc_status jaeger_rpc_dependencies(rpc_call *c, jaeger_dialect dialect, sx_e
     if (status == SX_OK)
         status = tr_store_edges(s->store, min.ns, max.ns, &limits, &c->arena, &items, &count, err);
     if (status == SX_OK)
-        jaeger_put_dependencies(&out, dialect, items, count);
+        jaeger_put_dependencies(&out, items, count);
     return answer(c, &out, status, err);
 }
 

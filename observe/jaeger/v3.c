@@ -225,21 +225,11 @@ static int traces_end(traces_out *t, sx_status status)
     return http_status(status);
 }
 
-static bool is_id(sx_str bytes, uint8_t out[16])
-{
-    if (bytes.len != 8 && bytes.len != 16)
-        return false;
-    memset(out, 0, 16);
-    memcpy(out + 16 - bytes.len, bytes.data, bytes.len);
-    return true;
-}
-
 /* Base64 in either alphabet, padded or not; false: it is none. */
-static bool read_base64_id(sx_str text, uint8_t out[16])
+static bool read_base64(sx_str text, sx_buf *out)
 {
     enum { BASE64_ID_MAX = 24 };
     char plain[BASE64_ID_MAX];
-    sx_buf bytes;
     size_t len = 0;
     if (text.len > BASE64_ID_MAX)
         return false;
@@ -247,10 +237,28 @@ static bool read_base64_id(sx_str text, uint8_t out[16])
         plain[len] = text.data[len] == '-' ? '+' : text.data[len] == '_' ? '/' : text.data[len];
     while (len % 4 && len < BASE64_ID_MAX)
         plain[len++] = '=';
+    return sx_base64_decode(sx_str_of(plain, len), out);
+}
+
+static sx_status read_id(sx_str text, uint8_t out[16], sx_error *err)
+{
+    sx_error why = {0};
+    sx_buf bytes;
+    if (jaeger_trace_id(text, out, &why) == SX_OK)
+        return SX_OK;
     sx_buf_init(&bytes, 0);
-    bool good = sx_base64_decode(sx_str_of(plain, len), &bytes) && is_id(sx_buf_view(&bytes), out);
+    sx_status status = SX_OK;
+    if (!read_base64(text, &bytes))
+        status = sx_fail(err, SX_EINVAL, "malformed parameter trace_id: %s", why.message);
+    else if (bytes.len != 8 && bytes.len != 16)
+        status =
+            sx_fail(err, SX_EINVAL, "malformed parameter trace_id: invalid length for TraceID");
+    if (status == SX_OK) {
+        memset(out, 0, 16);
+        memcpy(out + 16 - bytes.len, bytes.data, bytes.len);
+    }
     sx_buf_done(&bytes);
-    return good;
+    return status;
 }
 
 int jaeger_v3_trace(jaeger_v3 *q, sx_str id, sx_error *err)
@@ -258,13 +266,11 @@ int jaeger_v3_trace(jaeger_v3 *q, sx_str id, sx_error *err)
     traces_out t;
     uint8_t trace_id[16];
     jaeger_moment min, max;
-    sx_error why = {0};
     bool partial = false;
-    if (jaeger_trace_id(id, trace_id, &why) != SX_OK && !read_base64_id(id, trace_id))
-        return http_status(
-            sx_fail(err, SX_EINVAL, "malformed parameter trace_id: %s", why.message));
     traces_begin(&t, q, err);
-    sx_status status = read_range(q, &min, &max, err);
+    sx_status status = read_id(id, trace_id, err);
+    if (status == SX_OK)
+        status = read_range(q, &min, &max, err);
     if (status == SX_OK)
         status = jaeger_v3_bool(q, "rawTraces", "raw_traces", &t.raw, err);
     span_batch *trace = status == SX_OK ? span_batch_new(0) : NULL;
