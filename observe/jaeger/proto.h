@@ -61,6 +61,18 @@ void jaeger_put_operations(sx_buf *out, jaeger_dialect dialect, const tr_operati
                            size_t count);
 void jaeger_put_dependencies(sx_buf *out, const tr_edge *items, size_t count);
 
+/* ---- names (proto_names.c): sorted, in `arena` ---- */
+
+/* The store's, and missing-service-name if there are spans without a service. */
+sx_status jaeger_services(tr_store *store, const tr_limits *limits, sx_arena *arena, tr_names *out,
+                          sx_error *err);
+/* Of one service; of none, or for a kind that is none, nothing. */
+sx_status jaeger_operations(tr_store *store, sx_str service, sx_str kind_name, sx_arena *arena,
+                            tr_operation **out, size_t *count, sx_error *err);
+sx_status jaeger_dependencies(tr_store *store, uint64_t min_ns, uint64_t max_ns,
+                              const tr_limits *limits, sx_arena *arena, tr_edge **out,
+                              size_t *count, sx_error *err);
+
 /* ---- traces as OTLP (proto_otlp.c) ---- */
 
 /* Orders the spans so that those of one resource, and within it of one scope, stand together;

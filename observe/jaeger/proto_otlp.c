@@ -12,6 +12,15 @@
 
 #define WARNINGS SX_STR("@jaeger@warnings")
 
+/* A span of the batch to be changed, which takes its place: the batch does not grow. */
+static span *changed(span_batch *trace, const span *s)
+{
+    span *copy = sx_arena_alloc(&trace->arena, sizeof(*copy));
+    if (copy)
+        *copy = *s;
+    return copy;
+}
+
 /* ---- warnings as an attribute ---- */
 
 static const span *with_warnings(span_batch *trace, const span *s, const jaeger_notes *notes)
@@ -19,7 +28,7 @@ static const span *with_warnings(span_batch *trace, const span *s, const jaeger_
     sx_arena *arena = &trace->arena;
     const span_value *sent = span_attrs_find(s->attrs, WARNINGS);
     uint32_t before = sent && sent->type == SPAN_LIST ? sent->len : 0;
-    span *copy = span_batch_copy(trace, s);
+    span *copy = changed(trace, s);
     span_attr *attrs = sx_arena_calloc(arena, s->attrs.count + 1, sizeof(*attrs));
     span_value *list = sx_arena_calloc(arena, before + notes->count, sizeof(*list));
     if (!copy || !attrs || !list)
@@ -164,7 +173,7 @@ static bool unify(span_batch *trace, const place *places)
             places[i].scope != places[i - 1].scope)
             scope = s->scope;
         if (s->resource != resource || s->scope != scope) {
-            span *copy = span_batch_copy(trace, s);
+            span *copy = changed(trace, s);
             if (!copy)
                 return false;
             copy->resource = resource;

@@ -12,6 +12,10 @@
 typedef struct jaeger_rpc {
     tr_store *store;
     uint64_t skew_ns; /* of jaeger_adjust */
+    /* Gives the store of archived traces, which is made if `make` says so; *out stays NULL if there is
+     * none. NULL: nothing is archived. */
+    sx_status (*archive)(void *ctx, bool make, tr_store **out, sx_error *err);
+    void *archive_ctx;
 } jaeger_rpc;
 
 /* jaeger.api_v2.QueryService and jaeger.api_v3.QueryService. */

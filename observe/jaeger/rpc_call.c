@@ -37,7 +37,8 @@ sx_grpc_status jaeger_rpc_services(rpc_call *c, sx_error *err)
     tr_names names = {0};
     sx_buf out;
     sx_buf_init(&out, 0);
-    sx_status status = tr_store_services(s->store, 0, 0, &c->arena, &names, err);
+    const tr_limits limits = jaeger_rpc_limits(c);
+    sx_status status = jaeger_services(s->store, &limits, &c->arena, &names, err);
     if (status == SX_OK)
         jaeger_put_services(&out, &names);
     return answer(c, &out, status, err);
@@ -51,10 +52,9 @@ sx_grpc_status jaeger_rpc_operations(rpc_call *c, jaeger_dialect dialect, sx_err
     size_t count = 0;
     sx_buf out;
     sx_status status = jaeger_read_operations(c->request, &service, &kind_name, err);
-    int kind = kind_name.len ? jaeger_kind(kind_name) : -1;
     sx_buf_init(&out, 0);
-    if (status == SX_OK && service.len && (kind >= 0 || kind_name.len == 0))
-        status = tr_store_operations(s->store, service, kind, 0, 0, &c->arena, &items, &count, err);
+    if (status == SX_OK)
+        status = jaeger_operations(s->store, service, kind_name, &c->arena, &items, &count, err);
     if (status == SX_OK)
         jaeger_put_operations(&out, dialect, items, count);
     return answer(c, &out, status, err);
@@ -77,7 +77,8 @@ sx_grpc_status jaeger_rpc_dependencies(rpc_call *c, jaeger_dialect dialect, sx_e
     if (status == SX_OK && dialect == JAEGER_V3 && max.ns <= min.ns)
         status = sx_fail(err, SX_EINVAL, "end_time must be after start_time");
     if (status == SX_OK)
-        status = tr_store_edges(s->store, min.ns, max.ns, &limits, &c->arena, &items, &count, err);
+        status =
+            jaeger_dependencies(s->store, min.ns, max.ns, &limits, &c->arena, &items, &count, err);
     if (status == SX_OK)
         jaeger_put_dependencies(&out, items, count);
     return answer(c, &out, status, err);
@@ -114,18 +115,31 @@ static bool send_trace(void *ctx, const uint8_t trace_id[16], span_batch *trace)
     return s->status == SX_OK && !atomic_load(&s->c->canceled);
 }
 
-sx_status jaeger_rpc_trace(rpc_call *c, const jaeger_wanted *w, bool *found, sx_error *err)
+/* The store's spans of the trace, or those that were archived. */
+sx_status jaeger_rpc_read(rpc_call *c, const jaeger_wanted *w, span_batch *out, sx_error *err)
 {
     const jaeger_rpc *rpc = c->ctx;
     const tr_limits limits = jaeger_rpc_limits(c);
-    stream s = {.c = c, .raw = w->raw, .err = err};
     bool partial = false;
+    tr_store *archive = NULL;
+    sx_status status =
+        tr_store_trace(rpc->store, w->trace_id, w->min.ns, w->max.ns, &limits, out, &partial, err);
+    if (status == SX_OK && out->count == 0 && rpc->archive)
+        status = rpc->archive(rpc->archive_ctx, false, &archive, err);
+    if (status == SX_OK && archive)
+        status =
+            tr_store_trace(archive, w->trace_id, w->min.ns, w->max.ns, &limits, out, &partial, err);
+    return status;
+}
+
+sx_status jaeger_rpc_trace(rpc_call *c, const jaeger_wanted *w, bool *found, sx_error *err)
+{
+    stream s = {.c = c, .raw = w->raw, .err = err};
     span_batch *trace = span_batch_new(0);
     if (!trace)
         return sx_fail_memory(err, "a trace");
     sx_buf_init(&s.space, 0);
-    sx_status status = tr_store_trace(rpc->store, w->trace_id, w->min.ns, w->max.ns, &limits, trace,
-                                      &partial, err);
+    sx_status status = jaeger_rpc_read(c, w, trace, err);
     *found = status == SX_OK && trace->count;
     if (*found) {
         send_trace(&s, w->trace_id, trace);

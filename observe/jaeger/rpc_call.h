@@ -17,6 +17,9 @@ sx_grpc_status jaeger_rpc_services(rpc_call *c, sx_error *err);
 sx_grpc_status jaeger_rpc_operations(rpc_call *c, jaeger_dialect dialect, sx_error *err);
 sx_grpc_status jaeger_rpc_dependencies(rpc_call *c, jaeger_dialect dialect, sx_error *err);
 
+/* A trace as it is stored, or archived; no spans: there is none. */
+sx_status jaeger_rpc_read(rpc_call *c, const jaeger_wanted *w, span_batch *out, sx_error *err);
+
 /* Streams of TracesData: one trace (`found` tells whether it is there), and those a search finds. */
 sx_status jaeger_rpc_trace(rpc_call *c, const jaeger_wanted *w, bool *found, sx_error *err);
 sx_status jaeger_rpc_find(rpc_call *c, jaeger_dialect dialect, jaeger_question *q, sx_error *err);

@@ -58,11 +58,9 @@ static sx_status read_wanted(rpc_call *c, jaeger_wanted *w, sx_error *err)
 
 static sx_grpc_status get_trace_v2(rpc_call *c, sx_error *err)
 {
-    const jaeger_rpc *rpc = c->ctx;
-    const tr_limits limits = jaeger_rpc_limits(c);
     span_stream s = {.c = c, .err = err};
     jaeger_wanted w;
-    bool partial = false, found = false;
+    bool found;
     sx_status status = read_wanted(c, &w, err);
     if (status != SX_OK)
         return jaeger_rpc_status(c, status);
@@ -71,8 +69,7 @@ static sx_grpc_status get_trace_v2(rpc_call *c, sx_error *err)
         return jaeger_rpc_status(c, sx_fail_memory(err, "a trace"));
     sx_buf_init(&s.out, 0);
     s.raw = w.raw;
-    status =
-        tr_store_trace(rpc->store, w.trace_id, w.min.ns, w.max.ns, &limits, trace, &partial, err);
+    status = jaeger_rpc_read(c, &w, trace, err);
     found = trace->count;
     if (status == SX_OK && found) {
         send_spans(&s, w.trace_id, trace);
@@ -103,16 +100,41 @@ static sx_grpc_status find_traces_v2(rpc_call *c, sx_error *err)
     return jaeger_rpc_status(c, status == SX_OK ? s.status : status);
 }
 
-/* Retention knows no exceptions, so nothing can be archived: told as by a peer without an archive. */
+static sx_status archive(rpc_call *c, const jaeger_wanted *w, span_batch *trace, span_batch *there,
+                         sx_error *err)
+{
+    const jaeger_rpc *rpc = c->ctx;
+    const tr_limits limits = jaeger_rpc_limits(c);
+    tr_store *to = NULL;
+    bool partial = false;
+    sx_status status = jaeger_rpc_read(c, w, trace, err);
+    if (status == SX_OK && trace->count == 0)
+        status = sx_fail(err, SX_ENOTFOUND, "trace not found");
+    if (status == SX_OK && rpc->archive)
+        status = rpc->archive(rpc->archive_ctx, true, &to, err);
+    if (status == SX_OK && !to)
+        status = sx_fail(err, SX_EUNSUPPORTED, "archive span storage was not configured");
+    if (status == SX_OK)
+        status = tr_store_trace(to, w->trace_id, 0, 0, &limits, there, &partial, err);
+    if (status != SX_OK || there->count == trace->count)
+        return status; /* what is there twice would be shown twice */
+    return tr_store_append(to, trace, err);
+}
+
+/* Archived spans outlive the store's retention. */
 static sx_grpc_status archive_trace_v2(rpc_call *c, sx_error *err)
 {
     jaeger_wanted w;
     sx_status status = read_wanted(c, &w, err);
-    if (status != SX_OK)
-        return jaeger_rpc_status(c, status);
-    sx_fail(err, SX_EUNSUPPORTED,
-            "failed to archive trace: archive span storage was not configured");
-    return SX_GRPC_INTERNAL;
+    span_batch *trace = span_batch_new(0), *there = span_batch_new(0);
+    if (status == SX_OK)
+        status =
+            trace && there ? archive(c, &w, trace, there, err) : sx_fail_memory(err, "a trace");
+    if (status == SX_OK)
+        rpc_send(c, SX_STR(""));
+    span_batch_unref(trace);
+    span_batch_unref(there);
+    return status == SX_EUNSUPPORTED ? SX_GRPC_INTERNAL : jaeger_rpc_status(c, status);
 }
 
 static sx_grpc_status get_operations_v2(rpc_call *c, sx_error *err)

@@ -57,7 +57,7 @@ int jaeger_v3_services(jaeger_v3 *q, sx_error *err)
     sx_json_writer w;
     sx_buf_init(&out, 0);
     sx_json_writer_init(&w, &out, NULL);
-    sx_status status = tr_store_services(q->store, 0, 0, q->arena, &names, err);
+    sx_status status = jaeger_services(q->store, &q->limits, q->arena, &names, err);
     sx_json_begin_object(&w);
     sx_json_key(&w, SX_STR("services"));
     sx_json_begin_array(&w);
@@ -75,12 +75,10 @@ int jaeger_v3_operations(jaeger_v3 *q, sx_error *err)
     size_t count = 0;
     sx_buf out;
     sx_json_writer w;
-    sx_status status = SX_OK;
     sx_str service = jaeger_v3_param(q, "service", NULL, &name);
     sx_str kind_name = jaeger_v3_param(q, "spanKind", "span_kind", &name);
-    int kind = kind_name.len ? jaeger_kind(kind_name) : -1;
-    if (service.len && (kind >= 0 || kind_name.len == 0))
-        status = tr_store_operations(q->store, service, kind, 0, 0, q->arena, &items, &count, err);
+    sx_status status =
+        jaeger_operations(q->store, service, kind_name, q->arena, &items, &count, err);
     sx_buf_init(&out, 0);
     sx_json_writer_init(&w, &out, NULL);
     sx_json_begin_object(&w);
@@ -121,8 +119,8 @@ int jaeger_v3_dependencies(jaeger_v3 *q, sx_error *err)
     if (status == SX_OK && min.ns >= max.ns)
         status = sx_fail(err, SX_EINVAL, "endTime must be after startTime");
     if (status == SX_OK)
-        status =
-            tr_store_edges(q->store, min.ns, max.ns, &q->limits, q->arena, &items, &count, err);
+        status = jaeger_dependencies(q->store, min.ns, max.ns, &q->limits, q->arena, &items, &count,
+                                     err);
     sx_buf_init(&out, 0);
     sx_json_writer_init(&w, &out, NULL);
     sx_json_begin_object(&w);
