@@ -92,6 +92,8 @@ static const flag_row ROWS[] = {
      "HOST:PORT that tells Jaeger's clients how to sample (5778); empty: off"},
     {"jaeger.sampling-file", TEXT, OURS, AT(jaeger_sampling_file), "",
      "JSON file of sampling strategies, in Jaeger's form; without it: adaptive"},
+    {"jaeger.sampling-target", TEXT, OURS, AT(jaeger_sampling_target), "1",
+     "traces a second of each operation that adaptive sampling aims at"},
     {"jaeger.storage", TEXT, OURS, AT(jaeger_storage), "",
      "HOST:PORT of Jaeger's remote storage API by gRPC (17271): a Jaeger's backend; empty: off"},
     {"log.format", TEXT, 0, AT(log_format), "logfmt", "logfmt (lines for people) or json"},

@@ -67,6 +67,7 @@ typedef struct observe_flags {
     /* Traces. Addresses of receivers in the order of receiver_kind (observe/api/receive.h). */
     sx_str receivers[OBSERVE_RECEIVERS];
     sx_str jaeger_query, jaeger_query_grpc, jaeger_sampling, jaeger_sampling_file, jaeger_storage;
+    sx_str jaeger_sampling_target;
     sx_str tempo, collector_config, traces_fsync;
     bool traces_store, traces_metrics;
     int64_t traces_metrics_ms, traces_metrics_max;

@@ -226,6 +226,8 @@ static sx_status reload_locked(server *s, sx_error *err)
         return status;
     status = collect_site_reload(s->api.collectors, NULL, err);
     if (status == SX_OK)
+        status = traces_server_reload(s->traces, err);
+    if (status == SX_OK)
         status = apply(s, fresh, NULL, err);
     if (status != SX_OK) {
         prom_config_unref(fresh);

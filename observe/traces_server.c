@@ -9,8 +9,10 @@
 
 #include <sextant/file.h>
 #include <sextant/mem.h>
+#include <sextant/number.h>
 
 #include "observe/api/jaeger_rpc.h"
+#include "observe/api/sampling.h"
 #include "observe/collector/derive.h"
 
 enum { UDP_KINDS = RECEIVE_KINDS - RECEIVE_JAEGER_COMPACT };
@@ -24,7 +26,9 @@ typedef struct loop_sockets {
 struct traces_server {
     observe_api *api;
     tr_store *store;
-    derive_own *derived; /* NULL with --traces.metrics=off */
+    derive_own *derived; /* NULL with --traces.metrics=false */
+    sampling *sampling;
+    sampling_listener sampling_listener;
     receiver receivers[RECEIVE_KINDS];
     jaeger_listeners jaeger;
     sx_str addresses[RECEIVE_KINDS]; /* of the flags; empty: off */
@@ -45,7 +49,33 @@ static sx_status into_store(void *ctx, span_batch *b, sx_error *err)
     sx_status status = tr_store_append(t->store, b, err);
     if (status == SX_OK && t->derived)
         derive_own_take(t->derived, b);
+    if (status == SX_OK)
+        sampling_take(t->sampling, b);
     return status;
+}
+
+/* What clients are told; they may ask at the collector's gRPC port even if the flag is empty. */
+static sx_status open_sampling(traces_server *t, sx_error *err)
+{
+    const observe_flags *f = t->api->flags;
+    sampling_options options = {.clock = t->api->clock,
+                                .log = sx_service_kit(t->api->service)->log,
+                                .file = f->jaeger_sampling_file.len ? f->jaeger_sampling_file.data
+                                                                    : NULL};
+    if (!t->store)
+        return SX_OK;
+    if (!sx_double_parse(f->jaeger_sampling_target, &options.target_per_second) ||
+        !(options.target_per_second > 0))
+        return sx_fail(err, SX_EINVAL,
+                       "--jaeger.sampling-target is '%.*s'; give traces a second, more than 0",
+                       SX_ARG(f->jaeger_sampling_target));
+    sx_status status = sampling_new(&options, &t->sampling, err);
+    if (status == SX_OK)
+        status = sampling_start(t->sampling, err);
+    t->api->sampling = t->sampling;
+    return status == SX_OK
+               ? sampling_listener_init(&t->sampling_listener, t->api, f->jaeger_sampling, err)
+               : status;
 }
 
 static sx_status open_derived(traces_server *t, sx_error *err)
@@ -180,6 +210,8 @@ sx_status traces_server_new(observe_api *a, const char *storage, traces_server *
     if (status == SX_OK)
         status = open_derived(t, err);
     if (status == SX_OK)
+        status = open_sampling(t, err);
+    if (status == SX_OK)
         status = add_receivers(t, err);
     if (status == SX_OK)
         status = add_query(t, err);
@@ -198,14 +230,23 @@ void traces_server_free(traces_server *t)
     if (!t)
         return;
     derive_own_free(t->derived);
+<<<<<<< HEAD
     if (t->archive)
         tr_store_close(t->archive);
+=======
+    sampling_free(t->sampling);
+>>>>>>> fcd62f9 (collector: remote sampling, by a file of strategies or adaptive)
     if (t->store)
         tr_store_close(t->store);
     pthread_mutex_destroy(&t->lock);
     sx_arena_done(&t->arena);
     sx_free(t->loops);
     sx_free(t);
+}
+
+sx_status traces_server_reload(traces_server *t, sx_error *err)
+{
+    return t && t->sampling ? sampling_reload(t->sampling, err) : SX_OK;
 }
 
 tr_store *traces_server_store(const traces_server *t)

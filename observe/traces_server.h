@@ -22,6 +22,9 @@ void traces_server_loop_end(traces_server *t, sx_loop *loop);
 /* No loop and no thread of a pool runs any more. NULL is allowed. */
 void traces_server_free(traces_server *t);
 
+/* Reads what files it has again (SIGHUP): sampling strategies. NULL is allowed. Any thread. */
+sx_status traces_server_reload(traces_server *t, sx_error *err);
+
 /* NULL with --traces.store=off. */
 tr_store *traces_server_store(const traces_server *t);
 

@@ -87,6 +87,7 @@ struct observe_api {
      * some already. NULL, and no error, if there are none and `make` is not set. Any thread. */
     sx_status (*archive)(void *ctx, bool make, struct tr_store **out, sx_error *err);
     void *archive_ctx;
+    struct sampling *sampling; /* NULL with --traces.store=false */
     promql_engine *engine;
     sx_pool *queries, *others, *intake, *reads, *collecting;
     struct collect_site *collectors;

@@ -6,6 +6,7 @@
 #include <sextant/mem.h>
 #include <sextant/protobuf.h>
 
+#include "observe/api/sampling.h"
 #include "observe/spans/jaeger.h"
 #include "observe/spans/zipkin.h"
 
@@ -290,8 +291,14 @@ static const rpc_method OTLP_METHODS[] = {
     {"/opentelemetry.proto.collector.trace.v1.TraceService/Export", export_traces},
     {"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", export_metrics},
 };
+static sx_grpc_status sampling_strategy_rpc(rpc_call *c, sx_error *err)
+{
+    return api_sampling_rpc(c, ((receiver *)c->ctx)->api, err);
+}
+
 static const rpc_method JAEGER_METHODS[] = {
     {"/jaeger.api_v2.CollectorService/PostSpans", post_spans},
+    {"/jaeger.api_v2.SamplingManager/GetSamplingStrategy", sampling_strategy_rpc},
 };
 
 /* --- UDP: datagrams of a batch wait for a thread in one copy. */

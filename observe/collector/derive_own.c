@@ -2,12 +2,10 @@
  *
  * On by default, so its settings differ from the Collector's where that costs little: exemplars are on,
  * pairs wait longer, databases and queues are nodes whichever semantic conventions name them. */
-#include <pthread.h>
-#include <time.h>
-
 #include <sextant/mem.h>
 
 #include "observe/collector/derive.h"
+#include "observe/collector/ticker.h"
 
 enum {
     FLUSH_MS = 15000,
@@ -16,7 +14,6 @@ enum {
     PAIR_TTL_MS = 10000,
     PAIRS_MAX = 50000,
     EDGE_EXEMPLARS = 2,
-    LOOK_NS = 500000000,
 };
 
 static const sx_str DATABASES[] = {SX_STR_INIT("db.name"), SX_STR_INIT("db.namespace"),
@@ -32,11 +29,7 @@ struct derive_own {
     spanmetrics *spans;
     servicegraph *graph;
     sx_log *log;
-    pthread_t thread;
-    bool running;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping; /* by lock */
+    ticker *ticker;
 };
 
 static void tell(derive_own *d, const char *what, const sx_error *err)
@@ -45,26 +38,14 @@ static void tell(derive_own *d, const char *what, const sx_error *err)
         SX_LOG_WARN(sx_log_logger(d->log, "derive"), NULL, what, sx_field_error(err));
 }
 
-static void *run(void *arg)
+static void tick(void *ctx)
 {
-    derive_own *d = arg;
-    pthread_mutex_lock(&d->lock);
-    while (!d->stopping) {
-        int64_t end_ns = sx_clock_mono_ns(sx_clock_system()) + LOOK_NS; /* CLOCK_MONOTONIC */
-        const struct timespec until = {end_ns / 1000000000, end_ns % 1000000000};
-        pthread_cond_timedwait(&d->wake, &d->lock, &until);
-        if (d->stopping)
-            break;
-        pthread_mutex_unlock(&d->lock);
-        sx_error err = {0};
-        if (spanmetrics_tick(d->spans, &err) != SX_OK)
-            tell(d, "span metrics could not be written", &err);
-        if (servicegraph_tick(d->graph, &err) != SX_OK)
-            tell(d, "the service graph could not be written", &err);
-        pthread_mutex_lock(&d->lock);
-    }
-    pthread_mutex_unlock(&d->lock);
-    return NULL;
+    derive_own *d = ctx;
+    sx_error err = {0};
+    if (spanmetrics_tick(d->spans, &err) != SX_OK)
+        tell(d, "span metrics could not be written", &err);
+    if (servicegraph_tick(d->graph, &err) != SX_OK)
+        tell(d, "the service graph could not be written", &err);
 }
 
 static void set_up(derive_own *d, int64_t flush_ms, int64_t series_max)
@@ -87,24 +68,17 @@ static void set_up(derive_own *d, int64_t flush_ms, int64_t series_max)
 sx_status derive_own_new(const derive_host *host, int64_t flush_ms, int64_t series_max,
                          derive_own **out, sx_error *err)
 {
-    pthread_condattr_t attr;
     derive_own *d = sx_calloc(1, sizeof(*d));
     *out = NULL;
     if (!d)
         return sx_fail_memory(err, "metrics of spans");
     d->log = host->kit ? host->kit->log : NULL;
-    pthread_mutex_init(&d->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->wake, &attr);
-    pthread_condattr_destroy(&attr);
     set_up(d, flush_ms, series_max);
     sx_status st = spanmetrics_new(&d->span_settings, host, &d->spans, err);
     if (st == SX_OK)
         st = servicegraph_new(&d->graph_settings, host, &d->graph, err);
-    if (st == SX_OK && pthread_create(&d->thread, NULL, run, d) != 0)
-        st = sx_fail(err, SX_ELIMIT, "no thread for the metrics of spans could be made");
-    d->running = st == SX_OK;
+    if (st == SX_OK)
+        st = ticker_start(tick, d, &d->ticker, err);
     if (st != SX_OK) {
         derive_own_free(d);
         return st;
@@ -123,16 +97,8 @@ void derive_own_free(derive_own *d)
 {
     if (!d)
         return;
-    if (d->running) {
-        pthread_mutex_lock(&d->lock);
-        d->stopping = true;
-        pthread_cond_signal(&d->wake);
-        pthread_mutex_unlock(&d->lock);
-        pthread_join(d->thread, NULL);
-    }
+    ticker_stop(d->ticker);
     spanmetrics_free(d->spans);
     servicegraph_free(d->graph);
-    pthread_cond_destroy(&d->wake);
-    pthread_mutex_destroy(&d->lock);
     sx_free(d);
 }
