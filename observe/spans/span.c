@@ -8,7 +8,7 @@
 
 #include "codec/base64.h"
 
-enum { ARENA_CHUNK_BYTES = 64 * 1024, SPANS_AT_FIRST = 64 };
+enum { ARENA_CHUNK_BYTES = 16 * 1024, SPANS_AT_FIRST = 64 };
 #define MEMORY_MAX_DEFAULT ((size_t)256 << 20)
 
 span_batch *span_batch_new(size_t memory_max)
