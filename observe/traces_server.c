@@ -230,12 +230,9 @@ void traces_server_free(traces_server *t)
     if (!t)
         return;
     derive_own_free(t->derived);
-<<<<<<< HEAD
     if (t->archive)
         tr_store_close(t->archive);
-=======
     sampling_free(t->sampling);
->>>>>>> fcd62f9 (collector: remote sampling, by a file of strategies or adaptive)
     if (t->store)
         tr_store_close(t->store);
     pthread_mutex_destroy(&t->lock);
