@@ -191,6 +191,6 @@ int64_t export_retry_info_ms(sx_str status);
 uint64_t export_partial(sx_str response, bool is_json, char why[EXPORT_WHY_BYTES]);
 
 extern const export_driver export_otlp_driver, export_elastic_driver, export_file_driver,
-    export_debug_driver, export_nop_driver;
+    export_debug_driver, export_nop_driver, export_kafka_driver;
 
 #endif

@@ -7,7 +7,9 @@ import re
 import socket
 import struct
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import requests
@@ -278,28 +280,56 @@ receivers:
     protocols:
       grpc: {{endpoint: "127.0.0.1:{grpc}"{tls}}}
       http: {{endpoint: "127.0.0.1:{http}"}}
-exporters: {{file: {{path: {path}}}}}
+exporters:
+  otlphttp: {{endpoint: "{url}", encoding: json, compression: none, sending_queue: {{enabled: false}}}}
 service:
-  pipelines: {{traces: {{receivers: [otlp], exporters: [file]}}}}
+  pipelines: {{traces: {{receivers: [otlp], exporters: [otlphttp]}}}}
   telemetry: {{metrics: {{level: none}}}}
 """
 
 
+class Sink(BaseHTTPRequestHandler):
+    """Where the Collector sends what it took: bodies are lines of a file."""
+    protocol_version = "HTTP/1.1"
+    path_out = None
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with open(self.path_out, "ab") as f:
+            f.write(body.replace(b"\n", b"") + b"\n")
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture
 def collector(repo, spawn, tmp_path):
-    """collector(): the stock Collector, its ports and the file that it writes."""
+    """collector(): the stock Collector, its ports and a file with what it sends on."""
     binary = os.path.join(repo, ".cache", "peers", "bin", "collector")
     if not os.path.exists(binary):
         pytest.skip("no Collector: make peers")
 
+    handler = type("Handler", (Sink,), {"path_out": tmp_path / "collected.json"})
+    sink = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=sink.serve_forever, args=(0.05,), daemon=True).start()
+    url = f"http://127.0.0.1:{sink.server_address[1]}"
+
     def start(tls="", ports=None):
         ports = ports or {"grpc": free_port(), "http": free_port()}
         config, path = tmp_path / "collector.yaml", tmp_path / "collected.json"
-        config.write_text(COLLECTOR.format(path=path, tls=tls, **ports))
+        path.touch()
+        config.write_text(COLLECTOR.format(url=url, tls=tls, **ports))
         process = spawn(binary, "--config", f"file:{config}", name="collector")
         wait_for(lambda: "Everything is ready" in process.log(), 30)
         return ports, path, process
-    return start
+    yield start
+    sink.shutdown()
+    sink.server_close()
 
 
 def collected(path):
@@ -338,7 +368,6 @@ def test_a_span_arrives_whole(export, collector):
 
 def test_a_receiver_that_comes_back_gets_what_waited(export, collector, tmp_path):
     ports = {"grpc": free_port(), "http": free_port()}
-    import threading
     told = {}
     settings = (f"endpoint: 127.0.0.1:{ports['grpc']}\ntls: {{insecure: true}}\n"
                 "retry_on_failure: {initial_interval: 100ms, max_interval: 300ms}")
@@ -383,8 +412,6 @@ def test_a_receiver_that_never_answers_holds_nobody_up(export):
     (["400"], 0, 2), (["403"], 0, 2), (["500"], 0, 2), (["partial"], 1, 1),
     (["garbage", "200"], 2, 0), (["cut", "200"], 2, 0)])
 def test_what_a_receiver_may_answer(export, answers, sent, failed):
-    import threading
-
     def serve(server):
         left = list(answers)
         while left:
