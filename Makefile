@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale bench-metrics fuzz lint format asan tsan coverage parity quality peers install uninstall \
+.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale bench-metrics bench-traces fuzz lint format asan tsan coverage parity quality peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -49,6 +49,11 @@ bench-metrics: ## the observatory beside Prometheus and VictoriaMetrics (make pe
 	@scripts/setup.sh build bench
 	@scripts/build.sh build sextant bench/observe/feed
 	@bench/observe/beside_prometheus.py $(ARGS)
+
+bench-traces: ## the trace store beside Jaeger and VictoriaTraces (make peers), as a table (ARGS=--quick)
+	@scripts/setup.sh build bench
+	@scripts/build.sh build sextant bench/observe/span_feed
+	@bench/observe/beside_jaeger.py $(ARGS)
 
 bench-geocode-scale: ## the geocoder on 2,000,000 streets: build, memory, file, open, searches (ARGS="--streets N")
 	@scripts/setup.sh build bench

@@ -212,11 +212,19 @@ static bool http_call(connection *c, const body *b)
     size_t head_len = (size_t)(end + 4 - start);
     uint64_t body_len = 0;
     bool good = memcmp(start + 9, "200", 3) == 0;
-    for (line = start; line < end; line++)
+    bool ends = false;
+    for (line = start; line < end; line++) {
         if (strncasecmp(line, "\ncontent-length: ", 17) == 0)
             body_len = strtoull(line + 17, NULL, 10);
+        ends = ends || strncasecmp(line, "\nconnection: close", 18) == 0;
+    }
     need(c, head_len + body_len);
     c->in_at += head_len + body_len;
+    if (ends) { /* as Jaeger does after each */
+        close(c->fd);
+        c->in_at = c->in_len = 0;
+        connect_to(c);
+    }
     return good;
 }
 

@@ -130,7 +130,7 @@ static sx_status rewrite(tr_store *s, tr_piece *const *pieces, size_t count, uin
     tr_piece *come = NULL;
     status = tr_segment_open(path, &segment, err);
     if (status == SX_OK && info.rows) {
-        come = tr_piece_new(segment, number, pieces[0]->shard, reduced);
+        come = tr_piece_new(s, segment, number, pieces[0]->shard, reduced);
         if (!come)
             status = sx_fail_memory(err, "segment");
     }

@@ -94,7 +94,7 @@ static sx_status write_shard(tr_store *s, const tr_set *set, uint32_t k, uint64_
     if (status == SX_OK)
         status = tr_segment_open(path, &segment, err);
     if (status == SX_OK) {
-        *out = tr_piece_new(segment, number, k, false);
+        *out = tr_piece_new(s, segment, number, k, false);
         if (!*out) {
             tr_segment_unref(segment);
             status = sx_fail_memory(err, "segment");

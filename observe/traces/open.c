@@ -49,7 +49,7 @@ static sx_status open_pieces(tr_store *s, const tr_manifest *m, sx_error *err)
             status = opened;
             break;
         }
-        come[count] = tr_piece_new(segment, e->number, e->shard % s->shards, e->reduced);
+        come[count] = tr_piece_new(s, segment, e->number, e->shard % s->shards, e->reduced);
         if (!come[count]) {
             tr_segment_unref(segment);
             status = sx_fail_memory(err, "segments of the traces");

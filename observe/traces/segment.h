@@ -73,6 +73,13 @@ typedef enum tr_want {
     TR_WANT_ALL = 7
 } tr_want;
 
+/* Groups that are read from again and again stay unpacked, a few of them over all segments that share
+ * this: the traces that a search found are mostly neighbours. A dropped segment's are let go. */
+typedef struct tr_hot tr_hot;
+tr_hot *tr_hot_new(void);
+void tr_hot_free(tr_hot *h);                     /* no segment that shares it is read any more */
+void tr_segment_share(tr_segment *s, tr_hot *h); /* before others know the segment; h may be NULL */
+
 /* Rows as spans, appended to `out` (a batch), everything they point to in its arena. */
 sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, unsigned want,
                           span_batch *out, sx_error *err);

@@ -337,6 +337,7 @@ void tr_file_abandon(tr_file *f);
 struct tr_segment {
     _Atomic uint32_t refs;
     _Atomic bool dropped;
+    tr_hot *hot; /* may be NULL */
     char *path;
     sx_mapping map;
     tr_segment_info info;
@@ -444,5 +445,14 @@ typedef struct tr_decoded {
 /* `want` as tr_want; attributes, events and links only with TR_WANT_ALL. */
 sx_status tr_group_decode(const tr_segment *s, uint64_t group, uint32_t first, uint32_t count,
                           unsigned want, tr_unpacker *unpacker, tr_decoded *out, sx_error *err);
+
+/* --- Groups kept unpacked (segment_hot.c). */
+typedef struct tr_hot_group tr_hot_group;
+/* The group, if it is kept, or if it is asked for again soon: then it is unpacked and kept. NULL: read
+ * what is needed of it. It is _release'd after reading. */
+tr_hot_group *tr_hot_take(tr_hot *h, const tr_segment *s, uint64_t group);
+const tr_decoded *tr_hot_rows(const tr_hot_group *g);
+void tr_hot_release(tr_hot *h, tr_hot_group *g);
+void tr_hot_forget(tr_hot *h, const tr_segment *s);
 
 #endif

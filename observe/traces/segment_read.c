@@ -183,9 +183,15 @@ void tr_segment_unref(tr_segment *s)
     sx_free(s);
 }
 
+void tr_segment_share(tr_segment *s, tr_hot *h)
+{
+    s->hot = h;
+}
+
 void tr_segment_drop(tr_segment *s)
 {
     s->dropped = true;
+    tr_hot_forget(s->hot, s);
 }
 
 const tr_segment_info *tr_segment_about(const tr_segment *s)

@@ -213,16 +213,18 @@ static sx_status get_span(reading *g, const tr_row *row, unsigned want, span *s)
     return status;
 }
 
-static sx_status read_group(reading *g, tr_decoded *rows, unsigned want)
+/* Rows from..from+count of what is unpacked. */
+static sx_status read_group(reading *g, const tr_decoded *rows, uint32_t from, uint32_t count,
+                            unsigned want, sx_arena *scratch)
 {
     size_t held = (size_t)rows->resource_count + rows->scope_count + 1;
     g->rows = rows;
     memset(g->copies, 0, sizeof g->copies);
-    g->resources = sx_arena_calloc(&rows->arena, held, sizeof(void *));
+    g->resources = sx_arena_calloc(scratch, held, sizeof(void *));
     if (!g->resources)
         return no_memory(g);
     g->scopes = (const span_scope **)(g->resources + rows->resource_count);
-    for (uint32_t i = 0; i < rows->count; i++) {
+    for (uint32_t i = from; i < from + count; i++) {
         span *s = span_batch_add(g->out);
         sx_status status = s ? get_span(g, &rows->rows[i], want, s) : no_memory(g);
         if (status != SX_OK)
@@ -251,9 +253,16 @@ sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, u
         const tr_summary *sum = &s->groups[group];
         uint32_t from = (uint32_t)(first - sum->first_row);
         uint32_t n = count < sum->rows - from ? (uint32_t)count : sum->rows - from;
-        status = tr_group_decode(s, group, from, n, want, &unpacker, &rows, err);
-        if (status == SX_OK)
-            status = read_group(g, &rows, want);
+        tr_hot_group *hot = tr_hot_take(s->hot, s, group);
+        if (hot) {
+            sx_arena_reset(&rows.arena);
+            status = read_group(g, tr_hot_rows(hot), from, n, want, &rows.arena);
+            tr_hot_release(s->hot, hot);
+        } else {
+            status = tr_group_decode(s, group, from, n, want, &unpacker, &rows, err);
+            if (status == SX_OK)
+                status = read_group(g, &rows, 0, n, want, &rows.arena);
+        }
         first += n;
         count -= n;
     }

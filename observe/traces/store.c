@@ -166,7 +166,8 @@ sx_status tr_store_open(const tr_store_options *options, tr_store **out, sx_erro
     pthread_cond_init(&s->room, NULL);
     make_meters(s);
     s->pool = tr_pool_new(s->shards);
-    sx_status status = s->pool ? open_files(s, err) : sx_fail_memory(err, "trace store");
+    s->hot = tr_hot_new();
+    sx_status status = s->pool && s->hot ? open_files(s, err) : sx_fail_memory(err, "trace store");
     if (status == SX_OK)
         status = tr_store_recover(s, err);
     if (status == SX_OK)
@@ -204,6 +205,7 @@ void tr_store_close(tr_store *s)
     }
     tr_view_unref(s->view);
     tr_pool_free(s->pool);
+    tr_hot_free(s->hot);
     if (s->locked)
         sx_file_lock_close(&s->file_lock);
     pthread_rwlock_destroy(&s->gate);

@@ -68,6 +68,7 @@ struct tr_store {
     tr_meters meters;
     uint32_t shards;
     tr_pool *pool; /* memtables to be used again */
+    tr_hot *hot;   /* groups kept unpacked */
     tr_log *log;
 
     pthread_rwlock_t gate;
@@ -110,7 +111,8 @@ tr_view *tr_view_put(tr_store *s, tr_view *v, tr_piece *const *gone, size_t gone
 sx_status tr_view_change(tr_store *s, tr_piece *const *gone, size_t gone_count,
                          tr_piece *const *come, size_t come_count, tr_set *done, sx_error *err);
 size_t tr_store_sets(tr_store *s); /* how many there are */
-tr_piece *tr_piece_new(tr_segment *segment, uint64_t number, uint32_t shard, bool reduced);
+tr_piece *tr_piece_new(tr_store *s, tr_segment *segment, uint64_t number, uint32_t shard,
+                       bool reduced);
 tr_piece *tr_piece_ref(tr_piece *p);
 void tr_piece_unref(tr_piece *p);
 

@@ -5,12 +5,14 @@
 
 #include "observe/traces/store_impl.h"
 
-tr_piece *tr_piece_new(tr_segment *segment, uint64_t number, uint32_t shard, bool reduced)
+tr_piece *tr_piece_new(tr_store *s, tr_segment *segment, uint64_t number, uint32_t shard,
+                       bool reduced)
 {
     tr_piece *p = sx_calloc(1, sizeof *p);
     if (!p)
         return NULL;
     const tr_segment_info *about = tr_segment_about(segment);
+    tr_segment_share(segment, s->hot);
     atomic_init(&p->refs, 1);
     p->number = number;
     p->shard = shard;
