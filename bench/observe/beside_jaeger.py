@@ -190,7 +190,7 @@ def measure_questions(server, ids, result):
                     break
             if i >= 0:
                 times.append((time.monotonic() - before) * 1000)
-            if before - begun > PATIENCE_S / 15:
+            if times and before - begun > PATIENCE_S / 15:
                 break
         if times:
             times.sort()
