@@ -3,6 +3,7 @@
 #
 #   h2spec     checks an HTTP/2 server against RFC 9113 and RFC 7541
 #   jaeger     Jaeger 1.76, all in one, which decodes our spans
+#   jaeger2    Jaeger 2.20, which keeps its traces with us (without its web pages; from GitHub)
 #   collector  the OpenTelemetry Collector with OTLP in and out (tests/e2e/programs/collector)
 #   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
 #   prometheus of the same version, which scrapes them (without its web pages)
@@ -18,6 +19,7 @@ cd "$(dirname "$0")/.."
 GO_VERSION=1.26.6
 H2SPEC=github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 JAEGER=github.com/jaegertracing/jaeger@v1.76.0
+JAEGER2=v2.20.0
 PROMETHEUS=github.com/prometheus/prometheus@v0.315.0
 VICTORIA=github.com/VictoriaMetrics/VictoriaMetrics@v1.150.0
 
@@ -78,6 +80,18 @@ if [ ! -x "$bin/jaeger" ] || [ ! -x "$bin/collector" ]; then
     (cd "$top/jaeger" && "$go" build -mod=mod -ldflags='-s -w' -o "$bin/jaeger" ./cmd/all-in-one &&
         "$go" build -mod=mod -ldflags='-s -w' -o "$bin/collector" ./cmd/collector-for-tests)
     rm -rf "$top/jaeger"
+fi
+# Its module's path has no /v2, so that no module proxy has it.
+if [ ! -x "$bin/jaeger2" ]; then
+    rm -rf "$top/jaeger2"
+    if git clone -q --depth 1 --branch "$JAEGER2" https://github.com/jaegertracing/jaeger "$top/jaeger2"; then
+        current_go
+        echo 'peers: building Jaeger 2 (some minutes)'
+        (cd "$top/jaeger2" && "$go" build -mod=mod -ldflags='-s -w' -o "$bin/jaeger2" ./cmd/jaeger)
+    else
+        echo 'peers: Jaeger 2 is left out: github.com cannot be reached' >&2
+    fi
+    rm -rf "$top/jaeger2"
 fi
 if [ ! -x "$bin/victoria-metrics" ]; then
     current_go

@@ -2,7 +2,7 @@
  *
  * A request comes in on a loop, becomes an api_call and is worked on by a thread of a bounded pool:
  * `queries` for PromQL (as many threads as queries may run), `others` for what looks at the store
- * without evaluating, `intake` for what is written, `reads` for remote reads. An answer is written
+ * without evaluating, `calls` for gRPC's, `intake` for what is written, `reads` for remote reads. An answer is written
  * piece by piece: the thread fills a buffer, the loop sends it, and once the client has taken most of
  * it the thread is asked for the next. When the client goes, `canceled` is set, which ends its query. Made and freed by observe/server.c. */
 #ifndef OBSERVE_API_API_H
@@ -89,7 +89,7 @@ struct observe_api {
     void *archive_ctx;
     struct sampling *sampling; /* NULL with --traces.store=false */
     promql_engine *engine;
-    sx_pool *queries, *others, *intake, *reads, *collecting;
+    sx_pool *queries, *others, *calls, *intake, *reads, *collecting;
     struct collect_site *collectors;
     struct api_writers *writers;
     struct prom_scraper *scraper;

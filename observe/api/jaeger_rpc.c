@@ -17,7 +17,7 @@ static void start(sx_request *request, void *ctx)
 static sx_status listen(jaeger_listeners *j, observe_api *a, rpc_server *server, const char *name,
                         sx_str address, sx_route *route, sx_error *err)
 {
-    server->pool = &a->others;
+    server->pool = &a->calls;
     server->ctx = j;
     server->stopping = &a->stopping;
     *route = (sx_route){
@@ -53,7 +53,8 @@ sx_status jaeger_listeners_init(jaeger_listeners *j, observe_api *a, tr_store *s
                                 span_sink sink, sx_error *err)
 {
     sx_status status = SX_OK;
-    *j = (jaeger_listeners){.rpc = {.store = store}};
+    *j = (jaeger_listeners){
+        .rpc = {.store = store, .archive = a->archive, .archive_ctx = a->archive_ctx}};
     if (!store)
         return SX_OK;
     j->query =

@@ -5,13 +5,26 @@
 
 sx_grpc_status jaeger_rpc_status(const rpc_call *c, sx_status status)
 {
-    if (status == SX_OK)
-        return SX_GRPC_OK;
-    if (atomic_load(&c->canceled))
+    if (status != SX_OK && atomic_load(&c->canceled))
         return SX_GRPC_CANCELLED;
-    if (status == SX_EFORMAT || status == SX_EINVAL)
+    switch (status) {
+    case SX_OK:
+        return SX_GRPC_OK;
+    case SX_EFORMAT:
+    case SX_EINVAL:
         return SX_GRPC_INVALID_ARGUMENT;
-    return sx_grpc_status_of(status);
+    case SX_ENOTFOUND:
+        return SX_GRPC_NOT_FOUND;
+    case SX_EUNSUPPORTED:
+        return SX_GRPC_UNIMPLEMENTED;
+    case SX_ETIMEOUT:
+        return SX_GRPC_DEADLINE_EXCEEDED;
+    case SX_ELIMIT:
+    case SX_ENOMEM:
+        return SX_GRPC_RESOURCE_EXHAUSTED;
+    default:
+        return SX_GRPC_INTERNAL;
+    }
 }
 
 tr_limits jaeger_rpc_limits(const rpc_call *c)

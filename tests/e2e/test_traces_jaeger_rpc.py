@@ -248,3 +248,11 @@ def test_a_trace_is_told_with_its_warnings(app):
     assert any(key == "@jaeger@warnings" for s in spans for key, _ in s[10])
     raw = app.client.v2.GetTrace(trace_id=trace_id_of(1), raw_traces=True)
     assert not any(s.warnings for c in raw for s in c.spans)
+
+
+def test_archived_traces_are_told_from_the_archive(app):
+    app.storage.export(sample(START_NS), timeout=30)
+    assert code_of(app.client.v2.ArchiveTrace, trace_id=ABSENT) == "NOT_FOUND"
+    for _ in range(2):
+        app.client.v2.ArchiveTrace(trace_id=trace_id_of(1))
+    assert len(plain_v2(app.client.v2.GetTrace(trace_id=trace_id_of(1)))) == 3
