@@ -321,13 +321,17 @@ static sx_status find(tr_store *store, const jaeger_search *q, const tr_limits *
         status = tr_store_search(store, &search, on_hit, f, partial, err);
     if (status == SX_OK && f->no_memory)
         status = sx_fail_memory(err, "search");
+    if (status == SX_ETIMEOUT && f->count) { /* what was found in time is right as far as it goes */
+        status = SX_OK;
+        *partial = true;
+    }
     sx_arena_done(&arena);
     return status;
 }
 
-static void set_last(const finding *f, size_t given, tr_hit *last)
+static void set_last(const finding *f, size_t given, bool cut, tr_hit *last)
 {
-    if (last && given && (given < f->count || f->count == f->limit))
+    if (last && given && (cut || given < f->count || f->count == f->limit))
         *last = f->hits[given - 1];
 }
 
@@ -342,7 +346,7 @@ sx_status jaeger_find_ids(tr_store *store, const jaeger_search *q, const tr_limi
     sx_status status = find(store, q, limits, &f, &cut, err);
     while (status == SX_OK && more && given < f.count)
         more = fn(ctx, &f.hits[given++]);
-    set_last(&f, given, last);
+    set_last(&f, given, cut, last);
     if (partial)
         *partial = cut;
     sx_free(f.hits);
@@ -361,16 +365,18 @@ sx_status jaeger_find(tr_store *store, const jaeger_search *q, const tr_limits *
     span_batch *trace = status == SX_OK ? span_batch_new(0) : NULL;
     if (status == SX_OK && !trace)
         status = sx_fail_memory(err, "search");
+    tr_limits reading = limits ? *limits : (tr_limits){0};
+    reading.deadline_ms = 0; /* what was found is shown */
     while (status == SX_OK && more && given < f.count) {
         const tr_hit *hit = &f.hits[given++];
         bool one_cut = false;
         span_batch_reset(trace);
-        status = tr_store_trace(store, hit->trace_id, 0, 0, limits, trace, &one_cut, err);
+        status = tr_store_trace(store, hit->trace_id, 0, 0, &reading, trace, &one_cut, err);
         cut |= one_cut;
         if (status == SX_OK && trace->count) /* none: retention was faster */
             more = fn(ctx, hit->trace_id, trace);
     }
-    set_last(&f, given, last);
+    set_last(&f, given, cut, last);
     if (partial)
         *partial = cut;
     span_batch_unref(trace);
