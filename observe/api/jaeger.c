@@ -7,6 +7,7 @@
 #include <sextant/mem.h>
 
 #include "observe/spans/otlp.h"
+#include "observe/traceql/traceql.h"
 
 static const sx_str NOT_FOUND = SX_STR_INIT("trace not found");
 #define MS_NS UINT64_C(1000000)
@@ -224,6 +225,27 @@ static sx_status search(api_call *c, const jaeger_ask *ask, searching *s, sx_err
     return status == SX_OK ? jaeger_ui_end(&s->ui, &tail, err) : status;
 }
 
+/* filter={...}: one span set in TraceQL's words, that each span found must match besides. `out` is to be
+ * freed after the search. */
+static sx_status read_filter(const jaeger_ask *ask, jaeger_search *q, traceql_query **out,
+                             sx_error *err)
+{
+    bool exact = false;
+    sx_error inner = {0};
+    sx_str text = jaeger_param_get(&ask->params, "filter");
+    *out = NULL;
+    if (text.len == 0)
+        return SX_OK;
+    if (traceql_parse(text, out, &inner) != SX_OK)
+        return sx_fail(err, SX_EINVAL, "unable to parse param 'filter': %s", inner.message);
+    q->also = traceql_push(*out, &exact);
+    if (exact && !traceql_is_metrics(*out))
+        return SX_OK;
+    return sx_fail(err, SX_EINVAL,
+                   "unable to parse param 'filter': it takes one span set, as { .a = 1 }; "
+                   "/tempo/api/search takes all of TraceQL");
+}
+
 void api_jaeger_search(api_call *c)
 {
     sx_error err = {0};
@@ -235,14 +257,17 @@ void api_jaeger_search(api_call *c)
         jaeger_fail(c, 500, SX_STR("out of memory"));
         return;
     }
-    if (jaeger_v1_search_read(&ask.params, ask.now_ns, &c->arena, &s->q, &err) != SX_OK) {
-        jaeger_fail_store(c, &err);
-        return;
-    }
+    traceql_query *filter = NULL;
+    sx_status status = jaeger_v1_search_read(&ask.params, ask.now_ns, &c->arena, &s->q, &err);
+    if (status == SX_OK)
+        status = read_filter(&ask, &s->q.search, &filter, &err);
     jaeger_answer(c, &ask, &s->ui);
-    if (search(c, &ask, s, &err) != SX_OK)
+    if (status == SX_OK)
+        status = search(c, &ask, s, &err);
+    if (status != SX_OK)
         jaeger_fail_store(c, &err);
     jaeger_ui_done(&s->ui);
+    traceql_free(filter);
 }
 
 /* ---- names ---- */

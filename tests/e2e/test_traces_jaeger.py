@@ -147,6 +147,20 @@ def test_pages_are_stable_without_a_service(app):
         assert app.ask("/api/traces", {"limit": limit}).status_code == 400
 
 
+def test_a_filter_in_traceql(app):
+    app.send(shop())
+    app.send(shop("b0", NOW - 1000 * MS, slow=40))
+    assert app.found(filter='{ .rows > 6 && duration = 10ms && kind = client }', limit="1") == [TRACE]
+    assert app.found(filter="{ duration > 60ms }") == ["b0".rjust(32, "0")]
+    assert app.found(filter='{ name =~ "S.*T" }', service="back", operation="SELECT", limit="5") == \
+        [TRACE, "b0".rjust(32, "0")]
+    assert app.found(filter='{ name =~ "S.*T" }', service="front") == []
+    for bad in "{", "{ .a = }", "{ .a = 1 } | count() > 2", "{ .a = 1 } >> { .b = 2 }", "{} | rate()":
+        answer = app.ask("/api/traces", {"filter": bad})
+        assert answer.status_code == 400, bad
+        assert "unable to parse param 'filter': " in answer.json()["errors"][0]["msg"]
+
+
 def test_two_traces_are_compared_and_a_path_found(app):
     app.send(shop())
     app.send(shop("b0", NOW + 1000 * MS, slow=40))
