@@ -210,9 +210,11 @@ static sx_status write_explicit(row_run *r, const derive_metric *m, sx_error *er
         st = put(r, with(space, sizeof(space), m->name, "_sum"), (sx_str){0},
                  h->sum_ns / r->w->ns_per_unit, NULL, &ref, err);
     if (st == SX_OK)
+        st = tell(r, ref, m, "histogram", err);
+    if (st == SX_OK)
         st = put(r, with(space, sizeof(space), m->name, "_count"), (sx_str){0}, (double)h->count,
                  NULL, &ref, err);
-    return st;
+    return st == SX_OK ? tell(r, ref, m, "histogram", err) : st;
 }
 
 static sx_status write_exponential(row_run *r, const derive_metric *m, sx_error *err)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/fault.h"
+#include "observe/collector/derive_edges.h"
 
 static servicegraph *open_graph(fixture *f, const servicegraph_settings *s)
 {
@@ -208,6 +209,56 @@ static void test_names_are_forgotten(void **state)
     fixture_close(&f);
 }
 
+static void test_edges_of_a_range_see_through_a_restart(void **state)
+{
+    static const span_attr DATABASE[] = {TEXT_ATTR("db.name", "orders")};
+    fixture f;
+    made a;
+    sx_arena arena;
+    sx_error err = {0};
+    servicegraph_settings s;
+    derive_edge *edges;
+    size_t count;
+    (void)state;
+    fixture_open(&f);
+    sx_arena_init(&arena, 0, 0);
+    made_init(&a, "front");
+    for (uint8_t i = 1; i <= 5; i++)
+        add_span(&a, "select", SPAN_CLIENT, 30, i, 2, 1)->attrs = ATTRS(DATABASE);
+    add_span(&a, "serve", SPAN_SERVER, 500, 1, 1, 0)->status = SPAN_ERROR;
+    servicegraph_defaults(&s);
+    int64_t begin = sx_clock_ms(&f.clock.clock), middle = 0;
+    for (int run = 0; run < 2; run++) {
+        servicegraph *g = open_graph(&f, &s);
+        for (int i = 0; i < 3; i++) {
+            servicegraph_take(g, a.batch);
+            settle(&f, g);
+        }
+        sx_fake_clock_advance(&f.clock, 1000);
+        servicegraph_free(g);
+        sx_fake_clock_advance(&f.clock, 1000);
+        middle = run ? middle : sx_clock_ms(&f.clock.clock);
+    }
+    tsdb_queryable *from = tsdb_queryable_of(f.db);
+    int64_t end = sx_clock_ms(&f.clock.clock);
+    assert_int_equal(derive_edges(from, begin, end, &arena, &edges, &count, NULL, &err), SX_OK);
+    assert_int_equal(count, 2);
+    assert_true(edges[0].calls == 30 && edges[0].failed == 0);
+    assert_true(sx_str_eq(edges[0].client, SX_STR("front")) &&
+                sx_str_eq(edges[0].server, SX_STR("orders")) &&
+                sx_str_eq(edges[0].connection_type, SX_STR("database")));
+    assert_true(edges[1].calls == 6 && edges[1].failed == 6);
+    assert_true(edges[1].server_seconds > 2.999 && edges[1].server_seconds < 3.001);
+    assert_int_equal(derive_edges(from, middle, end, &arena, &edges, &count, NULL, &err), SX_OK);
+    assert_true(count == 2 && edges[0].calls == 15);
+    assert_int_equal(derive_edges(from, end + 1, end + 2, &arena, &edges, &count, NULL, &err),
+                     SX_OK);
+    assert_int_equal(count, 0);
+    span_batch_unref(a.batch);
+    sx_arena_done(&arena);
+    fixture_close(&f);
+}
+
 typedef struct taker {
     servicegraph *g;
     span_batch *b;
@@ -297,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_dimensions_have_the_side_in_front),
         cmocka_unit_test(test_the_store_of_pairs_is_bounded),
         cmocka_unit_test(test_names_are_forgotten),
+        cmocka_unit_test(test_edges_of_a_range_see_through_a_restart),
         cmocka_unit_test(test_threads_lose_no_edge),
         cmocka_unit_test(test_memory_that_fails_breaks_nothing),
     };
