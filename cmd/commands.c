@@ -11,6 +11,9 @@ static const cmd_flag UP_FLAGS[] = {
     {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878", "address of the geocoder"},
     {"metrics", 'm', CMD_TEXT, "ADDR", "127.0.0.1:9090",
      "address of the metrics server, which scrapes the geocoder and itself; empty: none"},
+    {"traces", 't', CMD_TEXT, "ADDR", "127.0.0.1:4318",
+     "address where the metrics server takes spans (OTLP over HTTP), those of both among them; another "
+     "port where this one is taken; empty: no traces"},
     {"admin", 0, CMD_TEXT, "ADDR", "127.0.0.1:0",
      "address of its admin pages (breakers, limits, log levels, profiles); port 0 is any free one"},
     {"redis", 0, CMD_TEXT, "[NAME=]ADDR,...", "",

@@ -22,8 +22,9 @@
 enum {
     PATH_BYTES = 4096, /* PATH_MAX, as realpath(3) wants */
     ADDRESSES_BYTES_MAX = 65536,
-    ADDRESS_BYTES = 512,
-    CHILDREN = 2
+    ADDRESS_BYTES = 2048,
+    CHILDREN = 2,
+    SPAN_FLAGS = 5
 };
 
 typedef struct up {
@@ -31,11 +32,14 @@ typedef struct up {
     char addresses[PATH_BYTES]; /* file in which a running `up` keeps what it serves on */
     char observe[PATH_BYTES];   /* folder of the metrics server */
     const char *listen, *admin, *metrics;
-    const char *redis, *postgres; /* databases to watch */
+    char spans[SX_ADDRESS_TEXT_BYTES]; /* where the metrics server takes spans; "": nowhere */
+    const char *redis, *postgres;      /* databases to watch */
     sx_file_lock lock;
     char ready[CHILDREN]
               [ADDRESS_BYTES]; /* what the children's ready lines say; "": not ready yet */
 } up;
+
+#define SPANS_DEFAULT "127.0.0.1:4318" /* as the table of flags has it */
 
 /* The children, in the order in which they are started and shown. */
 static const char *const NAMES[CHILDREN] = {"geocode", "observe"};
@@ -237,7 +241,9 @@ static void print_pages(const up *u, sx_buf *text)
                  {0, "admin", "/admin/log-levels", "log levels"},
                  {0, "admin", "/admin/config", "the settings in force"},
                  {1, "http", "/api/v1/query?query=up", "metrics, by Prometheus's API"},
-                 {1, "http", "/api/v1/targets", "what is scraped"}};
+                 {1, "http", "/api/v1/targets", "what is scraped"},
+                 {1, "jaeger-query", "/api/services", "traces, by Jaeger's API"},
+                 {1, "otlp-http", "/v1/traces", "where spans are sent to (OTLP)"}};
     for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++) {
         sx_str where = address_of(sx_str_z(u->ready[PAGES[i].child]), PAGES[i].proto);
         if (where.len)
@@ -289,16 +295,56 @@ static void on_restart(void *ctx, const sx_child_def *child, const char *why, in
             (long long)wait_ms);
 }
 
+/* The children's spans go to the metrics server: so many new traces a second, and those that a caller
+ * wants kept. What the environment says of OpenTelemetry goes before. */
+static bool sends_spans(const up *u)
+{
+    static const char *const ENVIRONMENT[] = {"OTEL_EXPORTER_OTLP_ENDPOINT",
+                                              "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"};
+    for (size_t i = 0; i < SX_COUNT_OF(ENVIRONMENT); i++) {
+        const char *set = getenv(ENVIRONMENT[i]);
+        if (set && set[0])
+            return false;
+    }
+    return u->spans[0] && u->metrics[0];
+}
+
+typedef struct span_flags {
+    char endpoint[SX_ADDRESS_TEXT_BYTES + 64];
+    const char *flags[SPAN_FLAGS + 1]; /* the last is NULL */
+} span_flags;
+
+static void make_span_flags(const up *u, span_flags *out)
+{
+    size_t n = 0;
+    memset(out, 0, sizeof *out);
+    if (!sends_spans(u))
+        return;
+    snprintf(out->endpoint, sizeof out->endpoint, "--otlp.endpoint=http://%s", u->spans);
+    out->flags[n++] = out->endpoint;
+    out->flags[n++] = "--otlp.signals=traces";
+    out->flags[n++] = "--otlp.batch_delay_ms=1000";
+    if (getenv("OTEL_TRACES_SAMPLER"))
+        return;
+    out->flags[n++] = "--tracing.sampler=parentbased_rate_limited";
+    out->flags[n++] = "--tracing.sampler_argument=20";
+    sx_assert(n == SPAN_FLAGS);
+}
+
 static sx_status serve(up *u, const char *self, sx_error *err)
 {
+    span_flags spans;
+    make_span_flags(u, &spans);
     char log_flag[PATH_BYTES + 64], access_flag[PATH_BYTES + 64], admin_flag[PATH_BYTES + 64];
     if (snprintf(admin_flag, sizeof(admin_flag), "--admin.listen=%s", u->admin) >=
         (int)sizeof(admin_flag))
         return sx_fail(err, SX_EINVAL, "--admin is no address: it is too long");
     snprintf(log_flag, sizeof(log_flag), "--log.path=%s/geocode.log", u->log);
     snprintf(access_flag, sizeof(access_flag), "--access_log=%s/geocode-access.log", u->log);
-    const char *argv[] = {self,      "geocode", "serve",     "--index",  u->index, "--listen",
-                          u->listen, log_flag,  access_flag, admin_flag, NULL};
+    const char *argv[] = {self,           "geocode",      "serve",        "--index",
+                          u->index,       "--listen",     u->listen,      log_flag,
+                          access_flag,    admin_flag,     spans.flags[0], spans.flags[1],
+                          spans.flags[2], spans.flags[3], spans.flags[4], NULL};
     char config_flag[PATH_BYTES + 64], data_flag[PATH_BYTES + 64], listen_flag[PATH_BYTES + 64];
     char observe_log_flag[PATH_BYTES + 64];
     snprintf(config_flag, sizeof(config_flag), "--config.file=%s/prometheus.yml", u->observe);
@@ -316,9 +362,16 @@ static sx_status serve(up *u, const char *self, sx_error *err)
         return status;
     snprintf(collect_flag, sizeof(collect_flag), "--collect.config=%s",
              is_file(collect_file) ? collect_file : "");
-    const char *observe[] = {
-        self,       "observe",     config_flag,  data_flag, listen_flag, observe_log_flag,
-        redis_flag, postgres_flag, collect_flag, NULL};
+    char otlp_flag[SX_ADDRESS_TEXT_BYTES + 64];
+    snprintf(otlp_flag, sizeof otlp_flag, "--otlp.http=%s", u->spans);
+    const char *observe[] = {self,           "observe",
+                             config_flag,    data_flag,
+                             listen_flag,    observe_log_flag,
+                             redis_flag,     postgres_flag,
+                             collect_flag,   u->spans[0] ? otlp_flag : "--traces.store=off",
+                             spans.flags[0], spans.flags[1],
+                             spans.flags[2], spans.flags[3],
+                             spans.flags[4], NULL};
     sx_child_def children[CHILDREN] = {{NAMES[0], (char *const *)argv},
                                        {NAMES[1], (char *const *)observe}};
     sx_supervisor_options options = {.children = children,
@@ -374,6 +427,34 @@ static sx_status check_port(const char *flag, const char *typed, sx_error *err)
                    "port %llu is taken by %s (process %d); stop it, or choose another with --%s "
                    "%.*s:PORT",
                    (unsigned long long)number, owner.name, owner.pid, flag, SX_ARG(host));
+}
+
+/* The children must know where spans go before the metrics server has opened the port, so that it is
+ * chosen here: the one asked for or, where that is any port, or the usual one and taken (a Jaeger, a
+ * collector), one that is free now. */
+static sx_status choose_spans(up *u, const char *typed, sx_error *err)
+{
+    static const char ANY[] = "127.0.0.1:0";
+    sx_error taken;
+    sx_listen_address address;
+    int fd;
+    snprintf(u->spans, sizeof u->spans, "%s", typed);
+    if (!typed[0] || !u->metrics[0])
+        return SX_OK;
+    bool usual = strcmp(typed, SPANS_DEFAULT) == 0;
+    if (usual && check_bind("traces", typed, &taken) != SX_OK)
+        typed = ANY;
+    sx_status status = parse_address("traces", typed, &address, err);
+    if (status == SX_OK && address.storage.ss_family == AF_UNIX)
+        return sx_fail(err, SX_EINVAL, "--traces %s: it must be HOST:PORT", typed);
+    if (status == SX_OK)
+        status = sx_bound_open(SOCK_STREAM, &address, 1, &fd, err);
+    if (status != SX_OK)
+        return sx_error_prefix(err, status, "--traces");
+    sx_listen_address_print(&address, u->spans);
+    close(fd);
+    sx_bound_release(SOCK_STREAM, &address);
+    return SX_OK;
 }
 
 static sx_status check_ports(const up *u, sx_error *err)
@@ -499,6 +580,8 @@ int cmd_up(const cmd_args *args)
     sx_error ignored;
     sx_file_remove(u.addresses, &ignored); /* a killed `up` may have left it */
     sx_status status = check_ports(&u, &err);
+    if (status == SX_OK)
+        status = choose_spans(&u, cmd_value(args, "traces"), &err);
     if (status == SX_OK)
         status = configure_if_needed(&u, &err);
     if (status == SX_OK)

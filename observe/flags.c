@@ -326,8 +326,11 @@ static sx_status take_bytes(observe_flags *f, const flag_row *row, sx_str value,
 
 static sx_status take_bool(observe_flags *f, const flag_row *row, sx_str value, sx_error *err)
 {
-    bool on = sx_str_eq(value, SX_STR("true")) || sx_str_eq(value, SX_STR("1"));
-    if (!on && !sx_str_eq(value, SX_STR("false")) && !sx_str_eq(value, SX_STR("0")))
+    bool words = row->flags & OURS; /* Prometheus's own flags know no other */
+    bool on = sx_str_eq(value, SX_STR("true")) || sx_str_eq(value, SX_STR("1")) ||
+              (words && sx_str_eq(value, SX_STR("on")));
+    if (!on && !sx_str_eq(value, SX_STR("false")) && !sx_str_eq(value, SX_STR("0")) &&
+        !(words && sx_str_eq(value, SX_STR("off"))))
         return bad_value(row, value, "not true or false", err);
     if (row->at != NOWHERE)
         *(bool *)((char *)f + row->at) = on;

@@ -46,7 +46,10 @@ typedef enum sx_route_flags {
     SX_ROUTE_UNLIMITED = 4, /* no limit of rate or load holds for it: health, metrics */
     /* Where the setting limits.rate is set, its own `rate` holds in that one's place, and for the same
      * clients: what a page loads beside is not taken from what its user may ask. */
-    SX_ROUTE_OWN_RATE = 8
+    SX_ROUTE_OWN_RATE = 8,
+    /* Its requests have ids but are never sampled: where spans come in, or somebody looks every few
+     * seconds. A service that sends its spans to itself would trace its own sending for ever. */
+    SX_ROUTE_UNTRACED = 16
 } sx_route_flags;
 
 enum { SX_ANY_METHOD = SX_METHODS, SX_ROUTE_PARAMS_MAX = 8 };

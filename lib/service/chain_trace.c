@@ -75,6 +75,12 @@ static void read_deadline(sx_request *r, sx_request_state *state)
     }
 }
 
+static bool is_untraced(const sx_request_state *state)
+{
+    const sx_endpoint_state *e = state->at->endpoint;
+    return state->route < e->route_count && e->routes[state->route].flags & SX_ROUTE_UNTRACED;
+}
+
 void sx_chain_span_start(sx_request *r, sx_request_state *state)
 {
     sx_tracer *tracer = state->at->endpoint->service->tracer;
@@ -113,6 +119,7 @@ void sx_chain_span_start(sx_request *r, sx_request_state *state)
         .start_mono_ns = r->start_mono_ns,
         .attributes = first,
         .attribute_count = SX_COUNT_OF(first) - (r->route ? 0 : 1),
+        .never_sampled = is_untraced(state),
     };
     sx_span_start(&state->span, tracer, &options);
     context->span = state->span.context;

@@ -290,7 +290,7 @@ void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *opti
         sx_tracer_ids(tracer, span->context.trace_id, span->context.span_id);
         span->context.flags = SX_TRACE_RANDOM;
     }
-    bool sampled = decide(span, tracer, options);
+    bool sampled = !options->never_sampled && decide(span, tracer, options);
     unsigned debug = parent && sampled ? parent->flags & SX_TRACE_DEBUG : 0u;
     span->context.flags = (uint8_t)((span->context.flags & SX_TRACE_RANDOM) | debug |
                                     (sampled ? SX_TRACE_SAMPLED : 0));

@@ -465,6 +465,7 @@ sx_status receiver_init(receiver *r, observe_api *a, receiver_kind kind, span_si
                                                      .path = PATHS[i].path,
                                                      .handler = start_call,
                                                      .ctx = r,
+                                                     .flags = SX_ROUTE_UNTRACED,
                                                      .body_bytes_max = API_WRITE_BYTES_MAX};
     if (KINDS[kind].methods) {
         r->rpc = (rpc_server){.methods = KINDS[kind].methods,
@@ -477,7 +478,7 @@ sx_status receiver_init(receiver *r, observe_api *a, receiver_kind kind, span_si
                                                  .path = "/*",
                                                  .handler = start_rpc,
                                                  .ctx = r,
-                                                 .flags = SX_ROUTE_STREAM};
+                                                 .flags = SX_ROUTE_STREAM | SX_ROUTE_UNTRACED};
     }
     return SX_OK;
 }

@@ -212,7 +212,8 @@ static sx_status add_row(filling *f, const route_row *row, sx_error *err)
     sx_status status = SX_OK;
     for (size_t i = 0; i < SX_COUNT_OF(METHODS) && status == SX_OK; i++)
         if (row->methods & METHODS[i].bit)
-            status = add(f, METHODS[i].method, row->path, handle, row, 0, err);
+            status = add(f, METHODS[i].method, row->path, handle, row,
+                         row->pool == INTAKE ? SX_ROUTE_UNTRACED : 0, err);
     if (status == SX_OK && sx_str_starts(sx_str_z(row->path), SX_STR("/api/")))
         status = add(f, SX_OPTIONS, row->path, preflight, row, 0, err);
     return status;
