@@ -20,11 +20,12 @@ def start(spawn, sextant_bin, state, *flags, env=None):
     return up, {t["labels"]["service"]: t["targets"][0] for t in targets}
 
 
-def accepted(address):
-    page = requests.get(f"http://{address}/metrics", timeout=10).text
-    found = re.search(r'^sextant_receiver_accepted_spans_total\{receiver="otlp-http"\} (\d+)', page,
-                      re.M)
-    return int(found.group(1)) if found else 0
+def whole(address):
+    """Whether the trace of the request and one of the metrics server's own are there."""
+    found = requests.get(f"http://{address}/api/v3/traces/{TRACE}", timeout=10)
+    services = requests.get(f"http://{address}/api/services", timeout=10).json()["data"]
+    return found.ok and "geocode.format" in found.text and "/search/" in found.text and \
+        "observe" in (services or [])
 
 
 def test_a_request_for_an_address_from_the_server_to_the_index(spawn, sextant_bin, tmp_path):
@@ -37,7 +38,15 @@ def test_a_request_for_an_address_from_the_server_to_the_index(spawn, sextant_bi
                                    "x-request-id": "find-me-7"})
     assert answer.status_code == 200
     requests.get(f"http://{address['observe']}/api/v1/query?query=up", timeout=10)
-    wait_for(lambda: accepted(address["observe"]) >= 5, 30, "the spans of both")
+    wait_for(lambda: whole(address["observe"]), 30, "the trace of the request")
+    # From a request's id to its trace, by a search.
+    by_id = requests.get(f"http://{address['observe']}/api/traces", timeout=10, params={
+        "service": "geocode", "tags": json.dumps({"request_id": "find-me-7"})}).json()["data"]
+    assert [t["traceID"] for t in by_id] == [TRACE]
+    # From a metric's exemplar to its trace.
+    page = requests.get(f"http://{address['geocode']}/metrics", timeout=10, headers={
+        "Accept": "application/openmetrics-text"}).text
+    assert f'trace_id="{TRACE}"' in page
     assert up.stop() == 0
 
     stored = by_trace(s for line in export(sextant_bin, state / "observe" / "data")

@@ -2,7 +2,7 @@
 
     app = Traces(serve, sextant_bin, folder)
     app.post("otlp-http", "/v1/traces", body, "application/x-protobuf")
-    spans = app.stored()          # stops the server, and reads its directory
+    spans = app.stored()          # stops the server, reads its directory, asks both APIs of Jaeger
     spans[trace_id]               # every span: a dict in OTLP's JSON form, see normal()
 """
 import json
@@ -11,7 +11,7 @@ import subprocess
 import requests
 
 from .observe import Observe, traces_anywhere
-from .wait import SLOWER
+from .wait import SLOWER, wait_for
 
 TIMEOUT_S = 30
 
@@ -137,11 +137,44 @@ class Traces(Observe):
         name = f'sextant_receiver_{what}_spans_total{{receiver="{listener}"}}'
         return int(self.metric(name) or 0)
 
+    def by_v3(self, trace):
+        """A trace as Jaeger's newer API has it: its spans, normal()."""
+        answer = self.ask(f"/api/v3/traces/{trace}", {"raw_traces": "true"})
+        assert answer.status_code == 200, f"{trace}: {answer.status_code} {answer.text}"
+        return list(spans_of(answer.json()["result"]))
+
+    def by_v1(self, trace):
+        """A trace as Jaeger's older API has it."""
+        answer = self.ask(f"/api/traces/{trace}", {"raw": "true"})
+        assert answer.status_code == 200, f"{trace}: {answer.status_code} {answer.text}"
+        (found,) = answer.json()["data"]
+        assert found["traceID"] == trace
+        return found
+
+    def check_apis(self, stored):
+        """Each trace is whole by both APIs of Jaeger."""
+        for trace, spans in stored.items():
+            order = sorted(spans, key=lambda s: (s["spanId"], s["start"]))
+            assert sorted(self.by_v3(trace), key=lambda s: (s["spanId"], s["start"])) == order
+            old = self.by_v1(trace)
+            assert sorted((s["spanID"], s["operationName"], s["startTime"],
+                           old["processes"][s["processID"]]["serviceName"], len(s["logs"]))
+                          for s in old["spans"]) == \
+                sorted((s["spanId"], s["name"], s["start"] // 1000, s["service"], len(s["events"]))
+                       for s in spans)
+
     def stored(self):
-        """Stops the server; every span of its directory, by trace."""
+        """Every span of the server's directory, by trace: as `sextant traces export` has them, and as
+        the server has them when it is started again. It is stopped then."""
         self.process.stop()
-        lines = export(self.bin, self.data_dir)
-        return by_trace(span for line in lines for span in spans_of(line))
+        found = by_trace(span for line in export(self.bin, self.data_dir)
+                         for span in spans_of(line))
+        self.process.start()
+        self.address = self.process.address("http")
+        wait_for(self.is_ready, what="sextant observe")
+        self.check_apis(found)
+        self.process.stop()
+        return found
 
     def verify(self):
         """`sextant traces verify` of the stopped server's directory; what it printed."""
