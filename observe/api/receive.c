@@ -39,6 +39,8 @@ static sx_status take_spans(receiver *r, read_fn *read, sx_str body, sx_buf *own
     }
     if (status == SX_OK)
         status = read(body, &r->limits, b, refused, err);
+    if (status == SX_ELIMIT) /* too much of something: it will not be less the next time */
+        status = SX_EFORMAT;
     size_t count = b->count;
     if (status == SX_OK && count)
         status = r->sink.take(r->sink.ctx, b, err);

@@ -242,7 +242,7 @@ static void write_otlp(api_call *c, remote_writer *writer, sx_str body, bool jso
 
 sx_status api_plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error *err)
 {
-    static const sx_codec CODECS[] = {SX_CODEC_GZIP, SX_CODEC_ZSTD, SX_CODEC_SNAPPY};
+    static const sx_codec CODECS[] = {SX_CODEC_GZIP, SX_CODEC_ZSTD, SX_CODEC_SNAPPY, SX_CODEC_ZLIB};
     sx_str coding = sx_request_header(c->r, SX_STR("content-encoding"));
     *out = c->r->body;
     if (!coding.len || sx_str_ieq(coding, SX_STR("identity")))
@@ -254,7 +254,8 @@ sx_status api_plain_body(const api_call *c, sx_buf *space, sx_str *out, sx_error
         *out = sx_buf_view(space);
         return status;
     }
-    return sx_fail(err, SX_EFORMAT, "Content-Encoding '%.*s' is none of gzip, zstd, snappy",
+    return sx_fail(err, SX_EFORMAT,
+                   "Content-Encoding '%.*s' is none of gzip, zstd, snappy, deflate",
                    SX_ARG(coding));
 }
 

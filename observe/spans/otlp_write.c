@@ -193,7 +193,9 @@ sx_status span_read_otlp_json(sx_str body, const span_limits *limits, span_batch
     sx_buf message;
     sx_buf_init(&message, 0);
     sx_json_init(&r, body,
-                 &(sx_json_options){.arena = &out->arena, .depth_max = SX_JSON_DEPTH_MOST});
+                 &(sx_json_options){.arena = &out->arena,
+                                    .depth_max = SX_JSON_DEPTH_MOST,
+                                    .string_bytes_max = body.len + 1}); /* cut later on */
     sx_status status = sx_otlp_json_read(&sx_otlp_traces_data, &r, &message, err);
     if (status == SX_OK)
         status = sx_json_finish(&r, err);

@@ -158,10 +158,10 @@ class Traces(Observe):
             assert sorted(self.by_v3(trace), key=lambda s: (s["spanId"], s["start"])) == order
             old = self.by_v1(trace)
             assert sorted((s["spanID"], s["operationName"], s["startTime"],
-                           old["processes"][s["processID"]]["serviceName"], len(s["logs"]))
+                            old["processes"][s["processID"]]["serviceName"], len(s["logs"]))
                           for s in old["spans"]) == \
-                sorted((s["spanId"], s["name"], s["start"] // 1000, s["service"], len(s["events"]))
-                       for s in spans)
+                sorted((s["spanId"], s["name"], s["start"] // 1000,
+                        s["service"] or "missing-service-name", len(s["events"])) for s in spans)
 
     def stored(self):
         """Every span of the server's directory, by trace: as `sextant traces export` has them, and as
