@@ -232,7 +232,6 @@ typedef struct sx_span_options {
     size_t attribute_count;
     const sx_span_link *links;
     size_t link_count;
-    bool never_sampled; /* whatever the sampler says: for what would trace the tracing itself */
 } sx_span_options;
 
 /* Starts a span. Never fails: without memory or sampling it is not recorded. `tracer` NULL: its ids

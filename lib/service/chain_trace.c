@@ -10,6 +10,7 @@
 
 #include "service/service_internal.h"
 #include "telemetry/semconv.h"
+#include "telemetry/tracer.h"
 
 /* "host", "host:port" or "[::1]:port". */
 static sx_str split_authority(sx_str authority, uint64_t *port)
@@ -119,9 +120,11 @@ void sx_chain_span_start(sx_request *r, sx_request_state *state)
         .start_mono_ns = r->start_mono_ns,
         .attributes = first,
         .attribute_count = SX_COUNT_OF(first) - (r->route ? 0 : 1),
-        .never_sampled = is_untraced(state),
     };
-    sx_span_start(&state->span, tracer, &options);
+    if (sx_unlikely(is_untraced(state)))
+        sx_span_start_unsampled(&state->span, tracer, &options);
+    else
+        sx_span_start(&state->span, tracer, &options);
     context->span = state->span.context;
     if (sx_unlikely(sx_span_recording(&state->span)))
         describe(r, state);

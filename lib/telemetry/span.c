@@ -271,7 +271,8 @@ static void record_start(sx_span *span, const sx_span_options *o, bool has_paren
         sx_span_link_add(span, &o->links[i]);
 }
 
-void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *options)
+static void start_span(sx_span *span, sx_tracer *tracer, const sx_span_options *options,
+                       bool may_be_sampled)
 {
     const sx_span_context *parent = options->parent;
     bool has_parent = sx_span_context_valid(parent);
@@ -290,7 +291,7 @@ void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *opti
         sx_tracer_ids(tracer, span->context.trace_id, span->context.span_id);
         span->context.flags = SX_TRACE_RANDOM;
     }
-    bool sampled = !options->never_sampled && decide(span, tracer, options);
+    bool sampled = may_be_sampled && decide(span, tracer, options);
     unsigned debug = parent && sampled ? parent->flags & SX_TRACE_DEBUG : 0u;
     span->context.flags = (uint8_t)((span->context.flags & SX_TRACE_RANDOM) | debug |
                                     (sampled ? SX_TRACE_SAMPLED : 0));
@@ -299,6 +300,16 @@ void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *opti
     span->record = sx_tracer_take(tracer);
     if (span->record)
         record_start(span, options, has_parent);
+}
+
+void sx_span_start(sx_span *span, sx_tracer *tracer, const sx_span_options *options)
+{
+    start_span(span, tracer, options, true);
+}
+
+void sx_span_start_unsampled(sx_span *span, sx_tracer *tracer, const sx_span_options *options)
+{
+    start_span(span, tracer, options, false);
 }
 
 /* ---- what is set on it ---- */

@@ -29,6 +29,10 @@ typedef struct sx_span_sink {
 sx_status sx_tracer_new_to(const sx_tracer_options *options, const sx_span_sink *sink, void *to,
                            sx_tracer **out, sx_error *err);
 
+/* As sx_span_start, but never sampled, whatever the sampler says: for what would trace the tracing itself
+ * (SX_ROUTE_UNTRACED). */
+void sx_span_start_unsampled(sx_span *span, sx_tracer *tracer, const sx_span_options *options);
+
 /* A field of the encoded span that may yet be replaced: its place in the record's data. */
 typedef struct sx_span_part {
     uint32_t at, len; /* len 0: not there */
