@@ -11,6 +11,8 @@
 #include <sextant/mem.h>
 #include <sextant/number.h>
 
+#include "observe/traces_collect.h"
+
 #include "observe/api/jaeger_rpc.h"
 #include "observe/api/sampling.h"
 #include "observe/collector/derive.h"
@@ -29,6 +31,7 @@ struct traces_server {
     derive_own *derived; /* NULL with --traces.metrics=false */
     sampling *sampling;
     sampling_listener sampling_listener;
+    traces_collect *collect; /* NULL: no --collector-config */
     receiver receivers[RECEIVE_KINDS];
     jaeger_listeners jaeger;
     sx_str addresses[RECEIVE_KINDS]; /* of the flags; empty: off */
@@ -121,8 +124,22 @@ static sx_status add_receivers(traces_server *t, sx_error *err)
 {
     const observe_flags *f = t->api->flags;
     const span_sink sink = {.take = into_store, .ctx = t};
+    const span_sink into = t->store ? sink : (span_sink){0};
     sx_status status = SX_OK;
+    if (f->collector_config.len)
+        status = traces_collect_new(t->api, into, &t->collect, err);
     for (int k = 0; k < RECEIVE_KINDS && status == SX_OK; k++) {
+        sx_str address;
+        span_sink file;
+        if (traces_collect_has(t->collect, (receiver_kind)k, &address, &file)) {
+            if (k < RECEIVE_JAEGER_COMPACT) /* listens already, instead of ours */
+                continue;
+            t->addresses[k] = address;
+            status = receiver_init(&t->receivers[k], t->api, (receiver_kind)k, file, NULL, err);
+            if (status == SX_OK)
+                status = receiver_listen(&t->receivers[k], address, false, err);
+            continue;
+        }
         bool optional = sx_str_eq(f->receivers[k], sx_str_z(receiver_address((receiver_kind)k)));
         if (f->receivers[k].len == 0 || !t->store)
             continue;
@@ -229,6 +246,7 @@ void traces_server_free(traces_server *t)
 {
     if (!t)
         return;
+    traces_collect_free(t->collect); /* what waits in pipelines goes out */
     derive_own_free(t->derived);
     if (t->archive)
         tr_store_close(t->archive);
@@ -243,7 +261,10 @@ void traces_server_free(traces_server *t)
 
 sx_status traces_server_reload(traces_server *t, sx_error *err)
 {
-    return t && t->sampling ? sampling_reload(t->sampling, err) : SX_OK;
+    sx_status status = SX_OK;
+    if (t && t->sampling)
+        status = sampling_reload(t->sampling, err);
+    return t && status == SX_OK ? traces_collect_reload(t->collect, err) : status;
 }
 
 tr_store *traces_server_store(const traces_server *t)

@@ -22,7 +22,8 @@ void traces_server_loop_end(traces_server *t, sx_loop *loop);
 /* No loop and no thread of a pool runs any more. NULL is allowed. */
 void traces_server_free(traces_server *t);
 
-/* Reads what files it has again (SIGHUP): sampling strategies. NULL is allowed. Any thread. */
+/* Reads what files it has again (SIGHUP): sampling strategies, --collector-config.
+ * On an error the old ones stay. NULL is allowed. Any thread. */
 sx_status traces_server_reload(traces_server *t, sx_error *err);
 
 /* NULL with --traces.store=off. */

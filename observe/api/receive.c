@@ -492,6 +492,7 @@ sx_status receiver_listen(receiver *r, sx_str address, bool optional, sx_error *
                             .routes = r->routes,
                             .route_count = r->route_count,
                             .fallback = api_not_found,
+                            .tls = r->tls,
                             .optional = optional};
     return sx_service_listen(r->api->service, &endpoint, err);
 }

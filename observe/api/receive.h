@@ -35,6 +35,7 @@ typedef struct receiver {
     sx_route routes[RECEIVER_ROUTES_MAX];
     size_t route_count;
     rpc_server rpc;                 /* of the gRPC kinds */
+    sx_tls *tls;                    /* set after receiver_init, borrowed until it listens */
     sx_counter *accepted, *refused; /* sextant_receiver_{accepted,refused}_spans_total */
 } receiver;
 

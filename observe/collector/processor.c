@@ -3,8 +3,10 @@
 
 #include <sextant/mem.h>
 
-const processor_kind *const PROCESSORS[] = {&PROCESSOR_ATTRIBUTES, &PROCESSOR_BATCH,
-                                            &PROCESSOR_MEMORY_LIMITER, &PROCESSOR_RESOURCE, NULL};
+const processor_kind *const PROCESSORS[] = {
+    &PROCESSOR_ATTRIBUTES,     &PROCESSOR_BATCH,     &PROCESSOR_FILTER,
+    &PROCESSOR_MEMORY_LIMITER, &PROCESSOR_RESOURCE,  &PROCESSOR_SAMPLER,
+    &PROCESSOR_TAIL,           &PROCESSOR_TRANSFORM, NULL};
 
 static sx_metric *metric(const processor *p, sx_metric_kind kind, const char *name,
                          const char *help)

@@ -69,7 +69,8 @@ void processor_free(processor *p);
 
 /* The kinds there are; NULL after the last. */
 extern const processor_kind *const PROCESSORS[];
-extern const processor_kind PROCESSOR_ATTRIBUTES, PROCESSOR_BATCH, PROCESSOR_MEMORY_LIMITER,
-    PROCESSOR_RESOURCE;
+extern const processor_kind PROCESSOR_ATTRIBUTES, PROCESSOR_BATCH, PROCESSOR_FILTER,
+    PROCESSOR_MEMORY_LIMITER, PROCESSOR_RESOURCE, PROCESSOR_SAMPLER, PROCESSOR_TAIL,
+    PROCESSOR_TRANSFORM;
 
 #endif

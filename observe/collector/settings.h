@@ -102,11 +102,8 @@ typedef struct listen_settings {
     sx_str address;   /* "localhost:4317"; an empty host is every address */
     tls_settings tls; /* cert_file empty: none; ca_file: of clients */
     bool tls_set;
-    int64_t message_mib_max; /* max_recv_msg_size_mib, in bytes max_request_body_size; 0: ours */
-    uint64_t body_bytes_max;
-    sx_str traces_path; /* traces_url_path: /v1/traces */
-    const sx_str *cors_origins;
-    uint32_t cors_origin_count;
+    uint64_t body_bytes_max; /* max_recv_msg_size_mib, max_request_body_size; 0: ours */
+    sx_str traces_path;      /* traces_url_path: /v1/traces */
 } listen_settings;
 
 typedef struct kafka_receiver_settings {

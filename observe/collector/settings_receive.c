@@ -77,11 +77,11 @@ static sx_status check_listen(bind *b, const sx_yaml_node *map, void *target)
         if (!l->address.data)
             return settings_no_memory(b);
     }
-    if (l->traces_path.len && l->traces_path.data[0] != '/') {
-        l->traces_path = sx_arena_printf(b->arena, "/%.*s", SX_ARG(l->traces_path));
-        if (!l->traces_path.data)
-            return settings_no_memory(b);
-    }
+    sx_str path = l->traces_path;
+    if (path.len && path.data[0] == '/')
+        path = sx_str_from(path, 1);
+    if (path.len && !sx_str_eq(path, SX_STR("v1/traces")))
+        return bind_fault(b, map, "traces_url_path is /v1/traces; another is not supported");
     return SX_OK;
 }
 
@@ -114,18 +114,11 @@ static const bind_field GRPC_FIELDS[] = {ADDRESS,
                                          {0}};
 static const bind_table GRPC = {.fields = GRPC_FIELDS, .size = 0, .check = check_listen};
 
-static const bind_field CORS_FIELDS[] = {{.key = "allowed_origins",
-                                          .kind = BIND_STRS,
-                                          .at = L(cors_origins),
-                                          .count_at = L(cors_origin_count)},
-                                         {.key = "allowed_headers", .kind = BIND_NOTHING},
-                                         {.key = "exposed_headers", .kind = BIND_NOTHING},
-                                         {.key = "max_age", .kind = BIND_NOTHING},
-                                         {0}};
-static const bind_table CORS = {.fields = CORS_FIELDS};
-
 #define HTTP_SERVER                                                                                \
-    ADDRESS, SERVER, {.key = "cors", .kind = BIND_STRUCT, .table = &CORS},                         \
+    ADDRESS, SERVER,                                                                               \
+        {.key = "cors",                                                                            \
+         .kind = BIND_REFUSED,                                                                     \
+         .note = "let a proxy before it answer for browsers"},                                     \
         {.key = "max_request_body_size", .kind = BIND_U64, .at = L(body_bytes_max)},               \
         {.key = "compression_algorithms", .kind = BIND_NOTHING},                                   \
         {.key = "read_timeout", .kind = BIND_NOTHING},                                             \

@@ -78,12 +78,11 @@ static void test_a_protocol_without_settings_is_on_at_its_default(void **state)
 {
     (void)state;
     collector_settings *s = parse("receivers:\n  otlp:\n    protocols:\n      grpc:\n"
-                                  "      http: {endpoint: ':4318', traces_url_path: t}\n"
+                                  "      http: {endpoint: ':4318', traces_url_path: v1/traces}\n"
                                   "  zipkin:\nexporters: {nop: }\n" SERVICE);
     const listen_settings *l = s->receivers[0].listen;
     assert_text(l[LISTEN_OTLP_GRPC].address, "localhost:4317");
     assert_text(l[LISTEN_OTLP_HTTP].address, "0.0.0.0:4318");
-    assert_text(l[LISTEN_OTLP_HTTP].traces_path, "/t");
     assert_true(s->receivers[1].listen[LISTEN_ZIPKIN].on);
     assert_false(s->receivers[1].used);
     assert_int_equal(s->warning_count, 1); /* zipkin is in no pipeline */
@@ -224,6 +223,11 @@ static const struct {
      "c.yml:4:29"},
     {RECEIVER "exporters:\n  nop:\n  otlp: {endpoint: '${file:a}'}\n" SERVICE,
      "${file:a} is no environment variable"},
+    {"receivers:\n  otlp:\n    protocols: {http: {traces_url_path: /t}}\n"
+     "exporters: {nop: }\n" SERVICE,
+     "traces_url_path is /v1/traces"},
+    {"receivers:\n  zipkin: {cors: {allowed_origins: ['*']}}\nexporters: {nop: }\n" SERVICE,
+     "c.yml:2:18: key \"receivers.zipkin.cors\": is not supported"},
     {"receivers: {kafka: {encoding: avro}}\nexporters: {nop: }\n" SERVICE, "encoding \"avro\""},
 };
 
