@@ -7,6 +7,7 @@
 #include <sextant/tls.h>
 
 #include "observe/collector/collector.h"
+#include "observe/collector/kafka.h"
 
 _Static_assert((int)LISTEN_OTLP_GRPC == (int)RECEIVE_OTLP_GRPC &&
                    (int)LISTEN_ZIPKIN == (int)RECEIVE_ZIPKIN &&
@@ -26,6 +27,9 @@ struct traces_collect {
     collector *collector;
     file_listener *listeners;
     size_t count;
+    span_kafka **kafkas; /* consumers of topics: as the listeners, until the next start */
+    size_t kafka_count;
+    collector_settings *first; /* what they were started with */
     sx_route health;
     sx_arena arena;
 };
@@ -141,6 +145,16 @@ static sx_status listen_one(traces_collect *t, const receiver_settings *from, re
     return st;
 }
 
+static sx_status consume(traces_collect *t, const receiver_settings *r, sx_error *err)
+{
+    span_kafka_host host = {.kit = sx_service_kit(t->api->service)};
+    sx_status st = collector_sink(t->collector, r->id.name, "kafka", &host.sink, err);
+    if (st == SX_OK)
+        st = span_kafka_new(r->kafka, &r->id, &host, &t->kafkas[t->kafka_count], err);
+    t->kafka_count += st == SX_OK;
+    return st;
+}
+
 static sx_status listen_all(traces_collect *t, const collector_settings *s, sx_error *err)
 {
     size_t most = 0;
@@ -148,15 +162,16 @@ static sx_status listen_all(traces_collect *t, const collector_settings *s, sx_e
         for (int k = 0; k < LISTEN_PROTOCOLS; k++)
             most += s->receivers[i].used && s->receivers[i].listen[k].on;
     t->listeners = sx_calloc(most + 1, sizeof(*t->listeners));
-    if (!t->listeners)
+    t->kafkas = sx_calloc(s->receiver_count + 1, sizeof(span_kafka *));
+    if (!t->listeners || !t->kafkas)
         return sx_fail_memory(err, "listeners");
     for (uint32_t i = 0; i < s->receiver_count; i++) {
         const receiver_settings *r = &s->receivers[i];
-        if (r->used && r->kafka)
-            return sx_fail(err, SX_EUNSUPPORTED,
-                           "%.*s:%u: the receiver %.*s is not supported by this build; take it out "
-                           "of the pipelines",
-                           SX_ARG(s->path), r->id.line, SX_ARG(r->id.name));
+        if (r->used && r->kafka) {
+            sx_status st = consume(t, r, err);
+            if (st != SX_OK)
+                return sx_error_prefix(err, st, "%.*s:%u", SX_ARG(s->path), r->id.line);
+        }
         for (int k = 0; r->used && k < LISTEN_PROTOCOLS; k++) {
             if (!r->listen[k].on)
                 continue;
@@ -220,7 +235,7 @@ sx_status traces_collect_new(observe_api *a, span_sink store, traces_collect **o
         st = listen_all(t, s, err);
     if (st == SX_OK)
         st = listen_health(t, &s->health, err);
-    collector_settings_unref(s);
+    t->first = s;
     if (st != SX_OK) {
         traces_collect_free(t);
         return st;
@@ -284,7 +299,11 @@ void traces_collect_free(traces_collect *t)
 {
     if (!t)
         return;
+    for (size_t i = 0; i < t->kafka_count; i++)
+        span_kafka_free(t->kafkas[i]);
     collector_free(t->collector);
+    collector_settings_unref(t->first);
+    sx_free(t->kafkas);
     sx_free(t->listeners);
     sx_arena_done(&t->arena);
     sx_free(t);
