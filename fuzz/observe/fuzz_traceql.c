@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <sextant/assert.h>
+#include <sextant/base.h>
 
 #include "observe/traceql/eval.h"
 #include "tests/unit/observe/traceql/random_traces.h"
@@ -35,6 +35,8 @@ static size_t run(sx_arena *arena, const traceql_query *q, const tq_trace *t, ui
             found[sets.items[k].spans[i]] = 1;
     return sets.count;
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
