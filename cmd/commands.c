@@ -281,8 +281,9 @@ const cmd_command COMMANDS[] = {
      "sextant check ready --url http://metrics:9090", SERVER_FLAGS, false, cmd_check_ready},
     {"check", "FILE...", 1, -1, "check files of every kind, told apart by content",
      "Configurations in prometheus.yml's form, rules, tests of rules (which are run), web "
-     "configurations, target groups of file discovery, metrics in text form. Faults come with file "
-     "and line on standard error; exit status 1 if there is one.",
+     "configurations, target groups of file discovery, metrics in text form, OpenTelemetry "
+     "Collector configurations, Jaeger's sampling strategies. Faults come with file and line on "
+     "standard error; exit status 1 if there is one.",
      "sextant check prometheus.yml alerts/*.yml", CHECK_FLAGS, false, cmd_check},
     {"query series", "SELECTOR...", 1, -1, "list the series that selectors choose", NULL,
      "sextant query series 'up{job=\"node\"}'", LIST_FLAGS, false, cmd_query_series},

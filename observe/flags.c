@@ -324,16 +324,21 @@ static sx_status take_bytes(observe_flags *f, const flag_row *row, sx_str value,
     return SX_OK;
 }
 
-static sx_status take_bool(observe_flags *f, const flag_row *row, sx_str value, sx_error *err)
+/* Also on and off, which read better of a part that is switched; shown as true and false always. */
+static sx_status take_bool(observe_flags *f, const flag_row *row, sx_str value, sx_str *shown,
+                           sx_error *err)
 {
-    bool words = row->flags & OURS; /* Prometheus's own flags know no other */
-    bool on = sx_str_eq(value, SX_STR("true")) || sx_str_eq(value, SX_STR("1")) ||
-              (words && sx_str_eq(value, SX_STR("on")));
-    if (!on && !sx_str_eq(value, SX_STR("false")) && !sx_str_eq(value, SX_STR("0")) &&
-        !(words && sx_str_eq(value, SX_STR("off"))))
-        return bad_value(row, value, "not true or false", err);
+    static const char *const WORDS[2][3] = {{"false", "0", "off"}, {"true", "1", "on"}};
+    int on = -1;
+    for (size_t i = 0; i < SX_COUNT_OF(WORDS[0]); i++) {
+        for (int side = 0; side < 2; side++)
+            on = sx_str_eq(value, sx_str_z(WORDS[side][i])) ? side : on;
+    }
+    if (on < 0)
+        return bad_value(row, value, "not true or false, on or off", err);
+    *shown = sx_str_z(WORDS[on][0]);
     if (row->at != NOWHERE)
-        *(bool *)((char *)f + row->at) = on;
+        *(bool *)((char *)f + row->at) = on == 1;
     return SX_OK;
 }
 
@@ -375,7 +380,8 @@ static sx_status take(observe_flags *f, const flag_row *row, sx_str value, bool 
             *shown = sx_arena_printf(&f->arena, "%.*s,%.*s", SX_ARG(before), SX_ARG(value));
         break;
     case BOOL:
-        return take_bool(f, row, value, err);
+        status = take_bool(f, row, value, shown, err);
+        break;
     case INT:
         status = take_int(f, row, value, shown, err);
         break;

@@ -17,6 +17,8 @@ static const char *const KIND_NAMES[CHECK_KINDS] = {
     [CHECK_WEB] = "web configuration",
     [CHECK_TARGETS] = "target groups",
     [CHECK_METRICS] = "metrics",
+    [CHECK_COLLECTOR] = "OpenTelemetry Collector configuration",
+    [CHECK_SAMPLING] = "sampling strategies",
 };
 
 const char *check_kind_name(check_kind k)
@@ -50,6 +52,14 @@ static const struct {
     {"remote_write", CHECK_CONFIG},
     {"remote_read", CHECK_CONFIG},
     {"otlp", CHECK_CONFIG},
+    {"receivers", CHECK_COLLECTOR},
+    {"processors", CHECK_COLLECTOR},
+    {"exporters", CHECK_COLLECTOR},
+    {"connectors", CHECK_COLLECTOR},
+    {"extensions", CHECK_COLLECTOR},
+    {"service", CHECK_COLLECTOR},
+    {"default_strategy", CHECK_SAMPLING},
+    {"service_strategies", CHECK_SAMPLING},
 };
 
 static bool is_name_byte(char c, bool first)
@@ -105,11 +115,12 @@ static check_kind sign_of(sx_str line)
     return CHECK_ANY;
 }
 
-/* Lines rather than a tree: a file that is broken is to be recognised, too. */
+/* Lines rather than a tree: a file that is broken is to be recognised, too. The first key of a JSON
+ * object counts however far it stands to the right. */
 check_kind check_recognise(sx_str text, sx_str path)
 {
     check_kind found = CHECK_ANY;
-    bool first = true;
+    bool first = true, opened = false;
     for (sx_str line, rest = text; rest.len;) {
         sx_str_cut(rest, '\n', &line, &rest);
         if (line.len && line.data[line.len - 1] == '\r')
@@ -123,8 +134,11 @@ check_kind check_recognise(sx_str text, sx_str path)
             return CHECK_METRICS;
         if (first && (words.data[0] == '[' || sx_str_starts(line, SX_STR("- "))))
             return CHECK_TARGETS;
-        bool json = first && words.data[0] == '{';
+        if (sx_str_starts(line, SX_STR("route:"))) /* an Alertmanager's, which has receivers, too */
+            return CHECK_ANY;
+        bool json = opened || (first && words.data[0] == '{');
         check_kind sign = line.data[0] == ' ' && !json ? CHECK_ANY : sign_of(line);
+        opened = json && sx_str_eq(words, SX_STR("{"));
         if (sign == CHECK_RULE_TESTS) /* which have rule_files, too */
             return sign;
         found = found == CHECK_ANY ? sign : found;
@@ -215,18 +229,22 @@ sx_status check_text(sx_str text, const char *path, check_kind kind, const check
                      check_counts *counts, sx_error *err)
 {
     static sx_status (*const CHECKS[CHECK_KINDS])(checker *, sx_str, sx_error *) = {
-        [CHECK_CONFIG] = check_config,   [CHECK_RULES] = check_rules,     [CHECK_WEB] = check_web,
-        [CHECK_TARGETS] = check_targets, [CHECK_METRICS] = check_metrics,
+        [CHECK_CONFIG] = check_config,     [CHECK_RULES] = check_rules,
+        [CHECK_WEB] = check_web,           [CHECK_TARGETS] = check_targets,
+        [CHECK_METRICS] = check_metrics,   [CHECK_COLLECTOR] = check_collector,
+        [CHECK_SAMPLING] = check_sampling,
     };
     checker c = {options, counts, path};
     if (CHECKS[kind])
         return CHECKS[kind](&c, text, err);
     if (kind == CHECK_ANY)
-        check_say(&c, CHECK_FAULT,
-                  "%s is none of what is checked here: a Prometheus configuration, rules, tests of "
-                  "rules, a web configuration, target groups, metrics. Say what it is meant to be, "
-                  "as in 'sextant check config FILE'",
-                  path);
+        check_say(
+            &c, CHECK_FAULT,
+            "%s is none of what is checked here: a Prometheus configuration, rules, tests of "
+            "rules, a web configuration, target groups, metrics, an OpenTelemetry Collector's "
+            "configuration, sampling strategies. Say what it is meant to be, as in 'sextant "
+            "check config FILE'",
+            path);
     return SX_OK;
 }
 

@@ -1,8 +1,8 @@
 /* check.h - is this file right? For every kind of file that the observatory reads.
  *
  * A file is recognised by what stands in it: a configuration in prometheus.yml's form, rules, tests of
- * rules, a web configuration, target groups of file discovery, metrics in text form. Verdicts and words
- * are promtool's, so that scripts and habits hold; what we find beyond it is a warning and fails
+ * rules, a web configuration, target groups of file discovery, metrics in text form, an OpenTelemetry
+ * Collector's configuration, Jaeger's sampling strategies. Verdicts and words are promtool's, so that scripts and habits hold; what we find beyond it is a warning and fails
  * nothing. Nothing is printed here: each finding is told to the caller's function.
  * Called by cmd/check.c. Source: promtool 3.15 (check config, rules, web-config, metrics). */
 #ifndef OBSERVE_CHECK_CHECK_H
@@ -22,6 +22,8 @@ typedef enum check_kind {
     CHECK_WEB,
     CHECK_TARGETS, /* of file_sd_configs */
     CHECK_METRICS,
+    CHECK_COLLECTOR, /* of --collector-config */
+    CHECK_SAMPLING,  /* of --jaeger.sampling-file */
     CHECK_KINDS
 } check_kind;
 

@@ -19,6 +19,8 @@ sx_status check_config(checker *c, sx_str text, sx_error *err);
 sx_status check_rules(checker *c, sx_str text, sx_error *err);
 sx_status check_targets(checker *c, sx_str text, sx_error *err);
 sx_status check_metrics(checker *c, sx_str text, sx_error *err);
+sx_status check_collector(checker *c, sx_str text, sx_error *err);
+sx_status check_sampling(checker *c, sx_str text, sx_error *err);
 
 /* Every target of the groups, as its job makes it: what promtool finds wrong with an address. The
  * first fault is told at `line` of the configuration. False if there was one. */

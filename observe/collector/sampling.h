@@ -50,6 +50,11 @@ sx_status sampling_start(sampling *s, sx_error *err);
 /* Reads the file again, changed or not. Any thread. */
 sx_status sampling_reload(sampling *s, sx_error *err);
 
+/* Reads what would be in the file, only to tell what is wrong with it. `warnings` (may be NULL) gets a
+ * line about each part that would be left out.
+ *   errors  SX_EFORMAT "line L, column C (byte B): …"; SX_ENOMEM */
+sx_status sampling_check(sx_str text, sx_buf *warnings, sx_error *err);
+
 /* --- Answers. Any thread. */
 typedef enum sampling_form {
     SAMPLING_JSON,   /* /sampling: strategyType is a word */

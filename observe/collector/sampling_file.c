@@ -244,6 +244,14 @@ sx_status sampling_file_parse(sx_str text, double default_probability, sampling_
     return SX_OK;
 }
 
+sx_status sampling_check(sx_str text, sx_buf *warnings, sx_error *err)
+{
+    sampling_file *f = NULL;
+    sx_status st = sampling_file_parse(text, 0, &f, warnings, err);
+    sampling_file_free(f);
+    return st;
+}
+
 void sampling_file_free(sampling_file *f)
 {
     if (!f)

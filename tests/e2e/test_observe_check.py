@@ -139,6 +139,48 @@ tests:
 """
 
 
+# A team's Collector in front of its Elasticsearch.
+COLLECTOR = """# jaeger-collector-config.yml
+receivers:
+  jaeger:
+    protocols:
+      grpc:
+        endpoint: 0.0.0.0:14250
+      thrift_http:
+        endpoint: 0.0.0.0:14268
+      thrift_compact:
+        endpoint: 0.0.0.0:6831
+      thrift_binary:
+        endpoint: 0.0.0.0:6832
+
+processors:
+  batch:
+    timeout: 1s
+    send_batch_size: 100
+
+exporters:
+  elasticsearch:
+    endpoints: ["http://elasticsearch:9200"]
+    index: jaeger-span
+
+service:
+  pipelines:
+    traces:
+      receivers: [jaeger]
+      processors: [batch]
+      exporters: [elasticsearch]
+"""
+PPROF = COLLECTOR.replace("processors:\n", "extensions:\n  pprof:\n\nprocessors:\n", 1)
+SAMPLING = """{
+  "default_strategy": {"type": "probabilistic", "param": 0.5},
+  "service_strategies": [
+    {"service": "shop", "type": "ratelimiting", "param": 5}
+  ]
+}
+"""
+ALERTMANAGER = "receivers: [{name: a}]\nroute: {receiver: a}\n"
+
+
 @pytest.mark.parametrize("name,text,status,words", [
     ("a.txt", "global: {}\n", 0, "valid prometheus config"),
     ("b.txt", "# rules\ngroups: []\n", 0, "0 rules found"),
@@ -153,6 +195,18 @@ tests:
     ("k.txt", "hello: world\n", 1, "is none of what is checked here"),
     ("l.yml", '{"scrape_configs": [{"job_name": "a", "x": 1}]}\n', 1, "l.yml:1:"),
     ("m.yml", "rule_files: []\ntests: []\n", 0, ""),
+    ("n.txt", COLLECTOR, 0, "valid OpenTelemetry Collector configuration: 1 pipelines"),
+    ("o.yml", COLLECTOR.replace("  batch:", "  bitch:"), 1, "o.yml:15:3: "),
+    ("p.yml", COLLECTOR.replace("timeout:", "time_out:"), 1, "p.yml:16:5: "),
+    ("q.yml", COLLECTOR.replace("[batch]", "[batch, x]"), 1, "q.yml:28:27: "),
+    ("r.yml", COLLECTOR[:COLLECTOR.index("service:")], 1, "service must have at least one pipeline"),
+    ("s.yml", "service:\n  pipelines: [\n", 1, "s.yml:"),
+    ("t.yml", PPROF, 0, "WARNING: "),
+    ("u.json", SAMPLING, 0, "valid file of sampling strategies"),
+    ("v.json", SAMPLING.replace("0.5", "1.5"), 1, "v.json:2:"),
+    ("w.json", '{"service_strategies": {}}', 1, "w.json:1:"),
+    ("x.yml", ALERTMANAGER, 1, "is none of what is checked here"),
+    ("y.json", json.dumps({"receivers": {"x": {}}, "exporters": {}}), 1, "there is no receiver"),
 ])
 def test_a_file_is_recognised_by_its_content(sextant_bin, tmp_path, name, text, status, words):
     path = tmp_path / name
@@ -160,6 +214,15 @@ def test_a_file_is_recognised_by_its_content(sextant_bin, tmp_path, name, text, 
     out = check(sextant_bin, str(path))
     assert out.returncode == status, out.stdout + out.stderr
     assert words in out.stdout + out.stderr
+
+
+def test_all_faults_of_a_collector_are_told(sextant_bin, tmp_path):
+    path = tmp_path / "collector.yml"
+    path.write_text(COLLECTOR.replace("timeout:", "time_out:").replace("index:", "indes:"))
+    out = check(sextant_bin, str(path))
+    assert out.returncode == 1 and "SUCCESS" not in out.stdout
+    assert [line.split(": ")[1] for line in out.stderr.splitlines()] == [
+        f"{path}:16:5", f"{path}:22:5"]
 
 
 def test_tests_of_rules_are_run(sextant_bin, tmp_path):

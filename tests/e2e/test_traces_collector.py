@@ -167,7 +167,7 @@ def test_an_absent_exporter_holds_up_nothing(serve, sextant_bin, tmp_path):
 
 
 def test_processors_work_in_their_order_and_a_reload_takes_up_the_file(serve, sextant_bin, tmp_path):
-    app = _observe(serve, sextant_bin, tmp_path, OTLP_TO_FILE % "one", "--traces.store=false")
+    app = _observe(serve, sextant_bin, tmp_path, OTLP_TO_FILE % "one", "--traces.store=off")
     out = tmp_path / "out.json"
     assert _send(app, _request("a", 1)).status_code == 200
     assert _send(app, _request("b", 2, drop=True)).status_code == 200

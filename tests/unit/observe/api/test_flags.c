@@ -2,6 +2,7 @@
 #include "tests/unit/base/cmocka_all.h"
 
 #include <sextant/json.h>
+#include <stdio.h>
 
 #include "observe/flags.h"
 #include "observe/promql/parse.h"
@@ -47,6 +48,46 @@ static void test_flags_are_taken_in_every_form(void **state)
     observe_flags_done(&f);
 }
 
+/* Of every switch, Prometheus's and ours, by each of the words; and each is shown as true or false. */
+static void test_switches_take_on_and_off(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+    } ROWS[] = {{"traces.store", offsetof(observe_flags, traces_store)},
+                {"traces.metrics", offsetof(observe_flags, traces_metrics)},
+                {"config.auto-reload", offsetof(observe_flags, auto_reload)},
+                {"config.expand-environment", offsetof(observe_flags, expand_environment)},
+                {"web.enable-lifecycle", offsetof(observe_flags, lifecycle)},
+                {"web.enable-admin-api", offsetof(observe_flags, admin_api)},
+                {"storage.tsdb.wal-compression", offsetof(observe_flags, wal_compression)}};
+    static const struct {
+        const char *word;
+        bool on;
+    } WORDS[] = {{"on", true},   {"true", true},   {"1", true},
+                 {"off", false}, {"false", false}, {"0", false}};
+    (void)state;
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS) * SX_COUNT_OF(WORDS); i++) {
+        size_t row = i / SX_COUNT_OF(WORDS), word = i % SX_COUNT_OF(WORDS);
+        char flag[96], shown[96];
+        observe_flags f;
+        sx_error err = {0};
+        sx_buf out;
+        sx_buf_init(&out, 0);
+        snprintf(flag, sizeof(flag), "--%s=%s", ROWS[row].name, WORDS[word].word);
+        snprintf(shown, sizeof(shown), "\"%s\":\"%s\"", ROWS[row].name,
+                 WORDS[word].on ? "true" : "false");
+        if (parse(&f, &err, flag, NULL) != SX_OK)
+            fail_msg("%s: %s", flag, err.message);
+        assert_int_equal(*(const bool *)((const char *)&f + ROWS[row].at), WORDS[word].on);
+        observe_flags_json(&f, &out);
+        if (sx_str_find(sx_buf_view(&out), sx_str_z(shown)) >= out.len)
+            fail_msg("%s is not shown as %s", flag, shown);
+        sx_buf_done(&out);
+        observe_flags_done(&f);
+    }
+}
+
 static void test_what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -58,6 +99,7 @@ static void test_what_is_wrong_is_named(void **state)
         {"--storage.tsdb.retention.size=x", "--storage.tsdb.retention.size=x: not a size"},
         {"--query.max-concurrency=x", "--query.max-concurrency=x: not a whole number"},
         {"--web.enable-lifecycle=maybe", "--web.enable-lifecycle=maybe: not true or false"},
+        {"--traces.store=Off", "--traces.store=Off: not true or false, on or off"},
         {"--config.file", "--config.file wants a value"},
         {"--enable-feature=old-ui", "--enable-feature=old-ui is not supported"},
         {"--enable-feature=x", "--enable-feature: there is no feature 'x'"},
@@ -119,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags_are_taken_in_every_form),
+        cmocka_unit_test(test_switches_take_on_and_off),
         cmocka_unit_test(test_what_is_wrong_is_named),
         cmocka_unit_test(test_flags_are_shown_as_json),
         cmocka_unit_test(test_flags_without_effect_are_remembered_once),
