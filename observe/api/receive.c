@@ -10,7 +10,7 @@
 #include "observe/spans/jaeger.h"
 #include "observe/spans/zipkin.h"
 
-enum { RETRY_SECONDS = 5, GRPC_INVALID = 3, GRPC_INTERNAL = 13 };
+enum { RETRY_SECONDS = 5 };
 
 typedef sx_status read_fn(sx_str body, const span_limits *limits, span_batch *out,
                           span_refused *refused, sx_error *err);
@@ -51,9 +51,8 @@ static sx_status take_spans(receiver *r, read_fn *read, sx_str body, sx_buf *own
     return status;
 }
 
-static int http_status_of(const sx_error *err, sx_status status)
+static int http_status_of(sx_status status)
 {
-    (void)err;
     switch (status) {
     case SX_EFORMAT:
     case SX_EINVAL:
@@ -64,6 +63,23 @@ static int http_status_of(const sx_error *err, sx_status status)
         return 503;
     default:
         return 500;
+    }
+}
+
+static sx_grpc_status grpc_status_of(sx_status status)
+{
+    switch (status) {
+    case SX_OK:
+        return SX_GRPC_OK;
+    case SX_EFORMAT:
+    case SX_EINVAL:
+        return SX_GRPC_INVALID_ARGUMENT;
+    case SX_ELIMIT:
+        return SX_GRPC_RESOURCE_EXHAUSTED;
+    case SX_REFUSED:
+        return SX_GRPC_UNAVAILABLE;
+    default:
+        return SX_GRPC_INTERNAL;
     }
 }
 
@@ -78,13 +94,13 @@ static void set_retry(api_call *c)
 
 /* --- OTLP over HTTP. Errors are google.rpc.Status in the request's own encoding. */
 
-static void otlp_error(api_call *c, int status, int code, const char *message, bool json)
+static void otlp_error(api_call *c, int status, sx_grpc_status code, const char *message, bool json)
 {
     c->status = status;
     sx_buf_clear(&c->out);
     if (json) {
         c->content_type = SX_STR("application/json");
-        sx_buf_printf(&c->out, "{\"code\":%d,\"message\":", code);
+        sx_buf_printf(&c->out, "{\"code\":%d,\"message\":", (int)code);
         sx_json_quote(&c->out, sx_str_z(message), SX_JSON_UTF8);
         sx_buf_byte(&c->out, '}');
     } else {
@@ -156,8 +172,7 @@ static void otlp_traces(api_call *c)
     if (status == SX_OK) {
         otlp_answer(c, json, &refused);
     } else {
-        int http = http_status_of(&err, status);
-        otlp_error(c, http, http == 400 ? GRPC_INVALID : GRPC_INTERNAL, err.message, json);
+        otlp_error(c, http_status_of(status), grpc_status_of(status), err.message, json);
     }
     sx_buf_done(&space);
 }
@@ -184,7 +199,7 @@ static void plain_answer(api_call *c, receiver *r, read_fn *read)
     } else {
         sx_str words =
             sx_arena_printf(&c->arena, "Unable to process request body: %s\n", err.message);
-        api_text(c, http_status_of(&err, status), words.data ? words : SX_STR("out of memory\n"));
+        api_text(c, http_status_of(status), words.data ? words : SX_STR("out of memory\n"));
         set_retry(c);
     }
     sx_buf_done(&space);
@@ -236,21 +251,9 @@ static sx_grpc_status take_rpc(rpc_call *c, receiver *r, read_fn *read, span_ref
                                sx_error *err)
 {
     sx_status status = take_spans(r, read, c->request, NULL, refused, err);
-    switch (status) {
-    case SX_OK:
-        return SX_GRPC_OK;
-    case SX_EFORMAT:
-    case SX_EINVAL:
-        return SX_GRPC_INVALID_ARGUMENT;
-    case SX_ELIMIT:
+    if (status == SX_ELIMIT || status == SX_REFUSED)
         rpc_retry_after(c, RETRY_SECONDS);
-        return SX_GRPC_RESOURCE_EXHAUSTED;
-    case SX_REFUSED:
-        rpc_retry_after(c, RETRY_SECONDS);
-        return SX_GRPC_UNAVAILABLE;
-    default:
-        return SX_GRPC_INTERNAL;
-    }
+    return grpc_status_of(status);
 }
 
 sx_grpc_status receiver_export_rpc(rpc_call *c, receiver *r, sx_error *err)
@@ -289,14 +292,15 @@ static sx_grpc_status post_spans(rpc_call *c, sx_error *err)
     return status;
 }
 
-static const rpc_method OTLP_METHODS[] = {
-    {"/opentelemetry.proto.collector.trace.v1.TraceService/Export", export_traces},
-    {"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", export_metrics},
-};
 static sx_grpc_status sampling_strategy_rpc(rpc_call *c, sx_error *err)
 {
     return api_sampling_rpc(c, ((receiver *)c->ctx)->api, err);
 }
+
+static const rpc_method OTLP_METHODS[] = {
+    {"/opentelemetry.proto.collector.trace.v1.TraceService/Export", export_traces},
+    {"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", export_metrics},
+};
 
 static const rpc_method JAEGER_METHODS[] = {
     {"/jaeger.api_v2.CollectorService/PostSpans", post_spans},

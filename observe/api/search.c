@@ -114,8 +114,8 @@ static bool read_truth(api_call *c, const char *name, bool *value)
     sx_str text = api_form_get(&c->form, name);
     if (!text.len || api_bool_read(text, value))
         return true;
-    return refuse_value(c, sx_arena_printf(&c->arena, "invalid %s ", name).data, text,
-                        ": must be boolean");
+    sx_str before = sx_arena_printf(&c->arena, "invalid %s ", name);
+    return refuse_value(c, before.data ? before.data : "", text, ": must be boolean");
 }
 
 static bool read_order(api_call *c, search_state *s)

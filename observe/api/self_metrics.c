@@ -62,11 +62,17 @@ static const field HISTOGRAM[] = {{1, COUNT, false, "sampleCount", NULL},
                                   {15, TIME, false, "createdTimestamp", NULL},
                                   {16, PART, true, "exemplars", EXEMPLAR},
                                   {0}};
-static const field METRIC[] = {{1, PART, true, "label", LABEL},
-                               {2, PART, false, "gauge", GAUGE},
-                               {3, PART, false, "counter", COUNTER},
-                               {7, PART, false, "histogram", HISTOGRAM},
-                               {0}};
+static const field QUANTILE[] = {
+    {1, DOUBLE, false, "quantile", NULL}, {2, DOUBLE, false, "value", NULL}, {0}};
+static const field SUMMARY[] = {{1, COUNT, false, "sampleCount", NULL},
+                                {2, DOUBLE, false, "sampleSum", NULL},
+                                {3, PART, true, "quantile", QUANTILE},
+                                {4, TIME, false, "createdTimestamp", NULL},
+                                {0}};
+static const field METRIC[] = {
+    {1, PART, true, "label", LABEL},          {2, PART, false, "gauge", GAUGE},
+    {3, PART, false, "counter", COUNTER},     {4, PART, false, "summary", SUMMARY},
+    {7, PART, false, "histogram", HISTOGRAM}, {0}};
 static const field FAMILY[] = {{1, TEXT, false, "name", NULL}, {2, TEXT, false, "help", NULL},
                                {3, TYPE, false, "type", NULL}, {4, PART, true, "metric", METRIC},
                                {5, TEXT, false, "unit", NULL}, {0}};

@@ -36,6 +36,9 @@ typedef struct process_facts {
  * proportional share of memory. False: it has ended. */
 bool process_read(collector *c, const char *folder, bool whole, bool smaps, process_facts *out);
 
+/* When the machine was started, unix time; 0 if /proc/stat does not say. */
+double process_boot_time(collector *c);
+
 /* Appends the group's name of a process. False: it belongs to none. `pid` is a folder of /proc. */
 bool process_name(collector *c, const collect_settings *s, const char *pid,
                   const process_facts *facts, sx_buf *out);

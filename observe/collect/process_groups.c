@@ -98,22 +98,9 @@ void process_state_free(process_state *p)
     sx_free(p);
 }
 
-static bool grow(void **items, size_t *cap, size_t need, size_t size)
-{
-    if (need <= *cap)
-        return true;
-    size_t more = *cap ? *cap * 2 : 64;
-    void *bigger = sx_realloc(*items, more * size);
-    if (!bigger)
-        return false;
-    *items = bigger;
-    *cap = more;
-    return true;
-}
-
 static task *add_task(round_of *r, tasks *t, uint32_t id)
 {
-    if (!grow((void **)&t->items, &t->cap, t->count + 1, sizeof *t->items)) {
+    if (!sx_grow(&t->items, &t->cap, t->count + 1, sizeof *t->items)) {
         r->no_memory = true;
         return NULL;
     }
@@ -149,19 +136,28 @@ static void list_ids(round_of *r, const char *folder, size_t max, tasks *into)
     closedir(dir);
 }
 
-static int32_t find_group(round_of *r, groups *g, sx_str name, sx_str thread)
+static int32_t known_group(const groups *g, sx_str name, sx_str thread)
 {
     for (size_t i = 0; i < g->count; i++)
         if (sx_str_eq(g->items[i].name, name) && sx_str_eq(g->items[i].thread, thread))
             return (int32_t)i;
-    if (g->count + 1 == g->max)
-        return find_group(r, g, SX_STR("other"), thread.len ? SX_STR("other") : thread);
-    if (g->count == g->max)
-        return NO_GROUP;
+    return NO_GROUP;
+}
+
+static int32_t find_group(round_of *r, groups *g, sx_str name, sx_str thread)
+{
+    int32_t known = known_group(g, name, thread);
+    if (known == NO_GROUP && g->count + 1 >= g->max) { /* the last is for all that do not fit */
+        name = SX_STR("other");
+        thread = thread.len ? name : thread;
+        known = known_group(g, name, thread);
+    }
+    if (known != NO_GROUP || g->count == g->max)
+        return known;
     group made = {.name = sx_arena_copy(&r->p->names, name),
                   .thread = sx_arena_copy(&r->p->names, thread)};
     if ((name.len && !made.name.data) || (thread.len && !made.thread.data) ||
-        !grow((void **)&g->items, &g->cap, g->count + 1, sizeof *g->items)) {
+        !sx_grow(&g->items, &g->cap, g->count + 1, sizeof *g->items)) {
         r->no_memory = true;
         return NO_GROUP;
     }
@@ -298,17 +294,6 @@ static void begin_groups(groups *g)
     }
 }
 
-static double boot_time(collector *c)
-{
-    sx_str text, line, word;
-    if (collect_read(c, c->proc, "stat", &text))
-        while (collect_line(&text, &line))
-            if (collect_word(&line, &word) && sx_str_eq(word, SX_STR("btime")) &&
-                collect_word(&line, &word))
-                return collect_number(word);
-    return 0;
-}
-
 static void keep(tasks *before, tasks *now)
 {
     size_t kept = 0;
@@ -333,7 +318,7 @@ static void make_round(round_of *r)
         p->seen.count = p->seen_threads.count = 0; /* groups are found anew */
     p->began = true;
     p->settings = r->settings->number;
-    r->boot = boot_time(r->c);
+    r->boot = process_boot_time(r->c);
     look(r);
     if (!r->facts)
         return;

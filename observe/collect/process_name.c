@@ -49,14 +49,8 @@ static sx_str started(const named *n, sx_arena *arena)
 {
     char text[64];
     struct tm tm = {0};
-    sx_str stat, line, word;
-    double boot = 0;
-    if (collect_read(n->c, n->c->proc, "stat", &stat))
-        while (collect_line(&stat, &line))
-            if (collect_word(&line, &word) && sx_str_eq(word, SX_STR("btime")) &&
-                collect_word(&line, &word))
-                boot = collect_number(word);
-    time_t at = (time_t)(boot + (double)n->facts->start / (double)sysconf(_SC_CLK_TCK));
+    time_t at =
+        (time_t)(process_boot_time(n->c) + (double)n->facts->start / (double)sysconf(_SC_CLK_TCK));
     gmtime_r(&at, &tm);
     size_t len = strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S +0000 UTC", &tm);
     return sx_arena_copy(arena, sx_str_of(text, len));

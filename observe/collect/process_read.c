@@ -101,6 +101,17 @@ static void read_files(collector *c, const char *folder, process_facts *p)
     }
 }
 
+double process_boot_time(collector *c)
+{
+    sx_str text, line, word;
+    if (collect_read(c, c->proc, "stat", &text))
+        while (collect_line(&text, &line))
+            if (collect_word(&line, &word) && sx_str_eq(word, SX_STR("btime")) &&
+                collect_word(&line, &word))
+                return collect_number(word);
+    return 0;
+}
+
 bool process_read(collector *c, const char *folder, bool whole, bool smaps, process_facts *p)
 {
     sx_str text;

@@ -155,7 +155,7 @@ static bool fits(const otlp_buckets *a, unsigned a_down, const otlp_buckets *b, 
 static void widen_zero(otlp_buckets *b, int32_t scale, double threshold, double *zero_count)
 {
     size_t inside = 0;
-    while (inside < b->counts.count &&
+    while (inside < b->counts.count && (int64_t)b->offset + (int64_t)inside < INT32_MAX &&
            exp2(ldexp((double)b->offset + (double)inside + 1, -scale)) <= threshold)
         *zero_count += b->counts.items[inside++];
     if (inside == 0)
@@ -167,7 +167,7 @@ static void widen_zero(otlp_buckets *b, int32_t scale, double threshold, double 
 
 static sx_status add_exponential(delta_stream *st, otlp_point *p, sx_error *err)
 {
-    enum { DOWN_MAX = 40 }; /* from there on all indexes are 0 or -1 */
+    enum { DOWN_MAX = 40 }; /* from there on all indexes are 0 or -1, so that both fit */
     otlp_buckets *more[2] = {&p->positive, &p->negative};
     double threshold =
         st->zero_threshold > p->zero_threshold ? st->zero_threshold : p->zero_threshold;
@@ -183,11 +183,12 @@ static sx_status add_exponential(delta_stream *st, otlp_point *p, sx_error *err)
         int64_t by[2] = {st->scale - scale, p->scale - scale};
         for (unsigned i = 0; i < 2; i++)
             down[i] = by[i] > DOWN_MAX ? DOWN_MAX : (unsigned)by[i];
-        if ((fits(&st->sides[0], down[0], more[0], down[1]) &&
-             fits(&st->sides[1], down[0], more[1], down[1])) ||
-            down[0] == DOWN_MAX)
+        if (fits(&st->sides[0], down[0], more[0], down[1]) &&
+            fits(&st->sides[1], down[0], more[1], down[1]))
             break;
     }
+    if (scale < TSDB_SCHEMA_MIN)
+        return sx_fail(err, SX_EINVAL, "dropped sample: its buckets are too far from the sum's");
     sx_status status = SX_OK;
     for (unsigned i = 0; i < 2 && status == SX_OK; i++)
         status = merge_side(&st->sides[i], down[0], more[i], down[1], err);
@@ -329,6 +330,8 @@ sx_status otlp_accumulate(remote_writer *w, bool *taken, sx_error *err)
     *taken = true;
     if (s->point.stale)
         return SX_OK;
+    if (s->kind == OTLP_EXPONENTIAL && s->point.scale < TSDB_SCHEMA_MIN)
+        return SX_OK; /* it is refused when its samples are made */
     pthread_mutex_lock(&d->lock);
     sx_status status = accumulate(d, s, &bad);
     pthread_mutex_unlock(&d->lock);

@@ -355,7 +355,7 @@ sx_status read_querier_make(tsdb_queryable *self, int64_t min_t, int64_t max_t, 
                             sx_error *err)
 {
     remote_reader *r = (remote_reader *)self;
-    tsdb_querier *local;
+    tsdb_querier *local = NULL;
     sx_status status = r->options.local->querier(r->options.local, min_t, max_t, &local, err);
     read_set *set = status == SX_OK ? read_set_take(r) : NULL;
     *out = local;
@@ -384,8 +384,7 @@ sx_status read_querier_make(tsdb_queryable *self, int64_t min_t, int64_t max_t, 
         *out = &m->base;
         return SX_OK;
     }
-    m->local = local; /* which goes on by itself */
-    read_set_drop(set);
+    read_set_drop(set); /* the local querier goes on by itself */
     pthread_mutex_destroy(&m->lock);
     sx_arena_done(&m->arena);
     sx_free(m);

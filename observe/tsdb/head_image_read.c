@@ -113,16 +113,7 @@ static void *check_sections(void *context)
 
 static sx_status check_sums(image_reader *r, sx_error *err)
 {
-    pthread_t threads[THREADS_MAX];
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned started = 0, want = cores > THREADS_MAX ? THREADS_MAX
-                                 : cores > 0         ? (unsigned)cores
-                                                     : 1;
-    while (started + 1 < want && pthread_create(&threads[started], NULL, check_sections, r) == 0)
-        started++;
-    check_sections(r);
-    for (unsigned i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    together(check_sections, r);
     if (atomic_load(&r->db->canceled))
         return sx_fail(err, SX_ECANCELED, "replay of the log was ended by a stop");
     uint32_t broken = atomic_load(&r->broken);

@@ -88,6 +88,10 @@ def test_own_metrics_as_json_are_those_of_the_page(serve, sextant_bin, tmp_path)
     slices = {m["label"][0]["value"]: m["histogram"] for m in times[0]["metric"]}
     assert int(slices["inner_eval"]["sampleCount"]) >= 1
     assert slices["inner_eval"]["bucket"][-1]["upperBound"] in (60, "Infinity")
+    times = app.data("status/self_metrics", {"metric_name_pattern": "prometheus_engine_query_duration_seconds"})
+    slices = {m["label"][0]["value"]: m["summary"] for m in times[0]["metric"]}
+    assert int(slices["inner_eval"]["sampleCount"]) >= 1
+    assert [q["quantile"] for q in slices["inner_eval"]["quantile"]] == [0.5, 0.9, 0.99]
     assert app.ask("/api/v1/status/self_metrics", {"metric_name_pattern": "("}).status_code == 400
 
 

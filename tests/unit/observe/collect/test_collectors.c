@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,6 +184,45 @@ static void test_a_child_is_in_its_parents_group(void **state)
     sx_buf_done(&page);
 }
 
+static void put_fast(int pid, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%d/%s", root, pid, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Of 4096 groups the last is for all that have none. */
+static void test_processes_beyond_the_groups_are_others(void **state)
+{
+    enum { FIRST = 10, COUNT = 4096 + 4 };
+    (void)state;
+    char text[256];
+    collect_site_options options = {0};
+    sx_buf page;
+    sx_buf_init(&page, 0);
+    for (int pid = 1; pid < FIRST; pid++) /* of other tests */
+        remove_process(pid);
+    for (int pid = FIRST; pid < FIRST + COUNT; pid++) {
+        snprintf(text, sizeof text, "%s/%d", root, pid);
+        assert_int_equal(mkdir(text, 0700), 0);
+        snprintf(text, sizeof text,
+                 "%d (p%d) S 0 1 1 0 -1 0 5 0 6 0 7 200 0 0 20 0 3 0 1000 4096 2 0 0\n", pid, pid);
+        put_fast(pid, "stat", text);
+        put_fast(pid, "cmdline", "x");
+    }
+    collect_site *s = open_site(&options);
+    look(s, &page);
+    assert_has(&page, "\nnamedprocess_namegroup_num_procs{groupname=\"p10\"} 1\n");
+    assert_has(&page, "\nnamedprocess_namegroup_num_procs{groupname=\"other\"} 5\n");
+    collect_site_free(s);
+    sx_buf_done(&page);
+    for (int pid = FIRST; pid < FIRST + COUNT; pid++)
+        remove_process(pid);
+}
+
 static void test_without_memory_a_page_of_processes_says_so(void **state)
 {
     (void)state;
@@ -276,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counters_outlive_processes),
         cmocka_unit_test(test_a_child_is_in_its_parents_group),
+        cmocka_unit_test(test_processes_beyond_the_groups_are_others),
         cmocka_unit_test(test_without_memory_a_page_of_processes_says_so),
         cmocka_unit_test(test_info_is_told_as_redis_exporter_does),
         cmocka_unit_test(test_any_info_gives_a_page),

@@ -265,6 +265,47 @@ static void test_deltas_add_up_until_a_stream_is_silent(void **state)
     f->w = first;
 }
 
+/* A delta of an exponential histogram with `count` buckets of one each from `offset` on. */
+static sx_str wide_delta(fixture *f, int64_t t_s, int scale, int offset, int count)
+{
+    char metrics[4096];
+    int at = snprintf(metrics, sizeof metrics,
+                      "{\"name\":\"w\",\"exponentialHistogram\":{\"aggregationTemporality\":1,"
+                      "\"dataPoints\":[{\"timeUnixNano\":\"%lld000000000\",\"count\":\"%d\","
+                      "\"sum\":1,\"scale\":%d,\"zeroThreshold\":\"Infinity\","
+                      "\"positive\":{\"offset\":%d,\"bucketCounts\":[",
+                      (long long)t_s, count, scale, offset);
+    for (int i = 0; i < count; i++)
+        at += snprintf(metrics + at, sizeof metrics - (size_t)at, "%s\"1\"", i ? "," : "");
+    snprintf(metrics + at, sizeof metrics - (size_t)at, "]}}]}}");
+    return request(f, SERVICE, metrics);
+}
+
+/* Scales far apart, more buckets than a stream keeps, indexes at the end of their range. */
+static void test_deltas_of_any_scale_are_taken_or_refused(void **state)
+{
+    static const struct {
+        int scale, offset, count;
+        uint64_t rejected;
+    } POINTS[] = {
+        {60, 0, 4, 0},          {-4, 0, 400, 1}, /* 400 buckets: the sum ends, and begins anew */
+        {INT32_MIN, 0, 4, 1},   {20, INT32_MAX - 1, 400, 0},
+        {INT32_MAX, 0, 400, 0}, {-4, 0, 400, 1},
+        {0, INT32_MIN, 4, 0},
+    };
+    fixture *f = *state;
+    remote_deltas *d;
+    assert_int_equal(remote_deltas_new(&f->clock.clock, &d, &f->err), SX_OK);
+    f->w->limits.deltas = d;
+    for (size_t i = 0; i < sizeof POINTS / sizeof *POINTS; i++) {
+        sx_str body = wide_delta(f, NOW - 100 + (int64_t)i, POINTS[i].scale, POINTS[i].offset,
+                                 POINTS[i].count);
+        assert_int_equal(send(f, &PLAIN, body).rejected, POINTS[i].rejected);
+    }
+    f->w->limits.deltas = NULL;
+    remote_deltas_free(d);
+}
+
 static void test_deltas_without_memory_are_errors(void **state)
 {
     fixture *f = *state;
@@ -329,6 +370,7 @@ int main(void)
         TEST(test_target_info_is_repeated_over_the_time_of_the_request),
         TEST(test_a_request_cut_anywhere_is_an_error),
         TEST(test_deltas_add_up_until_a_stream_is_silent),
+        TEST(test_deltas_of_any_scale_are_taken_or_refused),
         TEST(test_deltas_without_memory_are_errors),
         TEST(test_failing_memory_is_an_error_and_no_more),
     };
