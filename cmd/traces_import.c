@@ -217,7 +217,7 @@ static void stop_waiting(sx_timer *timer, void *loop)
     sx_loop_stop(loop);
 }
 
-/* As long as a server that has no room asks for. */
+/* Between two tries at a server that has no room. */
 static sx_status wait_ms(int64_t ms, sx_error *err)
 {
     sx_loop *loop;

@@ -183,7 +183,7 @@ void api_features(api_call *c)
                            {"time_range_labels", true},
                            {"time_range_series", true}};
     const feature OTLP[] = {
-        {"delta_conversion", false},
+        {"delta_conversion", f->feature_bits & OBSERVE_FEATURE_OTLP_ADD_UP},
         {"native_delta_ingestion", f->feature_bits & OBSERVE_FEATURE_OTLP_DELTA}};
     const feature SERVER[] = {
         {"agent_mode", false}, {"auto_reload_config", f->auto_reload}, {"server_mode", true}};

@@ -191,6 +191,8 @@ static sx_status show_ids(api_call *c, const jaeger_ask *ask, searching *s, jaeg
             status = jaeger_ui_trace(&s->ui, trace, notes, err);
         }
     }
+    if (*partial && faults)
+        faults[tail->fault_count++] = PARTIAL;
     tail->faults = faults;
     span_batch_unref(trace);
     return status;

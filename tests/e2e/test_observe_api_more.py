@@ -95,6 +95,12 @@ def test_own_metrics_as_json_are_those_of_the_page(serve, sextant_bin, tmp_path)
     assert app.ask("/api/v1/status/self_metrics", {"metric_name_pattern": "("}).status_code == 400
 
 
+def test_features_say_how_deltas_are_taken(serve, sextant_bin, tmp_path):
+    app = Observe(serve, sextant_bin, tmp_path, flags=["--enable-feature=otlp-deltatocumulative"])
+    assert app.data("features")["otlp_receiver"] == {"delta_conversion": True,
+                                                     "native_delta_ingestion": False}
+
+
 def test_running_queries_are_counted_told_and_killed(serve, sextant_bin, tmp_path):
     app = Observe(serve, sextant_bin, tmp_path, flags=["--web.enable-admin-api", "--query.log-slower-than=1ms"])
     t0 = int(time.time()) * 1000
