@@ -127,6 +127,61 @@ static span_filter text_leaf(filter_field field, const char *key, filter_op op, 
                          .value = {.data = text, .len = (uint32_t)strlen(text), .type = SPAN_STR}};
 }
 
+static bool count_spans(void *ctx, const span_batch *b)
+{
+    *(size_t *)ctx += b->count;
+    return true;
+}
+
+typedef struct found {
+    tr_hit hits[2000];
+    size_t count;
+} found;
+
+static bool keep_hit(void *ctx, const tr_hit *hit)
+{
+    found *f = ctx;
+    f->hits[f->count++] = *hit;
+    return f->count < sizeof f->hits / sizeof *f->hits;
+}
+
+/* Sparse spans: what metrics over errors read, and the traces that a search found, each whole. */
+static void ask_sparse(tr_store *s)
+{
+    static found f;
+    span_filter errors = {.kind = FILTER_LEAF,
+                          .field = FILTER_STATUS,
+                          .op = FILTER_EQ,
+                          .value = {.i = SPAN_ERROR, .type = SPAN_INT}};
+    tr_search q = {.filter = &errors};
+    sx_error err;
+    bool partial;
+    size_t spans = 0;
+    static const struct {
+        const char *name;
+        unsigned want;
+    } SCANS[] = {
+        {"ids", TR_WANT_IDS}, {"basics", TR_WANT_IDS | TR_WANT_BASICS}, {"all", TR_WANT_ALL}};
+    for (size_t i = 0; i < 3; i++) {
+        double t = now_s(), cpu = cpu_s();
+        spans = 0;
+        check(tr_store_scan(s, &q, SCANS[i].want, count_spans, &spans, &partial, &err), &err);
+        printf("scan_errors_%s %.1f ms (cpu %.1f ms, %zu spans)\n", SCANS[i].name,
+               (now_s() - t) * 1e3, (cpu_s() - cpu) * 1e3, spans);
+    }
+    f.count = 0;
+    check(tr_store_search(s, &q, keep_hit, &f, &partial, &err), &err);
+    double t = now_s(), cpu = cpu_s();
+    for (size_t i = 0; i < f.count; i++) {
+        span_batch *b = span_batch_new(0);
+        check(tr_store_trace(s, f.hits[i].trace_id, 0, 0, NULL, b, &partial, &err), &err);
+        span_batch_unref(b);
+    }
+    printf("traces_found %.3f ms/trace (cpu %.3f ms, %zu traces)\n",
+           (now_s() - t) * 1e3 / (double)f.count, (cpu_s() - cpu) * 1e3 / (double)f.count, f.count);
+    asking_cpu = cpu_s();
+}
+
 static void ask(tr_store *s, uint64_t traces)
 {
     double ms[ASKED];
@@ -160,6 +215,7 @@ static void ask(tr_store *s, uint64_t traces)
     ask_search(s, "search_tag", &tag);
     ask_search(s, "search_absent_tag", &absent);
     ask_search(s, "search_absent_duration", &slow);
+    ask_sparse(s);
     for (size_t i = 0; i < ASKED; i++) {
         sx_arena arena;
         tr_edge *edges;

@@ -532,8 +532,17 @@ sx_status tr_store_search(tr_store *s, const tr_search *q, tr_hit_fn *fn, void *
 
 /* --- All spans that match. */
 
-static sx_status scan_table(search *g, source *x, unsigned want, span_batch *out, tr_spans_fn *fn,
-                            void *ctx, bool *more, sx_error *err)
+/* What is wanted of a scan, and the reader that is shared by its segments. */
+typedef struct scanning {
+    unsigned want;
+    tr_reader *reader;
+    span_batch *out;
+    tr_spans_fn *fn;
+    void *ctx;
+    bool more;
+} scanning;
+
+static sx_status scan_table(search *g, source *x, scanning *c, sx_error *err)
 {
     x->match = tr_match_new(x->table, g->q->filter, x->now, &x->arena);
     if (!x->match)
@@ -542,7 +551,7 @@ static sx_status scan_table(search *g, source *x, unsigned want, span_batch *out
     uint32_t n = tr_match_is_empty(x->match) ? 0 : x->left, ids[READ_ROWS];
     size_t count = 0;
     const tr_row *rows = x->table->rows.rows;
-    for (uint32_t i = 0; i <= n && status == SX_OK && *more; i++) {
+    for (uint32_t i = 0; i <= n && status == SX_OK && c->more; i++) {
         if (i < n && rows[i].start_ns >= g->min_ns && rows[i].start_ns <= g->max_ns &&
             tr_match_row(x->match, i))
             ids[count++] = i;
@@ -550,54 +559,48 @@ static sx_status scan_table(search *g, source *x, unsigned want, span_batch *out
             continue;
         if (tr_limits_over(g->s, &g->q->limits, &status, err))
             break;
-        span_batch_reset(out);
-        status = tr_rows_read(&x->table->rows, ids, count, want, out, err);
+        span_batch_reset(c->out);
+        status = tr_rows_read(&x->table->rows, ids, count, c->want, c->out, err);
         count = 0;
         if (status == SX_OK)
-            *more = fn(ctx, out);
+            c->more = c->fn(c->ctx, c->out);
     }
     g->looked += n;
     return status;
 }
 
-static sx_status scan_rows(search *g, source *x, size_t count, unsigned want, span_batch *out,
-                           tr_spans_fn *fn, void *ctx, bool *more, sx_error *err)
+/* Rows that matched, of one group. */
+static sx_status scan_rows(scanning *c, const source *x, size_t count, sx_error *err)
 {
     sx_status status = SX_OK;
-    for (size_t i = 0, k; i < count && status == SX_OK && *more; i = k) {
-        for (k = i + 1; k < count && x->rows[k] == x->rows[k - 1] + 1 && k - i < READ_ROWS; k++)
-            ;
-        if (i == 0 || out->count >= READ_ROWS)
-            span_batch_reset(out);
-        size_t before = out->count, kept = before;
-        status =
-            tr_segment_read(x->piece->segment, x->rows[i], k - i, want | TR_WANT_IDS, out, err);
-        for (size_t r = before; status == SX_OK && r < out->count; r++)
-            if (out->spans[r]->start_ns >= g->min_ns && out->spans[r]->start_ns <= g->max_ns)
-                out->spans[kept++] = out->spans[r];
+    for (size_t i = 0; i < count && status == SX_OK && c->more; i += READ_ROWS) {
+        span_batch_reset(c->out);
+        status = tr_reader_read(c->reader, x->piece->segment, x->rows + i, count - i, READ_ROWS,
+                                c->out, err);
         if (status == SX_OK)
-            out->count = kept;
-        if (status == SX_OK && kept && (kept >= READ_ROWS || k == count))
-            *more = fn(ctx, out);
+            c->more = c->fn(c->ctx, c->out);
     }
     return status;
 }
 
-static sx_status scan_piece(search *g, source *x, unsigned want, span_batch *out, tr_spans_fn *fn,
-                            void *ctx, bool *more, sx_error *err)
+static sx_status scan_piece(search *g, source *x, scanning *c, sx_error *err)
 {
     x->rows = sx_alloc(STEP_ROWS * sizeof *x->rows);
     sx_status status =
         x->rows ? tr_scan_new(x->piece->segment, g->q->filter, g->min_ns, g->max_ns, &x->scan, err)
                 : sx_fail_memory(err, "scan");
-    for (size_t count = 1; count && status == SX_OK && *more;) {
+    for (size_t count = 1; count && status == SX_OK && c->more;) {
         if (tr_limits_over(g->s, &g->q->limits, &status, err))
             break;
         status = tr_scan_next(x->scan, x->rows, STEP_ROWS, &count, err);
         if (status == SX_OK && count)
-            status = scan_rows(g, x, count, want, out, fn, ctx, more, err);
+            status = scan_rows(c, x, count, err);
         g->looked += count;
     }
+    tr_scan_free(x->scan); /* it has some megabytes; there may be many segments */
+    sx_free(x->rows);
+    x->scan = NULL;
+    x->rows = NULL;
     return status;
 }
 
@@ -605,12 +608,14 @@ sx_status tr_store_scan(tr_store *s, const tr_search *q, unsigned want, tr_spans
                         bool *partial, sx_error *err)
 {
     search g;
-    bool more = true, cut = false;
+    bool cut = false;
     sx_status status = begin_search(&g, s, q, err);
-    span_batch *out = span_batch_new(q->limits.bytes_max ? q->limits.bytes_max : 256 << 20);
-    if (!out && status == SX_OK)
+    scanning c = {.want = want | TR_WANT_IDS, .fn = fn, .ctx = ctx, .more = true};
+    c.out = span_batch_new(q->limits.bytes_max ? q->limits.bytes_max : 256 << 20);
+    c.reader = tr_reader_new(c.want);
+    if ((!c.out || !c.reader) && status == SX_OK)
         status = sx_fail_memory(err, "scan");
-    for (size_t i = 0; status == SX_OK && more && i < g.count; i++) {
+    for (size_t i = 0; status == SX_OK && c.more && i < g.count; i++) {
         if (q->limits.rows_max && g.looked > q->limits.rows_max) {
             cut = true;
             break;
@@ -618,10 +623,10 @@ sx_status tr_store_scan(tr_store *s, const tr_search *q, unsigned want, tr_spans
         source *x = &g.sources[i];
         if (x->newest == 0)
             continue;
-        status = x->table ? scan_table(&g, x, want, out, fn, ctx, &more, err)
-                          : scan_piece(&g, x, want, out, fn, ctx, &more, err);
+        status = x->table ? scan_table(&g, x, &c, err) : scan_piece(&g, x, &c, err);
     }
-    span_batch_unref(out);
+    tr_reader_free(c.reader);
+    span_batch_unref(c.out);
     end_search(&g);
     if (partial)
         *partial = cut;

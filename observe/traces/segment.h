@@ -84,6 +84,17 @@ void tr_segment_share(tr_segment *s, tr_hot *h); /* before others know the segme
 sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, unsigned want,
                           span_batch *out, sx_error *err);
 
+/* Rows here and there: a reader keeps the last group's columns that `want` (tr_want) names, so that a
+ * question that goes group by group unpacks each once. For one thread; NULL without memory. The
+ * segments it reads must stay until _free, as what it keeps are views of them.
+ *   read  appends the first `most` of the `count` rows (ascending) to `out`; of the groups it comes to,
+ *         it makes ready for all `count`, the rest of which are the next call's */
+typedef struct tr_reader tr_reader;
+tr_reader *tr_reader_new(unsigned want);
+void tr_reader_free(tr_reader *r);
+sx_status tr_reader_read(tr_reader *r, const tr_segment *s, const uint64_t *rows, size_t count,
+                         size_t most, span_batch *out, sx_error *err);
+
 /* A search under way in one segment. Groups are visited newest first; each call gives the next rows
  * that match, at most `cap`, ascending within a group; 0: the end. Only columns the filter names are
  * decoded. Time bounds are on start_ns, both inclusive. */

@@ -1,4 +1,4 @@
-/* segment_hot.c - a few groups kept unpacked.
+/* segment_hot.c - groups kept unpacked, as many as some megabytes hold.
  *
  * To unpack a few rows of a group costs most of a millisecond, as columns are unpacked whole. A search
  * newest first gives traces that lie in the same group or two, so the second time that a group is asked
@@ -12,9 +12,10 @@
 #include "observe/traces/segment_impl.h"
 
 enum {
-    KEPT = 4,   /* about 4 MB each */
-    ASKED = 16, /* groups remembered that were asked for once */
-    KEPT_BYTES_MAX = 16 << 20
+    KEPT = 32,                /* groups at most, and ... */
+    KEPT_BYTES = 32 << 20,    /* ... bytes of all of them: most take 6 MB, one chunk */
+    ONE_BYTES_MAX = 64 << 20, /* a greater one is kept alone, if not greater than this */
+    ASKED = 64                /* groups remembered that were asked for once */
 };
 
 struct tr_hot_group {
@@ -26,7 +27,9 @@ struct tr_hot_group {
 
 struct tr_hot {
     pthread_mutex_t lock;
-    tr_hot_group *kept[KEPT];
+    tr_hot_group *kept[KEPT]; /* the first `count` */
+    unsigned count;
+    size_t bytes; /* of those kept */
     struct {
         const tr_segment *segment; /* compared only */
         uint64_t group;
@@ -60,7 +63,7 @@ void tr_hot_free(tr_hot *h)
 {
     if (!h)
         return;
-    for (unsigned i = 0; i < KEPT; i++)
+    for (unsigned i = 0; i < h->count; i++)
         if (unref(h->kept[i]))
             group_free(h->kept[i]);
     pthread_mutex_destroy(&h->lock);
@@ -72,8 +75,8 @@ static tr_hot_group *look_up(tr_hot *h, const tr_segment *s, uint64_t group, boo
 {
     tr_hot_group *found = NULL;
     pthread_mutex_lock(&h->lock);
-    for (unsigned i = 0; i < KEPT && !found; i++)
-        if (h->kept[i] && h->kept[i]->segment == s && h->kept[i]->group == group)
+    for (unsigned i = 0; i < h->count && !found; i++)
+        if (h->kept[i]->segment == s && h->kept[i]->group == group)
             found = h->kept[i];
     if (found) {
         found->refs++;
@@ -103,14 +106,48 @@ static tr_hot_group *unpack_all(const tr_segment *s, uint64_t group)
     sx_status status =
         tr_group_decode(s, group, 0, s->groups[group].rows, TR_WANT_ALL, &unpacker, &g->rows, NULL);
     tr_unpacker_done(&unpacker);
-    if (status == SX_OK && g->rows.arena.used_bytes <= KEPT_BYTES_MAX)
+    if (status == SX_OK && g->rows.arena.used_bytes <= ONE_BYTES_MAX)
         return g;
     group_free(g); /* damaged: the reader comes to the same and tells it */
     return NULL;
 }
 
+/* Takes a kept group out; the lock is held. Gives it if it is to be freed. */
+static tr_hot_group *take_out(tr_hot *h, unsigned i)
+{
+    tr_hot_group *g = h->kept[i];
+    h->bytes -= g->rows.arena.used_bytes;
+    h->kept[i] = h->kept[--h->count];
+    return unref(g);
+}
+
+/* Keeps the group; those used longest ago make room for it and are put into `gone`. The lock is held. */
+static unsigned keep(tr_hot *h, tr_hot_group *g, tr_hot_group *gone[KEPT])
+{
+    unsigned gone_count = 0;
+    for (unsigned i = 0; i < h->count; i++)
+        if (h->kept[i]->segment == g->segment && h->kept[i]->group == g->group)
+            return 0; /* another thread was first */
+    while (h->count == KEPT || (h->count && h->bytes + g->rows.arena.used_bytes > KEPT_BYTES)) {
+        unsigned oldest = 0;
+        for (unsigned i = 1; i < h->count; i++)
+            if (h->kept[i]->used < h->kept[oldest]->used)
+                oldest = i;
+        tr_hot_group *out = take_out(h, oldest);
+        if (out)
+            gone[gone_count++] = out;
+    }
+    g->refs++;
+    g->used = ++h->uses;
+    h->bytes += g->rows.arena.used_bytes;
+    h->kept[h->count++] = g;
+    return gone_count;
+}
+
 tr_hot_group *tr_hot_take(tr_hot *h, const tr_segment *s, uint64_t group)
 {
+    tr_hot_group *gone[KEPT];
+    unsigned gone_count = 0;
     bool again = false;
     if (!h)
         return NULL;
@@ -121,21 +158,11 @@ tr_hot_group *tr_hot_take(tr_hot *h, const tr_segment *s, uint64_t group)
     if (!g)
         return NULL;
     pthread_mutex_lock(&h->lock);
-    unsigned oldest = 0;
-    for (unsigned i = 1; i < KEPT && h->kept[oldest]; i++)
-        if (!h->kept[i] || h->kept[i]->used < h->kept[oldest]->used)
-            oldest = i;
-    tr_hot_group *gone = unref(h->kept[oldest]);
-    g->used = ++h->uses;
-    if (s->dropped) { /* nothing would take it out again */
-        h->kept[oldest] = NULL;
-    } else {
-        g->refs++;
-        h->kept[oldest] = g;
-    }
+    if (!s->dropped) /* else nothing would take it out again */
+        gone_count = keep(h, g, gone);
     pthread_mutex_unlock(&h->lock);
-    if (gone)
-        group_free(gone);
+    for (unsigned i = 0; i < gone_count; i++)
+        group_free(gone[i]);
     return g;
 }
 
@@ -155,20 +182,20 @@ void tr_hot_release(tr_hot *h, tr_hot_group *g)
 
 void tr_hot_forget(tr_hot *h, const tr_segment *s)
 {
-    tr_hot_group *gone[KEPT] = {0};
+    tr_hot_group *gone[KEPT];
+    unsigned gone_count = 0;
     if (!h)
         return;
     pthread_mutex_lock(&h->lock);
-    for (unsigned i = 0; i < KEPT; i++)
-        if (h->kept[i] && h->kept[i]->segment == s) {
-            gone[i] = unref(h->kept[i]);
-            h->kept[i] = NULL;
-        }
+    for (unsigned i = h->count; i-- > 0;) {
+        tr_hot_group *out = h->kept[i]->segment == s ? take_out(h, i) : NULL;
+        if (out)
+            gone[gone_count++] = out;
+    }
     for (unsigned i = 0; i < ASKED; i++)
         if (h->asked[i].segment == s)
             h->asked[i].segment = NULL;
     pthread_mutex_unlock(&h->lock);
-    for (unsigned i = 0; i < KEPT; i++)
-        if (gone[i])
-            group_free(gone[i]);
+    for (unsigned i = 0; i < gone_count; i++)
+        group_free(gone[i]);
 }

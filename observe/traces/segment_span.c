@@ -1,7 +1,10 @@
 /* segment_span.c - rows of a segment as spans in a batch.
  *
  * Everything is copied into the batch's arena, as the segment may go away meanwhile; a text that
- * comes again soon, a key above all, is copied once: a small cache by its number sees to that. */
+ * comes again soon, a key above all, is copied once: a small cache by its number sees to that.
+ *
+ * Columns are unpacked whole, so a group costs about the same for one row as for all: who reads rows
+ * scattered over a group uses a tr_reader, which unpacks each group once. */
 #include <sextant/mem.h>
 
 #include "observe/spans/otlp.h"
@@ -213,9 +216,8 @@ static sx_status get_span(reading *g, const tr_row *row, unsigned want, span *s)
     return status;
 }
 
-/* Rows from..from+count of what is unpacked. */
-static sx_status read_group(reading *g, const tr_decoded *rows, uint32_t from, uint32_t count,
-                            unsigned want, sx_arena *scratch)
+/* What is read next is of these rows; nothing of it is in the batch yet. */
+static sx_status begin_group(reading *g, const tr_decoded *rows, sx_arena *scratch)
 {
     size_t held = (size_t)rows->resource_count + rows->scope_count + 1;
     g->rows = rows;
@@ -224,13 +226,23 @@ static sx_status read_group(reading *g, const tr_decoded *rows, uint32_t from, u
     if (!g->resources)
         return no_memory(g);
     g->scopes = (const span_scope **)(g->resources + rows->resource_count);
-    for (uint32_t i = from; i < from + count; i++) {
-        span *s = span_batch_add(g->out);
-        sx_status status = s ? get_span(g, &rows->rows[i], want, s) : no_memory(g);
-        if (status != SX_OK)
-            return status;
-    }
     return SX_OK;
+}
+
+static sx_status add_span(reading *g, const tr_row *row, unsigned want)
+{
+    span *s = span_batch_add(g->out);
+    return s ? get_span(g, row, want, s) : no_memory(g);
+}
+
+/* Rows from..from+count of what is unpacked. */
+static sx_status read_group(reading *g, const tr_decoded *rows, uint32_t from, uint32_t count,
+                            unsigned want, sx_arena *scratch)
+{
+    sx_status status = begin_group(g, rows, scratch);
+    for (uint32_t i = from; i < from + count && status == SX_OK; i++)
+        status = add_span(g, &rows->rows[i], want);
+    return status;
 }
 
 sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, unsigned want,
@@ -269,5 +281,79 @@ sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, u
     sx_arena_done(&rows.arena);
     tr_unpacker_done(&unpacker);
     sx_free(g);
+    return status;
+}
+
+/* --- Rows here and there. */
+
+struct tr_reader {
+    reading reading;
+    unsigned want;
+    tr_unpacker unpacker;
+    tr_decoded rows;
+    const tr_segment *segment; /* of what is unpacked; NULL: nothing is */
+    uint64_t group;
+};
+
+tr_reader *tr_reader_new(unsigned want)
+{
+    tr_reader *r = sx_calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->want = want;
+    sx_arena_init(&r->rows.arena, TR_ARENA_CHUNK, 0);
+    return r;
+}
+
+void tr_reader_free(tr_reader *r)
+{
+    if (!r)
+        return;
+    sx_arena_done(&r->rows.arena);
+    tr_unpacker_done(&r->unpacker);
+    sx_free(r);
+}
+
+/* Rows first..last of the group are unpacked; those that were are not unpacked again. */
+static sx_status reader_hold(tr_reader *r, const tr_segment *s, uint64_t group, uint32_t first,
+                             uint32_t last, sx_error *err)
+{
+    if (r->segment == s && r->group == group && first >= r->rows.first &&
+        last < r->rows.first + r->rows.count)
+        return SX_OK;
+    r->segment = NULL;
+    sx_status status =
+        tr_group_decode(s, group, first, last - first + 1, r->want, &r->unpacker, &r->rows, err);
+    if (status == SX_OK) {
+        r->segment = s;
+        r->group = group;
+    }
+    return status;
+}
+
+sx_status tr_reader_read(tr_reader *r, const tr_segment *s, const uint64_t *rows, size_t count,
+                         size_t most, span_batch *out, sx_error *err)
+{
+    size_t wanted = count < most ? count : most;
+    if (count && (rows[count - 1] >= s->info.rows || rows[0] > rows[count - 1]))
+        return sx_fail(err, SX_EINVAL, "%s has no rows %llu to %llu", s->path,
+                       (unsigned long long)rows[0], (unsigned long long)rows[count - 1]);
+    r->reading.segment = s;
+    r->reading.out = out;
+    r->reading.err = err;
+    sx_status status = SX_OK;
+    for (size_t i = 0, end; i < wanted && status == SX_OK;) {
+        uint64_t group = tr_segment_group_of(s, rows[i]);
+        const tr_summary *sum = &s->groups[group];
+        for (end = i + 1; end < count && rows[end] - sum->first_row < sum->rows; end++)
+            ;
+        status = reader_hold(r, s, group, (uint32_t)(rows[i] - sum->first_row),
+                             (uint32_t)(rows[end - 1] - sum->first_row), err);
+        if (status == SX_OK)
+            status = begin_group(&r->reading, &r->rows, &r->rows.arena);
+        uint64_t held = sum->first_row + r->rows.first;
+        for (; i < end && i < wanted && status == SX_OK; i++)
+            status = add_span(&r->reading, &r->rows.rows[rows[i] - held], r->want);
+    }
     return status;
 }

@@ -1,4 +1,6 @@
 /* test_segment.c - spans written as a segment and read back: nothing lost, in order, found by trace. */
+#include <sextant/mem.h>
+
 #include "tests/unit/observe/traces/segment_help.h"
 
 static void spans_come_back_as_they_were(void **state)
@@ -60,11 +62,66 @@ static void a_trace_is_found_by_its_id(void **state)
     place_remove(&p);
 }
 
+/* Rows here and there, over several groups, in portions; two segments share a reader. */
+static void scattered_rows_are_those_that_were_asked_for(void **state)
+{
+    (void)state;
+    enum { MOST = 7 };
+    static const size_t APART[] = {1, 3, 500, 9000};
+    segment_place p;
+    sx_error err = {0};
+    place_make(&p);
+    make_spans m = {
+        .seed = 9, .start_ns = 1700000000000000000, .step_ns = 1000, .per_trace = 9, .rich = true};
+    span_batch *batch = make_batch(&m, 3000), *few = make_batch(&m, 2);
+    tr_segment *s = segment_of(p.path, batch), *small = segment_of(p.other, few);
+    span_batch *all = segment_rows(s), *out = span_batch_new(0);
+    tr_reader *whole = tr_reader_new(TR_WANT_ALL);
+    tr_reader *basics = tr_reader_new(TR_WANT_IDS | TR_WANT_BASICS);
+    uint64_t *rows = sx_alloc(all->count * sizeof *rows);
+    for (size_t a = 0; a < sizeof APART / sizeof *APART; a++) {
+        size_t count = 0;
+        for (size_t row = a; row < all->count; row += APART[a])
+            rows[count++] = row;
+        for (size_t i = 0; i < count; i += MOST) {
+            size_t n = count - i < MOST ? count - i : MOST;
+            span_batch_reset(out);
+            assert_int_equal(tr_reader_read(whole, s, rows + i, count - i, MOST, out, &err), SX_OK);
+            assert_int_equal(tr_reader_read(basics, s, rows + i, count - i, MOST, out, &err),
+                             SX_OK);
+            assert_int_equal(out->count, 2 * n);
+            for (size_t k = 0; k < n; k++) {
+                const span *is = all->spans[rows[i + k]], *brief = out->spans[n + k];
+                assert_true(make_same(out->spans[k], is));
+                assert_memory_equal(brief->id, is->id, 8);
+                assert_true(sx_str_eq(brief->name, is->name));
+                assert_true(sx_str_eq(brief->resource->service, is->resource->service));
+                assert_int_equal(brief->attrs.count, 0);
+            }
+        }
+        span_batch_reset(out); /* the other segment between */
+        assert_int_equal(tr_reader_read(whole, small, (uint64_t[]){0, 17}, 2, 2, out, &err), SX_OK);
+        assert_int_equal(out->count, 2);
+    }
+    assert_int_equal(tr_reader_read(whole, small, (uint64_t[]){0, 18}, 2, 2, out, &err), SX_EINVAL);
+    sx_free(rows);
+    tr_reader_free(whole);
+    tr_reader_free(basics);
+    span_batch_unref(out);
+    span_batch_unref(all);
+    span_batch_unref(batch);
+    span_batch_unref(few);
+    tr_segment_unref(s);
+    tr_segment_unref(small);
+    place_remove(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_come_back_as_they_were),
         cmocka_unit_test(a_trace_is_found_by_its_id),
+        cmocka_unit_test(scattered_rows_are_those_that_were_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,6 +206,11 @@ static sx_status do_all(const work *w, sx_error *err)
         status = tr_scan_new(s, &LEAF, 0, UINT64_MAX, &scan, err);
     if (status == SX_OK)
         status = tr_scan_next(scan, found, 64, &n, err);
+    tr_reader *reader = status == SX_OK ? tr_reader_new(TR_WANT_ALL) : NULL;
+    if (status == SX_OK && !reader)
+        status = sx_fail_memory(err, "a reader");
+    if (status == SX_OK)
+        status = tr_reader_read(reader, s, (uint64_t[]){0, 20}, 2, 2, out, err);
     if (status == SX_OK) {
         tr_segment *inputs[] = {s, s};
         status = tr_segment_merge(w->other, inputs, 2, NULL, NULL, err);
@@ -213,6 +218,7 @@ static sx_status do_all(const work *w, sx_error *err)
     if (status == SX_OK)
         status = tr_segment_verify(s, NULL, err);
     tr_scan_free(scan);
+    tr_reader_free(reader);
     if (out)
         span_batch_unref(out);
     tr_segment_unref(s);
