@@ -175,16 +175,16 @@ sx_status traces_read_file(const char *path, traces_take *take, void *ctx, sx_er
 
 /* --- Where they go. */
 
-typedef struct import {
+typedef struct importing {
     span_batch *waiting; /* spans of several lines, until they are enough for one request */
     tr_store *store;     /* --dir */
     sx_str url;          /* --url, with its path */
     uint64_t taken, refused;
     char why[256]; /* of the first that the server refused */
-} import;
+} importing;
 
 /* ExportTraceServiceResponse: partial_success {rejected_spans, error_message}. */
-static void read_refused(import *m, sx_str response)
+static void read_refused(importing *m, sx_str response)
 {
     sx_pb_reader r;
     sx_str why = sx_str_of(NULL, 0);
@@ -231,7 +231,7 @@ static sx_status wait_ms(int64_t ms, sx_error *err)
     return SX_OK;
 }
 
-static sx_status post(import *m, const span_batch *b, sx_error *err)
+static sx_status post(importing *m, const span_batch *b, sx_error *err)
 {
     sx_buf body, response;
     int http = 0;
@@ -258,7 +258,7 @@ static sx_status post(import *m, const span_batch *b, sx_error *err)
     return status;
 }
 
-static sx_status flush(import *m, sx_error *err)
+static sx_status flush(importing *m, sx_error *err)
 {
     if (!m->waiting->count)
         return SX_OK;
@@ -275,7 +275,7 @@ static sx_status flush(import *m, sx_error *err)
 
 static sx_status take_batch(void *ctx, span_batch *b, sx_error *err)
 {
-    import *m = ctx;
+    importing *m = ctx;
     if (!b)
         return flush(m, err);
     sx_status status = span_batch_hold(m->waiting, b, err);
@@ -297,7 +297,7 @@ static sx_str endpoint_of(const char *url, sx_arena *arena)
                                                     : cmd_endpoint(url, "/v1/traces", arena);
 }
 
-static sx_status open_target(const cmd_args *args, import *m, traces_folder *folder,
+static sx_status open_target(const cmd_args *args, importing *m, traces_folder *folder,
                              sx_arena *arena, sx_error *err)
 {
     const char *dir = cmd_value(args, "dir"), *url = cmd_value(args, "url");
@@ -325,7 +325,7 @@ static sx_status open_target(const cmd_args *args, import *m, traces_folder *fol
 
 int cmd_traces_import(const cmd_args *args)
 {
-import m = {0 };
+    importing m = {0};
     traces_folder folder = {.lock = {-1}};
     sx_arena arena;
     sx_error err;
