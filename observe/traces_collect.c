@@ -7,6 +7,7 @@
 #include <sextant/tls.h>
 
 #include "observe/collector/collector.h"
+#include "observe/collector/connector.h"
 #include "observe/collector/kafka.h"
 
 _Static_assert((int)LISTEN_OTLP_GRPC == (int)RECEIVE_OTLP_GRPC &&
@@ -64,9 +65,8 @@ static sx_status load(traces_collect *t, collector_settings **out, sx_error *err
     const collector_settings_options options = {.environment = (const char *const *)environ};
     sx_buf problems;
     sx_buf_init(&problems, 64 * 1024);
-    sx_str path = sx_arena_copy(&t->arena, t->api->flags->collector_config);
-    sx_status st = path.data ? collector_settings_load(path.data, &options, out, &problems, err)
-                             : sx_fail_memory(err, "a path");
+    sx_status st = collector_settings_load(t->api->flags->collector_config.data, &options, out,
+                                           &problems, err);
     sx_logger *log = sx_service_logger(t->api->service);
     sx_str rest = sx_buf_view(&problems), line;
     for (bool first = true; st != SX_OK && rest.len; first = false) {
@@ -244,6 +244,16 @@ sx_status traces_collect_new(observe_api *a, span_sink store, traces_collect **o
     return SX_OK;
 }
 
+void traces_collect_derives(const traces_collect *t, bool *spans, bool *graph)
+{
+    *spans = *graph = false;
+    if (!t)
+        return;
+    collector_settings *s = collector_settings_now(t->collector);
+    derive_claimed(s, spans, graph);
+    collector_settings_unref(s);
+}
+
 bool traces_collect_has(const traces_collect *t, receiver_kind kind, sx_str *address,
                         span_sink *sink)
 {
@@ -259,14 +269,28 @@ bool traces_collect_has(const traces_collect *t, receiver_kind kind, sx_str *add
     return false;
 }
 
-/* Whether the same receivers listen at the same addresses. */
-static bool same_listeners(const collector_settings *a, const collector_settings *b)
+static bool same_kafka(const kafka_receiver_settings *a, const kafka_receiver_settings *b)
+{
+    if (!a || !b)
+        return a == b;
+    if (!sx_str_eq(a->topic, b->topic) || !sx_str_eq(a->encoding, b->encoding) ||
+        !sx_str_eq(a->group_id, b->group_id) || a->broker_count != b->broker_count)
+        return false;
+    for (uint32_t i = 0; i < a->broker_count; i++)
+        if (!sx_str_eq(a->brokers[i], b->brokers[i]))
+            return false;
+    return true;
+}
+
+/* Whether the same receivers listen at the same addresses and read the same topics. */
+static bool same_receivers(const collector_settings *a, const collector_settings *b)
 {
     if (a->receiver_count != b->receiver_count)
         return false;
     for (uint32_t i = 0; i < a->receiver_count; i++) {
         const receiver_settings *x = &a->receivers[i], *y = &b->receivers[i];
-        if (!sx_str_eq(x->id.name, y->id.name) || x->used != y->used)
+        if (!sx_str_eq(x->id.name, y->id.name) || x->used != y->used ||
+            !same_kafka(x->kafka, y->kafka))
             return false;
         for (int k = 0; k < LISTEN_PROTOCOLS; k++)
             if (x->listen[k].on != y->listen[k].on ||
@@ -284,9 +308,7 @@ sx_status traces_collect_reload(traces_collect *t, sx_error *err)
     sx_status st = load(t, &s, err);
     if (st != SX_OK)
         return st;
-    collector_settings *old = collector_settings_now(t->collector);
-    bool same = same_listeners(old, s);
-    collector_settings_unref(old);
+    bool same = same_receivers(t->first, s);
     st = collector_reload(t->collector, s, err);
     collector_settings_unref(s);
     if (st == SX_OK && !same)

@@ -13,6 +13,10 @@ typedef struct traces_collect traces_collect;
  * `take`. Errors: the file's, with its lines; an exporter's; of sx_service_listen. */
 sx_status traces_collect_new(observe_api *a, span_sink store, traces_collect **out, sx_error *err);
 
+/* Whether pipelines of the file as it was read last write the series of our own span metrics and service
+ * graph (connector.h: derive_claimed). NULL: no. */
+void traces_collect_derives(const traces_collect *t, bool *spans, bool *graph);
+
 /* Whether the file has a listener of a kind; of UDP kinds also where and into what. */
 bool traces_collect_has(const traces_collect *t, receiver_kind kind, sx_str *address,
                         span_sink *sink);

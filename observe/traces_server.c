@@ -120,6 +120,15 @@ static sx_status open_store(traces_server *t, const char *storage, sx_error *err
     return status;
 }
 
+/* A Collector's file may have connectors that write the same series: then ours are left out. */
+static void settle_derived(traces_server *t)
+{
+    bool spans, graph;
+    traces_collect_derives(t->collect, &spans, &graph);
+    if (t->derived)
+        derive_own_makes(t->derived, !spans, !graph);
+}
+
 static sx_status add_receivers(traces_server *t, sx_error *err)
 {
     const observe_flags *f = t->api->flags;
@@ -128,6 +137,7 @@ static sx_status add_receivers(traces_server *t, sx_error *err)
     sx_status status = SX_OK;
     if (f->collector_config.len)
         status = traces_collect_new(t->api, into, &t->collect, err);
+    settle_derived(t);
     for (int k = 0; k < RECEIVE_KINDS && status == SX_OK; k++) {
         sx_str address;
         span_sink file;
@@ -264,7 +274,11 @@ sx_status traces_server_reload(traces_server *t, sx_error *err)
     sx_status status = SX_OK;
     if (t && t->sampling)
         status = sampling_reload(t->sampling, err);
-    return t && status == SX_OK ? traces_collect_reload(t->collect, err) : status;
+    if (t && status == SX_OK)
+        status = traces_collect_reload(t->collect, err);
+    if (t && status == SX_OK)
+        settle_derived(t);
+    return status;
 }
 
 tr_store *traces_server_store(const traces_server *t)

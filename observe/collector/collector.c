@@ -240,7 +240,8 @@ static sx_status open_exporters(graph *g, sx_error *err)
     static const char *const LABELS[] = {"exporter"};
     const collector_settings *s = g->settings;
     const collector *c = g->of;
-    const span_exporter_host host = {.kit = c->host.kit, .clock = c->host.clock};
+    const span_exporter_host host = {
+        .kit = c->host.kit, .clock = c->host.clock, .is_reload = c->graph != NULL};
     g->exporters = sx_calloc(s->exporter_count + 1, sizeof(*g->exporters));
     if (!g->exporters)
         return sx_fail_memory(err, "exporters");

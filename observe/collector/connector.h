@@ -38,4 +38,8 @@ typedef struct span_connector_kind {
 extern const span_connector_kind *const SPAN_CONNECTORS[];
 extern const span_connector_kind SPAN_CONNECTOR_SPANMETRICS, SPAN_CONNECTOR_SERVICEGRAPH;
 
+/* Whether pipelines lead into connectors that write series of the names that derive_own (derive.h) has:
+ * those of span metrics, those of the service graph. */
+void derive_claimed(const collector_settings *s, bool *spans, bool *graph);
+
 #endif

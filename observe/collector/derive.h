@@ -48,7 +48,6 @@ typedef struct derive_buckets {
 /* --- spanmetrics. */
 
 enum { SPANMETRICS_MS, SPANMETRICS_S };
-enum { SPANMETRICS_CUMULATIVE, SPANMETRICS_DELTA };
 
 typedef struct spanmetrics_histogram {
     bool disable;
@@ -74,11 +73,6 @@ typedef struct spanmetrics_settings {
     derive_names scopes; /* include_instrumentation_scope */
     int64_t series_max;  /* aggregation_cardinality_limit: 0, which here is SPANMETRICS_ROWS_MAX */
     bool resource_attributes; /* add_resource_attributes: job and instance as labels */
-    /* Known, and without effect here: what they bound in the Collector is bounded by series_max; our
-     * store wants counters that rise, whatever the temporality. */
-    int64_t dimensions_cache_size, resource_cache_size, timestamp_cache_size;
-    derive_names resource_key_attributes;
-    int temporality;
 } spanmetrics_settings;
 
 enum { SPANMETRICS_ROWS_MAX = 20000 };
@@ -116,7 +110,6 @@ typedef struct servicegraph_settings {
     int64_t flush_ms;        /* metrics_flush_interval: 60 s; 0: with every batch */
     derive_names database_attributes; /* database_name_attributes: db.name */
     sx_str database_attribute;        /* database_name_attribute: the same, older */
-    sx_str metrics_exporter;          /* without effect, as in the Collector */
     /* Ours. */
     int64_t series_max;    /* 0: SERVICEGRAPH_ROWS_MAX */
     int64_t exemplars_max; /* of an edge and flush; 0: none, as the Collector */
@@ -143,6 +136,9 @@ void servicegraph_free(servicegraph *g);
 typedef struct derive_own derive_own;
 sx_status derive_own_new(const derive_host *host, int64_t flush_ms, int64_t series_max,
                          derive_own **out, sx_error *err);
+/* Which of the two it makes; both at first. What is switched off is neither counted nor written, so
+ * that a connector of the same names is the only writer. Any thread. */
+void derive_own_makes(derive_own *d, bool spans, bool graph);
 void derive_own_take(derive_own *d, const span_batch *b);
 /* Ends the thread, flushes, frees. NULL is allowed. */
 void derive_own_free(derive_own *d);

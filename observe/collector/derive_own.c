@@ -2,6 +2,8 @@
  *
  * On by default, so its settings differ from the Collector's where that costs little: exemplars are on,
  * pairs wait longer, databases and queues are nodes whichever semantic conventions name them. */
+#include <stdatomic.h>
+
 #include <sextant/mem.h>
 
 #include "observe/collector/derive.h"
@@ -30,6 +32,7 @@ struct derive_own {
     servicegraph *graph;
     sx_log *log;
     ticker *ticker;
+    atomic_bool no_spans, no_graph;
 };
 
 static void tell(derive_own *d, const char *what, const sx_error *err)
@@ -42,9 +45,9 @@ static void tick(void *ctx)
 {
     derive_own *d = ctx;
     sx_error err = {0};
-    if (spanmetrics_tick(d->spans, &err) != SX_OK)
+    if (!d->no_spans && spanmetrics_tick(d->spans, &err) != SX_OK)
         tell(d, "span metrics could not be written", &err);
-    if (servicegraph_tick(d->graph, &err) != SX_OK)
+    if (!d->no_graph && servicegraph_tick(d->graph, &err) != SX_OK)
         tell(d, "the service graph could not be written", &err);
 }
 
@@ -87,10 +90,18 @@ sx_status derive_own_new(const derive_host *host, int64_t flush_ms, int64_t seri
     return SX_OK;
 }
 
+void derive_own_makes(derive_own *d, bool spans, bool graph)
+{
+    d->no_spans = !spans;
+    d->no_graph = !graph;
+}
+
 void derive_own_take(derive_own *d, const span_batch *b)
 {
-    spanmetrics_take(d->spans, b);
-    servicegraph_take(d->graph, b);
+    if (!d->no_spans)
+        spanmetrics_take(d->spans, b);
+    if (!d->no_graph)
+        servicegraph_take(d->graph, b);
 }
 
 void derive_own_free(derive_own *d)

@@ -12,8 +12,7 @@
 /* Durations in a list. */
 static sx_status read_buckets(bind *b, const sx_yaml_node *value, void *target, const bind_field *f)
 {
-    derive_buckets *out = target;
-    (void)f;
+    derive_buckets *out = (derive_buckets *)(void *)((char *)target + f->at);
     if (sx_yaml_is_null(value))
         return SX_OK;
     if (value->kind != SX_YAML_SEQUENCE)
@@ -39,7 +38,8 @@ static sx_status read_buckets(bind *b, const sx_yaml_node *value, void *target, 
 static sx_status read_fallback(bind *b, const sx_yaml_node *value, void *target,
                                const bind_field *f)
 {
-    derive_dimension *d = (derive_dimension *)((char *)target - f->at);
+    derive_dimension *d = target;
+    (void)f;
     if (sx_yaml_is_null(value))
         return SX_OK;
     d->has_fallback = true;
@@ -61,10 +61,21 @@ static const bind_table DIMENSION = {
     .fields = DIMENSION_FIELDS, .size = sizeof(derive_dimension), .check = check_dimension};
 
 static const bind_choice UNITS[] = {{"ms", SPANMETRICS_MS}, {"s", SPANMETRICS_S}, {0}};
-static const bind_choice TEMPORALITIES[] = {
-    {"AGGREGATION_TEMPORALITY_CUMULATIVE", SPANMETRICS_CUMULATIVE},
-    {"AGGREGATION_TEMPORALITY_DELTA", SPANMETRICS_DELTA},
-    {0}};
+
+static sx_status read_temporality(bind *b, const sx_yaml_node *value, void *target,
+                                  const bind_field *f)
+{
+    sx_str text;
+    (void)target;
+    (void)f;
+    sx_status st = bind_text(b, value, &text);
+    if (st == SX_OK && !sx_str_eq(text, SX_STR("AGGREGATION_TEMPORALITY_CUMULATIVE")))
+        return bind_fault(b, value,
+                          "\"%.*s\" is not supported: the store wants counters that rise; write "
+                          "AGGREGATION_TEMPORALITY_CUMULATIVE",
+                          SX_ARG(sx_str_first(text, 60)));
+    return st;
+}
 
 /* --- spanmetrics. */
 
@@ -202,22 +213,11 @@ static const bind_field SPAN_FIELDS[] = {
      .kind = BIND_STRS,
      .at = S(exclude_dimensions.items),
      .count_at = S(exclude_dimensions.count)},
-    {.key = "dimensions_cache_size",
-     .kind = BIND_CUSTOM,
-     .read = settings_i64,
-     .at = S(dimensions_cache_size)},
+    {.key = "dimensions_cache_size", .kind = BIND_NOTHING}, /* bounded by the number of series */
     {.key = "resource_metrics_cache_size",
-     .kind = BIND_CUSTOM,
-     .read = settings_i64,
-     .at = S(resource_cache_size)},
-    {.key = "resource_metrics_key_attributes",
-     .kind = BIND_STRS,
-     .at = S(resource_key_attributes.items),
-     .count_at = S(resource_key_attributes.count)},
-    {.key = "aggregation_temporality",
-     .kind = BIND_CHOICE,
-     .choices = TEMPORALITIES,
-     .at = S(temporality)},
+     .kind = BIND_NOTHING}, /* bounded by the number of series */
+    {.key = "resource_metrics_key_attributes", .kind = BIND_NOTHING}, /* series know no resource */
+    {.key = "aggregation_temporality", .kind = BIND_CUSTOM, .read = read_temporality},
     {.key = "metrics_flush_interval", .kind = BIND_CUSTOM, .read = settings_ms, .at = S(flush_ms)},
     {.key = "metrics_expiration", .kind = BIND_CUSTOM, .read = settings_ms, .at = S(expiration_ms)},
     {.key = "series_expiration",
@@ -225,9 +225,7 @@ static const bind_field SPAN_FIELDS[] = {
      .read = settings_ms,
      .at = S(series_expiration_ms)},
     {.key = "metric_timestamp_cache_size",
-     .kind = BIND_CUSTOM,
-     .read = settings_i64,
-     .at = S(timestamp_cache_size)},
+     .kind = BIND_NOTHING}, /* bounded by the number of series */
     {.key = "exemplars",
      .kind = BIND_STRUCT,
      .table = &EXEMPLARS,
@@ -295,7 +293,7 @@ static const bind_field STORE_FIELDS[] = {{.key = "ttl",
 static const bind_table STORE = {
     .fields = STORE_FIELDS, .size = sizeof(store_settings), .defaults = store_defaults};
 static const bind_field GRAPH_FIELDS[] = {
-    {.key = "metrics_exporter", .kind = BIND_STR, .at = G(metrics_exporter)},
+    {.key = "metrics_exporter", .kind = BIND_NOTHING}, /* as in the Collector */
     {.key = "latency_histogram_buckets",
      .kind = BIND_CUSTOM,
      .read = read_buckets,
@@ -420,3 +418,19 @@ const span_connector_kind SPAN_CONNECTOR_SERVICEGRAPH = {.name = "servicegraph",
                                                          .take = take,
                                                          .tick = tick,
                                                          .destroy = destroy};
+
+void derive_claimed(const collector_settings *s, bool *spans, bool *graph)
+{
+    spanmetrics_settings own;
+    spanmetrics_defaults(&own);
+    *spans = *graph = false;
+    for (uint32_t p = 0; p < s->pipeline_count; p++)
+        for (uint32_t i = 0; i < s->pipelines[p].connector_count; i++) {
+            const connector_settings *c = &s->connectors[s->pipelines[p].connectors[i]];
+            if (c->kind == &SPAN_CONNECTOR_SERVICEGRAPH)
+                *graph = true;
+            else if (c->kind == &SPAN_CONNECTOR_SPANMETRICS &&
+                     sx_str_eq(((const span_form *)c->settings)->settings.prefix, own.prefix))
+                *spans = true;
+        }
+}

@@ -18,10 +18,7 @@ void spanmetrics_defaults(spanmetrics_settings *s)
         .prefix = SX_STR("traces.span.metrics"),
         .histogram = {.max_size = 160, .buckets = {BOUNDS_NS, SX_COUNT_OF(BOUNDS_NS)}},
         .flush_ms = 60000,
-        .exemplars_max = EXEMPLARS_DEFAULT,
-        .dimensions_cache_size = 1000,
-        .resource_cache_size = 1000,
-        .timestamp_cache_size = 1000};
+        .exemplars_max = EXEMPLARS_DEFAULT};
 }
 
 /* --- Making. */

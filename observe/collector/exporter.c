@@ -686,6 +686,7 @@ sx_status export_make(const exporter_settings *settings, const span_exporter_hos
     e->driver = driver ? driver : DRIVERS[settings->kind];
     if (host && host->kit)
         e->kit = *host->kit;
+    e->is_reload = host && host->is_reload;
     e->clock = host && host->clock ? host->clock : sx_clock_system();
     e->log = e->kit.log ? sx_log_logger(e->kit.log, "exporter") : NULL;
     e->linger = (sx_timer){.fn = on_linger, .arg = e};

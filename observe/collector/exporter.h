@@ -22,6 +22,7 @@ typedef struct span_exporter span_exporter;
 typedef struct span_exporter_host {
     const sx_kit *kit; /* metrics and log */
     const sx_clock *clock;
+    bool is_reload; /* it takes the place of one that has worked: a file goes on */
 } span_exporter_host;
 
 /* Starts the exporter; an unreachable receiver is no error, it is logged and tried again. Errors: a

@@ -74,8 +74,15 @@ static sx_status open_driver(span_exporter *e, sx_error *err)
     if (status != SX_OK)
         return status;
     e->join_bytes = JOIN_BYTES;
-    /* As the Collector: a file that is not rotated begins anew. */
-    if (open_file(e, s->rotate_bytes ? SX_WRITER_APPEND : SX_WRITER_EMPTY, &why) != SX_OK)
+    if (s->create_folder && sx_folder_make(f->folder, &why) != SX_OK)
+        return export_bad(e, err, "create_directory: %s", why.message);
+    /* As the Collector: a file that is not rotated begins anew. It is written at its end in any case,
+     * since after a reload the exporter before this one still writes what it holds. */
+    bool keep = s->append || s->rotate_bytes || e->is_reload;
+    if (!keep && (open_file(e, SX_WRITER_EMPTY, &why) != SX_OK ||
+                  sx_writer_close(&f->writer, &why) != SX_OK))
+        return export_bad(e, err, "path: %s", why.message);
+    if (open_file(e, SX_WRITER_APPEND, &why) != SX_OK)
         return export_bad(e, err, "path: %s", why.message);
     return SX_OK;
 }

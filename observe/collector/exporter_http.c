@@ -16,6 +16,13 @@
 
 enum { HEADERS_MAX = 64, ANSWER_BYTES_MAX = 16 << 20 };
 
+/* The client's limit; 0: none. */
+static uint32_t limit_ms(const span_exporter *e)
+{
+    int64_t ms = e->settings.timeout_ms;
+    return ms <= 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
 /* --- The client. */
 
 static const char *text_z(span_exporter *e, sx_str s, bool *ok)
@@ -48,13 +55,13 @@ sx_status export_http_open(span_exporter *e, bool is_grpc, bool is_tls, sx_http_
     sx_error why;
     if (is_tls && tls_new(e, is_grpc, &tls, &why) != SX_OK)
         return export_bad(e, err, "tls: %s", why.message);
-    const sx_http_client_options options = {
-        .connections_max = (uint32_t)e->settings.queue.consumers,
-        .response_ms_max = e->settings.timeout_ms > 0 ? (uint32_t)e->settings.timeout_ms : 0,
-        .body_bytes_max = ANSWER_BYTES_MAX,
-        .tls = tls,
-        .http2_prior_knowledge = is_grpc,
-        .proxy = "env"};
+    const sx_http_client_options options = {.connections_max =
+                                                (uint32_t)e->settings.queue.consumers,
+                                            .response_ms_max = limit_ms(e),
+                                            .body_bytes_max = ANSWER_BYTES_MAX,
+                                            .tls = tls,
+                                            .http2_prior_knowledge = is_grpc,
+                                            .proxy = "env"};
     sx_status status = sx_http_client_new(e->loop, &options, out, err);
     if (tls)
         sx_tls_unref(tls); /* the client has its own reference */
@@ -135,8 +142,7 @@ sx_status export_call_start(export_call *c, sx_http_client *client, sx_str metho
                                      .headers = all,
                                      .header_count = n,
                                      .body = body,
-                                     .total_ms_max =
-                                         s->timeout_ms > 0 ? (uint32_t)s->timeout_ms : 0};
+                                     .total_ms_max = limit_ms(c->r->e)};
     return sx_http_call(client, &request, &EVENTS, c, &c->call, err);
 }
 

@@ -119,6 +119,7 @@ struct span_exporter {
     export_request *slots;
     uint32_t slot_count, busy; /* the loop's */
     bool is_pumping, is_failing, is_over;
+    bool is_reload; /* as the host said */
     sx_timer linger, drain;
     bool is_draining;
     int64_t drain_by_ms, drain_ms;

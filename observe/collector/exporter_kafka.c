@@ -230,7 +230,7 @@ static sx_status open_kafka(span_exporter *e, sx_error *err)
     kafka_set_number(&c, "message.max.bytes", MESSAGE_BYTES_MAX);
     kafka_set_number(&c, "message.timeout.ms",
                      s->timeout_ms > 0 ? s->timeout_ms : MESSAGE_MS_DEFAULT);
-    kafka_set_security(&c, &s->tls, SX_STR(""), SX_STR(""), SX_STR(""));
+    kafka_set_security(&c, s->tls_set ? &s->tls : NULL, SX_STR(""), SX_STR(""), SX_STR(""));
     sx_status status = make_client(e, &c);
     if (c.conf)
         k->lib->rd_kafka_conf_destroy(c.conf);

@@ -159,22 +159,37 @@ static bool give(span_kafka *k, span_batch *b)
     }
 }
 
+/* Reads a message, again and again while there is no memory: the offset of the next one would commit
+ * it. NULL: it is time to stop. */
+static span_batch *read_message(span_kafka *k, const rd_kafka_message_t *m, span_refused *refused,
+                                sx_status *status, sx_error *err)
+{
+    do {
+        *refused = (span_refused){0};
+        span_batch *b = span_batch_new(0);
+        *status = b ? span_kafka_read(k->settings->encoding, sx_str_of(m->payload, m->len),
+                                      k->host.limits, b, refused, err)
+                    : sx_fail_memory(err, "a message of Kafka");
+        if (*status != SX_ENOMEM)
+            return b;
+        span_batch_unref(b);
+    } while (wait_ms(k, FULL_WAIT_MS_MOST));
+    return NULL;
+}
+
 static bool take_message(span_kafka *k, const rd_kafka_message_t *m)
 {
     sx_error err;
-    span_refused refused = {0};
-    span_batch *b = span_batch_new(0);
-    sx_status status = b ? span_kafka_read(k->settings->encoding, sx_str_of(m->payload, m->len),
-                                           k->host.limits, b, &refused, &err)
-                         : sx_fail_memory(&err, "a message of Kafka");
+    span_refused refused;
+    sx_status status;
+    span_batch *b = read_message(k, m, &refused, &status, &err);
     bool taken = true;
+    if (!b)
+        return false;
     count(k->messages, 1);
     count(k->refused, refused.spans);
     if (status == SX_OK && b->count) {
         taken = give(k, b);
-    } else if (status == SX_ENOMEM) {
-        taken = false;
-        wait_ms(k, FULL_WAIT_MS_MOST);
     } else if (status != SX_OK) {
         count(k->unreadable, 1);
         if (k->log)
@@ -263,7 +278,8 @@ static sx_status make_client(span_kafka *k, kafka_conf *c)
     kafka_set_number(c, "queued.max.messages.kbytes", FETCH_KBYTES_MAX);
     kafka_set_number(c, "max.poll.interval.ms", POLL_INTERVAL_MS_MAX);
     kafka_set_number(c, "session.timeout.ms", SESSION_MS);
-    kafka_set_security(c, &s->tls, s->sasl_mechanism, s->sasl_user, s->sasl_password);
+    kafka_set_security(c, s->tls_set ? &s->tls : NULL, s->sasl_mechanism, s->sasl_user,
+                       s->sasl_password);
     if (c->status != SX_OK)
         return c->status;
     int len = snprintf(topic, sizeof(topic), "%.*s", SX_ARG(s->topic));

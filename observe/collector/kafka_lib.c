@@ -91,8 +91,9 @@ void kafka_set_brokers(kafka_conf *c, const sx_str *brokers, size_t count)
 void kafka_set_security(kafka_conf *c, const tls_settings *tls, sx_str mechanism, sx_str user,
                         sx_str password)
 {
-    bool is_tls =
-        tls->ca_file.len || tls->cert_file.len || tls->server_name.len || tls->insecure_skip_verify;
+    static const tls_settings NONE = {0};
+    bool is_tls = tls && !tls->insecure;
+    tls = tls ? tls : &NONE;
     if (is_tls || mechanism.len)
         kafka_set(c, "security.protocol",
                   mechanism.len ? is_tls ? SX_STR("sasl_ssl") : SX_STR("sasl_plaintext")

@@ -65,7 +65,7 @@ typedef struct kafka_conf {
 void kafka_set(kafka_conf *c, const char *name, sx_str value);
 void kafka_set_number(kafka_conf *c, const char *name, int64_t value);
 
-/* Brokers, TLS and SASL (mechanism empty: none). */
+/* Brokers, TLS (NULL, or `insecure`: none) and SASL (mechanism empty: none). */
 void kafka_set_brokers(kafka_conf *c, const sx_str *brokers, size_t count);
 void kafka_set_security(kafka_conf *c, const tls_settings *tls, sx_str mechanism, sx_str user,
                         sx_str password);

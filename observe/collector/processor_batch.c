@@ -7,7 +7,7 @@
 
 typedef struct batch_settings {
     int64_t timeout_ms;      /* 200 ms; 0: as soon as there is something */
-    uint64_t size, size_max; /* 8192; 0: any */
+    uint32_t size, size_max; /* 8192; 0: any */
 } batch_settings;
 
 typedef struct batch_state {

@@ -11,7 +11,7 @@
 
 typedef struct limiter_settings {
     int64_t check_ms;
-    uint64_t limit_mib, spike_mib, limit_percent, spike_percent;
+    uint32_t limit_mib, spike_mib, limit_percent, spike_percent;
 } limiter_settings;
 
 typedef struct limiter_state {
@@ -71,7 +71,7 @@ static sx_status create(processor *p, sx_error *err)
 {
     const limiter_settings *c = p->settings;
     limiter_state *s = p->state;
-    uint64_t limit = c->limit_mib << 20, spike = c->spike_mib << 20;
+    uint64_t limit = (uint64_t)c->limit_mib << 20, spike = (uint64_t)c->spike_mib << 20;
     (void)err;
     if (limit == 0) {
         uint64_t total = p->host->memory_total ? p->host->memory_total() : total_bytes();

@@ -12,8 +12,8 @@
 
 typedef struct tail_settings {
     int64_t wait_ms;
-    uint64_t traces_max;
-    uint64_t cache_max[2]; /* not sampled, sampled */
+    uint32_t traces_max;
+    uint32_t cache_max[2]; /* not sampled, sampled */
     bool first_match;      /* sample_on_first_match: decided as soon as a policy matches */
     bool drop_at_end;      /* drop_pending_traces_on_shutdown */
     const tail_policy *policies;

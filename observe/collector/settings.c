@@ -82,7 +82,7 @@ sx_status settings_ms(bind *b, const sx_yaml_node *value, void *target, const bi
                           SX_ARG(sx_str_first(text, 60)));
     if (ns < 0)
         return bind_fault(b, value, "must not be negative");
-    *(int64_t *)(void *)((char *)target + f->at) = (ns + 999999) / 1000000;
+    *(int64_t *)(void *)((char *)target + f->at) = ns / 1000000 + (ns % 1000000 != 0);
     return SX_OK;
 }
 
@@ -134,6 +134,12 @@ sx_status settings_warn(bind *b, const sx_yaml_node *node, const char *fmt, ...)
         return settings_no_memory(b);
     r->warnings[r->warning_count++] = text;
     return SX_OK;
+}
+
+/* What is taken and changes nothing is told, so that nobody believes that it works. */
+static sx_status warn_ignored(bind *b, const sx_yaml_node *value)
+{
+    return settings_warn(b, value, "has no effect here");
 }
 
 /* --- Components. */
@@ -582,7 +588,6 @@ static sx_status read_telemetry(bind *b, const sx_yaml_node *node, collector_set
         if (sx_str_ieq(s->log_level, sx_str_z(LEVELS[i]))) {
             const sx_yaml_node *metrics = sx_yaml_get(node, SX_STR("metrics"));
             const sx_yaml_node *at = sx_yaml_get(metrics, SX_STR("address"));
-            at = at ? at : sx_yaml_get(metrics, SX_STR("readers"));
             return at ? settings_warn(b, at,
                                       "is not opened; this server's own metrics are at "
                                       "/metrics of the main port")
@@ -696,6 +701,7 @@ sx_status collector_settings_parse(sx_str text, sx_str path,
     bind b = {.arena = &s->arena,
               .folder = sx_arena_copy(&s->arena, sx_str_first(path, slash)),
               .problems = problems,
+              .ignored = warn_ignored,
               .user = &reader};
     sx_status st = s->path.data && b.folder.data ? SX_OK : SX_ENOMEM;
     if (st == SX_OK) {

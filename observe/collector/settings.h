@@ -64,6 +64,7 @@ typedef struct exporter_settings {
     header_setting *headers;
     size_t header_count;
     tls_settings tls;
+    bool tls_set; /* kafka: the key is there */
     int64_t timeout_ms;
     retry_settings retry;
     queue_settings queue;
@@ -77,6 +78,7 @@ typedef struct exporter_settings {
     bool partition_by_trace;
     /* file */
     sx_str path, format;
+    bool append, create_folder; /* append: what is there already stays */
     int64_t rotate_bytes, rotate_days, rotate_backups;
     /* debug */
     sx_str verbosity;
@@ -111,11 +113,11 @@ typedef struct kafka_receiver_settings {
     uint32_t broker_count;
     sx_str topic; /* otlp_spans */
     sx_str
-        encoding; /* otlp_proto, otlp_json, jaeger_proto, jaeger_json, zipkin_proto, zipkin_json … */
+        encoding; /* otlp_proto, otlp_json, jaeger_proto, zipkin_proto, zipkin_json, zipkin_thrift */
     sx_str group_id, client_id, initial_offset; /* otel-collector, otel-collector, latest */
-    bool auto_commit;                           /* true */
-    int64_t auto_commit_ms;                     /* 1 s */
+    int64_t auto_commit_ms;                     /* autocommit.interval: 1 s */
     tls_settings tls;
+    bool tls_set; /* the key is there */
     sx_str sasl_mechanism, sasl_user, sasl_password;
 } kafka_receiver_settings;
 

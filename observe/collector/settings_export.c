@@ -357,9 +357,15 @@ static const bind_field ES_RETRY_FIELDS[] = {
      .kind = BIND_CUSTOM,
      .read = settings_ms,
      .at = E(retry.max_interval_ms)},
-    {.key = "max_requests", .kind = BIND_NOTHING},
-    {.key = "max_retries", .kind = BIND_NOTHING},
-    {.key = "retry_on_status", .kind = BIND_NOTHING},
+    {.key = "max_requests",
+     .kind = BIND_REFUSED,
+     .note = "bound the tries by retry_on_failure: {max_elapsed_time: …}"},
+    {.key = "max_retries",
+     .kind = BIND_REFUSED,
+     .note = "bound the tries by retry_on_failure: {max_elapsed_time: …}"},
+    {.key = "retry_on_status",
+     .kind = BIND_REFUSED,
+     .note = "429, 502, 503 and 504 are tried again"},
     {0}};
 static const bind_table ES_RETRY = {.fields = ES_RETRY_FIELDS};
 
@@ -371,7 +377,9 @@ static const bind_field ELASTICSEARCH_FIELDS[] = {
     {.key = "traces_index", .kind = BIND_CUSTOM, .read = read_traces_index},
     {.key = "logs_index", .kind = BIND_NOTHING},
     {.key = "metrics_index", .kind = BIND_NOTHING},
-    {.key = "traces_dynamic_index", .kind = BIND_NOTHING},
+    {.key = "traces_dynamic_index",
+     .kind = BIND_REFUSED,
+     .note = "documents go to the daily indices of Jaeger; name their prefix with index"},
     {.key = "logs_dynamic_index", .kind = BIND_NOTHING},
     {.key = "metrics_dynamic_index", .kind = BIND_NOTHING},
     {.key = "user", .kind = BIND_STR, .at = E(user)},
@@ -380,11 +388,13 @@ static const bind_field ELASTICSEARCH_FIELDS[] = {
     {.key = "flush", .kind = BIND_STRUCT, .table = &FLUSH},
     {.key = "retry", .kind = BIND_STRUCT, .table = &ES_RETRY},
     {.key = "num_workers", .kind = BIND_U64, .at = E(queue.consumers)},
-    {.key = "mapping", .kind = BIND_NOTHING},
-    {.key = "discover", .kind = BIND_NOTHING},
+    {.key = "mapping", .kind = BIND_REFUSED, .note = "documents are those of Jaeger; leave it out"},
+    {.key = "discover", .kind = BIND_REFUSED, .note = "name the endpoints"},
     {.key = "telemetry", .kind = BIND_NOTHING},
     {.key = "pipeline", .kind = BIND_REFUSED, .note = "set the pipeline on the index"},
-    {.key = "logstash_format", .kind = BIND_NOTHING},
+    {.key = "logstash_format",
+     .kind = BIND_REFUSED,
+     .note = "documents go to the daily indices of Jaeger; name their prefix with index"},
     COMMON,
     {0}};
 static const bind_table ELASTICSEARCH = {.fields = ELASTICSEARCH_FIELDS,
@@ -406,8 +416,6 @@ static void default_kafka(void *target)
 
 static sx_status check_kafka(bind *b, const sx_yaml_node *map, void *target)
 {
-    static const char *const ENCODINGS[] = {"otlp_proto",  "otlp_json",   "jaeger_proto",
-                                            "jaeger_json", "zipkin_json", "zipkin_proto"};
     exporter_settings *e = target;
     if (e->endpoint_count == 0) {
         e->endpoints = sx_arena_calloc(b->arena, 1, sizeof(*e->endpoints));
@@ -416,13 +424,14 @@ static sx_status check_kafka(bind *b, const sx_yaml_node *map, void *target)
         e->endpoints[0] = SX_STR("localhost:9092");
         e->endpoint_count = 1;
     }
-    for (size_t i = 0; i < SX_COUNT_OF(ENCODINGS); i++)
-        if (sx_str_eq(e->encoding, sx_str_z(ENCODINGS[i])))
-            return check_tls(b, map, &e->tls);
-    return bind_fault(b, map,
-                      "encoding \"%.*s\" is none of: otlp_proto, otlp_json, jaeger_proto, "
-                      "jaeger_json, zipkin_json, zipkin_proto",
-                      SX_ARG(sx_str_first(e->encoding, 60)));
+    if (!sx_str_eq(e->encoding, SX_STR("otlp_proto")) &&
+        !sx_str_eq(e->encoding, SX_STR("otlp_json")))
+        return bind_fault(b, map,
+                          "encoding \"%.*s\" is not written; there are otlp_proto and otlp_json",
+                          SX_ARG(sx_str_first(e->encoding, 60)));
+    if (e->tls.server_name.len)
+        return bind_fault(b, map, "tls: server_name_override is not supported by librdkafka");
+    return check_tls(b, map, &e->tls);
 }
 
 static const bind_field KAFKA_SIGNAL_FIELDS[] = {
@@ -459,7 +468,12 @@ static const bind_field KAFKA_FIELDS[] = {
     {.key = "partition_logs_by_resource_attributes", .kind = BIND_NOTHING},
     {.key = "partition_logs_by_trace_id", .kind = BIND_NOTHING},
     {.key = "auth", .kind = BIND_REFUSED, .note = "reach brokers that ask for no credentials"},
-    {.key = "tls", .kind = BIND_STRUCT, .at = E(tls), .table = &SETTINGS_TLS},
+    {.key = "tls",
+     .kind = BIND_STRUCT,
+     .flags = BIND_PRESENCE,
+     .at = E(tls),
+     .count_at = E(tls_set),
+     .table = &SETTINGS_TLS},
     {.key = "metadata", .kind = BIND_NOTHING},
     {.key = "producer", .kind = BIND_STRUCT, .table = &PRODUCER},
     COMMON,
@@ -478,6 +492,8 @@ static void default_file(void *target)
     e->flush_ms = 1000;
 }
 
+enum { ROTATE_DAYS_MAX = 36500 };
+
 static sx_status check_file(bind *b, const sx_yaml_node *map, void *target)
 {
     const exporter_settings *e = target;
@@ -486,6 +502,8 @@ static sx_status check_file(bind *b, const sx_yaml_node *map, void *target)
     if (!sx_str_eq(e->format, SX_STR("json")) && !sx_str_eq(e->format, SX_STR("proto")))
         return bind_fault(b, map, "format \"%.*s\" is none of: json, proto",
                           SX_ARG(sx_str_first(e->format, 60)));
+    if (e->rotate_days > ROTATE_DAYS_MAX)
+        return bind_fault(b, map, "rotation: max_days is at most %d", ROTATE_DAYS_MAX);
     if (e->compression.len && !sx_str_eq(e->compression, SX_STR("zstd")))
         return bind_fault(b, map, "compression \"%.*s\" is not supported; write zstd or nothing",
                           SX_ARG(sx_str_first(e->compression, 60)));
@@ -531,8 +549,8 @@ static const bind_field FILE_FIELDS[] = {
     {.key = "format", .kind = BIND_STR, .at = E(format)},
     {.key = "compression", .kind = BIND_STR, .at = E(compression)},
     {.key = "flush_interval", .kind = BIND_CUSTOM, .read = settings_ms, .at = E(flush_ms)},
-    {.key = "append", .kind = BIND_NOTHING},
-    {.key = "create_directory", .kind = BIND_NOTHING},
+    {.key = "append", .kind = BIND_BOOL, .at = E(append)},
+    {.key = "create_directory", .kind = BIND_BOOL, .at = E(create_folder)},
     {.key = "directory_permissions", .kind = BIND_NOTHING},
     {.key = "encoding", .kind = BIND_REFUSED, .note = "choose with format: json or proto"},
     {.key = "group_by", .kind = BIND_REFUSED, .note = "write one file"},

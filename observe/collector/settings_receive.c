@@ -231,18 +231,18 @@ static void default_kafka(void *target)
                                   .group_id = SX_STR("otel-collector"),
                                   .client_id = SX_STR("otel-collector"),
                                   .initial_offset = SX_STR("latest"),
-                                  .auto_commit = true,
                                   .auto_commit_ms = 1000};
 }
 
 static sx_status check_kafka(bind *b, const sx_yaml_node *map, void *target)
 {
-    static const char *const ENCODINGS[] = {"otlp_proto",   "otlp_json",    "jaeger_proto",
-                                            "jaeger_json",  "zipkin_proto", "zipkin_json",
-                                            "zipkin_thrift"};
+    static const char *const ENCODINGS[] = {"otlp_proto",   "otlp_json",   "jaeger_proto",
+                                            "zipkin_proto", "zipkin_json", "zipkin_thrift"};
     const kafka_receiver_settings *k = target;
     if (k->broker_count == 0 || k->topic.len == 0)
         return bind_fault(b, map, "brokers and topic must not be empty");
+    if (k->tls.server_name.len)
+        return bind_fault(b, map, "tls: server_name_override is not supported by librdkafka");
     if (!sx_str_eq(k->initial_offset, SX_STR("latest")) &&
         !sx_str_eq(k->initial_offset, SX_STR("earliest")))
         return bind_fault(b, map, "initial_offset \"%.*s\" is none of: latest, earliest",
@@ -252,7 +252,7 @@ static sx_status check_kafka(bind *b, const sx_yaml_node *map, void *target)
             return SX_OK;
     return bind_fault(b, map,
                       "encoding \"%.*s\" is none of: otlp_proto, otlp_json, jaeger_proto, "
-                      "jaeger_json, zipkin_proto, zipkin_json, zipkin_thrift",
+                      "zipkin_proto, zipkin_json, zipkin_thrift",
                       SX_ARG(sx_str_first(k->encoding, 60)));
 }
 
@@ -272,8 +272,22 @@ static const bind_field KAFKA_SIGNAL_FIELDS[] = {
     {.key = "encoding", .kind = BIND_STR, .at = K(encoding)},
     {0}};
 static const bind_table KAFKA_SIGNAL = {.fields = KAFKA_SIGNAL_FIELDS};
+/* Spans that were taken are never left uncommitted. */
+static sx_status read_commit(bind *b, const sx_yaml_node *value, void *target, const bind_field *f)
+{
+    const bind_field boolean = {.key = f->key, .kind = BIND_BOOL};
+    bool on = true;
+    (void)target;
+    sx_status st = bind_read_field(b, &boolean, value, &on);
+    if (st == SX_OK && !on)
+        return bind_fault(b, value,
+                          "false is not supported: an offset is committed once its spans were "
+                          "taken; leave it out");
+    return st;
+}
+
 static const bind_field COMMIT_FIELDS[] = {
-    {.key = "enable", .kind = BIND_BOOL, .at = K(auto_commit)},
+    {.key = "enable", .kind = BIND_CUSTOM, .read = read_commit},
     {.key = "interval", .kind = BIND_CUSTOM, .read = settings_ms, .at = K(auto_commit_ms)},
     {0}};
 static const bind_table COMMIT = {.fields = COMMIT_FIELDS};
@@ -285,9 +299,16 @@ static const bind_field SASL_FIELDS[] = {
     {.key = "aws_msk", .kind = BIND_REFUSED, .note = "use PLAIN or SCRAM"},
     {0}};
 static const bind_table SASL = {.fields = SASL_FIELDS};
+#define KAFKA_TLS                                                                                  \
+    {.key = "tls",                                                                                 \
+     .kind = BIND_STRUCT,                                                                          \
+     .flags = BIND_PRESENCE,                                                                       \
+     .at = K(tls),                                                                                 \
+     .count_at = K(tls_set),                                                                       \
+     .table = &SETTINGS_TLS}
 static const bind_field AUTH_FIELDS[] = {
     {.key = "sasl", .kind = BIND_STRUCT, .table = &SASL},
-    {.key = "tls", .kind = BIND_STRUCT, .at = K(tls), .table = &SETTINGS_TLS},
+    KAFKA_TLS,
     {.key = "plain_text", .kind = BIND_REFUSED, .note = "write sasl with mechanism: PLAIN"},
     {.key = "kerberos", .kind = BIND_REFUSED, .note = "use sasl with PLAIN or SCRAM"},
     {0}};
@@ -304,7 +325,7 @@ static const bind_field KAFKA_FIELDS[] = {
     {.key = "client_id", .kind = BIND_STR, .at = K(client_id)},
     {.key = "initial_offset", .kind = BIND_STR, .at = K(initial_offset)},
     {.key = "autocommit", .kind = BIND_STRUCT, .table = &COMMIT},
-    {.key = "tls", .kind = BIND_STRUCT, .at = K(tls), .table = &SETTINGS_TLS},
+    KAFKA_TLS,
     {.key = "auth", .kind = BIND_STRUCT, .table = &AUTH},
     {.key = "protocol_version", .kind = BIND_NOTHING},
     {.key = "resolve_canonical_bootstrap_servers_only", .kind = BIND_NOTHING},

@@ -145,6 +145,8 @@ static sx_status check_policy(bind *b, const sx_yaml_node *node, tail_policy *p)
                  p->type == TAIL_STATE;
     if (keyed && p->key.len == 0)
         return bind_fault(b, node, "the policy needs a key");
+    if (p->type == TAIL_NUMERIC && p->least == INT64_MIN && p->most == INT64_MAX)
+        return bind_fault(b, node, "the policy needs min_value or max_value");
     if (p->type == TAIL_STATUS && p->value_count == 0)
         return bind_fault(b, node, "expected at least one status code to filter on");
     for (uint32_t i = 0; p->type == TAIL_STATUS && i < p->value_count; i++) {
@@ -237,6 +239,10 @@ static sx_status read_policy(bind *b, const sx_yaml_node *node, int depth, tail_
     p->state = (*states)++;
     p->share_state = (*states)++;
     p->salt = SX_STR("default-hash-seed");
+    if (TYPES[t].type == TAIL_NUMERIC) { /* one of the two may be left out */
+        p->least = INT64_MIN;
+        p->most = INT64_MAX;
+    }
     const sx_yaml_node *own = sx_yaml_get(node, word);
     if (!TYPES[t].children) {
         sx_status st = own ? bind_read(b, TYPES[t].table, own, p) : SX_OK;
@@ -348,6 +354,8 @@ static uint64_t fnv64(uint64_t hash, const void *data, size_t len)
 static tail_verdict judge_chance(const tail_policy *p, const span_batch *trace)
 {
     uint64_t hash = fnv64(UINT64_C(14695981039346656037), p->salt.data, p->salt.len);
+    if (trace->count == 0) /* there was no memory for its spans */
+        return TAIL_NO;
     hash = fnv64(hash, trace->spans[0]->trace_id, 16);
     if (p->percentage >= 100)
         return TAIL_YES;

@@ -456,8 +456,9 @@ sx_status bind_read_field(bind *b, const bind_field *f, const sx_yaml_node *valu
         return f->read(b, value, target, f);
     case BIND_REFUSED:
         return bind_fault(b, value, "is not supported; %s", f->note);
-    case BIND_INLINE:
     case BIND_NOTHING:
+        return b->ignored ? b->ignored(b, value) : SX_OK;
+    case BIND_INLINE:
         break;
     }
     return SX_OK;

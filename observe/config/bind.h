@@ -88,6 +88,8 @@ struct bind {
     bool expand;      /* ${NAME} in any scalar */
     const char *const *environment;
     bool no_memory;
+    /* Told of each BIND_NOTHING that stands in the file; NULL: nobody is. SX_OK or SX_ENOMEM. */
+    sx_status (*ignored)(bind *b, const sx_yaml_node *value);
     void *user; /* the caller's */
 };
 

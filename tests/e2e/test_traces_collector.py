@@ -1,12 +1,11 @@
 """An OpenTelemetry Collector's configuration is ours: --collector-config."""
-import http.server
 import json
 import os
-import threading
+import struct
 
-import pytest
 import requests
 
+from lib.elastic import Elastic
 from lib.observe import Observe
 from lib.wait import wait_for
 
@@ -94,49 +93,20 @@ def _spans(path):
     return found
 
 
-@pytest.fixture
-def bulk():
-    """What an Elasticsearch was sent by its bulk API."""
-    class Server(http.server.ThreadingHTTPServer):
-        lines = []
+def _thrift_batch(service, name, number):
+    """A jaeger.thrift Batch of one span, by the binary protocol."""
+    def field(kind, at, payload):
+        return struct.pack(">bh", kind, at) + payload
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def text(at, value):
+        return field(11, at, struct.pack(">i", len(value)) + value.encode())
 
-        def do_POST(self):
-            import gzip
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            lines = [json.loads(line) for line in body.splitlines() if line]
-            self.server.lines += lines
-            answer = json.dumps({"errors": False, "items": [
-                {"index": {"status": 201}} for _ in lines[::2]]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        do_PUT = do_POST
-
-        def do_GET(self):
-            answer = b'{"version":{"number":"7.17.0"}}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *args):
-            pass
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    def long(at, value):
+        return field(10, at, struct.pack(">q", value))
+    process = text(1, service) + b"\0"
+    span = (long(1, number) + long(2, 0) + long(3, number) + long(4, 0) + text(5, name) +
+            field(8, 7, struct.pack(">i", 1)) + long(8, 1700000000000000) + long(9, 10000) + b"\0")
+    return field(12, 1, process) + field(15, 2, struct.pack(">bi", 12, 1) + span) + b"\0"
 
 
 def _observe(serve, sextant_bin, tmp_path, text, *flags):
@@ -145,19 +115,58 @@ def _observe(serve, sextant_bin, tmp_path, text, *flags):
     return Observe(serve, sextant_bin, tmp_path, flags=(f"--collector-config={path}", *flags))
 
 
-def test_the_acceptance_configuration_forwards_to_elasticsearch(serve, sextant_bin, tmp_path, bulk):
-    address = f"127.0.0.1:{bulk.server_address[1]}"
-    app = _observe(serve, sextant_bin, tmp_path, ACCEPTANCE % address)
-    assert requests.get(f"http://{app.process.address('health-check')}/",
-                        timeout=10).status_code == 200
-    for name in ("jaeger-grpc", "jaeger-http", "jaeger-compact", "jaeger-binary"):
-        assert app.process.address(name)
-    assert _send(app, _request("GET /", 1)).status_code == 200
-    wait_for(lambda: any(line.get("operationName") == "GET /" for line in bulk.lines),
-             what="the span at Elasticsearch", seconds=30)
-    answer = app.session.get(app.url(f"/api/traces/{1:032x}"), timeout=10)
-    assert answer.status_code == 200, answer.text # our own store has it, too
-    assert "otelcol_receiver_accepted_spans" in app.session.get(app.url("/metrics"), timeout=10).text
+def test_the_acceptance_configuration_forwards_to_elasticsearch(serve, sextant_bin, tmp_path):
+    with Elastic() as es:
+        app = _observe(serve, sextant_bin, tmp_path, ACCEPTANCE % es.url.removeprefix("http://"))
+        assert requests.get(f"http://{app.process.address('health-check')}/",
+                            timeout=10).status_code == 200
+        for name in ("jaeger-grpc", "jaeger-http", "jaeger-compact", "jaeger-binary"):
+            assert app.process.address(name)
+        assert _send(app, _request("GET /", 1)).status_code == 200
+        answer = requests.post(f"http://{app.process.address('jaeger-http')}/api/traces",
+                               data=_thrift_batch("bank", "pay", 2), timeout=10,
+                               headers={"Content-Type": "application/x-thrift"})
+        assert answer.status_code // 100 == 2, answer.text
+        docs = wait_for(lambda: (lambda d: d if len(d) == 2 else None)(
+            es.of("jaeger-span-2023-11-14")), what="the spans at Elasticsearch", seconds=30)
+        assert {d["operationName"]: (d["process"]["serviceName"], d["traceID"]) for d in docs} == {
+            "GET /": ("shop", f"{1:032x}"), "pay": ("bank", f"{2:032x}")}
+        assert {d["operationName"] for d in es.of("jaeger-service-2023-11-14")} == {"GET /", "pay"}
+        assert not es.faults
+        answer = app.session.get(app.url(f"/api/traces/{2:032x}"), timeout=10)
+        assert answer.status_code == 200, answer.text  # our own store has it, too
+        assert "otelcol_receiver_accepted_spans" in app.session.get(app.url("/metrics"),
+                                                                    timeout=10).text
+
+
+def test_a_connector_of_our_names_is_the_only_writer(serve, sextant_bin, tmp_path):
+    """Each half of our own metrics stays where the file has no connector for it."""
+    text = """
+receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}
+connectors: {spanmetrics: {metrics_flush_interval: 1s, dimensions: [{name: env, default: none}]}}
+service: {pipelines: {traces: {receivers: [otlp], exporters: [spanmetrics]}}}
+"""
+    app = _observe(serve, sextant_bin, tmp_path, text, "--traces.metrics-interval=1s")
+    assert _send(app, _request("a", 1)).status_code == 200
+    wait_for(lambda: app.query("traces_service_graph_request_total"), what="our service graph",
+             seconds=30)
+    calls = wait_for(lambda: app.query("traces_span_metrics_calls_total"), what="span metrics")
+    assert [c["metric"].get("env") for c in calls] == ["none"]
+
+
+def test_a_reload_keeps_what_a_file_has(serve, sextant_bin, tmp_path):
+    app = _observe(serve, sextant_bin, tmp_path, OTLP_TO_FILE % "one", "--traces.store=false")
+    out = tmp_path / "out.json"
+    assert _send(app, _request("a", 1)).status_code == 200
+    wait_for(lambda: "a!" in _spans(out), what="a")
+    (tmp_path / "collector.yml").write_text(OTLP_TO_FILE % "two")
+    app.process.signal("HUP")
+
+    def taken_up():
+        _send(app, _request("b", 2))
+        return _spans(out).get("b!", {}).get("env") == {"stringValue": "two"}
+    wait_for(taken_up, what="the new pipelines")
+    assert "a!" in _spans(out)
 
 
 def test_an_absent_exporter_holds_up_nothing(serve, sextant_bin, tmp_path):

@@ -128,10 +128,14 @@ def test_the_same_series_as_the_collector(serve, spawn, sextant_bin, tmp_path):
     config = tmp_path / "collector.yml"
     config.write_text(CONFIG % ports)
     spawn(COLLECTOR, f"--config={config}", name="collector")
+    ours = tmp_path / "ours.yml"
+    ours.write_text((CONFIG % (ports | {"otlp": 0})).replace(
+        'prometheus: {endpoint: "127.0.0.1:%d"}' % ports["prometheus"], "nop: ").replace(
+        "exporters: [prometheus]", "exporters: [nop]"))
     app = Observe(serve, sextant_bin, tmp_path, config=(
         "scrape_configs: [{job_name: peer, scrape_interval: 1s, static_configs: "
         f"[{{targets: ['127.0.0.1:{ports['prometheus']}']}}]}}]\n"),
-        flags=("--no-traces.metrics", "--otlp.http=127.0.0.1:0", f"--collector-config={config}"))
+        flags=(f"--collector-config={ours}",))
     body = spans(int(time.time()) * 10**9)
     wait_for(lambda: requests.post(f"http://127.0.0.1:{ports['otlp']}/v1/traces", json=body,
                                    timeout=10).status_code == 200, what="the Collector")

@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "base/fault.h"
-#include "observe/collector/settings.h"
+#include "observe/collector/connector.h"
+#include "observe/collector/derive.h"
 
 #define ACCEPTANCE                                                                                 \
     "# jaeger-collector-config.yml\n"                                                              \
@@ -127,6 +129,77 @@ static void test_extensions_and_telemetry(void **state)
     collector_settings_unref(s);
 }
 
+/* What changes nothing is told, each at its place. */
+static void test_what_has_no_effect_is_told(void **state)
+{
+    (void)state;
+    collector_settings *s =
+        parse("receivers: {otlp: {protocols: {grpc: {read_buffer_size: 1}}}}\n"
+              "exporters:\n  nop:\n  otlp: {endpoint: 'a:1', tls: {min_version: '1.3'}}\n"
+              "  file: {path: f, append: true, create_directory: true}\n"
+              "connectors:\n  spanmetrics: {dimensions_cache_size: 1}\n" SERVICE);
+    assert_int_equal(s->warning_count, 3);
+    assert_non_null(strstr(s->warnings[0].data, "read_buffer_size\": has no effect here"));
+    assert_true(s->exporters[2].append && s->exporters[2].create_folder);
+    collector_settings_unref(s);
+}
+
+/* Each field lies where it belongs, not beside it. */
+static void test_dimensions_have_defaults(void **state)
+{
+    (void)state;
+    collector_settings *s = parse(
+        "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {nop: }\nconnectors:\n"
+        "  spanmetrics: {dimensions: [{name: a}, {name: b, default: x}, {name: c}]}\n" SERVICE);
+    /* The connector's form begins with its settings. */
+    const spanmetrics_settings *own = s->connectors[0].settings;
+    assert_int_equal(own->dimensions.count, 3);
+    const derive_dimension *d = own->dimensions.items;
+    assert_text(d[0].name, "a");
+    assert_false(d[0].has_fallback);
+    assert_text(d[1].name, "b");
+    assert_true(d[1].has_fallback);
+    assert_text(d[1].fallback, "x");
+    assert_text(d[2].name, "c");
+    assert_false(d[2].has_fallback);
+    collector_settings_unref(s);
+}
+
+static void test_a_duration_may_be_the_longest(void **state)
+{
+    (void)state;
+    collector_settings *s =
+        parse("receivers: {otlp: {protocols: {grpc: }}}\nexporters:\n  nop:\n"
+              "  otlp: {endpoint: 'a:1', timeout: 9223372036854775807}\n" SERVICE);
+    assert_int_equal(s->exporters[1].timeout_ms, 9223372036855);
+    collector_settings_unref(s);
+}
+
+static void test_connectors_claim_the_names_of_our_own_metrics(void **state)
+{
+    static const struct {
+        const char *connectors, *used;
+        bool spans, graph;
+    } CASES[] = {{"{spanmetrics: }", "spanmetrics", true, false},
+                 {"{spanmetrics: {namespace: mine}}", "spanmetrics", false, false},
+                 {"{servicegraph/a: }", "servicegraph/a", false, true},
+                 {"{spanmetrics: , servicegraph: }", "nop", false, false}};
+    (void)state;
+    for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
+        char text[400];
+        bool spans, graph;
+        snprintf(text, sizeof(text),
+                 "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {nop: }\nconnectors: %s\n"
+                 "service: {pipelines: {traces: {receivers: [otlp], exporters: [%s]}}}\n",
+                 CASES[i].connectors, CASES[i].used);
+        collector_settings *s = parse(text);
+        derive_claimed(s, &spans, &graph);
+        assert_int_equal(spans, CASES[i].spans);
+        assert_int_equal(graph, CASES[i].graph);
+        collector_settings_unref(s);
+    }
+}
+
 #define RECEIVER "receivers: {otlp: {protocols: {grpc: }}}\n"
 
 /* Each with the place of its first fault and words of it. */
@@ -229,6 +302,26 @@ static const struct {
     {"receivers:\n  zipkin: {cors: {allowed_origins: ['*']}}\nexporters: {nop: }\n" SERVICE,
      "c.yml:2:18: key \"receivers.zipkin.cors\": is not supported"},
     {"receivers: {kafka: {encoding: avro}}\nexporters: {nop: }\n" SERVICE, "encoding \"avro\""},
+    {"receivers: {kafka: {encoding: jaeger_json}}\nexporters: {nop: }\n" SERVICE,
+     "encoding \"jaeger_json\" is none of"},
+    {"receivers:\n  kafka: {autocommit: {enable: false}}\nexporters: {nop: }\n" SERVICE,
+     "c.yml:2:32: key \"receivers.kafka.autocommit.enable\": false is not supported"},
+    {RECEIVER "exporters:\n  nop:\n  kafka: {encoding: jaeger_proto}\n" SERVICE,
+     "c.yml:4:10: key \"exporters.kafka\": encoding \"jaeger_proto\" is not written"},
+    {RECEIVER "exporters:\n  nop:\n  elasticsearch: {endpoints: ['http://a'], mapping: {mode: "
+              "otel}}\n" SERVICE,
+     "c.yml:4:53: key \"exporters.elasticsearch.mapping\": is not supported"},
+    {"receivers:\n  kafka: {tls: {server_name_override: a}}\nexporters: {nop: }\n" SERVICE,
+     "server_name_override is not supported"},
+    {RECEIVER "exporters:\n  nop:\n  file: {path: a, rotation: {max_days: 99999999}}\n" SERVICE,
+     "max_days is at most"},
+    {RECEIVER "processors:\n  tail_sampling: {policies: [{name: a, type: numeric_attribute, "
+              "numeric_attribute: {key: k}}]}\nexporters: {nop: }\n" SERVICE,
+     "needs min_value or max_value"},
+    {RECEIVER "exporters: {nop: }\nconnectors:\n  spanmetrics:\n    aggregation_temporality: "
+              "AGGREGATION_TEMPORALITY_DELTA\n" SERVICE,
+     "c.yml:5:30: key \"connectors.spanmetrics.aggregation_temporality\": "
+     "\"AGGREGATION_TEMPORALITY_DELTA\" is not supported"},
 };
 
 static void test_bad_files_are_refused_with_their_place(void **state)
@@ -329,6 +422,10 @@ int main(void)
         cmocka_unit_test(test_a_protocol_without_settings_is_on_at_its_default),
         cmocka_unit_test(test_variables_are_put_in),
         cmocka_unit_test(test_extensions_and_telemetry),
+        cmocka_unit_test(test_what_has_no_effect_is_told),
+        cmocka_unit_test(test_dimensions_have_defaults),
+        cmocka_unit_test(test_a_duration_may_be_the_longest),
+        cmocka_unit_test(test_connectors_claim_the_names_of_our_own_metrics),
         cmocka_unit_test(test_bad_files_are_refused_with_their_place),
         cmocka_unit_test(test_all_faults_are_told),
         cmocka_unit_test(test_a_cut_file_never_crashes),
