@@ -281,11 +281,6 @@ sx_status traces_server_reload(traces_server *t, sx_error *err)
     return status;
 }
 
-tr_store *traces_server_store(const traces_server *t)
-{
-    return t ? t->store : NULL;
-}
-
 /* --- UDP: a socket of each kind on each loop; the kernel spreads the senders. */
 
 static bool keep_sockets(traces_server *t, const loop_sockets *on)

@@ -26,7 +26,4 @@ void traces_server_free(traces_server *t);
  * On an error the old ones stay. NULL is allowed. Any thread. */
 sx_status traces_server_reload(traces_server *t, sx_error *err);
 
-/* NULL with --traces.store=off. */
-tr_store *traces_server_store(const traces_server *t);
-
 #endif

@@ -228,16 +228,21 @@ static sx_status look(sample *s, const jaeger_ask *ask, jaeger_trace_fn *fn)
     return status == SX_OK ? s->status : status;
 }
 
-/* The services on the way from the root to a place, each with the operation by which it was entered. */
+/* The services on the way from the root to a place, each with the operation by which it was entered;
+ * of a very long way its end. */
 static void put_way(sample *s, const jaeger_place *places, uint32_t leaf,
                     const uint8_t trace_id[16])
 {
-    enum { DEPTH_MAX = 256 };
+    enum { DEPTH_MAX = 256, CLIMB_MAX = 4096 };
     uint32_t way[DEPTH_MAX];
     size_t depth = 0;
     uint64_t hash = 0;
     bool focal = false;
-    for (uint32_t at = leaf; at != UINT32_MAX && depth < DEPTH_MAX; at = places[at].parent) {
+    if (s->seen_count == PATHS_MAX)
+        return;
+    unsigned climbed = 0;
+    for (uint32_t at = leaf; at != UINT32_MAX && depth < DEPTH_MAX && climbed++ < CLIMB_MAX;
+         at = places[at].parent) {
         uint32_t above = places[at].parent;
         if (above != UINT32_MAX && sx_str_eq(places[above].service, places[at].service))
             continue;
@@ -245,7 +250,7 @@ static void put_way(sample *s, const jaeger_place *places, uint32_t leaf,
         focal |= sx_str_eq(places[at].service, s->service);
         hash = sx_hash(places[at].operation, sx_hash(places[at].service, hash));
     }
-    if (!focal || s->seen_count == PATHS_MAX)
+    if (!focal)
         return;
     for (size_t i = 0; i < s->seen_count; i++)
         if (s->seen[i] == hash)

@@ -35,12 +35,14 @@ static int work_trace(jaeger_v3 *q, sx_error *err)
 static void answer(api_call *c, jaeger_v3_work *work)
 {
     sx_error err = {0};
-    jaeger_v3 q = {.store = c->api->traces,
-                   .limits = {.canceled = &c->canceled},
-                   .arena = &c->arena,
-                   .param = get_param,
-                   .put = put_piece,
-                   .ctx = c};
+    jaeger_v3 q = {
+        .store = c->api->traces,
+        .limits = {.canceled = &c->canceled,
+                   .deadline_ms = sx_clock_ms(c->api->clock) + c->api->flags->query_timeout_ms},
+        .arena = &c->arena,
+        .param = get_param,
+        .put = put_piece,
+        .ctx = c};
     if (c->r->method == SX_POST)
         q.body = c->r->body;
     if (!q.store) {

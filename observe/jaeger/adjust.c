@@ -349,6 +349,7 @@ static void drop_repeats(adjust *a)
 
 static void write_addresses(adjust *a, span_attrs *attrs)
 {
+    span_attr *items = NULL; /* a copy, once one is needed */
     for (uint32_t i = 0; i < attrs->count; i++) {
         const span_attr *x = &attrs->items[i];
         sx_str key = span_attr_key(x);
@@ -360,14 +361,17 @@ static void write_addresses(adjust *a, span_attrs *attrs)
         uint32_t ip = x->value.type == SPAN_INT ? (uint32_t)x->value.i
                       : fits                    ? (uint32_t)x->value.d
                                                 : 0;
-        span_attr *items = sx_arena_alloc(a->arena, attrs->count * sizeof *items);
+        if (!items) {
+            items = sx_arena_alloc(a->arena, attrs->count * sizeof *items);
+            if (items)
+                memcpy(items, attrs->items, attrs->count * sizeof *items);
+        }
         sx_str text = sx_arena_printf(a->arena, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255,
                                       ip >> 8 & 255, ip & 255);
         if (!items || !text.data) {
             a->failed = true;
             return;
         }
-        memcpy(items, attrs->items, attrs->count * sizeof *items);
         items[i].value =
             (span_value){.data = text.data, .len = (uint32_t)text.len, .type = SPAN_STR};
         attrs->items = items;

@@ -16,6 +16,8 @@ typedef struct jaeger_rpc {
      * none. NULL: nothing is archived. */
     sx_status (*archive)(void *ctx, bool make, tr_store **out, sx_error *err);
     void *archive_ctx;
+    const sx_clock *clock; /* the store's; NULL: searches end with their calls alone */
+    int64_t timeout_ms;    /* of a search */
 } jaeger_rpc;
 
 /* jaeger.api_v2.QueryService and jaeger.api_v3.QueryService. */

@@ -29,7 +29,9 @@ sx_grpc_status jaeger_rpc_status(const rpc_call *c, sx_status status)
 
 tr_limits jaeger_rpc_limits(const rpc_call *c)
 {
-    return (tr_limits){.canceled = &c->canceled};
+    const jaeger_rpc *s = c->ctx;
+    return (tr_limits){.canceled = &c->canceled,
+                       .deadline_ms = s->clock ? sx_clock_ms(s->clock) + s->timeout_ms : 0};
 }
 
 /* ---- unary methods ---- */

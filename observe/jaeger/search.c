@@ -315,7 +315,9 @@ static sx_status find(tr_store *store, const jaeger_search *q, const tr_limits *
     tr_search search = {.min_ns = q->min_ns, .max_ns = q->max_ns, .after = q->after};
     if (limits)
         search.limits = *limits;
-    f->limit = q->limit ? q->limit : LIMIT_DEFAULT;
+    f->limit = q->limit == 0                 ? LIMIT_DEFAULT
+               : q->limit > JAEGER_LIMIT_MAX ? JAEGER_LIMIT_MAX
+                                             : q->limit;
     sx_status status = jaeger_filter(q, &arena, &search.filter, err);
     if (status == SX_OK)
         status = tr_store_search(store, &search, on_hit, f, partial, err);

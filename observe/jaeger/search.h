@@ -9,6 +9,8 @@
 
 #include "observe/traces/store.h"
 
+enum { JAEGER_LIMIT_MAX = 100000 }; /* traces of one search; who asks for more gets that many */
+
 typedef struct jaeger_tag {
     sx_str key, value; /* value as text */
 } jaeger_tag;

@@ -6,6 +6,7 @@
 #include "observe/jaeger/v1_values.h"
 
 #define HOUR_NS         (UINT64_C(3600) * 1000000000)
+#define DAY_NS          (24 * HOUR_NS)
 #define LOOKBACK_NS     (48 * HOUR_NS) /* of a search without a start */
 #define DEPENDENCIES_MS (24 * 3600000) /* of dependencies without a lookback */
 
@@ -149,7 +150,7 @@ static sx_status read_span_of_time(const jaeger_params *p, uint64_t now_ns, jaeg
     if (text.len > 1 && text.data[text.len - 1] == 'd' &&
         v1_int(sx_str_of(text.data, text.len - 1), 32, &lookback, &ignored) == SX_OK &&
         lookback > 0)
-        back = (uint64_t)lookback * 24 * HOUR_NS;
+        back = (uint64_t)lookback > UINT64_MAX / DAY_NS ? UINT64_MAX : (uint64_t)lookback * DAY_NS;
     else if (text.len && jaeger_duration_read(text, &lookback, &ignored) == SX_OK && lookback > 0)
         back = (uint64_t)lookback;
     q->min_ns = now_ns > back ? now_ns - back : 1;
@@ -167,7 +168,7 @@ static sx_status read_limit(const jaeger_params *p, jaeger_search *q, sx_error *
         return status;
     if (limit <= 0)
         return sx_fail(err, SX_EINVAL, "search depth must be greater than 0");
-    q->limit = limit > JAEGER_LIMIT_MAX ? JAEGER_LIMIT_MAX : (size_t)limit;
+    q->limit = (size_t)limit;
     return SX_OK;
 }
 

@@ -32,7 +32,6 @@ typedef struct jaeger_v1_search {
     uint64_t skew_ns;  /* maxClockSkew, ours */
     tr_hit after;      /* page, ours: search.after points here */
 } jaeger_v1_search;
-enum { JAEGER_LIMIT_MAX = 100000 };
 sx_status jaeger_v1_search_read(const jaeger_params *p, uint64_t now_ns, sx_arena *arena,
                                 jaeger_v1_search *out, sx_error *err);
 

@@ -27,9 +27,11 @@ static bool is_member(sx_str key, const char *name)
            sx_str_eq(key, sx_str_from(sx_str_z(name), QUERY.len));
 }
 
-/* Text as it is; anything else as its JSON. */
+/* Text as it is; null as if it were not there; anything else as its JSON. */
 static bool read_member(sx_json *r, sx_str *out)
 {
+    if (sx_json_take_null(r))
+        return false;
     return sx_json_peek(r) == SX_JSON_STRING ? sx_json_read_str(r, out) : sx_json_raw(r, out);
 }
 

@@ -47,11 +47,12 @@ static void state_free(rpc_state *s)
     sx_free(s);
 }
 
-static void set_sent(rpc_state *s)
+static void set_sending(rpc_state *s, bool sending)
 {
     pthread_mutex_lock(&s->lock);
-    s->sending = false;
-    pthread_cond_signal(&s->sent);
+    s->sending = sending;
+    if (!sending)
+        pthread_cond_signal(&s->sent);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -65,7 +66,7 @@ static void send_out(sx_loop *loop, void *arg)
     if (status != SX_OK && status != SX_AGAIN)
         atomic_store(&s->call.canceled, true);
     if (status != SX_AGAIN)
-        set_sent(s); /* else on_writable or on_done says so */
+        set_sending(s, false); /* else on_writable or on_done says so */
 }
 
 static bool is_stopping(const rpc_state *s)
@@ -80,9 +81,9 @@ bool rpc_send(rpc_call *c, sx_str message)
         return false;
     sx_buf_clear(&s->out);
     sx_buf_str(&s->out, message);
-    s->sending = true;
+    set_sending(s, true);
     if (s->out.failed || sx_loop_post(s->loop, send_out, s, NULL) != SX_OK) {
-        s->sending = false;
+        set_sending(s, false);
         return false;
     }
     pthread_mutex_lock(&s->lock);
@@ -143,12 +144,9 @@ static void worked(sx_loop *loop, void *arg)
     s->working = false;
     if (s->grpc) {
         sx_grpc_call *grpc = s->grpc;
-        s->grpc = NULL;
-        if (s->retry_after && s->status != SX_GRPC_OK) {
-            s->grpc = grpc;
+        if (s->retry_after && s->status != SX_GRPC_OK)
             add_retry(s);
-            s->grpc = NULL;
-        }
+        s->grpc = NULL;
         sx_grpc_finish(grpc, s->status,
                        s->status == SX_GRPC_OK ? SX_STR("") : sx_str_z(s->err.message));
     }
@@ -174,7 +172,7 @@ static void on_message(sx_grpc_call *grpc, void *ctx, sx_str message)
 static void on_writable(sx_grpc_call *grpc, void *ctx)
 {
     (void)grpc;
-    set_sent(ctx);
+    set_sending(ctx, false);
 }
 
 /* The client has gone, or its deadline has passed: the thread is told, and what it has made is let go
@@ -185,7 +183,7 @@ static void on_done(sx_grpc_call *grpc, void *ctx, sx_grpc_status status, sx_str
     (void)grpc, (void)status, (void)text;
     s->grpc = NULL;
     atomic_store(&s->call.canceled, true);
-    set_sent(s);
+    set_sending(s, false);
     if (!s->working)
         state_free(s);
 }

@@ -4,6 +4,8 @@
 
 #include "observe/tempo/tempo_internal.h"
 
+#define SERIES_BYTES_MAX ((size_t)1 << 30)
+
 /* Up to ten digits are seconds, more are nanoseconds; seconds with a fraction; RFC 3339. */
 static bool read_time(sx_str text, uint64_t *ns)
 {
@@ -134,6 +136,45 @@ static void put_instant(sx_json_writer *w, const traceql_series *s)
     sx_json_end_object(w);
 }
 
+/* Series are as many as groups times steps, which is for who asks to say: their memory is bounded. */
+static sx_status run_query(tempo_call *c, const traceql_query *q,
+                           const traceql_metrics_options *options, sx_arena *arena,
+                           traceql_metrics *m, sx_error *err)
+{
+    sx_status status = traceql_metrics_run(c->store, q, options, arena, m, err);
+    if (status == SX_ENOMEM && arena->used_bytes > arena->max_bytes / 2)
+        status = sx_fail(err, SX_ELIMIT,
+                         "the series of the query take more than %zu MiB: ask for a longer step, a "
+                         "shorter range or fewer groups",
+                         arena->max_bytes >> 20);
+    return status;
+}
+
+static void put_answer(tempo_call *c, const traceql_metrics *m, bool instant)
+{
+    sx_json_writer w;
+    tempo_begin_json(c, &w);
+    sx_json_key(&w, SX_STR("series"));
+    sx_json_begin_array(&w);
+    for (size_t i = 0; i < m->count; i++)
+        if (instant)
+            put_instant(&w, &m->series[i]);
+        else
+            put_series(&w, m, &m->series[i]);
+    sx_json_end_array(&w);
+    sx_json_key(&w, SX_STR("metrics"));
+    sx_json_begin_object(&w);
+    tempo_put_u64(&w, "inspectedSpans", m->spans);
+    sx_json_key(&w, SX_STR("completedJobs"));
+    sx_json_u64(&w, 1);
+    sx_json_key(&w, SX_STR("totalJobs"));
+    sx_json_u64(&w, 1);
+    sx_json_end_object(&w);
+    if (m->partial)
+        tempo_put_str(&w, "status", SX_STR("PARTIAL"));
+    tempo_end_json(c, &w);
+}
+
 static void query(tempo_call *c, bool instant)
 {
     traceql_metrics_options options = {.limits = c->limits, .instant = instant};
@@ -148,33 +189,14 @@ static void query(tempo_call *c, bool instant)
         !tempo_number(c, "maxSeries", 1000000, &series))
         return;
     options.series_max = (uint32_t)series;
-    if (traceql_parse(text, &q, &err) != SX_OK ||
-        traceql_metrics_run(c->store, q, &options, c->arena, &m, &err) != SX_OK) {
+    sx_arena arena;
+    sx_arena_init(&arena, 64 << 10, SERIES_BYTES_MAX);
+    if (traceql_parse(text, &q, &err) == SX_OK &&
+        run_query(c, q, &options, &arena, &m, &err) == SX_OK)
+        put_answer(c, &m, instant);
+    else
         tempo_fail_error(c, "", &err);
-        traceql_free(q);
-        return;
-    }
-    sx_json_writer w;
-    tempo_begin_json(c, &w);
-    sx_json_key(&w, SX_STR("series"));
-    sx_json_begin_array(&w);
-    for (size_t i = 0; i < m.count; i++)
-        if (instant)
-            put_instant(&w, &m.series[i]);
-        else
-            put_series(&w, &m, &m.series[i]);
-    sx_json_end_array(&w);
-    sx_json_key(&w, SX_STR("metrics"));
-    sx_json_begin_object(&w);
-    tempo_put_u64(&w, "inspectedSpans", m.spans);
-    sx_json_key(&w, SX_STR("completedJobs"));
-    sx_json_u64(&w, 1);
-    sx_json_key(&w, SX_STR("totalJobs"));
-    sx_json_u64(&w, 1);
-    sx_json_end_object(&w);
-    if (m.partial)
-        tempo_put_str(&w, "status", SX_STR("PARTIAL"));
-    tempo_end_json(c, &w);
+    sx_arena_done(&arena);
     traceql_free(q);
 }
 

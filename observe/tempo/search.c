@@ -3,7 +3,7 @@
 
 #include "observe/tempo/tempo_internal.h"
 
-enum { SPANS_DEFAULT = 3, STATS_MAX = 200 };
+enum { SPANS_DEFAULT = 3, STATS_MAX = 200, ANSWER_BYTES_MAX = 256 << 20 };
 
 typedef struct found {
     uint64_t start_ns;
@@ -171,18 +171,37 @@ static bool take_match(void *ctx, const traceql_match *m)
 
 /* --- Tags in logfmt, as a query. */
 
+/* How many digits it begins with. */
+static size_t digits_of(sx_str s)
+{
+    size_t n = 0;
+    while (n < s.len && s.data[n] >= '0' && s.data[n] <= '9')
+        n++;
+    return n;
+}
+
+/* What TraceQL reads as a number or a truth: any other word (-inf, 0x1f, an id of twenty digits) is
+ * a text alone. */
 static bool is_literal(sx_str v)
 {
     int64_t i;
-    char *end, copy[64];
-    if (sx_str_eq(v, SX_STR("true")) || sx_str_eq(v, SX_STR("false")) || sx_str_to_i64(v, &i))
+    if (sx_str_eq(v, SX_STR("true")) || sx_str_eq(v, SX_STR("false")) ||
+        (sx_str_to_i64(v, &i) && i != INT64_MIN)) /* its digits alone are no int64 */
         return true;
-    if (v.len >= sizeof copy || !v.len || !memchr("-.0123456789", v.data[0], 12))
+    sx_str rest = sx_str_from(v, v.len && v.data[0] == '-');
+    size_t whole = digits_of(rest);
+    rest = sx_str_from(rest, whole);
+    size_t fraction = rest.len && rest.data[0] == '.' ? digits_of(sx_str_from(rest, 1)) : 0;
+    if (!fraction && (!whole || !rest.len))
         return false;
-    memcpy(copy, v.data, v.len);
-    copy[v.len] = '\0';
-    strtod(copy, &end);
-    return *end == '\0' && !memchr(v.data, 'x', v.len) && v.data[v.len - 1] != '.';
+    rest = sx_str_from(rest, fraction ? fraction + 1 : 0);
+    if (!rest.len)
+        return true;
+    if (rest.data[0] != 'e' && rest.data[0] != 'E')
+        return false;
+    rest = sx_str_from(rest, 1);
+    rest = sx_str_from(rest, rest.len && (rest.data[0] == '-' || rest.data[0] == '+'));
+    return rest.len && digits_of(rest) == rest.len;
 }
 
 static void put_quoted(sx_buf *out, sx_str s)
@@ -245,13 +264,18 @@ static void put_tag(sx_buf *out, sx_str key, sx_str value, bool first)
     sx_buf_byte(out, ')');
 }
 
+static bool is_blank(char c)
+{
+    return (unsigned char)c <= ' ';
+}
+
 /* One key=value; text is cut. False: the call has failed, or nothing is left (key empty). */
 static bool next_tag(tempo_call *c, sx_str all, sx_str *text, sx_str *key, sx_str *value)
 {
     *key = *value = sx_str_of("", 0);
     *text = sx_str_trim_all(*text);
     size_t n = 0;
-    while (n < text->len && text->data[n] != '=' && text->data[n] > ' ')
+    while (n < text->len && text->data[n] != '=' && !is_blank(text->data[n]))
         n++;
     *key = sx_str_first(*text, n);
     if (text->len && !n) {
@@ -278,7 +302,7 @@ static bool next_tag(tempo_call *c, sx_str all, sx_str *text, sx_str *key, sx_st
         *text = sx_str_from(*text, i + 1);
         return true;
     }
-    for (n = 0; n < text->len && text->data[n] > ' ' && text->data[n] != '"';)
+    for (n = 0; n < text->len && !is_blank(text->data[n]) && text->data[n] != '"';)
         n++;
     *value = sx_str_first(*text, n);
     *text = sx_str_from(*text, n);
@@ -379,7 +403,7 @@ void tempo_search(tempo_call *c)
     sx_buf text;
     c->status = 0;
     sx_buf_init(&text, 1 << 20);
-    sx_buf_init(&s.json, 0);
+    sx_buf_init(&s.json, ANSWER_BYTES_MAX);
     if (!read_options(c, &options, &s.spans_max) || !make_query(c, &text))
         goto out;
     if (sx_buf_status(&text, "a query", &err) != SX_OK ||
@@ -392,7 +416,9 @@ void tempo_search(tempo_call *c)
                            ? traceql_search(c->store, q, &options, take_match, &s, &stats, &err)
                            : sx_fail_memory(&err, "a query");
     if (status == SX_OK && s.status != SX_OK)
-        status = sx_fail_memory(&err, "the traces found");
+        status = sx_buf_status(&s.json, "the traces found", &err) == SX_OK
+                     ? sx_fail_memory(&err, "the traces found")
+                     : err.status;
     if (status == SX_OK)
         put_answer(&s, &stats);
     else

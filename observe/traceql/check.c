@@ -272,13 +272,3 @@ const span_filter *traceql_push(const traceql_query *q, bool *exact)
         *exact = n->exact; /* arithmetic of several series: of none */
     return n->pushed;
 }
-
-bool traceql_hint_bool(const traceql_query *q, const char *name, bool *out)
-{
-    for (size_t i = 0; i < q->hint_count; i++)
-        if (sx_str_eq(q->hints[i].name, sx_str_z(name)) && q->hints[i].value.type == TQ_BOOL) {
-            *out = q->hints[i].value.i != 0;
-            return true;
-        }
-    return false;
-}

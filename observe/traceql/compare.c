@@ -44,7 +44,9 @@ static seen *find(comparer *c, tq_source source, sx_str key, const tq_value *v)
     }
     seen *s = sx_arena_calloc(c->arena, 1, sizeof *s);
     double *counts = sx_arena_calloc(c->arena, 2 * (size_t)c->out->steps, sizeof(double));
-    if (!s || !counts ||
+    sx_str name = sx_arena_copy(c->arena, key);
+    sx_str text = v->type == TQ_STR ? sx_arena_copy(c->arena, v->s) : SX_STR("");
+    if (!s || !counts || !name.data || !text.data ||
         !sx_arena_grow(c->arena, &c->list, &c->cap, c->count + 1, sizeof *c->list)) {
         c->status = sx_fail_memory(c->err, "values to compare");
         return NULL;
@@ -52,9 +54,9 @@ static seen *find(comparer *c, tq_source source, sx_str key, const tq_value *v)
     *s = (seen){.next = c->slots[hash % SLOTS], .hash = hash, .source = source, .value = *v};
     s->counts[0] = counts;
     s->counts[1] = counts + c->out->steps;
-    s->key = sx_arena_copy(c->arena, key);
+    s->key = name;
     if (v->type == TQ_STR)
-        s->value.s = sx_arena_copy(c->arena, v->s);
+        s->value.s = text;
     c->slots[hash % SLOTS] = s;
     c->list[c->count++] = s;
     return s;

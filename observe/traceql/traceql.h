@@ -36,9 +36,6 @@ bool traceql_is_metrics(const traceql_query *q);
  * Of a query for series: what a span must be like to be counted, if it is no more than one filter. */
 const span_filter *traceql_push(const traceql_query *q, bool *exact);
 
-/* A hint of with(...): false if it is not there or of another type. */
-bool traceql_hint_bool(const traceql_query *q, const char *name, bool *out);
-
 /* A field by its name as it stands in queries (.a, span.a, name); its key is in the arena. SX_EFORMAT:
  * it is none. And where the store keeps it (`place`: of attributes); false: it is of the trace. */
 struct tq_field;

@@ -64,7 +64,7 @@ sx_status tr_store_append(tr_store *s, span_batch *b, sx_error *err);
 /* --- Questions. A question is read at one moment: what it returns is of one state of the store. */
 typedef struct tr_limits {
     const _Atomic bool *canceled; /* may be NULL */
-    int64_t deadline_ms;          /* by the store's clock; 0: none. Past it SX_ETIMEDOUT-like */
+    int64_t deadline_ms;          /* by the store's clock; 0: none. Past it SX_ETIMEOUT */
     uint64_t rows_max;            /* looked at: 0: no limit; past it the answer is marked partial */
     uint64_t bytes_max;           /* of spans read into the answer: 256 MiB */
 } tr_limits;

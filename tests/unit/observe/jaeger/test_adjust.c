@@ -177,6 +177,29 @@ static void attributes_and_links_in_their_places(void **state)
     span_batch_unref(b);
 }
 
+/* Memory grows with the attributes, not with their square. */
+static void thousands_of_addresses(void **state)
+{
+    (void)state;
+    enum { COUNT = 4000 };
+    sx_buf json;
+    sx_buf_init(&json, 0);
+    sx_buf_str(&json, SX_STR("{'resourceSpans':[{'scopeSpans':[{'spans':[{" TRACE
+                             ",'spanId':'00000000000000a1','attributes':["));
+    for (int i = 0; i < COUNT; i++)
+        sx_buf_str(&json, i ? SX_STR("," INT_ATTR("ip", "1")) : SX_STR(INT_ATTR("ip", "1")));
+    sx_buf_str(&json, SX_STR("]}]}]}]}"));
+    sx_buf_byte(&json, '\0');
+    span_batch *b = batch_of(json.data);
+    sx_buf_done(&json);
+    adjusted(b, 0);
+    assert_int_equal(b->spans[0]->attrs.count, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        assert_true(
+            sx_str_eq(span_value_str(&b->spans[0]->attrs.items[i].value), SX_STR("0.0.0.1")));
+    span_batch_unref(b);
+}
+
 static void durations_in_gos_words(void **state)
 {
     (void)state;
@@ -263,6 +286,7 @@ int main(void)
         cmocka_unit_test(an_end_before_the_start),
         cmocka_unit_test(repeats_go_and_shared_ids_split),
         cmocka_unit_test(attributes_and_links_in_their_places),
+        cmocka_unit_test(thousands_of_addresses),
         cmocka_unit_test(durations_in_gos_words),
         cmocka_unit_test(long_traces),
         cmocka_unit_test(without_memory),

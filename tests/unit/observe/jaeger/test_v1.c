@@ -99,6 +99,19 @@ static void times_that_are_left_out(void **state)
     }
 }
 
+static void a_lookback_beyond_all_time(void **state)
+{
+    (void)state;
+    sx_arena arena;
+    sx_error err = {0};
+    jaeger_v1_search q;
+    const pair lookback = {"lookback", "213505d"}; /* a little more than 2^64 nanoseconds */
+    sx_arena_init(&arena, 0, 0);
+    assert_int_equal(search_of(&lookback, 1, &q, &arena, &err), SX_OK);
+    assert_int_equal(q.search.min_ns, 1);
+    sx_arena_done(&arena);
+}
+
 static void broken_parameters_are_told(void **state)
 {
     (void)state;
@@ -324,10 +337,15 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_search_is_read),           cmocka_unit_test(times_that_are_left_out),
-        cmocka_unit_test(broken_parameters_are_told), cmocka_unit_test(tags_cut_and_spoiled),
-        cmocka_unit_test(metrics_as_promql),          cmocka_unit_test(json_of_a_trace),
-        cmocka_unit_test(paths_and_differences),      cmocka_unit_test(without_memory),
+        cmocka_unit_test(a_search_is_read),
+        cmocka_unit_test(times_that_are_left_out),
+        cmocka_unit_test(a_lookback_beyond_all_time),
+        cmocka_unit_test(broken_parameters_are_told),
+        cmocka_unit_test(tags_cut_and_spoiled),
+        cmocka_unit_test(metrics_as_promql),
+        cmocka_unit_test(json_of_a_trace),
+        cmocka_unit_test(paths_and_differences),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,19 +263,6 @@ static void test_conditions_are_pushed_as_far_as_no_trace_is_lost(void **state)
     }
 }
 
-static void test_hints_are_found(void **state)
-{
-    (void)state;
-    traceql_query *q;
-    bool on = false;
-    assert_int_equal(traceql_parse(SX_STR("{} with(most_recent=true, x=3)"), &q, NULL), SX_OK);
-    assert_true(traceql_hint_bool(q, "most_recent", &on));
-    assert_true(on);
-    assert_false(traceql_hint_bool(q, "x", &on));
-    assert_false(traceql_hint_bool(q, "y", &on));
-    traceql_free(q);
-}
-
 static void test_memory_may_run_out_anywhere(void **state)
 {
     (void)state;
@@ -300,7 +287,6 @@ int main(void)
         cmocka_unit_test(test_every_beginning_of_a_query_is_refused_or_taken),
         cmocka_unit_test(test_depth_and_size_have_bounds),
         cmocka_unit_test(test_conditions_are_pushed_as_far_as_no_trace_is_lost),
-        cmocka_unit_test(test_hints_are_found),
         cmocka_unit_test(test_memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
