@@ -74,6 +74,8 @@ static void run(const collector_settings *s)
     }
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     collector_settings *s = NULL;

@@ -148,9 +148,11 @@ void zipkin_v1_end(zipkin_span *z)
 
 /* --- Tags that are something else. */
 
+/* Also the place after the last; NULL while there was none at all. */
 static span_attr *tag_at(zipkin_intake *in, size_t i)
 {
-    return (span_attr *)(void *)(in->k.attrs.items + i * sizeof(span_attr));
+    return i == 0 ? (span_attr *)(void *)in->k.attrs.items
+                  : (span_attr *)(void *)(in->k.attrs.items + i * sizeof(span_attr));
 }
 
 /* Removes a text tag and gives its value; whether it was there. */
