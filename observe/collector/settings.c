@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <sextant/file.h>
 #include <sextant/mem.h>
@@ -467,7 +468,7 @@ static sx_status read_traces(bind *b, const sx_yaml_pair *pair, pipeline_setting
 /* Metrics that clients send, and those of connectors, enter our own metric store: what can be named is
  * otlp and connectors, batch and memory_limiter, which need nothing to do there, and exporters that
  * send nothing. */
-static sx_status check_metrics(bind *b, const sx_yaml_pair *pair)
+static sx_status check_metrics(bind *b, const sx_yaml_node *top, const sx_yaml_pair *pair)
 {
     static const struct {
         const char *list;
@@ -487,6 +488,8 @@ static sx_status check_metrics(bind *b, const sx_yaml_pair *pair)
     };
     for (size_t a = 0; a < SX_COUNT_OF(ALLOWED); a++) {
         const sx_yaml_node *list = sx_yaml_get(pair->value, sx_str_z(ALLOWED[a].list));
+        const sx_yaml_node *section = sx_yaml_get(top, sx_str_z(ALLOWED[a].list));
+        const sx_yaml_node *connectors = sx_yaml_get(top, SX_STR("connectors"));
         for (uint32_t i = 0; list && list->kind == SX_YAML_SEQUENCE && i < list->count; i++) {
             sx_str name, kind, rest;
             bool allowed = false;
@@ -498,12 +501,16 @@ static sx_status check_metrics(bind *b, const sx_yaml_pair *pair)
             if (!allowed)
                 bind_fault(b, list->items[i], "\"%.*s\": %s", SX_ARG(sx_str_first(name, 60)),
                            ALLOWED[a].note);
+            else if (!sx_yaml_get(section, name) && !sx_yaml_get(connectors, name))
+                bind_fault(b, list->items[i], "references %.*s \"%.*s\" which is not configured",
+                           (int)strlen(ALLOWED[a].list) - 1, ALLOWED[a].list,
+                           SX_ARG(sx_str_first(name, 60)));
         }
     }
     return SX_OK;
 }
 
-static sx_status read_pipelines(bind *b, const sx_yaml_node *map)
+static sx_status read_pipelines(bind *b, const sx_yaml_node *top, const sx_yaml_node *map)
 {
     static const sx_str KEYS[] = {SX_STR_INIT("receivers"), SX_STR_INIT("processors"),
                                   SX_STR_INIT("exporters")};
@@ -531,7 +538,7 @@ static sx_status read_pipelines(bind *b, const sx_yaml_node *map)
             items[s->pipeline_count].id = id;
             st = read_traces(b, pair, &items[s->pipeline_count++]);
         } else if (sx_str_eq(id.kind, SX_STR("metrics"))) {
-            st = check_metrics(b, pair);
+            st = check_metrics(b, top, pair);
         } else {
             bind_fault(b, pair->key,
                        "pipelines of \"%.*s\" are not supported; there are traces and metrics",
@@ -616,7 +623,7 @@ static sx_status read_service(bind *b, const sx_yaml_node *top)
         pipelines->count == 0)
         return bind_fault(b, pipelines ? pipelines : service,
                           "service must have at least one pipeline");
-    sx_status st = read_pipelines(b, pipelines);
+    sx_status st = read_pipelines(b, top, pipelines);
     const sx_yaml_node *telemetry = sx_yaml_get(service, SX_STR("telemetry"));
     if (st != SX_ENOMEM && telemetry)
         st = read_telemetry(b, telemetry, s);

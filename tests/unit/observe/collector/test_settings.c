@@ -212,6 +212,10 @@ static const struct {
     {"recievers: {}\n" SERVICE, "c.yml:1:1: key \"recievers\": unknown section"},
     {RECEIVER "exporters: {nop: }\n", "c.yml:1:1: service must have"},
     {RECEIVER "exporters: {nop: }\nservice:\n", "c.yml:3:"},
+    {RECEIVER "exporters: {debug: }\nservice: {pipelines: {metrics: {receivers: [otlp], exporters: "
+              "[nop]}}}\n",
+     "c.yml:3:64: key \"service.pipelines.metrics.exporters[0]\": references exporter \"nop\" which "
+     "is not configured"},
     {RECEIVER "exporters: {nop: }\nservice: {pipelines: {}}\n", "at least one pipeline"},
     {"receivers: {otlp: }\nexporters: {nop: }\n" SERVICE,
      "c.yml:1:13: key \"receivers.otlp\": must"},
