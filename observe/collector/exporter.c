@@ -13,16 +13,9 @@ enum {
     CONSUMERS_DEFAULT = 10,
     QUEUE_SIZE_DEFAULT = 1000,
     SPAN_WIRE_BYTES = 400, /* a guess for batches that did not come as OTLP */
-    EXPORTERS_MAX = 1000,
     DRAIN_LOOK_MS = 5
 };
 #define QUEUE_BYTES_DEFAULT ((uint64_t)64 << 20)
-
-static const char *const REASONS[EXPORT_REASONS] = {[EXPORT_QUEUE_FULL] = "queue_full",
-                                                    [EXPORT_PERMANENT] = "refused",
-                                                    [EXPORT_PARTIAL] = "partly_refused",
-                                                    [EXPORT_TIRED] = "retries_exhausted",
-                                                    [EXPORT_SHUTDOWN] = "shutdown"};
 
 static const export_driver *const DRIVERS[EXPORT_KINDS] = {[EXPORT_OTLP] = &export_otlp_driver,
                                                            [EXPORT_OTLPHTTP] = &export_otlp_driver,
@@ -44,90 +37,6 @@ sx_status export_bad(const span_exporter *e, sx_error *err, const char *fmt, ...
     va_end(args);
     return sx_fail(err, SX_EINVAL, "exporters::%.*s (line %u): %s", SX_ARG(e->settings.id.name),
                    e->settings.id.line, why);
-}
-
-/* --- Metrics. */
-
-static sx_metric *metric(span_exporter *e, sx_metric_kind kind, const char *name, const char *help,
-                         bool by_reason, sx_status *status, sx_error *err)
-{
-    static const char *const LABELS[] = {"exporter", "reason"};
-    sx_metric *out = NULL;
-    if (*status == SX_OK)
-        *status = sx_metric_new(e->kit.metrics,
-                                &(sx_metric_options){.kind = kind,
-                                                     .name = name,
-                                                     .help = help,
-                                                     .labels = LABELS,
-                                                     .label_count = by_reason ? 2 : 1,
-                                                     .series_max = EXPORTERS_MAX},
-                                &out, err);
-    return *status == SX_OK ? out : NULL;
-}
-
-static sx_status metrics_init(span_exporter *e, sx_error *err)
-{
-    static const struct {
-        const char *name, *help;
-        size_t at;
-    } COUNTERS[] = {{"otelcol_exporter_sent_spans", "Spans that a destination has taken.",
-                     offsetof(export_metrics, sent)},
-                    {"otelcol_exporter_send_failed_spans", "Spans that a destination did not take.",
-                     offsetof(export_metrics, send_failed)},
-                    {"otelcol_exporter_enqueue_failed_spans",
-                     "Spans for which the queue had no room.",
-                     offsetof(export_metrics, enqueue_failed)}};
-    sx_status status = SX_OK;
-    sx_str values[2] = {e->settings.id.name};
-    export_metrics *m = &e->metrics;
-    if (!e->kit.metrics)
-        return SX_OK;
-    for (size_t i = 0; i < SX_COUNT_OF(COUNTERS); i++) {
-        sx_metric *one =
-            metric(e, SX_METRIC_COUNTER, COUNTERS[i].name, COUNTERS[i].help, false, &status, err);
-        if (one)
-            *(sx_counter **)((char *)m + COUNTERS[i].at) = sx_metric_counter(one, values, 1);
-    }
-    sx_metric *size = metric(e, SX_METRIC_GAUGE, "otelcol_exporter_queue_size",
-                             "What waits and is under way, in the unit of the queue's size.", false,
-                             &status, err);
-    sx_metric *capacity = metric(e, SX_METRIC_GAUGE, "otelcol_exporter_queue_capacity",
-                                 "The queue's size.", false, &status, err);
-    sx_metric *dropped = metric(e, SX_METRIC_COUNTER, "otelcol_exporter_dropped_spans",
-                                "Spans that were given up, and why.", true, &status, err);
-    if (status != SX_OK)
-        return status;
-    m->queue_size = sx_metric_gauge(size, values, 1);
-    m->queue_capacity = sx_metric_gauge(capacity, values, 1);
-    sx_gauge_set(m->queue_capacity, (double)e->settings.queue.size);
-    for (unsigned i = 0; i < EXPORT_REASONS; i++) {
-        values[1] = sx_str_z(REASONS[i]);
-        m->dropped[i] = sx_metric_counter(dropped, values, 2);
-    }
-    return SX_OK;
-}
-
-static void count(sx_counter *c, uint64_t n)
-{
-    if (c && n)
-        sx_counter_add(c, n);
-}
-
-static void count_drop(span_exporter *e, uint64_t spans, export_reason reason)
-{
-    count(e->metrics.dropped[reason], spans);
-    count(reason == EXPORT_QUEUE_FULL ? e->metrics.enqueue_failed : e->metrics.send_failed, spans);
-}
-
-static void tell_drop(span_exporter *e, uint64_t spans, export_reason reason, sx_str why)
-{
-    if (!spans)
-        return;
-    count_drop(e, spans, reason);
-    if (e->log)
-        SX_LOG_WARN(e->log, NULL, "spans were not exported",
-                    sx_field_str("exporter", e->settings.id.name), sx_field_u64("spans", spans),
-                    sx_field_z("reason", REASONS[reason]), sx_field_str("why", why));
 }
 
 /* --- Batches and entries. */
@@ -276,7 +185,8 @@ static sx_status take(void *ctx, span_batch *b, sx_error *err)
         entry_free(n);
     }
     if (lost)
-        tell_drop(e, lost, EXPORT_QUEUE_FULL, SX_STR("the queue is full; the oldest go first"));
+        export_tell_drop(e, lost, EXPORT_QUEUE_FULL,
+                         SX_STR("the queue is full; the oldest go first"));
     while (dropped) {
         export_entry *old = dropped;
         dropped = old->next;
@@ -304,14 +214,14 @@ void export_sent(export_request *r, uint64_t spans)
 {
     spans = spans < r->spans ? spans : r->spans;
     r->spans -= spans;
-    count(r->e->metrics.sent, spans);
+    export_count(r->e->metrics.sent, spans);
 }
 
 void export_dropped(export_request *r, uint64_t spans, export_reason reason, sx_str why)
 {
     spans = spans < r->spans ? spans : r->spans;
     r->spans -= spans;
-    tell_drop(r->e, spans, reason, why);
+    export_tell_drop(r->e, spans, reason, why);
 }
 
 static void slot_free(export_request *r)
@@ -660,7 +570,7 @@ static void destroy(span_exporter *e)
         lost += n->batch->count;
         entry_free(n);
     }
-    tell_drop(e, lost, EXPORT_SHUTDOWN, SX_STR("the program ends"));
+    export_tell_drop(e, lost, EXPORT_SHUTDOWN, SX_STR("the program ends"));
     if (e->state && e->driver->done)
         e->driver->done(e);
     if (e->loop) {
@@ -702,7 +612,7 @@ sx_status export_make(const exporter_settings *settings, const span_exporter_hos
     if (status == SX_OK)
         status = slots_init(e, err);
     if (status == SX_OK)
-        status = metrics_init(e, err);
+        status = export_metrics_init(e, err);
     if (status == SX_OK && threaded) {
         int error = pthread_create(&e->thread, NULL, run, e);
         e->has_thread = error == 0;

@@ -194,4 +194,13 @@ uint64_t export_partial(sx_str response, bool is_json, char why[EXPORT_WHY_BYTES
 extern const export_driver export_otlp_driver, export_elastic_driver, export_file_driver,
     export_debug_driver, export_nop_driver, export_kafka_driver;
 
+/* --- What it tells of itself (exporter_metrics.c). */
+
+/* Registers the metrics; without a registry there are none. */
+sx_status export_metrics_init(span_exporter *e, sx_error *err);
+/* Adds to a counter, which may be NULL. */
+void export_count(sx_counter *c, uint64_t n);
+/* Counts and logs spans that were given up; of none: does nothing. */
+void export_tell_drop(span_exporter *e, uint64_t spans, export_reason reason, sx_str why);
+
 #endif
