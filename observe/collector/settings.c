@@ -145,7 +145,7 @@ static sx_status warn_ignored(bind *b, const sx_yaml_node *value)
 
 /* --- Components. */
 
-static sx_status read_id(bind *b, const sx_yaml_node *key, sx_str text, component_id *out)
+sx_status settings_id(bind *b, const sx_yaml_node *key, sx_str text, component_id *out)
 {
     sx_str rest;
     *out = (component_id){.name = text, .line = key->line};
@@ -177,7 +177,7 @@ static sx_status read_section(bind *b, const sx_yaml_node *top, const char *name
         const sx_yaml_pair *pair = &section->pairs[i];
         component_id *id =
             (component_id *)(void *)(items + i * size); /* the first member of each */
-        sx_status st = read_id(b, pair->key, pair->key->scalar, id);
+        sx_status st = settings_id(b, pair->key, pair->key->scalar, id);
         if (st == SX_OK)
             st = read(b, pair->key, pair->value, id);
         if (st == SX_ENOMEM)
@@ -288,84 +288,6 @@ static sx_status read_exporter(bind *b, const sx_yaml_node *key, const sx_yaml_n
     for (size_t i = 0; i < SX_COUNT_OF(EXPORTERS); i++)
         list_kind(&words, EXPORTERS[i].name);
     return unknown_kind(b, key, "exporter", e->id.kind, &words);
-}
-
-/* --- Extensions. */
-
-static void default_health(void *target)
-{
-    *(health_settings *)target =
-        (health_settings){.address = SX_STR("localhost:13133"), .path = SX_STR("/")};
-}
-
-static const bind_field HEALTH_FIELDS[] = {
-    {.key = "endpoint",
-     .kind = BIND_STR,
-     .flags = BIND_NOT_EMPTY,
-     .at = offsetof(health_settings, address)},
-    {.key = "path", .kind = BIND_STR, .at = offsetof(health_settings, path)},
-    {.key = "response_body", .kind = BIND_NOTHING},
-    {.key = "check_collector_pipeline", .kind = BIND_NOTHING},
-    {.key = "tls", .kind = BIND_REFUSED, .note = "ask /-/healthy of the main port"},
-    {0}};
-static const bind_table HEALTH = {
-    .fields = HEALTH_FIELDS, .size = sizeof(health_settings), .defaults = default_health};
-
-/* Those that only look into or tune a Go program: taken, with a warning. */
-static const struct {
-    const char *name, *instead;
-} TUNING[] = {{"pprof", "/debug/pprof of the main port"},
-              {"zpages", "/metrics and the traces themselves"},
-              {"memory_ballast", "nothing, there is no garbage collector"}};
-
-static sx_status read_extension(bind *b, const sx_yaml_node *top, const sx_yaml_node *item,
-                                sx_str text)
-{
-    collector_settings *s = ((settings_reader *)b->user)->settings;
-    component_id id;
-    const sx_yaml_node *section = sx_yaml_get(top, SX_STR("extensions"));
-    sx_status st = read_id(b, item, text, &id);
-    if (st != SX_OK)
-        return st;
-    if (!sx_yaml_get(section, text))
-        return bind_fault(b, item, "references extension \"%.*s\" which is not configured",
-                          SX_ARG(sx_str_first(text, 60)));
-    if (sx_str_eq(id.kind, SX_STR("health_check"))) {
-        st = bind_read(b, &HEALTH, sx_yaml_get(section, text), &s->health);
-        s->health.on = true;
-        return st;
-    }
-    return SX_OK;
-}
-
-static sx_status check_extensions(bind *b, const sx_yaml_node *top)
-{
-    sx_error err;
-    const sx_yaml_node *section = sx_yaml_get(top, SX_STR("extensions"));
-    if (sx_yaml_is_null(section))
-        return SX_OK;
-    if (sx_yaml_expect(section, SX_YAML_MAPPING, &err) != SX_OK)
-        return bind_fault(b, section, "expected a mapping");
-    for (uint32_t i = 0; i < section->count; i++) {
-        const sx_yaml_node *key = section->pairs[i].key;
-        component_id id;
-        size_t k;
-        if (read_id(b, key, key->scalar, &id) != SX_OK ||
-            sx_str_eq(id.kind, SX_STR("health_check")))
-            continue;
-        for (k = 0; k < SX_COUNT_OF(TUNING); k++)
-            if (sx_str_eq(id.kind, sx_str_z(TUNING[k].name)))
-                break;
-        if (k == SX_COUNT_OF(TUNING))
-            bind_fault(b, key,
-                       "there is no extension \"%.*s\" here; there are: health_check, pprof, "
-                       "zpages, memory_ballast",
-                       SX_ARG(sx_str_first(id.kind, 60)));
-        else if (settings_warn(b, key, "has no meaning here; there is %s", TUNING[k].instead) !=
-                 SX_OK)
-            return SX_ENOMEM;
-    }
-    return SX_OK;
 }
 
 /* --- service */
@@ -524,7 +446,7 @@ static sx_status read_pipelines(bind *b, const sx_yaml_node *top, const sx_yaml_
         sx_error err;
         component_id id;
         size_t at = 0;
-        if (read_id(b, pair->key, pair->key->scalar, &id) != SX_OK)
+        if (settings_id(b, pair->key, pair->key->scalar, &id) != SX_OK)
             continue;
         if (sx_yaml_expect(pair->value, SX_YAML_MAPPING, &err) != SX_OK) {
             bind_fault(b, pair->value, "expected receivers, processors and exporters");
@@ -636,7 +558,7 @@ static sx_status read_service(bind *b, const sx_yaml_node *top)
         sx_str name;
         st = bind_text(b, list->items[i], &name);
         if (st == SX_OK)
-            st = read_extension(b, top, list->items[i], name);
+            st = settings_extension(b, top, list->items[i], name);
     }
     return st;
 }
@@ -672,7 +594,7 @@ static sx_status read_top(bind *b, sx_yaml_node *top)
         st = read_section(b, top, "exporters", sizeof(*s->exporters), read_exporter,
                           (const void **)&s->exporters, &s->exporter_count);
     if (st != SX_ENOMEM)
-        st = check_extensions(b, top);
+        st = settings_extensions(b, top);
     return st == SX_ENOMEM ? st : read_service(b, top);
 }
 

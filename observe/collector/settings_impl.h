@@ -23,4 +23,12 @@ sx_status settings_receiver(bind *b, const sx_yaml_node *key, const sx_yaml_node
 /* Replaces ${…} in every scalar below `node` (settings_expand.c). */
 sx_status settings_expand(bind *b, sx_yaml_node *node);
 
+/* "kind" or "kind/name" at `key`. */
+sx_status settings_id(bind *b, const sx_yaml_node *key, sx_str text, component_id *out);
+
+/* settings_extensions.c: the section's keys; then each that `service` names, at `item`. */
+sx_status settings_extensions(bind *b, const sx_yaml_node *top);
+sx_status settings_extension(bind *b, const sx_yaml_node *top, const sx_yaml_node *item,
+                             sx_str text);
+
 #endif
