@@ -147,6 +147,9 @@ static void on_wake(sx_loop *loop, void *arg)
 static uint64_t make_room(span_exporter *e, const export_entry *n, export_entry **out)
 {
     uint64_t spans = 0;
+    const queue_settings *q = &e->settings.queue;
+    if (n->bytes > q->bytes_max || units_of(e, n) > (uint64_t)q->size)
+        return 0; /* it would not fit into an empty queue */
     while (!fits(e, n) && e->first) {
         export_entry *old = pop(e);
         unhold(e, old);
@@ -167,11 +170,8 @@ static sx_status take(void *ctx, span_batch *b, sx_error *err)
     if (!n)
         return sx_fail_memory(err, "a batch of spans to be exported");
     pthread_mutex_lock(&e->lock);
-    uint64_t lost = 0;
-    bool refuse = e->settings.queue.block_on_overflow && !fits(e, n);
-    if (!refuse)
-        lost = make_room(e, n, &dropped);
-    bool kept = !refuse && fits(e, n);
+    uint64_t lost = make_room(e, n, &dropped);
+    bool kept = fits(e, n);
     bool wake = kept && !e->is_woken;
     if (kept) {
         hold(e, n);
@@ -181,7 +181,7 @@ static sx_status take(void *ctx, span_batch *b, sx_error *err)
     show_size(e);
     pthread_mutex_unlock(&e->lock);
     if (!kept) {
-        lost += refuse ? 0 : b->count;
+        lost += b->count;
         entry_free(n);
     }
     if (lost)
@@ -198,9 +198,7 @@ static sx_status take(void *ctx, span_batch *b, sx_error *err)
         e->is_woken = false; /* the next batch tries again to wake the loop */
         pthread_mutex_unlock(&e->lock);
     }
-    return refuse ? sx_fail(err, SX_ELIMIT, "the queue of exporter %.*s is full",
-                            SX_ARG(e->settings.id.name))
-                  : SX_OK;
+    return SX_OK;
 }
 
 span_sink span_exporter_sink(span_exporter *e)

@@ -1,9 +1,8 @@
 /* exporter.h - where pipelines send spans on: OTLP, Elasticsearch, Kafka, a file, the log.
  *
  * Each exporter has a queue bounded in bytes and a thread of its own, so a stuck or absent receiver
- * never holds up a pipeline: what does not fit is dropped and counted, oldest first unless the
- * configuration says to refuse. Batches are held by reference, not copied. Retries follow the
- * receiver's answer (Retry-After, RetryInfo) and the configuration's retry_on_failure.
+ * never holds up a pipeline: what does not fit is dropped and counted, oldest first. Batches are held
+ * by reference, not copied. Retries follow the receiver's answer (Retry-After, RetryInfo) and the configuration's retry_on_failure.
  * Options, defaults and metric names (otelcol_exporter_sent_spans, _send_failed_spans,
  * _enqueue_failed_spans, _queue_size, _queue_capacity) are the OpenTelemetry Collector's.
  *

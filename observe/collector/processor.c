@@ -8,29 +8,16 @@ const processor_kind *const PROCESSORS[] = {
     &PROCESSOR_MEMORY_LIMITER, &PROCESSOR_RESOURCE,  &PROCESSOR_SAMPLER,
     &PROCESSOR_TAIL,           &PROCESSOR_TRANSFORM, NULL};
 
-static sx_metric *metric(const processor *p, sx_metric_kind kind, const char *name,
-                         const char *help)
+sx_counter *processor_counter(const processor *p, const char *name, const char *help)
 {
     static const char *const LABELS[] = {"processor"};
-    sx_metric_options options = {
-        .kind = kind, .name = name, .help = help, .labels = LABELS, .label_count = 1};
-    sx_metric *m = NULL;
+    const sx_metric_options options = {
+        .kind = SX_METRIC_COUNTER, .name = name, .help = help, .labels = LABELS, .label_count = 1};
+    sx_metric *m;
     if (!p->host->kit || !p->host->kit->metrics ||
         sx_metric_new(p->host->kit->metrics, &options, &m, NULL) != SX_OK)
         return NULL;
-    return m;
-}
-
-sx_counter *processor_counter(const processor *p, const char *name, const char *help)
-{
-    sx_metric *m = metric(p, SX_METRIC_COUNTER, name, help);
-    return m ? sx_metric_counter(m, &p->id->name, 1) : NULL;
-}
-
-sx_gauge *processor_gauge(const processor *p, const char *name, const char *help)
-{
-    sx_metric *m = metric(p, SX_METRIC_GAUGE, name, help);
-    return m ? sx_metric_gauge(m, &p->id->name, 1) : NULL;
+    return sx_metric_counter(m, &p->id->name, 1);
 }
 
 void processor_count(sx_counter *c, uint64_t n)

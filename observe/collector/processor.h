@@ -58,9 +58,8 @@ void processor_emit(processor *p, span_batch *b);
 /* Adds to a counter that may be NULL. */
 void processor_count(sx_counter *c, uint64_t n);
 
-/* A metric of this processor: NAME{processor="id"}; NULL without a registry. */
+/* A counter of this processor: NAME{processor="id"}; NULL without a registry. */
 sx_counter *processor_counter(const processor *p, const char *name, const char *help);
-sx_gauge *processor_gauge(const processor *p, const char *name, const char *help);
 
 sx_status processor_new(const processor_settings *settings, const processor_host *host,
                         void (*emit)(void *ctx, span_batch *b), void *ctx, processor **out,

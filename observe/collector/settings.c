@@ -472,13 +472,6 @@ static sx_status read_pipelines(bind *b, const sx_yaml_node *top, const sx_yaml_
     return SX_OK;
 }
 
-static sx_status read_metrics_address(bind *b, const sx_yaml_node *value, void *target,
-                                      const bind_field *f)
-{
-    (void)f;
-    return bind_text(b, value, &((collector_settings *)target)->metrics_address);
-}
-
 static const bind_field LOGS_FIELDS[] = {
     {.key = "level", .kind = BIND_STR, .at = offsetof(collector_settings, log_level)},
     {.key = "development", .kind = BIND_NOTHING},
@@ -494,7 +487,7 @@ static const bind_field LOGS_FIELDS[] = {
 static const bind_table LOGS = {.fields = LOGS_FIELDS};
 static const bind_field METRICS_FIELDS[] = {
     {.key = "level", .kind = BIND_NOTHING},
-    {.key = "address", .kind = BIND_CUSTOM, .read = read_metrics_address},
+    {.key = "address", .kind = BIND_NOTHING}, /* they are at /metrics of the main port */
     {.key = "readers", .kind = BIND_NOTHING},
     {.key = "views", .kind = BIND_NOTHING},
     {0}};
@@ -515,12 +508,10 @@ static sx_status read_telemetry(bind *b, const sx_yaml_node *node, collector_set
         return st;
     for (size_t i = 0; i < SX_COUNT_OF(LEVELS); i++)
         if (sx_str_ieq(s->log_level, sx_str_z(LEVELS[i]))) {
-            const sx_yaml_node *metrics = sx_yaml_get(node, SX_STR("metrics"));
-            const sx_yaml_node *at = sx_yaml_get(metrics, SX_STR("address"));
-            return at ? settings_warn(b, at,
-                                      "is not opened; this server's own metrics are at "
-                                      "/metrics of the main port")
-                      : SX_OK;
+            const sx_yaml_node *level =
+                sx_yaml_get(sx_yaml_get(node, SX_STR("logs")), SX_STR("level"));
+            return level ? settings_warn(b, level, "has no effect here; there is --log.level")
+                         : SX_OK;
         }
     return bind_fault(b, sx_yaml_get(sx_yaml_get(node, SX_STR("logs")), SX_STR("level")),
                       "\"%.*s\" is none of: debug, info, warn, error",

@@ -165,8 +165,8 @@ typedef struct collector_settings {
     const pipeline_settings *pipelines; /* of traces */
     uint32_t receiver_count, processor_count, connector_count, exporter_count, pipeline_count;
     health_settings health;
-    sx_str log_level, metrics_address; /* service::telemetry; empty: not said */
-    const sx_str *warnings;            /* "FILE:LINE:COL: …": taken, but without meaning here */
+    sx_str log_level;       /* service::telemetry, checked; --log.level is what counts */
+    const sx_str *warnings; /* "FILE:LINE:COL: …": taken, but without meaning here */
     uint32_t warning_count;
     sx_regex **regexes; /* freed with the settings */
     size_t regex_count, regex_cap;

@@ -125,7 +125,7 @@ static void test_extensions_and_telemetry(void **state)
     assert_text(s->health.address, "0.0.0.0:1");
     assert_text(s->health.path, "/up");
     assert_text(s->log_level, "DEBUG");
-    assert_int_equal(s->warning_count, 2);
+    assert_int_equal(s->warning_count, 3);
     collector_settings_unref(s);
 }
 
