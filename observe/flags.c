@@ -182,6 +182,8 @@ static const flag_row ROWS[] = {
      "size of the log's files; 0B: 128MB"},
     {"tempo", TEXT, OURS, AT(tempo), "",
      "HOST:PORT of Tempo's API, besides /tempo on the main port (3200); empty: off"},
+    {"traces.disk-free-min", BYTES, OURS, AT(traces_disk_free_min), "256MB",
+     "spans are refused while the disk has less room than this"},
     {"traces.fsync", TEXT, OURS, AT(traces_fsync), "interval",
      "when the log of spans is synced: always, interval (each second) or none"},
     {"traces.memory-max", BYTES, OURS, AT(traces_memory_max), "96MB",

@@ -73,7 +73,7 @@ typedef struct observe_flags {
     int64_t traces_metrics_ms, traces_metrics_max;
     int64_t traces_retention_ms, traces_retention_error_ms, traces_retention_slow_ms;
     int64_t traces_slow_ms;
-    uint64_t traces_retention_bytes, traces_memory_max;
+    uint64_t traces_retention_bytes, traces_memory_max, traces_disk_free_min;
 
     unsigned feature_bits;    /* OBSERVE_FEATURE_... */
     unsigned promql_features; /* of promql/parse.h */

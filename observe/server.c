@@ -33,7 +33,8 @@ enum {
     KIT_FLAGS_MAX = OBSERVE_KIT_FLAGS_MAX + 16,
     QUEUE_MAX = 4096,
     OTHER_THREADS = 4,
-    CALL_THREADS = 16, /* each may wait for a slow client */
+    TRACE_THREADS = 32, /* a large trace holds its thread while a slow client takes it */
+    CALL_THREADS = 16,  /* each may wait for a slow client */
     THREADS_MAX = 1000,
     READ_THREADS = 100, /* where any number of reads may run */
     COLLECT_QUEUE_MAX = 64,
@@ -495,7 +496,7 @@ static void on_start(sx_timer *timer, void *arg)
 
 static void free_pools(server *s)
 {
-    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.calls,
+    sx_pool **pools[] = {&s->api.queries, &s->api.others, &s->api.calls,     &s->api.tracing,
                          &s->api.intake,  &s->api.reads,  &s->api.collecting};
     for (size_t i = 0; i < SX_COUNT_OF(pools); i++) {
         if (*pools[i])
@@ -513,6 +514,7 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
     } POOLS[] = {
         {&s->api.queries, {"query", (unsigned)s->flags->query_concurrency, QUEUE_MAX}},
         {&s->api.others, {"api", OTHER_THREADS, QUEUE_MAX}},
+        {&s->api.tracing, {"traces", TRACE_THREADS, QUEUE_MAX}},
         {&s->api.calls, {"rpc", CALL_THREADS, QUEUE_MAX}},
         {&s->api.intake, {"intake", 0, QUEUE_MAX}},
         {&s->api.reads, {"read", (unsigned)(reads ? reads : READ_THREADS), QUEUE_MAX}},

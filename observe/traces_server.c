@@ -111,6 +111,7 @@ static sx_status open_store(traces_server *t, const char *storage, sx_error *err
         .slow_ns = (uint64_t)f->traces_slow_ms * 1000000,
         .retention_bytes = f->traces_retention_bytes,
         .memory_max = f->traces_memory_max,
+        .disk_free_min = f->traces_disk_free_min,
         .fsync = sx_str_eq(f->traces_fsync, SX_STR("always")) ? TR_FSYNC_ALWAYS
                  : sx_str_eq(f->traces_fsync, SX_STR("none")) ? TR_FSYNC_NONE
                                                               : TR_FSYNC_INTERVAL,

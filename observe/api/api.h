@@ -89,7 +89,7 @@ struct observe_api {
     void *archive_ctx;
     struct sampling *sampling; /* NULL with --traces.store=false */
     promql_engine *engine;
-    sx_pool *queries, *others, *calls, *intake, *reads, *collecting;
+    sx_pool *queries, *others, *calls, *intake, *reads, *collecting, *tracing;
     struct collect_site *collectors;
     struct api_writers *writers;
     struct prom_scraper *scraper;

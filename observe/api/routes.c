@@ -14,7 +14,7 @@ typedef struct route_row {
     const char *path;
     unsigned methods;
     api_work *work;
-    enum { OTHERS, QUERIES, INTAKE, READS, COLLECT } pool;
+    enum { OTHERS, QUERIES, INTAKE, READS, COLLECT, TRACES } pool;
 } route_row;
 
 static const route_row ROWS[] = {
@@ -64,40 +64,40 @@ static const route_row ROWS[] = {
     {"/api/v1/write", POST, api_write, INTAKE},
     {"/api/v1/otlp/v1/metrics", POST, api_otlp, INTAKE},
     {"/api/v1/read", POST, api_read, READS},
-    {"/api/v3/services", GET, api_jaeger_v3_services, OTHERS},
-    {"/api/v3/operations", GET, api_jaeger_v3_operations, OTHERS},
-    {"/api/v3/dependencies", GET, api_jaeger_v3_dependencies, OTHERS},
-    {"/api/v3/traces", ANY_READ, api_jaeger_v3_traces, OTHERS},
-    {"/api/v3/traces/:id", GET, api_jaeger_v3_trace, OTHERS},
-    {"/api/v3/trace-summaries", ANY_READ, api_jaeger_v3_summaries, OTHERS},
-    {"/api/traces", GET, api_jaeger_search, OTHERS},
-    {"/api/traces/:id", GET, api_jaeger_trace, OTHERS},
-    {"/api/services", GET, api_jaeger_services, OTHERS},
-    {"/api/services/:service/operations", GET, api_jaeger_service_operations, OTHERS},
-    {"/api/operations", GET, api_jaeger_operations, OTHERS},
-    {"/api/dependencies", GET, api_jaeger_dependencies, OTHERS},
-    {"/api/transform", POST, api_jaeger_transform, OTHERS},
-    {"/api/archive/:id", POST, api_jaeger_archive, OTHERS},
-    {"/api/traces/:id/critical-path", GET, api_jaeger_critical_path, OTHERS},
-    {"/api/compare", GET, api_jaeger_compare, OTHERS},
-    {"/api/deep-dependencies", GET, api_jaeger_deep_dependencies, OTHERS},
-    {"/api/quality-metrics", GET, api_jaeger_quality, OTHERS},
+    {"/api/v3/services", GET, api_jaeger_v3_services, TRACES},
+    {"/api/v3/operations", GET, api_jaeger_v3_operations, TRACES},
+    {"/api/v3/dependencies", GET, api_jaeger_v3_dependencies, TRACES},
+    {"/api/v3/traces", ANY_READ, api_jaeger_v3_traces, TRACES},
+    {"/api/v3/traces/:id", GET, api_jaeger_v3_trace, TRACES},
+    {"/api/v3/trace-summaries", ANY_READ, api_jaeger_v3_summaries, TRACES},
+    {"/api/traces", GET, api_jaeger_search, TRACES},
+    {"/api/traces/:id", GET, api_jaeger_trace, TRACES},
+    {"/api/services", GET, api_jaeger_services, TRACES},
+    {"/api/services/:service/operations", GET, api_jaeger_service_operations, TRACES},
+    {"/api/operations", GET, api_jaeger_operations, TRACES},
+    {"/api/dependencies", GET, api_jaeger_dependencies, TRACES},
+    {"/api/transform", POST, api_jaeger_transform, TRACES},
+    {"/api/archive/:id", POST, api_jaeger_archive, TRACES},
+    {"/api/traces/:id/critical-path", GET, api_jaeger_critical_path, TRACES},
+    {"/api/compare", GET, api_jaeger_compare, TRACES},
+    {"/api/deep-dependencies", GET, api_jaeger_deep_dependencies, TRACES},
+    {"/api/quality-metrics", GET, api_jaeger_quality, TRACES},
     {"/api/metrics/latencies", GET, api_jaeger_latencies, QUERIES},
     {"/api/metrics/calls", GET, api_jaeger_calls, QUERIES},
     {"/api/metrics/errors", GET, api_jaeger_errors, QUERIES},
-    {"/api/metrics/minstep", GET, api_jaeger_minstep, OTHERS},
-    {"/tempo/api/traces/:id", GET, api_tempo_trace, OTHERS},
-    {"/tempo/api/v2/traces/:id", GET, api_tempo_trace_v2, OTHERS},
+    {"/api/metrics/minstep", GET, api_jaeger_minstep, TRACES},
+    {"/tempo/api/traces/:id", GET, api_tempo_trace, TRACES},
+    {"/tempo/api/v2/traces/:id", GET, api_tempo_trace_v2, TRACES},
     {"/tempo/api/search", GET, api_tempo_search, QUERIES},
-    {"/tempo/api/search/tags", GET, api_tempo_tags, OTHERS},
-    {"/tempo/api/v2/search/tags", GET, api_tempo_tags_v2, OTHERS},
-    {"/tempo/api/search/tag/:id/values", GET, api_tempo_tag_values, OTHERS},
-    {"/tempo/api/v2/search/tag/:id/values", GET, api_tempo_tag_values_v2, OTHERS},
+    {"/tempo/api/search/tags", GET, api_tempo_tags, TRACES},
+    {"/tempo/api/v2/search/tags", GET, api_tempo_tags_v2, TRACES},
+    {"/tempo/api/search/tag/:id/values", GET, api_tempo_tag_values, TRACES},
+    {"/tempo/api/v2/search/tag/:id/values", GET, api_tempo_tag_values_v2, TRACES},
     {"/tempo/api/metrics/query_range", GET, api_tempo_query_range, QUERIES},
     {"/tempo/api/metrics/query", GET, api_tempo_query, QUERIES},
-    {"/tempo/api/echo", GET, api_tempo_echo, OTHERS},
-    {"/tempo/api/status/buildinfo", GET, api_tempo_build_info, OTHERS},
-    {"/tempo/ready", GET, api_tempo_ready, OTHERS},
+    {"/tempo/api/echo", GET, api_tempo_echo, TRACES},
+    {"/tempo/api/status/buildinfo", GET, api_tempo_build_info, TRACES},
+    {"/tempo/ready", GET, api_tempo_ready, TRACES},
 };
 
 /* What a row's handler gets: rows live as long as the service, in its arena. */
@@ -110,11 +110,8 @@ static void handle(sx_request *r, void *ctx)
 {
     const route_ctx *to = ctx;
     observe_api *a = to->api;
-    sx_pool *pools[] = {[OTHERS] = a->others,
-                        [QUERIES] = a->queries,
-                        [INTAKE] = a->intake,
-                        [READS] = a->reads,
-                        [COLLECT] = a->collecting};
+    sx_pool *pools[] = {[OTHERS] = a->others, [TRACES] = a->tracing, [QUERIES] = a->queries,
+                        [INTAKE] = a->intake, [READS] = a->reads,    [COLLECT] = a->collecting};
     api_call_start(a, r, pools[to->row->pool], to->row->work);
 }
 
