@@ -244,7 +244,8 @@ static void look(round_of *r)
     sx_buf name;
     char folder[32];
     list_ids(r, "", PROCESSES_MAX, &r->now);
-    qsort(r->now.items, r->now.count, sizeof *r->now.items, by_id);
+    if (r->now.count)
+        qsort(r->now.items, r->now.count, sizeof *r->now.items, by_id);
     r->facts = sx_calloc(r->now.count + 1, sizeof *r->facts);
     if (!r->facts) {
         r->no_memory = true;

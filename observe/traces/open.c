@@ -25,6 +25,20 @@ static void set_aside(tr_store *s, const char *path, const sx_error *err)
                      sx_field_str("error", sx_str_z(err->message)));
 }
 
+bool tr_piece_is_damaged(tr_store *s, tr_piece *p, sx_status status, const sx_error *err)
+{
+    if (status != SX_ECORRUPT)
+        return false;
+    if (atomic_exchange(&p->damaged, true))
+        return true;
+    if (s->meters.corrupt)
+        sx_counter_add(s->meters.corrupt, 1);
+    if (s->logger)
+        SX_LOG_ERROR(s->logger, NULL, "a segment is damaged: answers are without what is in it",
+                     sx_field_str("error", err ? sx_str_z(err->message) : SX_STR("")));
+    return true;
+}
+
 static sx_status open_pieces(tr_store *s, const tr_manifest *m, sx_error *err)
 {
     tr_piece **come = sx_calloc(m->count + 1, sizeof(tr_piece *));

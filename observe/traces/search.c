@@ -131,6 +131,11 @@ static void step_piece(const search *g, source *x)
     for (size_t i = 0; i < count && x->status == SX_OK; i++)
         if (!find(x, traces[i].trace_id, traces[i].newest_ns))
             return;
+    if (tr_piece_is_damaged(g->s, x->piece, x->status, &x->err)) {
+        x->status = SX_OK;
+        x->newest = 0;
+        return;
+    }
     if (x->status != SX_OK)
         return;
     x->looked += TR_GROUP_ROWS;
@@ -222,7 +227,8 @@ static bool see(search *g, const tr_hit *h, bool *added)
 
 typedef struct trace_read {
     uint64_t min_ns, max_ns, bytes_max;
-    bool partial;
+    bool partial, damaged;
+    tr_store *store;
 } trace_read;
 
 static sx_status read_table(tr_memtable *m, const uint8_t id[16], trace_read *t, span_batch *out,
@@ -263,6 +269,19 @@ static sx_status read_piece(const tr_piece *p, const uint8_t id[16], trace_read 
     return status;
 }
 
+/* A damaged segment is left out: what it gave of its rows before stays. */
+static sx_status read_piece_or_tell(tr_piece *p, const uint8_t id[16], trace_read *t,
+                                    span_batch *out, sx_error *err)
+{
+    size_t before = out->count;
+    sx_status status = read_piece(p, id, t, out, err);
+    if (!tr_piece_is_damaged(t->store, p, status, err))
+        return status;
+    out->count = before;
+    t->damaged = true;
+    return SX_OK;
+}
+
 static sx_status read_trace(const tr_view *v, const uint8_t id[16], trace_read *t, span_batch *out,
                             sx_error *err)
 {
@@ -270,7 +289,7 @@ static sx_status read_trace(const tr_view *v, const uint8_t id[16], trace_read *
     for (size_t i = 0; i < v->table_count && status == SX_OK && !t->partial; i++)
         status = read_table(v->tables[i], id, t, out, err);
     for (size_t i = 0; i < v->piece_count && status == SX_OK && !t->partial; i++)
-        status = read_piece(v->pieces[i], id, t, out, err);
+        status = read_piece_or_tell(v->pieces[i], id, t, out, err);
     return status;
 }
 
@@ -314,8 +333,12 @@ static void parents_first(const span **spans, size_t count)
 sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_ns, uint64_t max_ns,
                          const tr_limits *limits, span_batch *out, bool *partial, sx_error *err)
 {
-    trace_read t = {min_ns, max_ns ? max_ns : UINT64_MAX,
-                    limits && limits->bytes_max ? limits->bytes_max : 256 << 20, false};
+    trace_read t = {min_ns,
+                    max_ns ? max_ns : UINT64_MAX,
+                    limits && limits->bytes_max ? limits->bytes_max : 256 << 20,
+                    false,
+                    false,
+                    s};
     t.bytes_max += out->arena.used_bytes;
     sx_status status;
     if (limits && tr_limits_over(s, limits, &status, err))
@@ -331,7 +354,7 @@ sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_n
         parents_first(out->spans + before, out->count - before);
     }
     if (partial)
-        *partial = t.partial;
+        *partial = t.partial || t.damaged;
     return status;
 }
 
@@ -342,7 +365,7 @@ static sx_status was_before(search *g, const tr_hit *h, bool *was, sx_error *err
 {
     const tr_hit *after = g->q->after;
     uint64_t most = g->q->max_ns ? g->q->max_ns : UINT64_MAX;
-    trace_read t = {after->newest_ns, most, 256 << 20, false};
+    trace_read t = {after->newest_ns, most, 256 << 20, false, false, g->s};
     span_batch *b = span_batch_new(0);
     *was = false;
     if (!b)
@@ -493,6 +516,15 @@ static sx_status give(search *g, const tr_hit *h, tr_hit_fn *fn, void *ctx, bool
     return status;
 }
 
+/* Whether one of the segments could not be read. */
+static bool is_any_damaged(const search *g)
+{
+    bool damaged = false;
+    for (size_t i = 0; i < g->count; i++)
+        damaged |= g->sources[i].piece && atomic_load(&g->sources[i].piece->damaged);
+    return damaged;
+}
+
 sx_status tr_store_search(tr_store *s, const tr_search *q, tr_hit_fn *fn, void *ctx, bool *partial,
                           sx_error *err)
 {
@@ -524,6 +556,7 @@ sx_status tr_store_search(tr_store *s, const tr_search *q, tr_hit_fn *fn, void *
         status = advance(&g, alone ? 1 : width, alone ? 1 : TOGETHER_STEPS,
                          g.heap_count ? g.heap[0].newest_ns : 0, err);
     }
+    cut |= is_any_damaged(&g);
     end_search(&g);
     if (partial)
         *partial = cut;
@@ -624,9 +657,12 @@ sx_status tr_store_scan(tr_store *s, const tr_search *q, unsigned want, tr_spans
         if (x->newest == 0)
             continue;
         status = x->table ? scan_table(&g, x, &c, err) : scan_piece(&g, x, &c, err);
+        if (x->piece && tr_piece_is_damaged(s, x->piece, status, err))
+            status = SX_OK;
     }
     tr_reader_free(c.reader);
     span_batch_unref(c.out);
+    cut |= is_any_damaged(&g);
     end_search(&g);
     if (partial)
         *partial = cut;

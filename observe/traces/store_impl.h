@@ -32,6 +32,7 @@ typedef struct tr_piece {
     uint64_t sequence, min_ns, max_ns, bytes, rows, errors;
     bool reduced; /* only traces of the longer-lived classes are left in it */
     tr_segment *segment;
+    _Atomic bool damaged; /* a question found it so: told once, answers without it are partial */
     struct tr_resolved *resolved; /* edges.c: orphans whose parents are elsewhere; its own lock */
 } tr_piece;
 
@@ -168,5 +169,9 @@ uint64_t tr_store_memory(tr_store *s);
 
 /* True and the status when a question is to end: canceled, past its time. */
 bool tr_limits_over(const tr_store *s, const tr_limits *l, sx_status *status, sx_error *err);
+
+/* open.c: whether `status` says that the piece is damaged. It is told the first time; the caller goes on
+ * without the piece and marks its answer as partial. */
+bool tr_piece_is_damaged(tr_store *s, tr_piece *p, sx_status status, const sx_error *err);
 
 #endif

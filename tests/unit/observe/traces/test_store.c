@@ -3,10 +3,12 @@
 #include "tests/unit/base/cmocka_all.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <sextant/clock.h>
 #include <sextant/file.h>
@@ -602,6 +604,38 @@ static void a_damaged_segment_is_set_aside(void **state)
     end(&w);
 }
 
+/* Damage that only a question finds: the answer is without the segment, and says so. */
+static void a_segment_that_is_damaged_inside_is_left_out(void **state)
+{
+    (void)state;
+    world w;
+    sx_error err = {0};
+    static hits all;
+    bool partial = false;
+    begin(&w);
+    append(&w, 50);
+    assert_int_equal(tr_store_flush(w.store, &err), SX_OK);
+    tr_store_close(w.store);
+    int fd = open(in_folder(&w.folder, "000000000001.seg"), O_WRONLY);
+    assert_int_equal(pwrite(fd, "XXXX", 4, 600), 4); /* in its first group */
+    close(fd);
+    open_store(&w);
+    append(&w, 5);
+    all = (hits){.stop_at = SIZE_MAX};
+    tr_search q = {0};
+    assert_int_equal(tr_store_search(w.store, &q, take, &all, &partial, &err), SX_OK);
+    assert_true(partial);
+    assert_true(all.count > 0); /* of the memtable and the other shards */
+    for (size_t i = 0; i < all.count; i++) {
+        span_batch *b = span_batch_new(0);
+        assert_int_equal(
+            tr_store_trace(w.store, all.items[i].trace_id, 0, 0, NULL, b, &partial, &err), SX_OK);
+        assert_true(b->count > 0);
+        span_batch_unref(b);
+    }
+    end(&w);
+}
+
 static void limits_hold(void **state)
 {
     (void)state;
@@ -744,6 +778,7 @@ int main(void)
         cmocka_unit_test(one_process_at_a_time),
         cmocka_unit_test(a_snapshot_is_a_store),
         cmocka_unit_test(a_damaged_segment_is_set_aside),
+        cmocka_unit_test(a_segment_that_is_damaged_inside_is_left_out),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(many_threads),
     };
