@@ -346,10 +346,11 @@ sx_status tr_store_append(tr_store *s, span_batch *b, sx_error *err)
     sx_buf written;
     sx_buf_init(&written, 0);
     if (atomic_load_explicit(&s->disk_full, memory_order_relaxed))
-        status = sx_fail(err, SX_REFUSED,
-                         "the disk of %s has less than %llu MiB free (--traces.disk-free-min): spans are "
-                         "refused until there is room",
-                         s->dir, (unsigned long long)(s->o.disk_free_min >> 20));
+        status = sx_fail(
+            err, SX_REFUSED,
+            "the disk of %s has less than %llu MiB free (--traces.disk-free-min): spans are "
+            "refused until there is room",
+            s->dir, (unsigned long long)(s->o.disk_free_min >> 20));
     if (status == SX_OK)
         status = wait_for_room(s, err);
     sx_str otlp = b->otlp;
