@@ -348,7 +348,8 @@ static int newest_first(const void *a, const void *b)
 static void put_answer(searcher *s, const traceql_search_stats *stats)
 {
     sx_json_writer w;
-    qsort(s->items, s->count, sizeof *s->items, newest_first);
+    if (s->count)
+        qsort(s->items, s->count, sizeof *s->items, newest_first);
     tempo_begin_json(s->c, &w);
     sx_json_key(&w, SX_STR("traces"));
     sx_json_begin_array(&w);

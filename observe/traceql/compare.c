@@ -173,7 +173,8 @@ static bool add_side(comparer *c, int side, size_t top, size_t *cap)
 {
     static const tq_value NIL = {.type = TQ_STR, .s = {"nil", 3}};
     uint32_t steps = c->out->steps;
-    qsort(c->list, c->count, sizeof *c->list, side ? selection_order : baseline_order);
+    if (c->count)
+        qsort(c->list, c->count, sizeof *c->list, side ? selection_order : baseline_order);
     for (size_t i = 0, end; i < c->count; i = end) {
         double *sum = sx_arena_calloc(c->arena, steps, sizeof(double)), all = 0;
         if (!sum)

@@ -284,7 +284,8 @@ static sx_status group_set(runner *r, const tq_node *n, const tq_spanset *from, 
         for (uint32_t k = i; k < end; k++)
             to->spans[to->count++] = keys[k].at;
     }
-    qsort(out->items + first, out->count - first, sizeof *out->items, compare_sets);
+    if (out->count > first)
+        qsort(out->items + first, out->count - first, sizeof *out->items, compare_sets);
     return SX_OK;
 }
 

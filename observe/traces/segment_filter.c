@@ -77,7 +77,8 @@ static int by_number(const void *a, const void *b)
 static void take_out_equals(tr_items *s)
 {
     size_t kept = 0;
-    qsort(s->list, s->count, sizeof *s->list, by_number);
+    if (s->count)
+        qsort(s->list, s->count, sizeof *s->list, by_number);
     for (size_t i = 0; i < s->count; i++)
         if (kept == 0 || s->list[kept - 1] != s->list[i])
             s->list[kept++] = s->list[i];
