@@ -501,6 +501,8 @@ sx_status tr_store_edges(tr_store *s, uint64_t min_ns, uint64_t max_ns, const tr
         status = piece_edges(&t, p, err);
         if (status == SX_OK)
             status = piece_orphans(&t, p, err);
+        if (tr_piece_is_damaged(s, p, status, err))
+            status = SX_OK;
     }
     if (status == SX_OK && t.status != SX_OK)
         status = sx_fail_memory(err, "edges");

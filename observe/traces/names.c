@@ -323,6 +323,12 @@ static sx_status give_names(gathering *g, tr_names *out, sx_error *err)
     return out->items ? SX_OK : sx_fail_memory(err, "names");
 }
 
+/* A damaged segment's names are missing: the others' are given. */
+static sx_status or_without(tr_store *s, tr_piece *p, sx_status status, const sx_error *err)
+{
+    return tr_piece_is_damaged(s, p, status, err) ? SX_OK : status;
+}
+
 sx_status tr_store_services(tr_store *s, uint64_t min_ns, uint64_t max_ns, sx_arena *arena,
                             tr_names *out, sx_error *err)
 {
@@ -336,7 +342,9 @@ sx_status tr_store_services(tr_store *s, uint64_t min_ns, uint64_t max_ns, sx_ar
     }
     for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
         if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = tr_segment_operations(v->pieces[i]->segment, on_service, &g, err);
+            status =
+                or_without(s, v->pieces[i],
+                           tr_segment_operations(v->pieces[i]->segment, on_service, &g, err), err);
     status = finish(&g, status, v, err);
     if (status == SX_OK)
         return give_names(&g, out, err);
@@ -356,7 +364,8 @@ static sx_status all_operations(tr_store *s, uint64_t min_ns, uint64_t max_ns, g
     }
     for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
         if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = tr_segment_operations(v->pieces[i]->segment, fn, g, err);
+            status = or_without(s, v->pieces[i],
+                                tr_segment_operations(v->pieces[i]->segment, fn, g, err), err);
     return finish(g, status, v, err);
 }
 
@@ -395,7 +404,8 @@ sx_status tr_store_keys(tr_store *s, unsigned place, uint64_t min_ns, uint64_t m
     }
     for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
         if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = tr_segment_keys(v->pieces[i]->segment, on_key, &g, err);
+            status = or_without(s, v->pieces[i],
+                                tr_segment_keys(v->pieces[i]->segment, on_key, &g, err), err);
     status = finish(&g, status, v, err);
     if (status == SX_OK)
         return give_names(&g, out, err);
@@ -431,7 +441,9 @@ static sx_status attribute_values(tr_store *s, unsigned place, sx_str key, uint6
     }
     for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
         if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = tr_segment_values(v->pieces[i]->segment, g->place, key, on_value, g, err);
+            status = or_without(
+                s, v->pieces[i],
+                tr_segment_values(v->pieces[i]->segment, g->place, key, on_value, g, err), err);
     return finish(g, status, v, err);
 }
 

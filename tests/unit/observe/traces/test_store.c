@@ -633,6 +633,17 @@ static void a_segment_that_is_damaged_inside_is_left_out(void **state)
         assert_true(b->count > 0);
         span_batch_unref(b);
     }
+    sx_arena arena;
+    tr_names names;
+    tr_edge *edges;
+    size_t count;
+    sx_arena_init(&arena, 0, 0);
+    assert_int_equal(tr_store_services(w.store, 0, UINT64_MAX, &arena, &names, &err), SX_OK);
+    assert_int_equal(tr_store_keys(w.store, 0, 0, UINT64_MAX, 0, &arena, &names, &err), SX_OK);
+    assert_int_equal(
+        tr_store_edges(w.store, 0, UINT64_MAX, &(tr_limits){0}, &arena, &edges, &count, &err),
+        SX_OK);
+    sx_arena_done(&arena);
     end(&w);
 }
 
