@@ -28,7 +28,7 @@ static traceql_query *reparse(const traceql_query *q)
 static size_t run(sx_arena *arena, const traceql_query *q, const tq_trace *t, uint8_t *found)
 {
     tq_spansets sets = {0};
-    if (traceql_is_metrics(q) || tq_run(arena, q->root, t, &sets, NULL) != SX_OK)
+    if (traceql_is_metrics(q) || tq_run(arena, q->root, t, NULL, &sets, NULL) != SX_OK)
         return 0;
     for (size_t k = 0; k < sets.count; k++)
         for (uint32_t i = 0; i < sets.items[k].count; i++)
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < SPANS; i++)
         random_span(b, 1, i);
     sx_arena_init(&arena, 0, 64 << 20);
-    if (tq_trace_prepare(&arena, b->spans, b->count, &t, NULL) == SX_OK) {
+    if (tq_trace_prepare(&arena, b->spans, b->count, NULL, &t, NULL) == SX_OK) {
         size_t sets = run(&arena, q, &t, first);
         bool exact, any = false;
         const span_filter *filter = traceql_push(q, &exact);

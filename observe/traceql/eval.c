@@ -104,11 +104,31 @@ tq_value tq_eval(sx_arena *arena, const tq_node *n, const tq_trace *t, uint32_t 
 
 /* --- Spansets. */
 
+enum { WATCH_SPANS = 32, WATCH_STEPS = 64 }; /* an expression may hold a regex; 64 steps are one */
+
 typedef struct runner {
     sx_arena *arena;
     const tq_trace *t;
+    const tq_watch *watch;
+    uint64_t looked; /* spans since the watch was asked, in parts of WATCH_STEPS */
     sx_error *err;
 } runner;
+
+/* Before so many steps of a few nanoseconds: whether the work is to end. */
+static sx_status go_steps(runner *r, uint64_t steps)
+{
+    r->looked += steps;
+    if (!r->watch || r->looked < (uint64_t)WATCH_SPANS * WATCH_STEPS)
+        return SX_OK;
+    r->looked = 0;
+    return r->watch->look(r->watch->ctx, r->err);
+}
+
+/* Before an expression is evaluated over a span. */
+static sx_status go_on(runner *r)
+{
+    return go_steps(r, WATCH_STEPS);
+}
 
 static sx_status run_stage(runner *r, const tq_node *n, const tq_spansets *in, tq_spansets *out);
 
@@ -159,27 +179,32 @@ static sx_status run_filter(runner *r, const tq_node *n, const tq_spansets *in, 
         tq_spanset *to = derive(r, from, from->count, out);
         if (!to)
             return no_memory(r);
-        for (uint32_t i = 0; i < from->count; i++)
+        for (uint32_t i = 0; i < from->count; i++) {
+            sx_status status = go_on(r);
+            if (status != SX_OK)
+                return status;
             if (tq_holds(r->arena, n->left, r->t, from->spans[i]))
                 to->spans[to->count++] = from->spans[i];
+        }
         if (!to->count)
             out->count--;
     }
     return SX_OK;
 }
 
-static size_t mark(const tq_spansets *sets, uint8_t *marks)
+static void mark(const tq_spansets *sets, uint8_t *marks)
 {
-    size_t count = 0;
     for (size_t k = 0; k < sets->count; k++)
-        for (uint32_t i = 0; i < sets->items[k].count; i++, count++)
+        for (uint32_t i = 0; i < sets->items[k].count; i++)
             marks[sets->items[k].spans[i]] = 1;
-    return count;
 }
 
 static sx_status unmark(runner *r, const tq_spanset *from, const uint8_t *marks, tq_spansets *out)
 {
     uint32_t count = 0;
+    sx_status status = go_steps(r, r->t->count);
+    if (status != SX_OK)
+        return status;
     for (uint32_t i = 0; i < r->t->count; i++)
         count += marks[i];
     if (!count)
@@ -217,9 +242,16 @@ static bool relate(runner *r, tq_op op, const uint8_t *lm, const uint8_t *rm, ui
 static sx_status relate_set(runner *r, const tq_node *n, const tq_spanset *from, tq_spansets *out)
 {
     tq_spansets in = {(tq_spanset *)from, 1, 1}, left = {0}, right = {0};
+    bool needs_left = n->op != TQ_OR && !(n->op >= TQ_NOT_CHILD && n->op <= TQ_NOT_SIBLING);
     sx_status status = run_stage(r, n->left, &in, &left);
+    if (status == SX_OK && needs_left && !left.count)
+        return SX_OK;
     if (status == SX_OK)
         status = run_stage(r, n->right, &in, &right);
+    if (status == SX_OK && n->op != TQ_OR && !right.count)
+        return SX_OK;
+    if (status == SX_OK)
+        status = go_steps(r, 4 * (uint64_t)r->t->count);
     if (status != SX_OK)
         return status;
     size_t count = r->t->count + 1;
@@ -227,11 +259,10 @@ static sx_status relate_set(runner *r, const tq_node *n, const tq_spanset *from,
     uint8_t *marks = sx_arena_calloc(r->arena, count, 1);
     if (!lm || !rm || !marks)
         return no_memory(r);
-    size_t l_count = mark(&left, lm), r_count = mark(&right, rm);
+    mark(&left, lm);
+    mark(&right, rm);
     if (n->op != TQ_AND && n->op != TQ_OR)
         return relate(r, n->op, lm, rm, marks) ? unmark(r, from, marks, out) : no_memory(r);
-    if (n->op == TQ_AND && (!l_count || !r_count))
-        return SX_OK;
     for (uint32_t i = 0; i < r->t->count; i++)
         marks[i] = lm[i] | rm[i];
     return unmark(r, from, marks, out);
@@ -259,10 +290,47 @@ static int compare_keyed(const void *a, const void *b)
     return order ? order : (x->at > y->at) - (x->at < y->at);
 }
 
-static int compare_sets(const void *a, const void *b)
+/* By merging runs that double, so that it can be ended at any time, which qsort cannot. */
+static sx_status sort_keyed(runner *r, keyed *keys, uint32_t count)
 {
-    const tq_spanset *x = a, *y = b;
-    return (x->spans[0] > y->spans[0]) - (x->spans[0] < y->spans[0]);
+    keyed *from = keys, *to = sx_arena_alloc(r->arena, (count + 1) * sizeof *keys);
+    if (!to)
+        return no_memory(r);
+    for (uint64_t run = 1; run < count; run *= 2) {
+        for (uint64_t start = 0; start < count; start += 2 * run) {
+            uint64_t mid = start + run < count ? start + run : count;
+            uint64_t end = mid + run < count ? mid + run : count;
+            for (uint64_t a = start, b = mid, at = start; at < end; at++) {
+                bool left = a < mid && (b == end || compare_keyed(&from[a], &from[b]) <= 0);
+                to[at] = from[left ? a++ : b++];
+                sx_status status = go_steps(r, 4);
+                if (status != SX_OK)
+                    return status;
+            }
+        }
+        keyed *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != keys)
+        memcpy(keys, from, count * sizeof *keys);
+    return SX_OK;
+}
+
+/* In the order of their first spans, which differ: each set is put where its own stands. */
+static sx_status order_sets(runner *r, tq_spanset *sets, size_t count)
+{
+    tq_spanset **at = sx_arena_calloc(r->arena, r->t->count + 1, sizeof(tq_spanset *));
+    tq_spanset *copy = sx_arena_alloc(r->arena, (count + 1) * sizeof *copy);
+    if (!at || !copy)
+        return no_memory(r);
+    memcpy(copy, sets, count * sizeof *copy);
+    for (size_t i = 0; i < count; i++)
+        at[copy[i].spans[0]] = &copy[i];
+    for (uint32_t i = 0; i < r->t->count; i++)
+        if (at[i])
+            *sets++ = *at[i];
+    return go_steps(r, 2 * (uint64_t)r->t->count);
 }
 
 static sx_status group_set(runner *r, const tq_node *n, const tq_spanset *from, sx_str name,
@@ -271,11 +339,16 @@ static sx_status group_set(runner *r, const tq_node *n, const tq_spanset *from, 
     keyed *keys = sx_arena_alloc(r->arena, (from->count + 1) * sizeof *keys);
     if (!keys)
         return no_memory(r);
-    for (uint32_t i = 0; i < from->count; i++)
+    for (uint32_t i = 0; i < from->count; i++) {
+        sx_status going = go_on(r);
+        if (going != SX_OK)
+            return going;
         keys[i] = (keyed){tq_eval(r->arena, n->left, r->t, from->spans[i]), from->spans[i]};
-    qsort(keys, from->count, sizeof *keys, compare_keyed);
+    }
+    sx_status status = sort_keyed(r, keys, from->count);
     size_t first = out->count;
-    for (uint32_t i = 0, end; i < from->count; i = end) {
+    for (uint32_t i = 0, end; i < from->count && status == SX_OK; i = end) {
+        status = go_on(r);
         for (end = i + 1; end < from->count && !tq_compare(&keys[i].key, &keys[end].key);)
             end++;
         tq_spanset *to = derive(r, from, end - i, out);
@@ -284,9 +357,9 @@ static sx_status group_set(runner *r, const tq_node *n, const tq_spanset *from, 
         for (uint32_t k = i; k < end; k++)
             to->spans[to->count++] = keys[k].at;
     }
-    if (out->count > first)
-        qsort(out->items + first, out->count - first, sizeof *out->items, compare_sets);
-    return SX_OK;
+    if (status == SX_OK && out->count > first + 1)
+        status = order_sets(r, out->items + first, out->count - first);
+    return status;
 }
 
 static sx_status run_by(runner *r, const tq_node *n, const tq_spansets *in, tq_spansets *out)
@@ -317,13 +390,17 @@ static tq_value sum_of(const tq_value *a, const tq_value *b)
     return (tq_value){.type = type, .i = (int64_t)((uint64_t)a->i + (uint64_t)b->i)};
 }
 
-static tq_value aggregate(runner *r, const tq_node *n, const tq_spanset *s)
+static sx_status aggregate(runner *r, const tq_node *n, const tq_spanset *s, tq_value *out)
 {
+    *out = (tq_value){.type = TQ_INT, .i = s->count};
     if (n->function == TQ_COUNT)
-        return (tq_value){.type = TQ_INT, .i = s->count};
+        return SX_OK;
     tq_value all = {.type = TQ_NIL};
     int64_t count = 0;
     for (uint32_t i = 0; i < s->count; i++) {
+        sx_status status = go_on(r);
+        if (status != SX_OK)
+            return status;
         tq_value v = tq_eval(r->arena, n->left, r->t, s->spans[i]);
         if (!tq_is_number(v.type))
             continue;
@@ -336,11 +413,12 @@ static tq_value aggregate(runner *r, const tq_node *n, const tq_spanset *s)
         else
             all = sum_of(&all, &v);
     }
-    if (n->function != TQ_AVG || !count)
-        return all;
-    if (all.type == TQ_DURATION)
-        return (tq_value){.type = TQ_DURATION, .i = all.i / count};
-    return (tq_value){.type = TQ_FLOAT, .d = tq_number(&all) / (double)count};
+    *out = all;
+    if (n->function == TQ_AVG && count)
+        *out = all.type == TQ_DURATION
+                   ? (tq_value){.type = TQ_DURATION, .i = all.i / count}
+                   : (tq_value){.type = TQ_FLOAT, .d = tq_number(&all) / (double)count};
+    return SX_OK;
 }
 
 /* A scalar expression; its aggregates become notes of the set. */
@@ -351,7 +429,9 @@ static sx_status scalar(runner *r, const tq_node *n, tq_spanset *s, tq_value *ou
         return SX_OK;
     }
     if (n->kind == TQ_AGGREGATE) {
-        *out = aggregate(r, n, s);
+        sx_status status = aggregate(r, n, s, out);
+        if (status != SX_OK)
+            return status;
         sx_str name = tq_text(r->arena, n);
         return add_note(r, s, name, *out) ? SX_OK : no_memory(r);
     }
@@ -416,10 +496,10 @@ static sx_status run_stage(runner *r, const tq_node *n, const tq_spansets *in, t
     }
 }
 
-sx_status tq_run(sx_arena *arena, const tq_node *pipeline, const tq_trace *t, tq_spansets *out,
-                 sx_error *err)
+sx_status tq_run(sx_arena *arena, const tq_node *pipeline, const tq_trace *t, const tq_watch *watch,
+                 tq_spansets *out, sx_error *err)
 {
-    runner r = {.arena = arena, .t = t, .err = err};
+    runner r = {.arena = arena, .t = t, .watch = watch, .err = err};
     tq_spanset all = {.count = t->count};
     tq_spansets in = {&all, 1, 1};
     *out = (tq_spansets){0};

@@ -31,9 +31,15 @@ typedef struct tq_trace {
     uint64_t start_ns, end_ns;
 } tq_trace;
 
-/* Arrays in `arena`; spans stay the caller's. */
-sx_status tq_trace_prepare(sx_arena *arena, const span *const *spans, size_t count, tq_trace *out,
-                           sx_error *err);
+/* Asked every so many spans whether to go on: another status than SX_OK ends the work with it. */
+typedef struct tq_watch {
+    sx_status (*look)(void *ctx, sx_error *err);
+    void *ctx;
+} tq_watch;
+
+/* Arrays in `arena`; spans stay the caller's. `watch` may be NULL. */
+sx_status tq_trace_prepare(sx_arena *arena, const span *const *spans, size_t count,
+                           const tq_watch *watch, tq_trace *out, sx_error *err);
 
 /* The values of a field of span `i`, until `fn` returns true; whether it did. Text of ids lies in
  * `hex`, 33 bytes of the caller's. */
@@ -65,9 +71,9 @@ typedef struct tq_spansets {
     size_t count, cap;
 } tq_spansets;
 
-/* The spansets that a pipeline leaves of a trace; all in the arena. */
-sx_status tq_run(sx_arena *arena, const tq_node *pipeline, const tq_trace *t, tq_spansets *out,
-                 sx_error *err);
+/* The spansets that a pipeline leaves of a trace; all in the arena. `watch` may be NULL. */
+sx_status tq_run(sx_arena *arena, const tq_node *pipeline, const tq_trace *t, const tq_watch *watch,
+                 tq_spansets *out, sx_error *err);
 
 /* relation.c: marks in `out` (count bytes) the spans of `r` that stand in the relation to one of `l`;
  * both are marks too. Negated and union operators as their plain one. NULL memory: false. */

@@ -1,10 +1,10 @@
-/* search.c - the two steps of a search. Candidates are gathered from the store in small lots: the
- * store is read at one moment for each lot, and the next begins where the last one ended. */
+/* search.c - the two steps of a search. The store's search stays open while the traces it finds are read
+ * and evaluated, each as it is found: so it is read at one moment, and no row of it twice. */
 #include "observe/traceql/search.h"
 
 #include <sextant/mem.h>
 
-enum { LOT = 64, LIMIT_DEFAULT = 20 };
+enum { LIMIT_DEFAULT = 20 };
 
 typedef struct search {
     tr_store *store;
@@ -16,23 +16,16 @@ typedef struct search {
     uint64_t limit, found, spans_max;
     span_batch *batch;
     sx_arena arena;
-    tr_hit hits[LOT];
-    size_t hit_count;
-    size_t lot;
+    sx_status status; /* of looking at candidates */
     bool stop;
     sx_error *err;
 } search;
 
-static bool take_hit(void *ctx, const tr_hit *hit)
+/* Between spans of a trace, which may have very many. */
+static sx_status look_up(void *ctx, sx_error *err)
 {
-    search *s = ctx;
-    s->hits[s->hit_count++] = *hit;
-    return s->hit_count < s->lot;
-}
-
-static bool is_canceled(const tr_limits *l)
-{
-    return l->canceled && atomic_load_explicit(l->canceled, memory_order_relaxed);
+    const search *s = ctx;
+    return tr_store_limits(s->store, &s->options->limits, err);
 }
 
 static bool in_duration(const traceql_search_options *o, const tq_trace *t)
@@ -46,6 +39,7 @@ static sx_status look_at(search *s, const tr_hit *hit)
 {
     tq_trace trace;
     tq_spansets sets = {0};
+    const tq_watch watch = {look_up, s};
     bool partial = false;
     span_batch_reset(s->batch);
     sx_arena_reset(&s->arena);
@@ -56,9 +50,9 @@ static sx_status look_at(search *s, const tr_hit *hit)
     s->stats->partial |= partial;
     s->stats->traces++;
     s->stats->spans += s->batch->count;
-    status = tq_trace_prepare(&s->arena, s->batch->spans, s->batch->count, &trace, s->err);
+    status = tq_trace_prepare(&s->arena, s->batch->spans, s->batch->count, &watch, &trace, s->err);
     if (status == SX_OK && trace.count && in_duration(s->options, &trace))
-        status = tq_run(&s->arena, s->pipeline, &trace, &sets, s->err);
+        status = tq_run(&s->arena, s->pipeline, &trace, &watch, &sets, s->err);
     if (status != SX_OK || !sets.count)
         return status;
     traceql_match m = {&trace, &sets, &s->arena};
@@ -67,39 +61,27 @@ static sx_status look_at(search *s, const tr_hit *hit)
     return SX_OK;
 }
 
-static sx_status run_lots(search *s)
+static bool take_hit(void *ctx, const tr_hit *hit)
 {
-    tr_hit last;
+    search *s = ctx;
+    if (s->stats->spans >= s->spans_max) {
+        s->stats->partial = true;
+        return false;
+    }
+    s->status = look_at(s, hit);
+    return s->status == SX_OK && !s->stop;
+}
+
+static sx_status run_search(search *s)
+{
+    bool partial = false;
     tr_search question = {.filter = s->pipeline->pushed,
                           .min_ns = s->options->min_ns,
                           .max_ns = s->options->max_ns,
                           .limits = s->options->limits};
-    for (;;) {
-        bool partial = false;
-        s->hit_count = 0;
-        uint64_t left =
-            s->limit - s->found; /* where each candidate is found: no more than wanted */
-        s->lot = s->pipeline->exact && left < LOT ? (size_t)left : LOT;
-        sx_status status = tr_store_search(s->store, &question, take_hit, s, &partial, s->err);
-        if (status != SX_OK)
-            return status;
-        s->stats->partial |= partial;
-        for (size_t i = 0; i < s->hit_count; i++) {
-            if (is_canceled(&s->options->limits))
-                return sx_fail(s->err, SX_ECANCELED, "the query was canceled");
-            if (s->stats->spans >= s->spans_max) {
-                s->stats->partial = true;
-                return SX_OK;
-            }
-            status = look_at(s, &s->hits[i]);
-            if (status != SX_OK || s->stop)
-                return status;
-        }
-        if (s->hit_count < s->lot)
-            return SX_OK;
-        last = s->hits[s->lot - 1];
-        question.after = &last;
-    }
+    sx_status status = tr_store_search(s->store, &question, take_hit, s, &partial, s->err);
+    s->stats->partial |= partial;
+    return status == SX_OK ? s->status : status;
 }
 
 static sx_status start(search *s)
@@ -111,7 +93,7 @@ static sx_status start(search *s)
     if (!s->batch)
         return sx_fail_memory(s->err, "a trace");
     sx_arena_init(&s->arena, 64 << 10, o->memory_max ? o->memory_max : (size_t)1 << 30);
-    sx_status status = run_lots(s);
+    sx_status status = run_search(s);
     sx_arena_done(&s->arena);
     span_batch_unref(s->batch);
     return status;

@@ -1,12 +1,9 @@
 /* trace.c - a trace made ready for questions: its tree, and the values of fields. */
-#include <stdlib.h>
+#include <sextant/hash.h>
 
 #include "observe/traceql/eval.h"
 
-typedef struct by_id {
-    uint64_t key;
-    uint32_t at;
-} by_id;
+enum { LOOK_SPANS = 1024 };
 
 static uint64_t key_of(const uint8_t id[8])
 {
@@ -15,52 +12,96 @@ static uint64_t key_of(const uint8_t id[8])
     return key;
 }
 
-static int compare_ids(const void *a, const void *b)
+/* Spans by an id of theirs, the span's own or its parent's: open addressing, a span's index + 1 a slot.
+ * Ids come from outside, so the seed is secret. */
+typedef struct id_table {
+    const tq_trace *t;
+    bool parents; /* by the parent's id */
+    uint64_t seed;
+    uint32_t *slots, mask;
+} id_table;
+
+static bool table_init(id_table *x, sx_arena *arena, uint32_t count)
 {
-    const by_id *x = a, *y = b;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    return (x->at > y->at) - (x->at < y->at);
+    uint32_t slots = 8;
+    while (slots < count * 2)
+        slots *= 2;
+    x->slots = sx_arena_calloc(arena, slots, sizeof *x->slots);
+    x->mask = slots - 1;
+    x->seed = sx_hash_seed();
+    return x->slots != NULL;
 }
 
-static uint32_t find_id(const by_id *ids, uint32_t count, uint64_t key)
+/* The slot of the first span that came with this id, or the free one where it belongs. */
+static uint32_t *table_slot(const id_table *x, uint64_t key)
 {
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        if (ids[mid].key < key)
-            low = mid + 1;
-        else
-            high = mid;
+    uint32_t at = (uint32_t)sx_hash_u64(key, x->seed) & x->mask;
+    for (; x->slots[at]; at = (at + 1) & x->mask) {
+        const span *s = x->t->spans[x->slots[at] - 1];
+        if (key_of(x->parents ? s->parent : s->id) == key)
+            break;
     }
-    return low < count && ids[low].key == key ? ids[low].at : TQ_NONE;
+    return &x->slots[at];
 }
 
-/* Parents, families and the root. `ids` is room for one entry a span. */
-static void link_spans(tq_trace *t, by_id *ids)
+static sx_status look(const tq_watch *watch, uint32_t i, sx_error *err)
 {
-    uint32_t n = t->count;
-    for (uint32_t i = 0; i < n; i++)
-        ids[i] = (by_id){key_of(t->spans[i]->id), i};
-    qsort(ids, n, sizeof *ids, compare_ids);
-    for (uint32_t i = 0; i < n; i++) {
+    return watch && i % LOOK_SPANS == 0 ? watch->look(watch->ctx, err) : SX_OK;
+}
+
+/* Parents, the root, and how many spans name a parent that is not there (or none). */
+static sx_status link_spans(tq_trace *t, sx_arena *arena, const tq_watch *watch, uint32_t *lost,
+                            sx_error *err)
+{
+    id_table ids = {.t = t};
+    sx_status status = table_init(&ids, arena, t->count) ? SX_OK : sx_fail_memory(err, "a trace");
+    for (uint32_t i = 0; i < t->count && status == SX_OK; i++) {
+        uint32_t *slot = table_slot(&ids, key_of(t->spans[i]->id));
+        if (*slot == 0)
+            *slot = i + 1;
+        status = look(watch, i, err);
+    }
+    for (uint32_t i = 0; i < t->count && status == SX_OK; i++) {
         uint64_t parent = key_of(t->spans[i]->parent);
-        uint32_t at = parent ? find_id(ids, n, parent) : TQ_NONE;
+        uint32_t at = parent ? *table_slot(&ids, parent) - 1 : TQ_NONE; /* a free slot: TQ_NONE */
         t->parent[i] = at == i ? TQ_NONE : at;
         if (t->parent[i] != TQ_NONE)
             t->children[at]++;
+        else
+            ++*lost;
         if (!parent && !t->root)
             t->root = t->spans[i];
+        status = look(watch, i, err);
     }
-    for (uint32_t i = 0; i < n; i++)
-        ids[i] = (by_id){key_of(t->spans[i]->parent), i};
-    qsort(ids, n, sizeof *ids, compare_ids);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i && ids[i].key != ids[i - 1].key)
-            t->families++;
-        t->family[ids[i].at] = t->families;
+    return status;
+}
+
+/* Families: spans that name the same parent, be it there or not. `of` is room: a zeroed number a span. */
+static sx_status group_families(tq_trace *t, sx_arena *arena, const tq_watch *watch, uint32_t lost,
+                                uint32_t *of, sx_error *err)
+{
+    id_table heads = {.t = t, .parents = true};
+    sx_status status = table_init(&heads, arena, lost) ? SX_OK : sx_fail_memory(err, "a trace");
+    for (uint32_t i = 0; i < t->count && status == SX_OK; i++) {
+        uint64_t parent = key_of(t->spans[i]->parent);
+        bool is_own = parent && parent == key_of(t->spans[i]->id); /* it names itself */
+        uint32_t *family = t->parent[i] != TQ_NONE ? &of[t->parent[i]] : is_own ? &of[i] : NULL;
+        if (!family) {
+            uint32_t *slot = table_slot(&heads, parent);
+            if (*slot == 0)
+                *slot = i + 1;
+            else
+                t->family[i] = t->family[*slot - 1];
+            if (*slot == i + 1)
+                t->family[i] = t->families++;
+        } else {
+            if (*family == 0)
+                *family = ++t->families;
+            t->family[i] = *family - 1;
+        }
+        status = look(watch, i, err);
     }
-    t->families += n > 0;
+    return status;
 }
 
 /* Nested sets by walking each tree in depth without recursion; `next` and `first` are room. */
@@ -100,13 +141,14 @@ static void number_spans(tq_trace *t, uint32_t *first, uint32_t *next)
     }
 }
 
-sx_status tq_trace_prepare(sx_arena *arena, const span *const *spans, size_t count, tq_trace *out,
-                           sx_error *err)
+sx_status tq_trace_prepare(sx_arena *arena, const span *const *spans, size_t count,
+                           const tq_watch *watch, tq_trace *out, sx_error *err)
 {
     if (count >= INT32_MAX / 2)
         return sx_fail(err, SX_ELIMIT, "a trace of %zu spans is too long to be looked at", count);
     *out = (tq_trace){.spans = spans, .count = (uint32_t)count};
     size_t n = count + 1;
+    uint32_t lost = 0;
     out->parent = sx_arena_calloc(arena, n, sizeof(uint32_t));
     out->children = sx_arena_calloc(arena, n, sizeof(uint32_t));
     out->family = sx_arena_calloc(arena, n, sizeof(uint32_t));
@@ -114,12 +156,16 @@ sx_status tq_trace_prepare(sx_arena *arena, const span *const *spans, size_t cou
     out->left = sx_arena_calloc(arena, n, sizeof(int32_t));
     out->right = sx_arena_calloc(arena, n, sizeof(int32_t));
     out->above = sx_arena_calloc(arena, n, sizeof(int32_t));
-    by_id *ids = sx_arena_calloc(arena, n, sizeof *ids);
+    uint32_t *room = sx_arena_calloc(arena, 2 * n, sizeof *room);
     if (!out->parent || !out->children || !out->family || !out->order || !out->left ||
-        !out->right || !out->above || !ids)
+        !out->right || !out->above || !room)
         return sx_fail_memory(err, "a trace");
-    link_spans(out, ids);
-    number_spans(out, (uint32_t *)ids, (uint32_t *)ids + n); /* by_id is at least two of them */
+    sx_status status = link_spans(out, arena, watch, &lost, err);
+    if (status == SX_OK)
+        status = group_families(out, arena, watch, lost, room, err);
+    if (status != SX_OK)
+        return status;
+    number_spans(out, room, room + n);
     for (uint32_t i = 0; i < out->count; i++) {
         const span *s = spans[i];
         uint64_t end = s->end_ns > s->start_ns ? s->end_ns : s->start_ns;

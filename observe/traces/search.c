@@ -229,7 +229,13 @@ typedef struct trace_read {
     uint64_t min_ns, max_ns, bytes_max;
     bool partial, damaged;
     tr_store *store;
+    const tr_limits *limits; /* looked at between lots of rows; may be NULL */
 } trace_read;
+
+static bool is_read_over(const trace_read *t, sx_status *status, sx_error *err)
+{
+    return t->limits && tr_limits_over(t->store, t->limits, status, err);
+}
 
 static sx_status read_table(tr_memtable *m, const uint8_t id[16], trace_read *t, span_batch *out,
                             sx_error *err)
@@ -241,6 +247,8 @@ static sx_status read_table(tr_memtable *m, const uint8_t id[16], trace_read *t,
         uint64_t start = m->rows.rows[rows[i]].start_ns;
         if (start < t->min_ns || start > t->max_ns)
             continue;
+        if (i % 64 == 0 && is_read_over(t, &status, err))
+            break;
         status = tr_rows_read(&m->rows, &rows[i], 1, TR_WANT_ALL, out, err);
         t->partial = out->arena.used_bytes > t->bytes_max;
     }
@@ -256,6 +264,8 @@ static sx_status read_piece(const tr_piece *p, const uint8_t id[16], trace_read 
         return SX_OK;
     sx_status status = tr_segment_find(p->segment, id, &first, &count, err);
     for (uint64_t n; count && status == SX_OK && !t->partial; first += n, count -= n) {
+        if (is_read_over(t, &status, err))
+            break;
         n = count < READ_ROWS ? count : READ_ROWS;
         size_t before = out->count, kept = before;
         status = tr_segment_read(p->segment, first, n, TR_WANT_ALL, out, err);
@@ -301,6 +311,15 @@ static int by_start(const void *a, const void *b)
     return memcmp(x->id, y->id, sizeof x->id);
 }
 
+/* Segments keep a trace's spans in order of start: what comes of one alone is so already. */
+static bool is_by_start(const span **spans, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (by_start(&spans[i - 1], &spans[i]) > 0)
+            return false;
+    return true;
+}
+
 /* Among spans that begin together, parents before their children. Runs are short; one too long for a
  * square of steps stays in the order of ids. */
 static void parents_first(const span **spans, size_t count)
@@ -338,10 +357,11 @@ sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_n
                     limits && limits->bytes_max ? limits->bytes_max : 256 << 20,
                     false,
                     false,
-                    s};
+                    s,
+                    limits};
     t.bytes_max += out->arena.used_bytes;
     sx_status status;
-    if (limits && tr_limits_over(s, limits, &status, err))
+    if (is_read_over(&t, &status, err))
         return status;
     if (s->meters.queries)
         sx_counter_add(s->meters.queries, 1);
@@ -350,7 +370,8 @@ sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_n
     status = read_trace(v, trace_id, &t, out, err);
     tr_view_unref(v);
     if (status == SX_OK && out->count > before) {
-        qsort(out->spans + before, out->count - before, sizeof *out->spans, by_start);
+        if (!is_by_start(out->spans + before, out->count - before))
+            qsort(out->spans + before, out->count - before, sizeof *out->spans, by_start);
         parents_first(out->spans + before, out->count - before);
     }
     if (partial)
@@ -365,7 +386,7 @@ static sx_status was_before(search *g, const tr_hit *h, bool *was, sx_error *err
 {
     const tr_hit *after = g->q->after;
     uint64_t most = g->q->max_ns ? g->q->max_ns : UINT64_MAX;
-    trace_read t = {after->newest_ns, most, 256 << 20, false, false, g->s};
+    trace_read t = {after->newest_ns, most, 256 << 20, false, false, g->s, &g->q->limits};
     span_batch *b = span_batch_new(0);
     *was = false;
     if (!b)

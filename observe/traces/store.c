@@ -497,3 +497,9 @@ bool tr_limits_over(const tr_store *s, const tr_limits *l, sx_status *status, sx
         return false;
     return true;
 }
+
+sx_status tr_store_limits(const tr_store *s, const tr_limits *limits, sx_error *err)
+{
+    sx_status status = SX_OK;
+    return tr_limits_over(s, limits, &status, err) ? status : SX_OK;
+}

@@ -69,6 +69,9 @@ typedef struct tr_limits {
     uint64_t bytes_max;           /* of spans read into the answer: 256 MiB */
 } tr_limits;
 
+/* SX_ECANCELED or SX_ETIMEOUT when a question with these limits is to end: for work between reads. */
+sx_status tr_store_limits(const tr_store *s, const tr_limits *limits, sx_error *err);
+
 /* All spans of a trace in order of start (then parents first), within time bounds on start_ns (0: none).
  * Spans land in `out`. out->count 0: not found. */
 sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_ns, uint64_t max_ns,

@@ -21,8 +21,9 @@ static void make_trace(fixture *f, uint32_t t)
     uint32_t count = 1 + random_below(SPANS);
     for (uint32_t i = 0; i < count; i++)
         random_span(f->batch, t, i);
-    assert_int_equal(tq_trace_prepare(&f->arena, f->batch->spans, f->batch->count, &f->trace, NULL),
-                     SX_OK);
+    assert_int_equal(
+        tq_trace_prepare(&f->arena, f->batch->spans, f->batch->count, NULL, &f->trace, NULL),
+        SX_OK);
 }
 
 static int setup(void **state)
@@ -152,7 +153,7 @@ static void test_queries_find_what_the_slow_way_finds(void **state)
         random_query(text, sizeof text);
         if (traceql_parse(sx_str_z(text), &q, &err) != SX_OK)
             fail_msg("%s: %s", text, err.message);
-        assert_int_equal(tq_run(&f->arena, q->root, &f->trace, &sets, NULL), SX_OK);
+        assert_int_equal(tq_run(&f->arena, q->root, &f->trace, NULL, &sets, NULL), SX_OK);
         for (size_t k = 0; k < sets.count; k++)
             for (uint32_t i = 0; i < sets.items[k].count; i++)
                 fast[sets.items[k].spans[i]] = true;
@@ -189,7 +190,7 @@ static void test_groups_share_out_the_spans(void **state)
         uint32_t spans = 0;
         random_state = round + 7;
         make_trace(f, round);
-        assert_int_equal(tq_run(&f->arena, q->root, &f->trace, &sets, NULL), SX_OK);
+        assert_int_equal(tq_run(&f->arena, q->root, &f->trace, NULL, &sets, NULL), SX_OK);
         for (size_t k = 0; k < sets.count; k++) {
             const tq_spanset *s = &sets.items[k];
             spans += s->count;
@@ -257,16 +258,56 @@ static void test_aggregates_and_arithmetic(void **state)
         s->resource = &R;
         s->scope = &S;
     }
-    assert_int_equal(tq_trace_prepare(&f->arena, f->batch->spans, 3, &f->trace, NULL), SX_OK);
+    assert_int_equal(tq_trace_prepare(&f->arena, f->batch->spans, 3, NULL, &f->trace, NULL), SX_OK);
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         traceql_query *q;
         tq_spansets sets;
         sx_error err = {0};
         if (traceql_parse(sx_str_z(CASES[i].text), &q, &err) != SX_OK)
             fail_msg("%s: %s", CASES[i].text, err.message);
-        assert_int_equal(tq_run(&f->arena, q->root, &f->trace, &sets, NULL), SX_OK);
+        assert_int_equal(tq_run(&f->arena, q->root, &f->trace, NULL, &sets, NULL), SX_OK);
         if ((sets.count > 0) != CASES[i].holds)
             fail_msg("%s", CASES[i].text);
+        traceql_free(q);
+    }
+}
+
+static sx_status count_looks(void *ctx, sx_error *err)
+{
+    int *left = ctx;
+    return (*left)-- > 0 ? SX_OK : sx_fail(err, SX_ECANCELED, "enough");
+}
+
+/* A trace of many spans is given up inside, whichever stage it is in. */
+static void test_a_watch_ends_a_run(void **state)
+{
+    static const char *const QUERIES[] = {"{ name =~ \"never.*\" }", "{} | by(name)",
+                                          "{} | avg(duration) > 1h", "{} >> { name = \"bake\" }"};
+    enum { MANY = 2000 };
+    fixture *f = *state;
+    const span *many[MANY];
+    tq_trace trace;
+    make_trace(f, 1);
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = f->trace.spans[i % f->trace.count];
+    int none = 1;
+    assert_int_equal(
+        tq_trace_prepare(&f->arena, many, MANY, &(tq_watch){count_looks, &none}, &trace, NULL),
+        SX_ECANCELED);
+    assert_int_equal(tq_trace_prepare(&f->arena, many, MANY, NULL, &trace, NULL), SX_OK);
+    for (size_t i = 0; i < SX_COUNT_OF(QUERIES); i++) {
+        traceql_query *q;
+        tq_spansets sets;
+        sx_error err = {0};
+        sx_status status = SX_ECANCELED;
+        assert_int_equal(traceql_parse(sx_str_z(QUERIES[i]), &q, NULL), SX_OK);
+        for (int looks = 0; status != SX_OK; looks++) {
+            int left = looks;
+            tq_watch watch = {count_looks, &left};
+            assert_true(looks < MANY);
+            status = tq_run(&f->arena, q->root, &trace, &watch, &sets, &err);
+            assert_int_equal(status, looks < MANY / 100 ? SX_ECANCELED : status);
+        }
         traceql_free(q);
     }
 }
@@ -277,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_queries_find_what_the_slow_way_finds),
         cmocka_unit_test(test_groups_share_out_the_spans),
         cmocka_unit_test(test_aggregates_and_arithmetic),
+        cmocka_unit_test(test_a_watch_ends_a_run),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
