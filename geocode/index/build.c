@@ -99,8 +99,8 @@ geo_builder *geo_builder_new(const geo_build_options *options, sx_error *err)
     geo_pool_init(&b->keys);
     geo_pool_init(&b->terms);
     sx_buf_init(&b->filter_text, 0);
-    geo_spool *spools[] = {&b->docs,       &b->tuples, &b->positions,
-                           &b->properties, &b->labels, &b->numbers};
+    geo_spool *spools[] = {&b->docs,   &b->tuples,  &b->positions, &b->properties,
+                           &b->labels, &b->numbers, &b->places};
     for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
         geo_spool_init(spools[i], &b->temp);
     b->weight_count = 1; /* code 0 is weight 0: filter terms */
@@ -123,8 +123,8 @@ void geo_builder_free(geo_builder *b)
     geo_pool_done(&b->keys);
     geo_pool_done(&b->terms);
     sx_buf_done(&b->filter_text);
-    geo_spool *spools[] = {&b->docs,       &b->tuples, &b->positions,
-                           &b->properties, &b->labels, &b->numbers};
+    geo_spool *spools[] = {&b->docs,   &b->tuples,  &b->positions, &b->properties,
+                           &b->labels, &b->numbers, &b->places};
     for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
         geo_spool_done(spools[i]);
     void *blocks[] = {b->sources,    b->term,         b->key, b->rank,
@@ -442,6 +442,11 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
     for (size_t i = 0; i < MARKS; i++)
         marks[i].spool->tail.len = marks[i].len; /* a refused document leaves nothing behind */
     return status;
+}
+
+geo_spool *geo_builder_places(geo_builder *b)
+{
+    return &b->places;
 }
 
 void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers)

@@ -17,6 +17,7 @@
 #include <sextant/str.h>
 
 #include "geocode/index/index.h"
+#include "geocode/index/spool.h"
 
 typedef struct geo_builder geo_builder;
 
@@ -70,6 +71,9 @@ sx_status geo_builder_source(geo_builder *b, const geo_source *source, sx_error 
 /* Adds one document. Errors: SX_EINVAL for a point outside the globe, SX_ELIMIT for one that is
  * beyond what the format holds, SX_ENOMEM; after SX_ENOMEM the builder is only good for freeing. */
 sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err);
+
+/* The section PLACES, empty at first: an empty spool of the builder's, for plc_writer_take(). */
+geo_spool *geo_builder_places(geo_builder *b);
 
 /* Documents and house numbers added so far. */
 void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers);

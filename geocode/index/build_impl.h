@@ -68,6 +68,7 @@ struct geo_builder {
     uint32_t doc_count;
     uint64_t tuple_count, number_count;
     geo_spool properties, labels, numbers; /* sections, as they go to the file */
+    geo_spool places;                      /* made by geocode/places */
 
     geo_build_term *term; /* by id in `terms` */
     size_t term_cap;

@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define GEO_MAGIC "SXGEOIX\n"
 
 enum {
-    GEO_FORMAT_VERSION = 7,
+    GEO_FORMAT_VERSION = 8,
     GEO_HEADER_BYTES = 4096,
     GEO_SECTION_ALIGN = 64,
     GEO_SECTIONS_MAX = 64,
@@ -66,7 +66,8 @@ enum {
     X(20, TRIE, 12)                                                                                \
     X(21, IMPORTANCES, 8)                                                                          \
     X(22, WORD_BITS, 8)                                                                            \
-    X(23, CAPS, 8)
+    X(23, CAPS, 8)                                                                                \
+    X(24, PLACES, 1)
 
 typedef enum geo_section {
 #define X(id, name, record) GEO_S_##name = (id),

@@ -51,6 +51,9 @@ const char *geo_section_name(unsigned id);
 /* A string by reference; empty if the reference is damaged. */
 sx_str geo_index_string(const geo_index *ix, uint32_t ref);
 
+/* The places of OpenStreetMap, for plc_open() (geocode/places/places.h); empty if there are none. */
+sx_str geo_index_places(const geo_index *ix);
+
 /* One import source: what to print as attribution and licence, and the language of its rules. */
 typedef struct geo_source {
     sx_str name, attribution, licence, path;

@@ -61,13 +61,17 @@ typedef struct plc_disk_section {
     uint64_t bytes;
 } plc_disk_section;
 
-typedef struct plc_disk_header {
+/* The table is the container's last PLC_TABLE_BYTES: so it can be written by appending alone, and grow (a
+ * table further in front is of an earlier stage, and means nothing). */
+typedef struct plc_disk_table {
     char magic[8];
     uint32_t version, section_count;
-    uint64_t bytes; /* of the container */
+    uint64_t bytes; /* of the container, with this table */
     uint64_t reserved[5];
     plc_disk_section sections[PLC_SECTIONS_MAX];
-} plc_disk_header;
+} plc_disk_table;
+
+enum { PLC_TABLE_BYTES = sizeof(plc_disk_table) };
 
 typedef struct plc_disk_meta {
     int64_t data_ms; /* the newest change in the data, or the file's own time stamp; 0: unknown */
@@ -172,6 +176,15 @@ typedef struct plc_disk_category {
     uint32_t class_name, type; /* string references */
     uint32_t first, count;     /* in CATEGORY_PLACES, rising */
 } plc_disk_category;
+
+/* How plc_disk_osm_id names an object: ids below zero, which editors give to what is not uploaded, sort
+ * behind the others. */
+enum { PLC_OSM_ID_BITS = 60 };
+static inline uint64_t plc_osm_object(unsigned kind, int64_t id)
+{
+    return (uint64_t)kind << PLC_OSM_ID_BITS |
+           ((uint64_t)id & (((uint64_t)1 << PLC_OSM_ID_BITS) - 1));
+}
 
 /* Which boundary took which node over, sorted by boundary. */
 typedef struct plc_disk_linked {

@@ -37,8 +37,7 @@ sx_status plc_writer_seal(plc_writer *w, sx_error *err);
 /* Opens what is sealed. The view is good until the next seal, take or free. */
 sx_status plc_writer_view(plc_writer *w, plc_index *out, sx_error *err);
 
-/* Hands the container over as a spool, for geo_builder_attach(); the writer keeps nothing. `temp` must
- * live as long as the spool. */
-sx_status plc_writer_take(plc_writer *w, geo_temp *temp, geo_spool *out, sx_error *err);
+/* Moves the container into `out`, an empty spool: geo_builder_places(). The writer keeps nothing. */
+sx_status plc_writer_take(plc_writer *w, geo_spool *out, sx_error *err);
 
 #endif
