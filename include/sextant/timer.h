@@ -60,6 +60,10 @@ static inline bool sx_timer_running(const sx_timer *timer)
  * called. Must not be called from a callback. */
 size_t sx_timers_run(sx_timers *t);
 
+/* The same for those that were due at `until_ms`, a moment that has passed on this clock: a loop that
+ * gives nobody up whose bytes it has not looked for runs those that were due when it began to look. */
+size_t sx_timers_run_until(sx_timers *t, int64_t until_ms);
+
 /* Milliseconds from the clock's reading now until sx_timers_run has something to do, at least 0; -1
  * if no timer runs. Exact for the usual few timers; where many timers share the nearest slot it may
  * be earlier than the first of them (the run then only sorts the slot), never later. */

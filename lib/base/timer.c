@@ -131,13 +131,13 @@ static bool wheel_empty(const sx_timers *t)
     return any == 0;
 }
 
-/* Takes everything due by now_ms off the wheel onto t->due, in order of time. */
-static void turn(sx_timers *t)
+/* Takes everything due by until_ms off the wheel onto t->due, in order of time. */
+static void turn(sx_timers *t, int64_t until_ms)
 {
     while (!wheel_empty(t)) {
         unsigned level, slot = first_slot(t, &level);
         int64_t start_ms = slot_start(t->wheel_ms, level, slot);
-        if (start_ms > t->now_ms)
+        if (start_ms > until_ms)
             break;
         t->wheel_ms = start_ms;
         sx_list taken;
@@ -154,19 +154,29 @@ static void turn(sx_timers *t)
             }
         }
     }
-    t->wheel_ms = t->now_ms;
+    t->wheel_ms = until_ms;
 }
 
 size_t sx_timers_run(sx_timers *t)
 {
+    sx_timers_update(t);
+    return sx_timers_run_until(t, t->now_ms);
+}
+
+size_t sx_timers_run_until(sx_timers *t, int64_t until_ms)
+{
     sx_assert(!t->is_running);
     sx_timers_update(t);
+    if (until_ms > t->now_ms)
+        until_ms = t->now_ms;
+    if (until_ms < t->wheel_ms) /* a run went further: nothing that was due is left */
+        return 0;
     if (t->count == 0) {
-        t->wheel_ms = t->now_ms;
+        t->wheel_ms = until_ms;
         return 0;
     }
     t->is_running = true;
-    turn(t);
+    turn(t, until_ms);
     size_t called = 0;
     /* What a callback starts hangs on the wheel again and waits for the next run, so a timer that
      * restarts itself with no delay cannot hold the loop. */

@@ -32,9 +32,9 @@ static void on_timer(sx_timer *timer, void *arg)
     http1_conn *c = arg;
     if (c->deadline_ms == INT64_MAX)
         return;
-    int64_t now_ms = c->server->loop->now_ms;
-    if (now_ms < c->deadline_ms) {
-        sx_timer_start(&c->server->loop->timers, &c->timer, c->deadline_ms - now_ms);
+    const sx_loop *loop = c->server->loop;
+    if (loop->polled_ms < c->deadline_ms) {
+        sx_timer_start(&c->server->loop->timers, &c->timer, c->deadline_ms - loop->now_ms);
         return;
     }
     http1_enter(c);

@@ -1,9 +1,13 @@
 /* loop.c - sx_loop over libuv.
  *
- * One iteration of libuv is one turn of ours: alarm (sx_timers) -> prepare (dead streams, hooks if a
- * timer ran, arms the alarm) -> poll (sockets, posted calls) -> check (clock, hooks). All timeouts of
- * the loop hang on one sx_timers wheel, and libuv sees a single timer for the nearest of them, so
- * that restarting an idle timeout costs no heap operation. */
+ * One iteration of libuv is one turn of ours: prepare (dead streams, arms the alarm) -> poll (sockets,
+ * posted calls) -> check (timers, hooks). All timeouts of the loop hang on one sx_timers wheel, and
+ * libuv sees a single timer for the nearest of them, so that restarting an idle timeout costs no heap
+ * operation.
+ *
+ * A timer runs only after a poll that began when it was due. Else a loop that stood still for longer
+ * than a timeout (a stopped process, a machine under load) would give up peers whose bytes have long
+ * come and only wait to be read. */
 #include "net/loop_internal.h"
 
 #include <limits.h>
@@ -28,23 +32,15 @@ static void read_clock(sx_loop *loop)
 
 static void run_hooks(sx_loop *loop)
 {
-    loop->hooks_due = false;
     for (unsigned i = 0; i < loop->hook_count; i++)
         loop->hooks[i].fn(loop, loop->hooks[i].arg);
 }
 
-static void run_timers(sx_loop *loop)
-{
-    read_clock(loop);
-    if (sx_timers_run(&loop->timers))
-        loop->hooks_due = true;
-}
-
+/* Only ends the wait: the timers run after the next poll, which the alarm makes a short one. */
 static void on_alarm(uv_timer_t *alarm)
 {
     sx_loop *loop = alarm->data;
     loop->alarm_due_ms = INT64_MAX;
-    run_timers(loop);
 }
 
 /* An alarm that comes too early only finds nothing to do, so one that is set for an earlier moment
@@ -66,14 +62,15 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     sx_loop *loop = prepare->data;
     sx_streams_run_pending(loop);
-    if (loop->hooks_due)
-        run_hooks(loop);
     arm_alarm(loop);
+    loop->polled_ms = sx_clock_mono_ms(loop->clock);
 }
 
 static void on_check(uv_check_t *check)
 {
     sx_loop *loop = check->data;
+    read_clock(loop);
+    sx_timers_run_until(&loop->timers, loop->polled_ms);
     sx_streams_run_pending(loop);
     run_hooks(loop);
     loop->is_fresh = false;
@@ -251,7 +248,7 @@ void sx_loop_run(sx_loop *loop)
 
 bool sx_loop_turn(sx_loop *loop)
 {
-    run_timers(loop);
+    sx_loop_touch(loop);
     uv_run(&loop->uv, UV_RUN_NOWAIT);
     uv_unref((uv_handle_t *)&loop->wake);
     bool is_alive =
@@ -269,7 +266,7 @@ int sx_loop_fd(const sx_loop *loop)
  * a timer that was started since the last turn is not on libuv's alarm yet. */
 int sx_loop_wait_ms(sx_loop *loop)
 {
-    if (loop->hooks_due || !sx_list_empty(&loop->pending))
+    if (!sx_list_empty(&loop->pending))
         return 0;
     int64_t wait_ms = uv_backend_timeout(&loop->uv);
     int64_t timer_ms = sx_timers_next_ms(&loop->timers);

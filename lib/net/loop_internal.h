@@ -28,17 +28,17 @@ struct sx_stream;
 
 struct sx_loop {
     uv_loop_t uv;
-    uv_prepare_t prepare; /* before waiting: hooks, arms `alarm` */
-    uv_check_t check;     /* after waiting: reads the clock */
+    uv_prepare_t prepare; /* before waiting: arms `alarm` */
+    uv_check_t check;     /* after waiting: timers, hooks */
     uv_timer_t alarm;     /* wakes the loop for the nearest of `timers` */
     uv_async_t wake;      /* posted calls, stop */
     sx_timers timers;
     const sx_clock *clock;
     unsigned index;
-    int64_t now_ms; /* of this turn */
+    int64_t now_ms;    /* of this turn */
+    int64_t polled_ms; /* when it began to look at its sockets: what had come by then was read */
     int64_t wall_ns;
     int64_t alarm_due_ms; /* what `alarm` is set to; INT64_MAX: not set */
-    bool hooks_due;       /* a timer ran since the hooks did */
     bool is_fresh;        /* the clock was read since the loop last waited */
 
     loop_hook hooks[LOOP_HOOKS_MAX];

@@ -80,9 +80,9 @@ void stream_set_interest(sx_stream *s)
 /* The timer is not moved with every send: it looks here how long ago the last one was. */
 static void check_progress(sx_stream *s)
 {
-    int64_t left_ms = s->progress_ms + s->options.write_ms_max - s->loop->now_ms;
-    if (left_ms > 0)
-        stream_wait(s, (uint32_t)left_ms);
+    int64_t due_ms = s->progress_ms + s->options.write_ms_max, left_ms = due_ms - s->loop->now_ms;
+    if (s->loop->polled_ms < due_ms)
+        stream_wait(s, left_ms > 0 ? (uint32_t)left_ms : 0);
     else
         stream_die(s, SX_ETIMEOUT, 0, "the peer takes no more bytes");
 }

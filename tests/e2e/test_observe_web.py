@@ -211,6 +211,27 @@ def test_a_silent_client_is_given_up(start):
         s.close()
 
 
+def test_who_wrote_while_the_server_stood_still_is_answered(start):
+    process = start("--web.read-timeout=1s")
+    ask = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+    known = [socket.create_connection(process.host_port(), timeout=TIMEOUT_S) for _ in range(4)]
+    for s in known:
+        s.sendall(ask)
+        assert b"Healthy" in s.recv(4096)
+    process.signal("STOP")
+    try:
+        new = [socket.create_connection(process.host_port(), timeout=TIMEOUT_S) for _ in range(4)]
+        for s in known + new:
+            s.sendall(ask)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 1.5, what="the time-out to pass")
+    finally:
+        process.signal("CONT")
+    for s in known + new:
+        assert b"Healthy" in s.recv(4096)
+        s.close()
+
+
 def test_lifecycle_and_admin_need_their_flags(start):
     process = start()
     url = f"http://{process.address('http')}"

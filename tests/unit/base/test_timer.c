@@ -132,6 +132,29 @@ static void test_a_callback_may_stop_and_move_timers_that_are_due(void **state)
     assert_string_equal(f->fired, "ac");
 }
 
+static void test_a_run_goes_no_further_than_it_is_told(void **state)
+{
+    fixture *f = *state;
+    int64_t start_ms = sx_timers_now_ms(&f->timers);
+    for (int i = 0; i < 3; i++)
+        sx_timer_start(&f->timers, &f->timer[i], 100 * (i + 1));
+    sx_fake_clock_advance(&f->clock, 1000);
+    assert_int_equal(sx_timers_run_until(&f->timers, start_ms + 99), 0);
+    assert_int_equal(sx_timers_run_until(&f->timers, start_ms + 200), 2);
+    sx_timers_check(&f->timers);
+    assert_int_equal(sx_timers_now_ms(&f->timers), start_ms + 1000);
+    assert_int_equal(sx_timers_run_until(&f->timers, start_ms + 150),
+                     0);                         /* a run was there already */
+    sx_timer_start(&f->timers, &f->timer[3], 0); /* counts from now */
+    assert_int_equal(sx_timers_run_until(&f->timers, start_ms + 999), 1);
+    assert_int_equal(sx_timers_run_until(&f->timers, start_ms + 5000),
+                     1); /* never into the future */
+    assert_string_equal(f->fired, "abcd");
+    sx_timer_start(&f->timers, &f->timer[0], 1);
+    assert_int_equal(sx_timers_run_until(&f->timers, start_ms + 5000), 0);
+    sx_timer_stop(&f->timers, &f->timer[0]);
+}
+
 static void test_delays_count_from_the_cached_now(void **state)
 {
     fixture *f = *state;
@@ -239,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_restart_moves_and_a_stop_removes, set_up),
         cmocka_unit_test_setup(test_a_timer_that_restarts_at_once_waits_for_the_next_run, set_up),
         cmocka_unit_test_setup(test_a_callback_may_stop_and_move_timers_that_are_due, set_up),
+        cmocka_unit_test_setup(test_a_run_goes_no_further_than_it_is_told, set_up),
         cmocka_unit_test_setup(test_delays_count_from_the_cached_now, set_up),
         cmocka_unit_test_setup(test_next_is_never_late_when_many_share_a_slot, set_up),
         cmocka_unit_test_setup(test_the_wheel_does_what_a_list_of_due_times_does, set_up),

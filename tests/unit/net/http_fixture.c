@@ -274,6 +274,12 @@ const char *http_fixture_read(http_fixture *f, int fd, int *is_closed)
     return text;
 }
 
+void http_fixture_stall(http_fixture *f, int fd, const char *data, size_t len, int64_t ms)
+{
+    assert_int_equal(send(fd, data, len, MSG_NOSIGNAL), len);
+    http_fixture_wait(f, ms);
+}
+
 void http_fixture_wait(http_fixture *f, int64_t ms)
 {
     sx_fake_clock_advance(&f->clock, ms);

@@ -45,6 +45,10 @@ void http_fixture_settle(http_fixture *f);
  * end was seen: 1 for FIN, 2 for RST. */
 const char *http_fixture_read(http_fixture *f, int fd, int *is_closed);
 
+/* Sends while the loop stands still, lets time pass, and only then turns it: a process that was
+ * stopped, or a machine with no time for it. */
+void http_fixture_stall(http_fixture *f, int fd, const char *data, size_t len, int64_t ms);
+
 /* Lets time pass and settles. */
 void http_fixture_wait(http_fixture *f, int64_t ms);
 

@@ -225,6 +225,23 @@ static void test_idle_connection_is_closed_in_silence(void **state)
     close(fd);
 }
 
+/* It is not the client who was slow: what it sent in time was there to be read. */
+static void test_what_came_while_the_loop_stood_still_is_answered(void **state)
+{
+    static const char HEAD[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+    http_fixture *f = *state;
+    int fd = http_fixture_connect(f), closed;
+    http_fixture_stall(f, fd, HEAD, 9, 80000); /* idle for too long */
+    http_fixture_stall(f, fd, HEAD + 9, sizeof(HEAD) - 10, 11000);
+    http_fixture_stall(f, fd, "0123456789", 10, 31000);
+    assert_has(http_fixture_read(f, fd, &closed), "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(closed, 0);
+    http_fixture_wait(f, 75000); /* and silence is still given up, in a single turn */
+    http_fixture_read(f, fd, &closed);
+    assert_int_equal(closed, 1);
+    close(fd);
+}
+
 static void test_slow_body_is_answered_408_and_aborts(void **state)
 {
     http_fixture *f = *state;
@@ -749,6 +766,7 @@ int main(void)
         TEST(test_header_flood_and_long_target_are_refused),
         TEST(test_slow_head_is_answered_408),
         TEST(test_idle_connection_is_closed_in_silence),
+        TEST(test_what_came_while_the_loop_stood_still_is_answered),
         TEST(test_slow_body_is_answered_408_and_aborts),
         TEST(test_client_that_takes_nothing_is_reset),
         TEST(test_large_static_reply_arrives_whole),

@@ -195,6 +195,29 @@ static void test_slow_head_and_idle_connections_end(void **state)
     close_wire(&w);
 }
 
+/* It is not the client who was slow: what it sent in time was there to be read. */
+static void test_what_came_while_the_loop_stood_still_is_answered(void **state)
+{
+    wire w;
+    (void)state;
+    open_wire(&w, NULL);
+    add_request(&w, 1, "POST", "/echo", END_HEADERS, NULL, NULL);
+    http_fixture_stall(&w.f, w.fd, w.out.data, w.out.len, 11000); /* with the preface */
+    sx_buf_clear(&w.out);
+    add_frame(&w, DATA, END_STREAM, 1, SX_STR("body"));
+    http_fixture_stall(&w.f, w.fd, w.out.data, w.out.len, 31000);
+    sx_buf_clear(&w.out);
+    receive(&w);
+    expect_status(&w, 1, "200");
+    add_request(&w, 3, "GET", "/", END_HEADERS | END_STREAM, NULL, NULL);
+    http_fixture_stall(&w.f, w.fd, w.out.data, w.out.len, 76000); /* idle for too long */
+    sx_buf_clear(&w.out);
+    receive(&w);
+    expect_status(&w, 3, "200");
+    assert_int_equal(w.closed, 0);
+    close_wire(&w);
+}
+
 /* Whoever refuses the block, its time-out ends with it and not the connection. */
 static void test_refused_block_does_not_end_the_connection_later(void **state)
 {
@@ -352,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_resets_that_we_are_made_to_send_count_too),
         cmocka_unit_test(test_control_floods_end_the_connection),
         cmocka_unit_test(test_slow_head_and_idle_connections_end),
+        cmocka_unit_test(test_what_came_while_the_loop_stood_still_is_answered),
         cmocka_unit_test(test_refused_block_does_not_end_the_connection_later),
         cmocka_unit_test(test_refused_block_that_does_not_end_ends_the_connection),
         cmocka_unit_test(test_slow_body_is_408),
