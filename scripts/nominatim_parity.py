@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""nominatim_parity.py - compares our answers with Nominatim's, and names what differs.
+
+    nominatim_parity.py --serve build/cmd/sextant           the 404 recorded requests, by a server of its own
+    nominatim_parity.py --ours liechtenstein=http://127.0.0.1:8080/nominatim --data liechtenstein
+    nominatim_parity.py --serve build/cmd/sextant --generated       all that --generate has kept
+    nominatim_parity.py --serve build/cmd/sextant --generate andorra --count 200 --seed 3
+    nominatim_parity.py --generate monaco --count 1000 --seed 7     only asks the peer, and keeps its answers
+
+Without --generate, --generated or --answers the recorded requests are asked. The answers of the peer
+(scripts/nominatim_peer.sh) are kept in .cache/peers/nominatim/answers-EXTRACT-SEED.ndjson, so that it is
+asked once for each request; a second peer with the same extract (--also URL) adds what it answers otherwise.
+--serve imports each extract into .cache/peers/nominatim/ours-EXTRACT.idx unless the index is newer than the
+binary, and serves it.
+
+--show N names N requests that differ (with --measure M: in that measure, with --category C: of that kind;
+--number K: only that request); --list prints the numbers of all that differ, for comparing two runs.
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from lib import nominatim, nominatim_queries  # noqa: E402
+
+CACHE = ROOT / ".cache" / "peers" / "nominatim"
+RECORDED = ROOT / "tests" / "e2e" / "data" / "nominatim" / "truth-400.ndjson.gz"
+PHRASES = RECORDED.parent / "phrases.csv"
+FILES = {"liechtenstein": "data/liechtenstein.osm.pbf", "andorra": "data/andorra.osm.pbf", "monaco": "data/monaco.osm.gz",
+         "broken-boundaries": "tests/e2e/data/osm/broken-boundaries.osm.gz",
+         "moscow-cyrillic": "tests/e2e/data/osm/moscow-cyrillic.osm.gz"}
+PORTS = {name: 18101 + i for i, name in enumerate(FILES)}
+
+
+def note(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def rows_of(extract):
+    """What the peer imported, from its own tables."""
+    done = subprocess.run([ROOT / "scripts" / "nominatim_peer.sh", "sql", extract, "-At", "-c",
+                           nominatim_queries.ROWS], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"nominatim_parity: {extract} cannot be read: {done.stderr.strip()}\n"
+                 f"run scripts/nominatim_peer.sh import {extract} FILE, then start")
+    return done.stdout.splitlines()
+
+
+def generate(extract, count, seed, peer_url, also_url):
+    """`count` records of an extract; those that are in the file already are not asked again."""
+    path = CACHE / f"answers-{extract}-{seed}.ndjson"
+    records = nominatim.load(path) if path.exists() else []
+    if len(records) < count:
+        generator = nominatim_queries.Generator(nominatim_queries.Extract.read(rows_of(extract)), seed)
+        peer = nominatim.Server(peer_url or f"http://127.0.0.1:{PORTS[extract]}")
+        other = nominatim.Server(also_url) if also_url else None
+        note(f"asking the peer of {extract} for {count - len(records)} answers")
+        drawn = failed = 0
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as out:
+            while len(records) < count:
+                request = generator.draw()
+                drawn += 1
+                if drawn <= (records[-1]["n"] if records else 0):
+                    continue
+                got = peer.ask(request["path"], request["params"], request.get("headers"))
+                if got.status >= 500:
+                    failed += 1
+                    continue
+                record = {"n": drawn, "data": extract, **request, "status": got.status, "type": got.type, "body": got.body}
+                if other:
+                    second = other.ask(request["path"], request["params"], request.get("headers"))
+                    if any(not o.right for o in nominatim.compare(record, second)):
+                        record["also"] = [second.body]
+                records.append(record)
+                out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        note(f"{path}: {len(records)} records; the peer failed at {failed}")
+    return records[:count]
+
+
+def import_with(binary, extract):
+    """Our index of an extract, made anew if the binary is younger."""
+    index = CACHE / f"ours-{extract}.idx"
+    if not index.exists() or index.stat().st_mtime < os.stat(binary).st_mtime:
+        subprocess.run([binary, "geocode", "import", "-q", "-o", index, "--phrases", PHRASES, ROOT / FILES[extract]], check=True)
+    return index
+
+
+class Served:
+    """Our servers, one for each extract; ended on exit."""
+
+    def __init__(self, binary, extracts):
+        self.children, self.servers = [], {}
+        for extract in extracts:
+            err = tempfile.TemporaryFile()
+            child = subprocess.Popen([binary, "geocode", "serve", "--index", import_with(binary, extract),
+                                      "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=err, text=True)
+            self.children.append(child)
+            ready = child.stdout.readline()
+            where = re.search(r"http=(\S+)", ready)
+            if not where:
+                err.seek(0)
+                sys.exit(f"nominatim_parity: our server of {extract} is not ready: {ready}{err.read().decode()[-500:]}")
+            self.servers[extract] = nominatim.Server(f"http://{where.group(1)}/nominatim")
+
+    def __enter__(self):
+        return self.servers
+
+    def __exit__(self, *_):
+        for child in self.children:
+            child.terminate()
+        for child in self.children:
+            child.wait(10)
+
+
+def show(tally, options):
+    shown = 0
+    for record, wrong in tally.wrong:
+        wrong = [o for o in wrong if not options.measure or o.measure == options.measure]
+        if not wrong:
+            continue
+        shown += 1
+        if options.list:
+            print(record["data"], record["n"], record["category"], nominatim.url_of(record), *(o.measure for o in wrong), sep="\t")
+        elif shown <= options.show:
+            headers = "".join(f"  {k}: {v}" for k, v in record.get("headers", {}).items())
+            print(f"\n{record['data']} {record['n']} ({record['category']}) {nominatim.url_of(record)}{headers}")
+            for outcome in wrong:
+                print(f"    {outcome.measure}: {outcome.detail[:options.width]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ours", action="append", default=[], help="[EXTRACT=]URL of a server to be compared")
+    parser.add_argument("--serve", metavar="BINARY", help="imports and serves with this sextant")
+    parser.add_argument("--answers", action="append", default=[], help="a file of records instead of the recorded ones")
+    parser.add_argument("--generated", action="store_true", help="all files that --generate has kept")
+    parser.add_argument("--generate", metavar="EXTRACT", action="append", default=[])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--peer", help="URL of the peer (127.0.0.1, the extract's port)")
+    parser.add_argument("--also", help="URL of a second import of the same extract")
+    parser.add_argument("--data", action="append", help="only records of this extract")
+    parser.add_argument("--category", action="append", help="only records of this category")
+    parser.add_argument("--number", type=int, action="append", help="only the record of this number")
+    parser.add_argument("--limit", type=int, help="only the first N records")
+    parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--measure")
+    parser.add_argument("--width", type=int, default=700, help="letters of a difference that are shown")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+
+    records = []
+    for extract in options.generate:
+        records += generate(extract, options.count, options.seed, options.peer, options.also)
+    for path in options.answers + (sorted(CACHE.glob("answers-*.ndjson")) if options.generated else []):
+        records += nominatim.load(path)
+    if not (options.generate or options.answers or options.generated):
+        records = nominatim.load(RECORDED)
+    records = [r for r in records if (not options.data or r["data"] in options.data)
+               and (not options.category or r["category"] in options.category)
+               and (not options.number or r["n"] in options.number)][:options.limit]
+    extracts = sorted({r["data"] for r in records})
+    if options.serve:
+        with Served(options.serve, extracts) as servers:
+            tally = nominatim.run(records, servers)
+    elif options.ours:
+        servers = {}
+        for one in options.ours:
+            name, found, url = one.partition("=")
+            servers.update({name: nominatim.Server(url)} if found else {e: nominatim.Server(one) for e in extracts})
+        tally = nominatim.run(records, servers)
+    else:
+        if not options.generate:
+            parser.error("name a server: --ours URL, or --serve BINARY")
+        return
+    show(tally, options)
+    if not options.list:
+        print("\n".join(["", *tally.table()]))
+
+
+if __name__ == "__main__":
+    main()
