@@ -66,7 +66,7 @@ enum {
     X(20, TRIE, 12)                                                                                \
     X(21, IMPORTANCES, 8)                                                                          \
     X(22, WORD_BITS, 8)                                                                            \
-    X(23, CAPS, 8)                                                                                \
+    X(23, CAPS, 8)                                                                                 \
     X(24, PLACES, 1)
 
 typedef enum geo_section {

@@ -1,0 +1,36 @@
+/* countries.h - the countries of the world, built in: names, languages, postcodes, where they are.
+ *
+ * Data of an extract hold at most the countries that lie in it whole, yet every answer names its
+ * country, in any language. The tables are made by countries_table.py; NOTICE names their sources. */
+#ifndef GEOCODE_PLACES_COUNTRIES_H
+#define GEOCODE_PLACES_COUNTRIES_H
+
+#include <sextant/str.h>
+
+/* A name of a country: the key is "name", "name:de", "official_name" ... */
+typedef struct plc_country_name {
+    sx_str key, value;
+} plc_country_name;
+
+/* The names of a country (plc_country_of()), by length of key, then by its bytes; NULL and 0 of an
+ * unknown one. Static. */
+const plc_country_name *plc_country_names(uint16_t country, uint32_t *count);
+
+/* Every country of the table: index from 0; 0 beyond the last. */
+uint16_t plc_country_at_index(uint32_t i);
+
+/* "li" of a country of the table; empty of an unknown one. Static. */
+sx_str plc_country_code(uint16_t country);
+
+/* The languages that a name without a language is taken to be in, comma separated ("de"); may be empty. */
+sx_str plc_country_languages(uint16_t country);
+
+/* The country at a point, by built-in borders (good to some kilometres); 0: none, at sea. */
+uint16_t plc_country_at(int32_t lon_e7, int32_t lat_e7);
+
+/* How postcodes of a country look: `d` a digit, `l` a letter, others as they are; empty: there are none,
+ * or nothing is known. Its extent in metres: how far from its point an address may be. */
+sx_str plc_country_postcode_pattern(uint16_t country);
+uint32_t plc_country_postcode_extent_m(uint16_t country);
+
+#endif
