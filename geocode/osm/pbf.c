@@ -37,8 +37,8 @@ typedef struct worker {
 
 static sx_status cut_short(uint64_t at, const char *what, sx_error *err)
 {
-    return sx_fail(err, SX_EFORMAT, "the file ends at byte %" PRIu64 ", inside %s; fetch it again", at,
-                   what);
+    return sx_fail(err, SX_EFORMAT, "the file ends at byte %" PRIu64 ", inside %s; fetch it again",
+                   at, what);
 }
 
 /* The blob's header, whose `len` bytes come next; *blob_bytes is what the blob claims to have. */
@@ -61,9 +61,14 @@ static sx_status read_blob_header(osm_run *run, blob *b, uint32_t len, int64_t *
     *blob_bytes = -1;
     while (sx_pb_next(&r))
         switch (r.tag) {
-        case SX_PB_TAG(1, SX_PB_BYTES): type = sx_pb_bytes(&r); break;
-        case SX_PB_TAG(3, SX_PB_VARINT): *blob_bytes = sx_pb_i64(&r); break;
-        default: sx_pb_skip(&r);
+        case SX_PB_TAG(1, SX_PB_BYTES):
+            type = sx_pb_bytes(&r);
+            break;
+        case SX_PB_TAG(3, SX_PB_VARINT):
+            *blob_bytes = sx_pb_i64(&r);
+            break;
+        default:
+            sx_pb_skip(&r);
         }
     status = sx_pb_status(&r, "a blob's header", err);
     if (status != SX_OK)
@@ -88,12 +93,12 @@ static sx_status read_blob(osm_run *run, blob *b, sx_error *err)
         return SX_END;
     if (got < LENGTH_BYTES)
         return cut_short(run->at, "the length of a blob's header", err);
-    uint32_t len = (uint32_t)length[0] << 24 | (uint32_t)length[1] << 16 | (uint32_t)length[2] << 8 |
-                   length[3];
+    uint32_t len = (uint32_t)length[0] << 24 | (uint32_t)length[1] << 16 |
+                   (uint32_t)length[2] << 8 | length[3];
     if (len == 0 || len > run->limits.header_bytes_max)
         return sx_fail(err, SX_ELIMIT, "a blob's header of %u bytes; 1 to %u are allowed", len,
                        run->limits.header_bytes_max);
-    int64_t bytes;
+    int64_t bytes = 0;
     status = read_blob_header(run, b, len, &bytes, err);
     if (status != SX_OK)
         return status;
@@ -117,7 +122,8 @@ static sx_status blame(const blob *b, sx_status status, sx_error *err)
 {
     return status == SX_OK || status == SX_END || status == SX_ECANCELED
                ? status
-               : sx_error_prefix(err, status, "block %" PRIu64 " at byte %" PRIu64, b->number, b->at);
+               : sx_error_prefix(err, status, "block %" PRIu64 " at byte %" PRIu64, b->number,
+                                 b->at);
 }
 
 /* ---- Unpacking ---- */
@@ -190,7 +196,8 @@ static sx_status unpack(worker *w, sx_str *plain, sx_error *err)
                        "a blob packed with %s; we read raw, zlib and zstd: convert it with osmium",
                        how->name);
     if (plain_bytes > w->run->limits.blob_bytes_max || plain_bytes < -1)
-        return sx_fail(err, SX_ELIMIT, "a blob that unpacks to %" PRId64 " bytes; at most %u are allowed",
+        return sx_fail(err, SX_ELIMIT,
+                       "a blob that unpacks to %" PRId64 " bytes; at most %u are allowed",
                        plain_bytes, w->run->limits.blob_bytes_max);
     *plain = packed;
     if (how->codec == SX_CODEC_IDENTITY)
@@ -238,29 +245,38 @@ static sx_status check_feature(osm_header *h, sx_str name, sx_error *err)
 static sx_status read_header_block(osm_header *h, sx_str bytes, sx_error *err)
 {
     sx_pb_reader r;
+    sx_str text;
     sx_status status = SX_OK;
     sx_pb_init(&r, bytes);
     while (status == SX_OK && sx_pb_next(&r))
         switch (r.tag) {
-        case SX_PB_TAG(1, SX_PB_BYTES): read_box(&r, h); break;
-        case SX_PB_TAG(4, SX_PB_BYTES): status = check_feature(h, sx_pb_bytes(&r), err); break;
+        case SX_PB_TAG(1, SX_PB_BYTES):
+            read_box(&r, h);
+            break;
+        case SX_PB_TAG(4, SX_PB_BYTES):
+            status = check_feature(h, sx_pb_bytes(&r), err);
+            break;
         case SX_PB_TAG(5, SX_PB_BYTES):
             if (sx_str_eq(sx_pb_bytes(&r), SX_STR("Sort.Type_then_ID")))
                 h->sorted = true;
             break;
         case SX_PB_TAG(16, SX_PB_BYTES):
-            (void)snprintf(h->program, sizeof(h->program), "%.*s", SX_ARG(sx_pb_bytes(&r)));
+            text = sx_pb_bytes(&r);
+            (void)snprintf(h->program, sizeof(h->program), "%.*s", SX_ARG(text));
             break;
         case SX_PB_TAG(32, SX_PB_VARINT):
             if (__builtin_mul_overflow(sx_pb_i64(&r), 1000, &h->replication_ms))
                 h->replication_ms = 0;
             break;
-        case SX_PB_TAG(33, SX_PB_VARINT): h->sequence = sx_pb_i64(&r); break;
-        case SX_PB_TAG(34, SX_PB_BYTES):
-            (void)snprintf(h->replication_url, sizeof(h->replication_url), "%.*s",
-                           SX_ARG(sx_pb_bytes(&r)));
+        case SX_PB_TAG(33, SX_PB_VARINT):
+            h->sequence = sx_pb_i64(&r);
             break;
-        default: sx_pb_skip(&r);
+        case SX_PB_TAG(34, SX_PB_BYTES):
+            text = sx_pb_bytes(&r);
+            (void)snprintf(h->replication_url, sizeof(h->replication_url), "%.*s", SX_ARG(text));
+            break;
+        default:
+            sx_pb_skip(&r);
         }
     return status == SX_OK ? sx_pb_status(&r, "header", err) : status;
 }
@@ -319,8 +335,7 @@ static void end_turn(worker *w)
     if (!run->options->ordered)
         return;
     (void)pthread_mutex_lock(&run->lock);
-    while (run->turn != w->blob.number &&
-           !(run->failed && run->failed_block < w->blob.number))
+    while (run->turn != w->blob.number && !(run->failed && run->failed_block < w->blob.number))
         (void)pthread_cond_wait(&run->moved, &run->lock);
     if (run->turn == w->blob.number)
         run->turn++;
@@ -394,8 +409,7 @@ sx_status osm_read_pbf(osm_run *run, sx_error *err)
     if (status == SX_OK) {
         /* A thread that cannot be had is done without: the caller's is always there. */
         for (uint32_t i = 1; i < count; i++)
-            workers[i].started =
-                pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0;
+            workers[i].started = pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0;
         (void)work(&workers[0]);
         for (uint32_t i = 1; i < count; i++)
             if (workers[i].started)

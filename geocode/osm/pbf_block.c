@@ -161,23 +161,39 @@ static sx_status read_dense_lists(osm_block *block, sx_str bytes, dense *d, sx_e
     sx_pb_init(&r, bytes);
     while (sx_pb_next(&r))
         switch (r.tag) {
-        case SX_PB_TAG(1, SX_PB_BYTES): note(&r, &d->ids, &twice); break;
+        case SX_PB_TAG(1, SX_PB_BYTES):
+            note(&r, &d->ids, &twice);
+            break;
         case SX_PB_TAG(5, SX_PB_BYTES): {
             sx_pb_outer outer = sx_pb_enter(&r);
             while (sx_pb_next(&r))
                 switch (r.tag) {
-                case SX_PB_TAG(1, SX_PB_BYTES): note(&r, &d->versions, &twice); break;
-                case SX_PB_TAG(2, SX_PB_BYTES): note(&r, &d->dates, &twice); break;
-                case SX_PB_TAG(6, SX_PB_BYTES): note(&r, &d->visible, &twice); break;
-                default: sx_pb_skip(&r);
+                case SX_PB_TAG(1, SX_PB_BYTES):
+                    note(&r, &d->versions, &twice);
+                    break;
+                case SX_PB_TAG(2, SX_PB_BYTES):
+                    note(&r, &d->dates, &twice);
+                    break;
+                case SX_PB_TAG(6, SX_PB_BYTES):
+                    note(&r, &d->visible, &twice);
+                    break;
+                default:
+                    sx_pb_skip(&r);
                 }
             sx_pb_leave(&r, outer);
             break;
         }
-        case SX_PB_TAG(8, SX_PB_BYTES): note(&r, &d->lats, &twice); break;
-        case SX_PB_TAG(9, SX_PB_BYTES): note(&r, &d->lons, &twice); break;
-        case SX_PB_TAG(10, SX_PB_BYTES): note(&r, &d->texts, &twice); break;
-        default: sx_pb_skip(&r);
+        case SX_PB_TAG(8, SX_PB_BYTES):
+            note(&r, &d->lats, &twice);
+            break;
+        case SX_PB_TAG(9, SX_PB_BYTES):
+            note(&r, &d->lons, &twice);
+            break;
+        case SX_PB_TAG(10, SX_PB_BYTES):
+            note(&r, &d->texts, &twice);
+            break;
+        default:
+            sx_pb_skip(&r);
         }
     if (twice)
         return fault(block, "a list comes twice", err);
@@ -300,10 +316,17 @@ static void read_info(sx_pb_reader *r, fields *f)
     sx_pb_outer outer = sx_pb_enter(r);
     while (sx_pb_next(r))
         switch (r->tag) {
-        case SX_PB_TAG(1, SX_PB_VARINT): f->version = (uint32_t)sx_pb_varint(r); break;
-        case SX_PB_TAG(2, SX_PB_VARINT): f->date = sx_pb_i64(r); break;
-        case SX_PB_TAG(6, SX_PB_VARINT): f->deleted = !sx_pb_bool(r); break;
-        default: sx_pb_skip(r);
+        case SX_PB_TAG(1, SX_PB_VARINT):
+            f->version = (uint32_t)sx_pb_varint(r);
+            break;
+        case SX_PB_TAG(2, SX_PB_VARINT):
+            f->date = sx_pb_i64(r);
+            break;
+        case SX_PB_TAG(6, SX_PB_VARINT):
+            f->deleted = !sx_pb_bool(r);
+            break;
+        default:
+            sx_pb_skip(r);
         }
     sx_pb_leave(r, outer);
 }
@@ -327,7 +350,8 @@ static void read_own_field(sx_pb_reader *r, osm_kind kind, fields *f, bool *twic
     }
 }
 
-static sx_status read_fields(osm_block *block, osm_kind kind, sx_str bytes, fields *f, sx_error *err)
+static sx_status read_fields(osm_block *block, osm_kind kind, sx_str bytes, fields *f,
+                             sx_error *err)
 {
     sx_pb_reader r;
     bool twice = false;
@@ -338,10 +362,17 @@ static sx_status read_fields(osm_block *block, osm_kind kind, sx_str bytes, fiel
             f->id = kind == OSM_NODE ? sx_pb_zigzag(&r) : sx_pb_i64(&r);
             f->has_id = true;
             break;
-        case SX_PB_TAG(2, SX_PB_BYTES): note(&r, &f->keys, &twice); break;
-        case SX_PB_TAG(3, SX_PB_BYTES): note(&r, &f->values, &twice); break;
-        case SX_PB_TAG(4, SX_PB_BYTES): read_info(&r, f); break;
-        default: read_own_field(&r, kind, f, &twice);
+        case SX_PB_TAG(2, SX_PB_BYTES):
+            note(&r, &f->keys, &twice);
+            break;
+        case SX_PB_TAG(3, SX_PB_BYTES):
+            note(&r, &f->values, &twice);
+            break;
+        case SX_PB_TAG(4, SX_PB_BYTES):
+            read_info(&r, f);
+            break;
+        default:
+            read_own_field(&r, kind, f, &twice);
         }
     sx_status status = sx_pb_status(&r, block->what, err);
     if (status != SX_OK)
@@ -443,7 +474,8 @@ static sx_status read_object(osm_block *block, osm_builder *b, osm_kind kind, sx
     b->now.version = f.version;
     b->now.deleted = f.deleted;
     set_date(block, b, f.date);
-    if (kind == OSM_NODE && !f.deleted && (!f.has_place || !set_place(block, &b->now, f.lon, f.lat))) {
+    if (kind == OSM_NODE && !f.deleted &&
+        (!f.has_place || !set_place(block, &b->now, f.lon, f.lat))) {
         osm_builder_flaw(b, OSM_FLAW_COORDINATE, "no place, or one beyond 180 or 90 degrees");
         b->leave_out = true;
     }
@@ -457,7 +489,8 @@ static sx_status read_object(osm_block *block, osm_builder *b, osm_kind kind, sx
 
 /* ---- The block ---- */
 
-static sx_status read_strings(osm_block *block, const osm_builder *b, sx_pb_reader *r, sx_error *err)
+static sx_status read_strings(osm_block *block, const osm_builder *b, sx_pb_reader *r,
+                              sx_error *err)
 {
     sx_pb_outer outer = sx_pb_enter(r);
     while (sx_pb_next(r)) {
@@ -511,12 +544,23 @@ static sx_status read_scales(osm_block *block, osm_builder *b, sx_str bytes, sx_
     sx_pb_init(&r, bytes);
     while (status == SX_OK && sx_pb_next(&r))
         switch (r.tag) {
-        case SX_PB_TAG(1, SX_PB_BYTES): status = read_strings(block, b, &r, err); break;
-        case SX_PB_TAG(17, SX_PB_VARINT): block->granularity = sx_pb_i64(&r); break;
-        case SX_PB_TAG(18, SX_PB_VARINT): block->date_granularity = sx_pb_i64(&r); break;
-        case SX_PB_TAG(19, SX_PB_VARINT): block->lat_offset = sx_pb_i64(&r); break;
-        case SX_PB_TAG(20, SX_PB_VARINT): block->lon_offset = sx_pb_i64(&r); break;
-        default: sx_pb_skip(&r);
+        case SX_PB_TAG(1, SX_PB_BYTES):
+            status = read_strings(block, b, &r, err);
+            break;
+        case SX_PB_TAG(17, SX_PB_VARINT):
+            block->granularity = sx_pb_i64(&r);
+            break;
+        case SX_PB_TAG(18, SX_PB_VARINT):
+            block->date_granularity = sx_pb_i64(&r);
+            break;
+        case SX_PB_TAG(19, SX_PB_VARINT):
+            block->lat_offset = sx_pb_i64(&r);
+            break;
+        case SX_PB_TAG(20, SX_PB_VARINT):
+            block->lon_offset = sx_pb_i64(&r);
+            break;
+        default:
+            sx_pb_skip(&r);
         }
     if (status == SX_OK)
         status = sx_pb_status(&r, "block", err);

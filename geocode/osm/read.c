@@ -67,7 +67,8 @@ void osm_report_merge(osm_report *into, const osm_report *from)
     for (int i = 0; i < OSM_KINDS; i++)
         into->objects[i] += from->objects[i];
     for (int i = 0; i < OSM_FLAWS; i++) {
-        if (from->flaws[i] && (!into->flaws[i] || from->example_blocks[i] < into->example_blocks[i])) {
+        if (from->flaws[i] &&
+            (!into->flaws[i] || from->example_blocks[i] < into->example_blocks[i])) {
             memcpy(into->examples[i], from->examples[i], OSM_EXAMPLE_BYTES);
             into->example_blocks[i] = from->example_blocks[i];
         }
@@ -200,8 +201,8 @@ static bool node_wanted(osm_builder *b, osm_object *o, bool *full)
     if (o->deleted)
         o->lon_e7 = o->lat_e7 = 0;
     if (options->places)
-        *full = osm_builder_place(b, o->id, o->deleted ? OSM_GONE : o->lon_e7, o->lat_e7,
-                                  o->version);
+        *full =
+            osm_builder_place(b, o->id, o->deleted ? OSM_GONE : o->lon_e7, o->lat_e7, o->version);
     return options->nodes == OSM_NODES_ALL || o->tag_count || o->deleted;
 }
 
@@ -406,7 +407,8 @@ static sx_status run_it(osm_run *run, sx_error *err)
         return osm_read_pbf(run, err);
     if (looks_like_xml(run->chunk))
         return osm_read_xml(run, err);
-    if (sx_str_starts(run->chunk, SX_STR("\xFF\xFE")) || sx_str_starts(run->chunk, SX_STR("\xFE\xFF")))
+    if (sx_str_starts(run->chunk, SX_STR("\xFF\xFE")) ||
+        sx_str_starts(run->chunk, SX_STR("\xFE\xFF")))
         return sx_fail(err, SX_EUNSUPPORTED, "XML in UTF-16; convert it to UTF-8");
     return sx_fail(err, SX_EUNSUPPORTED,
                    "not OSM data: neither PBF nor XML (.osm, .osc; plain, gzip or bzip2)");

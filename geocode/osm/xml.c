@@ -129,8 +129,8 @@ static bool read_date(sx_str s, int64_t *ms)
     if (parts[1] < 1 || parts[1] > 12 || parts[2] < 1 || parts[2] > 31 || parts[3] > 23 ||
         parts[4] > 59 || parts[5] > 60)
         return false;
-    int64_t seconds = days_of(parts[0], parts[1], parts[2]) * 86400 + parts[3] * 3600 +
-                      parts[4] * 60 + parts[5];
+    int64_t seconds =
+        days_of(parts[0], parts[1], parts[2]) * 86400 + parts[3] * 3600 + parts[4] * 60 + parts[5];
     *ms = seconds * 1000;
     return true;
 }
@@ -195,9 +195,10 @@ static sx_status start_object(reader *r, osm_kind kind, sx_error *err)
         else if (sx_str_eq(a->name, SX_STR("lon")))
             has_lon = read_degrees(a->value, &lon);
         else if (sx_str_eq(a->name, SX_STR("version")))
-            b->now.version = sx_str_to_i64(a->value, &version) && version > 0 && version <= INT32_MAX
-                                 ? (uint32_t)version
-                                 : 0;
+            b->now.version =
+                sx_str_to_i64(a->value, &version) && version > 0 && version <= INT32_MAX
+                    ? (uint32_t)version
+                    : 0;
         else if (sx_str_eq(a->name, SX_STR("timestamp"))) {
             if (read_date(a->value, &date))
                 osm_builder_date(b, date);

@@ -98,8 +98,11 @@ static bool entity_code(sx_str name, uint32_t *code)
     static const struct {
         sx_str name;
         char code;
-    } OWN[] = {{SX_STR_INIT("amp"), '&'},   {SX_STR_INIT("lt"), '<'},    {SX_STR_INIT("gt"), '>'},
-               {SX_STR_INIT("quot"), '"'}, {SX_STR_INIT("apos"), '\''}};
+    } OWN[] = {{SX_STR_INIT("amp"), '&'},
+               {SX_STR_INIT("lt"), '<'},
+               {SX_STR_INIT("gt"), '>'},
+               {SX_STR_INIT("quot"), '"'},
+               {SX_STR_INIT("apos"), '\''}};
     for (size_t i = 0; i < SX_COUNT_OF(OWN); i++)
         if (sx_str_eq(name, OWN[i].name)) {
             *code = (uint32_t)OWN[i].code;
@@ -405,6 +408,7 @@ sx_status codec_xml_next(codec_xml *x, sx_error *err)
             status = more(x, err);
             if (status == SX_END)
                 return end_of_input(x, err);
+            tag = false;
         }
         if (status != SX_OK || tag)
             return status;
