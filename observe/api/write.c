@@ -315,6 +315,7 @@ sx_grpc_status api_otlp_metrics_rpc(rpc_call *c, observe_api *a, sx_error *err)
     sx_buf_done(&answer);
     return status == SX_OK                               ? SX_GRPC_OK
            : status == SX_REFUSED                        ? SX_GRPC_UNAVAILABLE
+           : status == SX_ELIMIT                         ? SX_GRPC_RESOURCE_EXHAUSTED
            : status == SX_EFORMAT || status == SX_EINVAL ? SX_GRPC_INVALID_ARGUMENT
                                                          : SX_GRPC_INTERNAL;
 }

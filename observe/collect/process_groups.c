@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sextant/buf.h>
+#include <sextant/map.h>
 #include <sextant/mem.h>
 
 #include "observe/collect/process.h"
@@ -48,6 +50,7 @@ typedef struct group {
 typedef struct groups {
     group *items;
     size_t count, cap, max;
+    sx_map places; /* of a thread's name, a NUL and the group's -> place in items */
 } groups;
 
 struct process_state {
@@ -69,6 +72,7 @@ typedef struct round {
     bool first;
     tasks now, now_threads;
     process_facts *facts; /* of now.items */
+    sx_buf key;           /* of groups.places, scratch */
     bool no_memory;
 } round_of;
 
@@ -81,6 +85,8 @@ sx_status process_state_new(process_state **out, sx_error *err)
     sx_arena_init(&p->names, 0, 0);
     p->processes.max = GROUPS_MAX;
     p->threads.max = THREAD_GROUPS_MAX;
+    sx_map_init(&p->processes.places, NULL);
+    sx_map_init(&p->threads.places, NULL);
     *out = p;
     return SX_OK;
 }
@@ -89,6 +95,8 @@ void process_state_free(process_state *p)
 {
     if (!p)
         return;
+    sx_map_done(&p->processes.places);
+    sx_map_done(&p->threads.places);
     sx_free(p->processes.items);
     sx_free(p->threads.items);
     sx_free(p->seen.items);
@@ -136,32 +144,38 @@ static void list_ids(round_of *r, const char *folder, size_t max, tasks *into)
     closedir(dir);
 }
 
-static int32_t known_group(const groups *g, sx_str name, sx_str thread)
+/* Leaves the group's key in r->key. */
+static int32_t known_group(round_of *r, const groups *g, sx_str name, sx_str thread)
 {
-    for (size_t i = 0; i < g->count; i++)
-        if (sx_str_eq(g->items[i].name, name) && sx_str_eq(g->items[i].thread, thread))
-            return (int32_t)i;
-    return NO_GROUP;
+    sx_buf_clear(&r->key);
+    sx_buf_str(&r->key, thread);
+    sx_buf_str(&r->key, SX_STR("\0"));
+    sx_buf_str(&r->key, name);
+    const sx_map_entry *e = r->key.failed ? NULL : sx_map_find(&g->places, sx_buf_view(&r->key));
+    return e ? (int32_t)e->u64 : NO_GROUP;
 }
 
 static int32_t find_group(round_of *r, groups *g, sx_str name, sx_str thread)
 {
-    int32_t known = known_group(g, name, thread);
+    int32_t known = known_group(r, g, name, thread);
     if (known == NO_GROUP && g->count + 1 >= g->max) { /* the last is for all that do not fit */
         name = SX_STR("other");
         thread = thread.len ? name : thread;
-        known = known_group(g, name, thread);
+        known = known_group(r, g, name, thread);
     }
     if (known != NO_GROUP || g->count == g->max)
         return known;
-    group made = {.name = sx_arena_copy(&r->p->names, name),
-                  .thread = sx_arena_copy(&r->p->names, thread)};
-    if ((name.len && !made.name.data) || (thread.len && !made.thread.data) ||
-        !sx_grow(&g->items, &g->cap, g->count + 1, sizeof *g->items)) {
+    sx_str key = r->key.failed ? (sx_str){0} : sx_arena_copy(&r->p->names, sx_buf_view(&r->key));
+    sx_map_entry *e = NULL;
+    if (key.data && sx_grow(&g->items, &g->cap, g->count + 1, sizeof *g->items))
+        e = sx_map_put(&g->places, key, NULL);
+    if (!e) {
         r->no_memory = true;
         return NO_GROUP;
     }
-    g->items[g->count] = made;
+    e->u64 = g->count;
+    g->items[g->count] =
+        (group){.name = sx_str_from(key, thread.len + 1), .thread = sx_str_first(key, thread.len)};
     return (int32_t)g->count++;
 }
 
@@ -496,6 +510,7 @@ sx_status collect_process(collect_site *site, sx_buf *out, sx_error *err)
                    .out = out};
     collect_settings *settings = collect_settings_get(site);
     round_of r = {.p = p, .c = &c, .settings = settings};
+    sx_buf_init(&r.key, 0);
     sx_buf_init(&c.file, COLLECT_FILE_BYTES_MAX + 1);
     pthread_mutex_lock(&p->lock);
     make_round(&r);
@@ -504,6 +519,7 @@ sx_status collect_process(collect_site *site, sx_buf *out, sx_error *err)
     pthread_mutex_unlock(&p->lock);
     collect_settings_unref(settings);
     sx_buf_done(&c.file);
+    sx_buf_done(&r.key);
     sx_free(r.facts);
     sx_free(r.now.items);
     sx_free(r.now_threads.items);
