@@ -10,7 +10,14 @@
 
 #include "observe/remote/otlp.h"
 
-enum { STALE_MS = 5 * 60 * 1000, SWEEP_MS = 60 * 1000, BUCKETS_MAX = 160, STREAMS_MAX = 1 << 22 };
+enum {
+    STALE_MS = 5 * 60 * 1000,
+    SWEEP_MS = 60 * 1000,
+    BUCKETS_MAX = 160, /* of a side of an exponential stream: a wider one is folded */
+    STREAMS_MAX = 1 << 22,
+    CELLS_MAX =
+        1 << 26 /* counts and bounds of all streams: classic ones are as long as they came */
+};
 
 /* A stream's sum. */
 typedef struct delta_stream {
@@ -28,6 +35,7 @@ struct remote_deltas {
     sx_map64 streams;
     const sx_clock *clock;
     int64_t swept_ms;
+    size_t cells; /* room for numbers in all streams */
 };
 
 sx_status remote_deltas_new(const sx_clock *clock, remote_deltas **out, sx_error *err)
@@ -40,6 +48,11 @@ sx_status remote_deltas_new(const sx_clock *clock, remote_deltas **out, sx_error
     sx_map64_init(&d->streams, NULL);
     *out = d;
     return SX_OK;
+}
+
+static size_t cells_of(const delta_stream *st)
+{
+    return st->bounds.cap + st->sides[0].counts.cap + st->sides[1].counts.cap;
 }
 
 static void stream_free(delta_stream *st)
@@ -74,6 +87,7 @@ static void sweep(remote_deltas *d, int64_t now_ms)
         if (now_ms - st->seen_ms <= STALE_MS)
             continue;
         sx_map64_remove(&d->streams, e->key);
+        d->cells -= cells_of(st);
         stream_free(st);
     }
 }
@@ -213,7 +227,8 @@ static sx_status add_classic(delta_stream *st, const otlp_point *p, bool *replac
     return SX_OK;
 }
 
-static sx_status begin_stream(delta_stream *st, const otlp_point *p, sx_error *err)
+/* An exponential point is added to nothing, so that it, too, is folded to what a stream may hold. */
+static sx_status begin_stream(delta_stream *st, otlp_kind kind, otlp_point *p, sx_error *err)
 {
     st->start_ns = p->start_ns;
     st->value = p->value;
@@ -223,6 +238,11 @@ static sx_status begin_stream(delta_stream *st, const otlp_point *p, sx_error *e
     st->scale = p->scale;
     st->zero_count = p->zero_count;
     st->zero_threshold = p->zero_threshold;
+    if (kind == OTLP_EXPONENTIAL) {
+        st->zero_count = 0;
+        st->sides[0].counts.count = st->sides[1].counts.count = 0;
+        return add_exponential(st, p, err);
+    }
     bool room = copy_numbers(&st->bounds, &p->bounds) &&
                 copy_buckets(&st->sides[0], &p->positive) &&
                 copy_buckets(&st->sides[1], &p->negative);
@@ -240,7 +260,7 @@ static sx_status add_point(delta_stream *st, otlp_kind kind, otlp_point *p, sx_e
     if (status != SX_OK)
         return status;
     if (replace)
-        return begin_stream(st, p, err);
+        return begin_stream(st, kind, p, err);
     st->value += p->value;
     st->count += p->count;
     st->has_sum = st->has_sum && p->has_sum;
@@ -312,14 +332,19 @@ static sx_status accumulate(remote_deltas *d, otlp_state *s, sx_error *err)
                        "out of order: dropped sample from time=%llu, because series is already at "
                        "time=%llu",
                        (unsigned long long)p->t_ns, (unsigned long long)st->t_ns);
-    status = fresh ? begin_stream(st, p, err) : add_point(st, s->kind, p, err);
+    if (fresh && d->cells > CELLS_MAX)
+        return sx_fail(err, SX_ELIMIT, "delta streams of more than %d buckets", CELLS_MAX);
+    size_t before = cells_of(st);
+    int32_t scale = p->scale;
+    status = fresh ? begin_stream(st, s->kind, p, err) : add_point(st, s->kind, p, err);
+    d->cells += cells_of(st) - before;
     if (status != SX_OK) {
         st->t_ns = 0; /* it may be half of both: the next point begins it anew */
         return status;
     }
     st->t_ns = p->t_ns;
     st->seen_ms = now_ms;
-    return fresh ? SX_OK : show(p, st, err);
+    return fresh && st->scale == scale ? SX_OK : show(p, st, err);
 }
 
 sx_status otlp_accumulate(remote_writer *w, bool *taken, sx_error *err)

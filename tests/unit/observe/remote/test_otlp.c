@@ -306,6 +306,27 @@ static void test_deltas_of_any_scale_are_taken_or_refused(void **state)
     remote_deltas_free(d);
 }
 
+/* A first delta of more buckets than a stream may hold is folded as later ones are. */
+static void test_a_wide_first_delta_is_folded(void **state)
+{
+    fixture *f = *state;
+    remote_deltas *d;
+    tsdb_columns c;
+    assert_int_equal(remote_deltas_new(&f->clock.clock, &d, &f->err), SX_OK);
+    f->w->limits.deltas = d;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(send(f, &PLAIN, wide_delta(f, NOW - 100 + i, 4, 0, 400)).rejected, 0);
+    assert_int_equal(read_back(f, "w", &c, NULL), 1);
+    assert_int_equal(c.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(c.h[i]->schema, 2); /* 400 buckets become 200, and 100 */
+        assert_true(c.h[i]->count == 400.0 * (double)(i + 1));
+    }
+    tsdb_columns_done(&c);
+    f->w->limits.deltas = NULL;
+    remote_deltas_free(d);
+}
+
 static void test_deltas_without_memory_are_errors(void **state)
 {
     fixture *f = *state;
@@ -371,6 +392,7 @@ int main(void)
         TEST(test_a_request_cut_anywhere_is_an_error),
         TEST(test_deltas_add_up_until_a_stream_is_silent),
         TEST(test_deltas_of_any_scale_are_taken_or_refused),
+        TEST(test_a_wide_first_delta_is_folded),
         TEST(test_deltas_without_memory_are_errors),
         TEST(test_failing_memory_is_an_error_and_no_more),
     };
