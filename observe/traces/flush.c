@@ -172,23 +172,6 @@ sx_status tr_flush_one(tr_store *s, bool *did, sx_error *err)
     return status;
 }
 
-sx_status tr_store_flush(tr_store *s, sx_error *err)
-{
-    if (s->o.read_only)
-        return SX_OK;
-    bool did = true;
-    sx_status status = tr_store_turn(s, err);
-    while (status == SX_ELIMIT && did) { /* others turn over as well: theirs first */
-        status = tr_flush_one(s, &did, err);
-        status = status == SX_OK ? tr_store_turn(s, err) : status;
-    }
-    for (did = true; status == SX_OK && did;)
-        status = tr_flush_one(s, &did, err);
-    return status;
-}
-
-/* --- The thread. */
-
 /* Sees whether there is room on the disk, and tells intake. */
 static void look_at_disk(tr_store *s)
 {
@@ -205,6 +188,25 @@ static void look_at_disk(tr_store *s)
                          : "there is room on the disk again: spans are taken",
                     sx_field_str("dir", sx_str_z(s->dir)));
 }
+
+sx_status tr_store_flush(tr_store *s, sx_error *err)
+{
+    if (s->o.read_only)
+        return SX_OK;
+    if (atomic_load(&s->disk_full)) /* who has made room need not wait for the next tick */
+        look_at_disk(s);
+    bool did = true;
+    sx_status status = tr_store_turn(s, err);
+    while (status == SX_ELIMIT && did) { /* others turn over as well: theirs first */
+        status = tr_flush_one(s, &did, err);
+        status = status == SX_OK ? tr_store_turn(s, err) : status;
+    }
+    for (did = true; status == SX_OK && did;)
+        status = tr_flush_one(s, &did, err);
+    return status;
+}
+
+/* --- The thread. */
 
 static bool is_old(tr_store *s)
 {

@@ -142,7 +142,8 @@ typedef struct tr_store_stats {
 } tr_store_stats;
 void tr_store_about(tr_store *s, tr_store_stats *out);
 
-sx_status tr_store_flush(tr_store *s, sx_error *err);   /* memtables to segments, now */
+/* Memtables to segments, now; sees whether a disk that was full has room again. */
+sx_status tr_store_flush(tr_store *s, sx_error *err);
 sx_status tr_store_compact(tr_store *s, sx_error *err); /* all merges that are due, and retention */
 /* A copy of what is there at this moment, by hard links where the file system allows. */
 sx_status tr_store_snapshot(tr_store *s, const char *dir, sx_error *err);
