@@ -300,6 +300,15 @@ static bool same_receivers(const collector_settings *a, const collector_settings
     return true;
 }
 
+sx_status traces_collect_check(traces_collect *t, sx_error *err)
+{
+    collector_settings *s = NULL;
+    sx_status st = t ? load(t, &s, err) : SX_OK;
+    if (t && st == SX_OK)
+        collector_settings_unref(s);
+    return st;
+}
+
 sx_status traces_collect_reload(traces_collect *t, sx_error *err)
 {
     collector_settings *s = NULL;

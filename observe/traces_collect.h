@@ -21,6 +21,8 @@ void traces_collect_derives(const traces_collect *t, bool *spans, bool *graph);
 bool traces_collect_has(const traces_collect *t, receiver_kind kind, sx_str *address,
                         span_sink *sink);
 
+/* Whether the file can be read. NULL is allowed. */
+sx_status traces_collect_check(traces_collect *t, sx_error *err);
 /* Reads the file again: pipelines change at once, listeners with the next start (which is told). On an
  * error all stays as it was. NULL is allowed. */
 sx_status traces_collect_reload(traces_collect *t, sx_error *err);

@@ -270,14 +270,22 @@ void traces_server_free(traces_server *t)
     sx_free(t);
 }
 
-sx_status traces_server_reload(traces_server *t, sx_error *err)
+sx_status traces_server_check(traces_server *t, sx_error *err)
 {
     sx_status status = SX_OK;
     if (t && t->sampling)
+        status = sampling_check_file(t->sampling, err);
+    return t && status == SX_OK ? traces_collect_check(t->collect, err) : status;
+}
+
+sx_status traces_server_reload(traces_server *t, sx_error *err)
+{
+    if (!t)
+        return SX_OK;
+    sx_status status = traces_collect_reload(t->collect, err);
+    if (status == SX_OK && t->sampling)
         status = sampling_reload(t->sampling, err);
-    if (t && status == SX_OK)
-        status = traces_collect_reload(t->collect, err);
-    if (t && status == SX_OK)
+    if (status == SX_OK)
         settle_derived(t);
     return status;
 }

@@ -22,6 +22,9 @@ void traces_server_loop_end(traces_server *t, sx_loop *loop);
 /* No loop and no thread of a pool runs any more. NULL is allowed. */
 void traces_server_free(traces_server *t);
 
+/* Whether a reload would find its files well. NULL is allowed. Any thread. */
+sx_status traces_server_check(traces_server *t, sx_error *err);
+
 /* Reads what files it has again (SIGHUP): sampling strategies, --collector-config.
  * On an error the old ones stay. NULL is allowed. Any thread. */
 sx_status traces_server_reload(traces_server *t, sx_error *err);

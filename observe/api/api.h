@@ -316,6 +316,8 @@ void api_writers_free(struct api_writers *w);
 /* ---- query_log.c: the configuration's query_log_file, a JSON line each ---- */
 sx_status api_query_log_new(struct api_query_log **out, sx_error *err);
 void api_query_log_free(struct api_query_log *l);
+/* Whether the file (empty: none) can be written. */
+sx_status api_query_log_check(sx_str path, sx_error *err);
 /* Takes another file (empty: none); opens it anew if `path` is the same. */
 sx_status api_query_log_open(struct api_query_log *l, sx_str path, sx_error *err);
 void api_query_log_write(struct api_query_log *l, const api_call *c, sx_str path,

@@ -33,19 +33,36 @@ void api_query_log_free(struct api_query_log *l)
     sx_free(l);
 }
 
-sx_status api_query_log_open(struct api_query_log *l, sx_str path, sx_error *err)
+/* *fd is -1 without a path. */
+static sx_status open_file(sx_str path, int *fd, sx_error *err)
 {
     char name[4096];
-    int fd = -1;
+    *fd = -1;
     if (path.len >= sizeof name)
         return sx_fail(err, SX_ELIMIT, "query_log_file: a path of %zu bytes is too long", path.len);
-    if (path.len) {
-        memcpy(name, path.data, path.len);
-        name[path.len] = '\0';
-        fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-        if (fd < 0)
-            return sx_fail_os(err, errno, "query_log_file '%s'", name);
-    }
+    if (!path.len)
+        return SX_OK;
+    memcpy(name, path.data, path.len);
+    name[path.len] = '\0';
+    *fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    return *fd < 0 ? sx_fail_os(err, errno, "query_log_file '%s'", name) : SX_OK;
+}
+
+sx_status api_query_log_check(sx_str path, sx_error *err)
+{
+    int fd;
+    sx_status status = open_file(path, &fd, err);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+sx_status api_query_log_open(struct api_query_log *l, sx_str path, sx_error *err)
+{
+    int fd;
+    sx_status status = open_file(path, &fd, err);
+    if (status != SX_OK)
+        return status;
     pthread_mutex_lock(&l->lock);
     int old = l->fd;
     l->fd = fd;

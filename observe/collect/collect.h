@@ -51,6 +51,8 @@ sx_status collect_site_new(const collect_site_options *options, collect_site **o
 /* When no thread collects any more. NULL is allowed. */
 void collect_site_free(collect_site *s);
 
+/* Whether a reload would take up the file. Errors: as of _new. Any thread. */
+sx_status collect_site_check(const collect_site *s, sx_error *err);
 /* Reads the file again; one that is broken leaves what was. Any thread. */
 sx_status collect_site_reload(collect_site *s, sx_buf *problems, sx_error *err);
 

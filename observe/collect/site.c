@@ -325,6 +325,15 @@ void collect_settings_unref(collect_settings *c)
         settings_free(c);
 }
 
+sx_status collect_site_check(const collect_site *s, sx_error *err)
+{
+    collect_settings *fresh;
+    sx_status st = read_settings(s->options, &fresh, NULL, err);
+    if (st == SX_OK)
+        settings_free(fresh);
+    return st;
+}
+
 sx_status collect_site_reload(collect_site *s, sx_buf *problems, sx_error *err)
 {
     collect_settings *fresh;

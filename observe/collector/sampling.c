@@ -48,23 +48,38 @@ static void warn(const sampling *s, const char *what, sx_str why)
                     sx_field_str("why", why));
 }
 
-sx_status sampling_reload(sampling *s, sx_error *err)
+static sx_status read_file(const sampling *s, sampling_file **out, sx_buf *warnings, sx_error *err)
 {
-    sx_buf text, warnings;
-    sampling_file *fresh = NULL;
-    if (!s->path)
-        return SX_OK;
+    sx_buf text;
     sx_buf_init(&text, 0);
-    sx_buf_init(&warnings, 1 << 16);
-    pthread_mutex_lock(&s->lock);
-    s->mark = mark_of(s->path); /* before it is read: a change meanwhile is seen the next time */
     sx_status st = sx_file_read(s->path, FILE_BYTES_MAX, &text, err);
     if (st == SX_OK) {
-        st = sampling_file_parse(sx_buf_view(&text), s->o.default_probability, &fresh, &warnings,
-                                 err);
+        st = sampling_file_parse(sx_buf_view(&text), s->o.default_probability, out, warnings, err);
         if (st != SX_OK)
             sx_error_prefix(err, st, "%s", s->path);
     }
+    sx_buf_done(&text);
+    return st;
+}
+
+sx_status sampling_check_file(const sampling *s, sx_error *err)
+{
+    sampling_file *file = NULL;
+    sx_status st = s->path ? read_file(s, &file, NULL, err) : SX_OK;
+    sampling_file_free(file);
+    return st;
+}
+
+sx_status sampling_reload(sampling *s, sx_error *err)
+{
+    sx_buf warnings;
+    sampling_file *fresh = NULL;
+    if (!s->path)
+        return SX_OK;
+    sx_buf_init(&warnings, 1 << 16);
+    pthread_mutex_lock(&s->lock);
+    s->mark = mark_of(s->path); /* before it is read: a change meanwhile is seen the next time */
+    sx_status st = read_file(s, &fresh, &warnings, err);
     if (st == SX_OK) {
         sampling_file_free(s->file);
         s->file = fresh;
@@ -72,7 +87,6 @@ sx_status sampling_reload(sampling *s, sx_error *err)
     pthread_mutex_unlock(&s->lock);
     if (warnings.len)
         warn(s, "strategies are left out", sx_buf_view(&warnings));
-    sx_buf_done(&text);
     sx_buf_done(&warnings);
     return st;
 }

@@ -47,6 +47,8 @@ void sampling_take(sampling *s, const span_batch *b);
 void sampling_tick(sampling *s);
 sx_status sampling_start(sampling *s, sx_error *err);
 
+/* Whether a reload would take up the file. Any thread. */
+sx_status sampling_check_file(const sampling *s, sx_error *err);
 /* Reads the file again, changed or not. Any thread. */
 sx_status sampling_reload(sampling *s, sx_error *err);
 

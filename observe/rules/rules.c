@@ -527,18 +527,32 @@ static void take_over(rule_manager *m, loading *l)
     pthread_mutex_unlock(&m->lock);
 }
 
+static void drop_loaded(loading *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        drop_group(l->groups[i]);
+    sx_free(l->groups);
+}
+
+sx_status rule_manager_check(rule_manager *m, prom_config *config, sx_error *err)
+{
+    pthread_mutex_lock(&m->apply_lock);
+    loading l = {.m = m, .config = config, .err = err};
+    sx_status st = load_all(&l);
+    drop_loaded(&l);
+    pthread_mutex_unlock(&m->apply_lock);
+    return st;
+}
+
 sx_status rule_manager_apply(rule_manager *m, prom_config *config, sx_buf *problems, sx_error *err)
 {
     pthread_mutex_lock(&m->apply_lock);
     loading l = {.m = m, .config = config, .problems = problems, .err = err};
     sx_status st = load_all(&l);
-    if (st == SX_OK) {
+    if (st == SX_OK)
         take_over(m, &l);
-    } else {
-        for (size_t i = 0; i < l.count; i++)
-            drop_group(l.groups[i]);
-        sx_free(l.groups);
-    }
+    else
+        drop_loaded(&l);
     pthread_mutex_unlock(&m->apply_lock);
     return st;
 }

@@ -59,6 +59,9 @@ void rule_manager_free(rule_manager *m);
  * store has been replayed. Once. */
 sx_status rule_manager_start(rule_manager *m, sx_error *err);
 
+/* Whether the configuration's rule files could be loaded. Any thread. */
+sx_status rule_manager_check(rule_manager *m, prom_config *config, sx_error *err);
+
 /* Loads the configuration's rule files (patterns expanded). Groups that are unchanged keep their state.
  * A bad file leaves everything as it was and says why. Any thread. */
 sx_status rule_manager_apply(rule_manager *m, prom_config *config, sx_buf *problems, sx_error *err);

@@ -426,6 +426,35 @@ void prom_http_free(prom_http *h)
     sx_free(h);
 }
 
+/* On a loop that never runs. */
+static sx_status check_one(sx_loop *loop, const prom_http_config *config, const char *what,
+                           uint32_t i, sx_error *err)
+{
+    static const sx_kit NO_KIT = {0};
+    prom_http *h;
+    sx_status st = prom_http_new(loop, &NO_KIT, config, NULL, &h, err);
+    if (st != SX_OK)
+        return sx_error_prefix(err, st, "%s[%u]", what, (unsigned)i);
+    prom_http_free(h);
+    return SX_OK;
+}
+
+sx_status prom_http_check_all(const prom_config *c, sx_error *err)
+{
+    sx_loop *loop;
+    sx_status st = sx_loop_new(NULL, 0, &loop, err);
+    if (st != SX_OK)
+        return st;
+    for (uint32_t i = 0; i < c->alertmanager_count && st == SX_OK; i++)
+        st = check_one(loop, &c->alertmanagers[i].http, "alertmanagers", i, err);
+    for (uint32_t i = 0; i < c->remote_write_count && st == SX_OK; i++)
+        st = check_one(loop, &c->remote_writes[i].http, "remote_write", i, err);
+    for (uint32_t i = 0; i < c->remote_read_count && st == SX_OK; i++)
+        st = check_one(loop, &c->remote_reads[i].http, "remote_read", i, err);
+    sx_loop_free(loop);
+    return st;
+}
+
 static sx_status take_request(prom_http_call *call, const prom_http_request *r, sx_error *err)
 {
     call->method = sx_arena_copy(&call->arena, r->method.len ? r->method : SX_STR("GET"));

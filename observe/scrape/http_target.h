@@ -28,6 +28,11 @@ sx_status prom_http_new(sx_loop *loop, const sx_kit *kit, const prom_http_config
                         const prom_http_limits *limits, prom_http **out, sx_error *err);
 void prom_http_free(prom_http *h);
 
+/* Whether the clients of a configuration's Alertmanagers and remote ends could be made: makes each and
+ * frees it. (A scrape's is made by its target, which is down without.) Errors: of prom_http_new, with
+ * the place. Any thread. */
+sx_status prom_http_check_all(const prom_config *config, sx_error *err);
+
 typedef struct prom_http_call prom_http_call;
 
 typedef struct prom_http_request {

@@ -228,6 +228,19 @@ static void on_apply(sx_loop *loop, void *arg)
     arrived(w);
 }
 
+sx_status prom_scraper_check(prom_config *config, sx_error *err)
+{
+    for (uint32_t i = 0; i < config->scrape_count; i++) {
+        scrape_job *job;
+        sx_status st = scrape_job_new(config, &config->scrapes[i], &job, err);
+        if (st != SX_OK)
+            return sx_error_prefix(err, st, "scrape pool %.*s",
+                                   SX_ARG(config->scrapes[i].job_name));
+        scrape_job_unref(job);
+    }
+    return SX_OK;
+}
+
 sx_status prom_scraper_apply(prom_scraper *s, prom_config *config, sx_error *err)
 {
     waiting w = {.lock = PTHREAD_MUTEX_INITIALIZER,

@@ -32,6 +32,9 @@ sx_status prom_scraper_new(const prom_scraper_options *options, prom_scraper **o
 /* Ends all scrapes and writes staleness markers for no target (a restart shall not break series). */
 void prom_scraper_free(prom_scraper *s);
 
+/* Whether the scrape jobs of a configuration could be made. Any thread. */
+sx_status prom_scraper_check(prom_config *config, sx_error *err);
+
 /* Takes a new configuration (a reference is kept): jobs that are unchanged go on undisturbed. Any
  * thread; done when it returns. */
 sx_status prom_scraper_apply(prom_scraper *s, prom_config *config, sx_error *err);

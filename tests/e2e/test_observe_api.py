@@ -368,6 +368,53 @@ def test_a_broken_file_leaves_the_old_configuration_in_force(serve, sextant_bin,
     assert app.process.wait() == 0
 
 
+def test_a_fault_in_one_file_keeps_all_the_others_back(serve, sextant_bin, tmp_path):
+    """What a reload takes up it takes up whole, whichever file the fault is in."""
+    def group(name):
+        return json.dumps({"groups": [{"name": name, "rules": [{"record": "r", "expr": "1"}]}]})
+
+    def collect(name):
+        return json.dumps({"process": {"process_names": [{"name": name, "exe": ["sextant"]}]}})
+
+    def config(site, more=""):
+        return (f"global: {{external_labels: {{site: {site}}}}}\n"
+                f"rule_files: [rules.json]\n{more}")
+
+    files = {name: tmp_path / name for name in ("prometheus.yml", "rules.json", "collect.json")}
+
+    def write(*texts):
+        for path, text in zip(files.values(), texts):
+            path.write_text(text)
+
+    def in_force():
+        site = "old" if "site: old" in app.data("status/config")["yaml"] else "new"
+        groups = [g["name"] for g in app.data("rules")["groups"]]
+        page = app.ask("/collect/process").text
+        return [site, *groups, "new" if 'groupname="new"' in page else "old"]
+
+    write(config("old"), group("old"), collect("old"))
+    app = Observe(serve, sextant_bin, tmp_path, config("old"),
+                  flags=["--web.enable-lifecycle", f"--collect.config={files['collect.json']}"])
+    wait_for(lambda: in_force() == ["old"] * 3, what="the first files")
+    log = tmp_path / "no" / "such" / "query.log"
+    tls = "{url: http://127.0.0.1:9/, tls_config: {ca_file: missing.pem}}"
+    for texts, says in [
+            ((config("new"), group("new"), "process: ["), "collect.json"),
+            ((config("new"), "groups: [{}]", collect("new")), "rules.json"),
+            ((config("new", "nonsense: 1\n"), group("new"), collect("new")), "nonsense"),
+            ((config("new", f"remote_write: [{tls}]\n"), group("new"), collect("new")), "missing.pem"),
+            ((config("new", f"remote_read: [{tls}]\n"), group("new"), collect("new")), "missing.pem"),
+            ((config("new").replace("global: {", f"global: {{query_log_file: {log}, "), group("new"),
+              collect("new")), "query.log")]:
+        write(*texts)
+        answer = app.ask("/-/reload", method="POST")
+        assert answer.status_code == 500 and says in answer.text
+        assert in_force() == ["old"] * 3, says
+    write(config("new"), group("new"), collect("new"))
+    assert app.ask("/-/reload", method="POST").status_code == 200
+    assert in_force() == ["new"] * 3
+
+
 def test_without_their_flags_admin_and_lifecycle_are_refused(serve, sextant_bin, tmp_path):
     app = Observe(serve, sextant_bin, tmp_path)
     assert app.ask("/-/reload", method="POST").status_code == 403
