@@ -162,11 +162,12 @@ static void send_piece(api_call *c)
 
 /* ---- pieces from a thread that goes on ---- */
 
-static void piece_sent(api_call *c)
+static void set_pushing(api_call *c, bool pushing)
 {
     pthread_mutex_lock(&c->lock);
-    c->pushing = false;
-    pthread_cond_signal(&c->sent);
+    c->pushing = pushing;
+    if (!pushing)
+        pthread_cond_signal(&c->sent);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -175,7 +176,7 @@ static void send_pushed(sx_loop *loop, void *arg)
     (void)loop;
     api_call *c = arg;
     if (c->gone || atomic_load(&c->canceled)) {
-        piece_sent(c);
+        set_pushing(c, false);
         return;
     }
     sx_status status = SX_OK;
@@ -190,7 +191,7 @@ static void send_pushed(sx_loop *loop, void *arg)
     if (status != SX_OK && status != SX_AGAIN)
         atomic_store(&c->canceled, true);
     if (status != SX_AGAIN)
-        piece_sent(c); /* else `drained` or `aborted` says so */
+        set_pushing(c, false); /* else `drained` or `aborted` says so */
 }
 
 bool api_call_push(api_call *c, sx_str piece)
@@ -200,9 +201,12 @@ bool api_call_push(api_call *c, sx_str piece)
         return false;
     if (c->out.len < API_PIECE_BYTES)
         return !atomic_load(&c->canceled);
-    c->pushed = c->pushing = true;
-    if (sx_loop_post(c->loop, send_pushed, c, NULL) != SX_OK)
+    c->pushed = true;
+    set_pushing(c, true);
+    if (sx_loop_post(c->loop, send_pushed, c, NULL) != SX_OK) {
+        set_pushing(c, false);
         return false;
+    }
     pthread_mutex_lock(&c->lock);
     while (c->pushing && !atomic_load(&c->api->stopping)) {
         int64_t until_ns =
@@ -251,7 +255,7 @@ static void on_drained(sx_request *r, void *ctx)
     (void)r;
     api_call *c = ctx;
     if (c->working)
-        piece_sent(c);
+        set_pushing(c, false);
     else if (!c->gone)
         submit(c);
 }
@@ -262,7 +266,7 @@ static void on_aborted(sx_request *r, void *ctx)
     api_call *c = ctx;
     c->gone = true;
     atomic_store(&c->canceled, true);
-    piece_sent(c);
+    set_pushing(c, false);
     if (!c->working)
         finish(c);
 }

@@ -6,6 +6,7 @@
 #include <sextant/json.h>
 #include <sextant/mem.h>
 
+#include "observe/jaeger/archive.h"
 #include "observe/spans/otlp.h"
 #include "observe/traceql/traceql.h"
 
@@ -93,14 +94,11 @@ sx_status jaeger_read_trace(api_call *c, const jaeger_ask *ask, const jaeger_v1_
                             span_batch *out, const jaeger_notes **notes, bool *partial,
                             sx_error *err)
 {
-    tr_store *archive = NULL;
+    const jaeger_archive archive = {c->api->archive, c->api->archive_ctx};
+    const jaeger_which which = {.trace_id = get->trace_id};
     *notes = NULL;
     sx_status status =
-        tr_store_trace(c->api->traces, get->trace_id, 0, 0, &ask->limits, out, partial, err);
-    if (status == SX_OK && out->count == 0)
-        status = c->api->archive(c->api->archive_ctx, false, &archive, err);
-    if (status == SX_OK && archive)
-        status = tr_store_trace(archive, get->trace_id, 0, 0, &ask->limits, out, partial, err);
+        jaeger_read(c->api->traces, &archive, &which, &ask->limits, out, partial, err);
     if (status == SX_OK && !touches(out, get->min_ns, get->max_ns))
         return sx_fail(err, SX_ENOTFOUND, "%.*s", SX_ARG(NOT_FOUND));
     if (status == SX_OK && !get->raw)

@@ -5,6 +5,7 @@
 #include <sextant/hash.h>
 #include <sextant/json.h>
 
+#include "observe/jaeger/archive.h"
 #include "observe/jaeger/path.h"
 
 enum { SAMPLE_TRACES = 100, PATHS_MAX = 1000, EXAMPLES_MAX = 5 };
@@ -53,26 +54,6 @@ static void finish(api_call *c, jaeger_ui *ui)
 
 /* ---- archive ---- */
 
-static sx_status keep(api_call *c, const jaeger_ask *ask, const span_batch *trace, sx_error *err)
-{
-    tr_store *archive = NULL;
-    span_batch *there = span_batch_new(0), *copy = span_batch_new(0);
-    sx_status status = there && copy ? c->api->archive(c->api->archive_ctx, true, &archive, err)
-                                     : sx_fail_memory(err, "archiving a trace");
-    if (status == SX_OK)
-        status = tr_store_trace(archive, trace->spans[0]->trace_id, 0, 0, &ask->limits, there, NULL,
-                                err);
-    if (status == SX_OK && there->count != trace->count) { /* what is there twice is shown once */
-        for (size_t i = 0; i < trace->count && status == SX_OK; i++)
-            status = span_batch_put(copy, trace->spans[i], err);
-        if (status == SX_OK)
-            status = tr_store_append(archive, copy, err);
-    }
-    span_batch_unref(there);
-    span_batch_unref(copy);
-    return status;
-}
-
 void api_jaeger_archive(api_call *c)
 {
     sx_error err = {0};
@@ -81,7 +62,8 @@ void api_jaeger_archive(api_call *c)
     if (!jaeger_ask_begin(c, &ask) ||
         !read_one(c, &ask, sx_request_param(c->r, "id"), true, &trace))
         return;
-    if (keep(c, &ask, trace, &err) == SX_OK) {
+    const jaeger_archive archive = {c->api->archive, c->api->archive_ctx};
+    if (jaeger_keep(&archive, trace, &ask.limits, &err) == SX_OK) {
         c->status = 200;
         c->content_type = SX_STR("application/json");
         put(&c->out, "{\"data\":[],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":[]}");

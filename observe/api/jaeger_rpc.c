@@ -54,8 +54,7 @@ sx_status jaeger_listeners_init(jaeger_listeners *j, observe_api *a, tr_store *s
 {
     sx_status status = SX_OK;
     *j = (jaeger_listeners){.rpc = {.store = store,
-                                    .archive = a->archive,
-                                    .archive_ctx = a->archive_ctx,
+                                    .archive = {a->archive, a->archive_ctx},
                                     .clock = a->clock,
                                     .timeout_ms = a->flags->query_timeout_ms}};
     if (!store)

@@ -37,6 +37,7 @@ static void answer(api_call *c, jaeger_v3_work *work)
     sx_error err = {0};
     jaeger_v3 q = {
         .store = c->api->traces,
+        .archive = {c->api->archive, c->api->archive_ctx},
         .limits = {.canceled = &c->canceled,
                    .deadline_ms = sx_clock_ms(c->api->clock) + c->api->flags->query_timeout_ms},
         .arena = &c->arena,

@@ -60,6 +60,7 @@ static int http_status_of(sx_status status)
     case SX_ELIMIT:
         return 429;
     case SX_REFUSED:
+    case SX_ENOMEM: /* there may be some the next time: clients do not drop the spans */
         return 503;
     default:
         return 500;
@@ -77,6 +78,7 @@ static sx_grpc_status grpc_status_of(sx_status status)
     case SX_ELIMIT:
         return SX_GRPC_RESOURCE_EXHAUSTED;
     case SX_REFUSED:
+    case SX_ENOMEM:
         return SX_GRPC_UNAVAILABLE;
     default:
         return SX_GRPC_INTERNAL;
@@ -251,7 +253,7 @@ static sx_grpc_status take_rpc(rpc_call *c, receiver *r, read_fn *read, span_ref
                                sx_error *err)
 {
     sx_status status = take_spans(r, read, c->request, NULL, refused, err);
-    if (status == SX_ELIMIT || status == SX_REFUSED)
+    if (status == SX_ELIMIT || status == SX_REFUSED || status == SX_ENOMEM)
         rpc_retry_after(c, RETRY_SECONDS);
     return grpc_status_of(status);
 }

@@ -35,9 +35,4 @@ span_sink span_exporter_sink(span_exporter *e);
 /* Sends what waits for at most `drain_ms`, then frees. */
 void span_exporter_free(span_exporter *e, int64_t drain_ms);
 
-/* A batch in Jaeger's JSON for Elasticsearch (one document a span), and as bulk lines: by the exporter,
- * and by tests. Index names carry the span's day: PREFIX-YYYY-MM-DD. */
-void span_write_elasticsearch(const span_batch *b, sx_str index_prefix, bool data_stream,
-                              sx_buf *out);
-
 #endif

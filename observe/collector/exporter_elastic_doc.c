@@ -450,19 +450,6 @@ sx_str elastic_service_index(sx_str span_index, char out[ELASTIC_INDEX_BYTES_MAX
     return sx_str_of(out, len < ELASTIC_INDEX_BYTES_MAX ? (size_t)len : 0);
 }
 
-void span_write_elasticsearch(const span_batch *b, sx_str index_prefix, bool data_stream,
-                              sx_buf *out)
-{
-    char service[ELASTIC_INDEX_BYTES_MAX];
-    elastic_services *seen = sx_calloc(1, sizeof(*seen));
-    const elastic_options o = {.span_index = index_prefix,
-                               .service_index = elastic_service_index(index_prefix, service),
-                               .data_stream = data_stream};
-    if (!seen || !o.service_index.len || !elastic_write(&o, b, NULL, seen, NULL, out))
-        out->failed = true;
-    sx_free(seen);
-}
-
 /* --- Templates. */
 
 #define KEYWORD "{\"type\":\"keyword\",\"ignore_above\":256}"

@@ -6,16 +6,14 @@
 #ifndef OBSERVE_JAEGER_RPC_H
 #define OBSERVE_JAEGER_RPC_H
 
+#include "observe/jaeger/archive.h"
 #include "observe/jaeger/search.h"
 #include "observe/rpc/rpc.h"
 
 typedef struct jaeger_rpc {
     tr_store *store;
     uint64_t skew_ns; /* of jaeger_adjust */
-    /* Gives the store of archived traces, which is made if `make` says so; *out stays NULL if there is
-     * none. NULL: nothing is archived. */
-    sx_status (*archive)(void *ctx, bool make, tr_store **out, sx_error *err);
-    void *archive_ctx;
+    jaeger_archive archive;
     const sx_clock *clock; /* the store's; NULL: searches end with their calls alone */
     int64_t timeout_ms;    /* of a search */
 } jaeger_rpc;

@@ -135,16 +135,9 @@ sx_status jaeger_rpc_read(rpc_call *c, const jaeger_wanted *w, span_batch *out, 
 {
     const jaeger_rpc *rpc = c->ctx;
     const tr_limits limits = jaeger_rpc_limits(c);
+    const jaeger_which which = {w->trace_id, w->min.ns, w->max.ns};
     bool partial = false;
-    tr_store *archive = NULL;
-    sx_status status =
-        tr_store_trace(rpc->store, w->trace_id, w->min.ns, w->max.ns, &limits, out, &partial, err);
-    if (status == SX_OK && out->count == 0 && rpc->archive)
-        status = rpc->archive(rpc->archive_ctx, false, &archive, err);
-    if (status == SX_OK && archive)
-        status =
-            tr_store_trace(archive, w->trace_id, w->min.ns, w->max.ns, &limits, out, &partial, err);
-    return status;
+    return jaeger_read(rpc->store, &rpc->archive, &which, &limits, out, &partial, err);
 }
 
 sx_status jaeger_rpc_trace(rpc_call *c, const jaeger_wanted *w, bool *found, sx_error *err)

@@ -100,40 +100,26 @@ static sx_grpc_status find_traces_v2(rpc_call *c, sx_error *err)
     return jaeger_rpc_status(c, status == SX_OK ? s.status : status);
 }
 
-static sx_status archive(rpc_call *c, const jaeger_wanted *w, span_batch *trace, span_batch *there,
-                         sx_error *err)
+static sx_status archive(rpc_call *c, const jaeger_wanted *w, span_batch *trace, sx_error *err)
 {
     const jaeger_rpc *rpc = c->ctx;
     const tr_limits limits = jaeger_rpc_limits(c);
-    tr_store *to = NULL;
-    bool partial = false;
     sx_status status = jaeger_rpc_read(c, w, trace, err);
     if (status == SX_OK && trace->count == 0)
         status = sx_fail(err, SX_ENOTFOUND, "trace not found");
-    if (status == SX_OK && rpc->archive)
-        status = rpc->archive(rpc->archive_ctx, true, &to, err);
-    if (status == SX_OK && !to)
-        status = sx_fail(err, SX_EUNSUPPORTED, "archive span storage was not configured");
-    if (status == SX_OK)
-        status = tr_store_trace(to, w->trace_id, 0, 0, &limits, there, &partial, err);
-    if (status != SX_OK || there->count == trace->count)
-        return status; /* what is there twice would be shown twice */
-    return tr_store_append(to, trace, err);
+    return status == SX_OK ? jaeger_keep(&rpc->archive, trace, &limits, err) : status;
 }
 
-/* Archived spans outlive the store's retention. */
 static sx_grpc_status archive_trace_v2(rpc_call *c, sx_error *err)
 {
     jaeger_wanted w;
     sx_status status = read_wanted(c, &w, err);
-    span_batch *trace = span_batch_new(0), *there = span_batch_new(0);
+    span_batch *trace = span_batch_new(0);
     if (status == SX_OK)
-        status =
-            trace && there ? archive(c, &w, trace, there, err) : sx_fail_memory(err, "a trace");
+        status = trace ? archive(c, &w, trace, err) : sx_fail_memory(err, "a trace");
     if (status == SX_OK)
         rpc_send(c, SX_STR(""));
     span_batch_unref(trace);
-    span_batch_unref(there);
     return status == SX_EUNSUPPORTED ? SX_GRPC_INTERNAL : jaeger_rpc_status(c, status);
 }
 

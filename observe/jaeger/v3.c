@@ -274,9 +274,10 @@ int jaeger_v3_trace(jaeger_v3 *q, sx_str id, sx_error *err)
     span_batch *trace = status == SX_OK ? span_batch_new(0) : NULL;
     if (status == SX_OK && !trace)
         status = sx_fail_memory(err, "a trace");
-    if (status == SX_OK)
-        status =
-            tr_store_trace(q->store, trace_id, min.ns, max.ns, &q->limits, trace, &partial, err);
+    if (status == SX_OK) {
+        const jaeger_which which = {trace_id, min.ns, max.ns};
+        status = jaeger_read(q->store, &q->archive, &which, &q->limits, trace, &partial, err);
+    }
     if (status == SX_OK && trace->count)
         put_trace(&t, trace_id, trace);
     span_batch_unref(trace);

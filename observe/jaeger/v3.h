@@ -8,11 +8,13 @@
 #ifndef OBSERVE_JAEGER_V3_H
 #define OBSERVE_JAEGER_V3_H
 
+#include "observe/jaeger/archive.h"
 #include "observe/jaeger/search.h"
 
 typedef struct jaeger_v3 {
     tr_store *store;
-    uint64_t skew_ns; /* of jaeger_adjust */
+    jaeger_archive archive; /* of traces asked for by their ids */
+    uint64_t skew_ns;       /* of jaeger_adjust */
     tr_limits limits;
     sx_arena *arena;                              /* the call's */
     sx_str (*param)(void *ctx, const char *name); /* the first value; empty: none */

@@ -197,6 +197,8 @@ def test_an_archived_trace_outlives_the_store(serve, sextant_bin, tmp_path):
     app.restart()
     assert app.found(service="front") == []
     assert app.get("/api/traces/" + TRACE)["data"] == before
+    third = app.ask("/api/v3/traces/" + TRACE)
+    assert third.status_code == 200 and third.json()["result"]["resourceSpans"], third.text
 
 
 def test_a_trace_of_100000_spans_streams(app):

@@ -92,16 +92,14 @@ static void test_tags_as_fields(void **state)
 static void test_a_data_stream_has_a_time_and_no_day(void **state)
 {
     sx_buf b;
-    span_batch *s = sample();
+    elastic_options o = JAEGER;
     (void)state;
-    sx_buf_init(&b, 0);
-    span_write_elasticsearch(s, SX_STR("x-jaeger-span"), true, &b);
-    sx_buf_byte(&b, '\0');
-    assert_has(&b, "\"_index\":\"x-jaeger-service-2023-11-14\"");
-    assert_has(&b, "{\"create\":{\"_index\":\"x-jaeger-span\",");
+    o.data_stream = true;
+    write_sample(&o, &b);
+    assert_has(&b, "\"_index\":\"jaeger-service-2023-11-14\"");
+    assert_has(&b, "{\"create\":{\"_index\":\"jaeger-span\",");
     assert_has(&b, "\"@timestamp\":\"2023-11-14T22:13:20.000000000Z\"");
     sx_buf_done(&b);
-    span_batch_unref(s);
 }
 
 /* The same span gives the same id, so that sending it again writes it once. */
