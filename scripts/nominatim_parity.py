@@ -52,14 +52,33 @@ def rows_of(extract):
     return done.stdout.splitlines()
 
 
-def generate(extract, count, seed, peer_url, also_url):
+def answers_of(extract, seed):
+    return CACHE / f"answers-{extract}-{seed}.ndjson"
+
+
+def alternatives(extract, seed, url):
+    """Adds to the kept records what another import of the same extract answers otherwise."""
+    path = answers_of(extract, seed)
+    records, other, added = nominatim.load(path), nominatim.Server(url), 0
+    for record in records:
+        second = other.ask(record["path"], record["params"], record.get("headers"))
+        differs = any(not o.right for o in nominatim.compare(record, second))
+        if second.status == record["status"] and differs:
+            record.setdefault("also", []).append(second.body)
+            added += 1
+    fresh = path.with_suffix(".new")
+    fresh.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
+    fresh.replace(path)
+    note(f"{path}: {added} answers are otherwise in {url}")
+
+
+def generate(extract, count, seed, peer_url):
     """`count` records of an extract; those that are in the file already are not asked again."""
-    path = CACHE / f"answers-{extract}-{seed}.ndjson"
+    path = answers_of(extract, seed)
     records = nominatim.load(path) if path.exists() else []
     if len(records) < count:
         generator = nominatim_queries.Generator(nominatim_queries.Extract.read(rows_of(extract)), seed)
         peer = nominatim.Server(peer_url or f"http://127.0.0.1:{PORTS[extract]}")
-        other = nominatim.Server(also_url) if also_url else None
         note(f"asking the peer of {extract} for {count - len(records)} answers")
         drawn = failed = 0
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -74,10 +93,6 @@ def generate(extract, count, seed, peer_url, also_url):
                     failed += 1
                     continue
                 record = {"n": drawn, "data": extract, **request, "status": got.status, "type": got.type, "body": got.body}
-                if other:
-                    second = other.ask(request["path"], request["params"], request.get("headers"))
-                    if any(not o.right for o in nominatim.compare(record, second)):
-                        record["also"] = [second.body]
                 records.append(record)
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")
         note(f"{path}: {len(records)} records; the peer failed at {failed}")
@@ -158,7 +173,10 @@ def main():
 
     records = []
     for extract in options.generate:
-        records += generate(extract, options.count, options.seed, options.peer, options.also)
+        records += generate(extract, options.count, options.seed, options.peer)
+        if options.also:
+            alternatives(extract, options.seed, options.also)
+            records = nominatim.load(answers_of(extract, options.seed))
     for path in options.answers + (sorted(CACHE.glob("answers-*.ndjson")) if options.generated else []):
         records += nominatim.load(path)
     if not (options.generate or options.answers or options.generated):

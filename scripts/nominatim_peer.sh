@@ -28,7 +28,7 @@ workers=${NOMINATIM_WORKERS:-1}
 pg_bin=/usr/lib/postgresql/15/bin
 venv=$top/venv
 phrases=$repository/tests/e2e/data/nominatim/phrases.csv
-# The first three are in the order of their ports; a further import gets the next free one.
+# In the order of their ports; a further import gets the next free one.
 known='liechtenstein andorra monaco broken-boundaries moscow-cyrillic'
 debian='postgresql-15 postgresql-15-postgis-3 osm2pgsql osmium-tool python3-venv python3-dev libicu-dev pkg-config g++'
 python='nominatim-db==5.3.3 nominatim-api==5.3.3 falcon==4.4.0 uvicorn==0.54.0 SQLAlchemy==2.1.9 PyICU==2.17 psycopg[binary]'
@@ -56,14 +56,14 @@ running() { [ -s "$1" ] && kill -0 "$(head -n 1 "$1")" 2>/dev/null; }
 port_of() {
     [ -s "$(project "$1")/offset" ] && { echo $((http_port + $(cat "$(project "$1")/offset"))); return; }
     offset=0
-    for name in $known; do
-        [ "$name" = "$1" ] && break
+    for one in $known; do
+        [ "$one" = "$1" ] && break
         offset=$((offset + 1))
     done
     # Not one of the known: behind them, and behind every other that has been imported.
     if [ "$offset" -ge 5 ]; then
-        for file in "$top"/projects/*/offset; do
-            [ -s "$file" ] && [ "$(cat "$file")" -ge "$offset" ] && offset=$(($(cat "$file") + 1))
+        for taken in "$top"/projects/*/offset; do
+            [ -s "$taken" ] && [ "$(cat "$taken")" -ge "$offset" ] && offset=$(($(cat "$taken") + 1))
         done
     fi
     mkdir -p "$(project "$1")"
