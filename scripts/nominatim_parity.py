@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """nominatim_parity.py - compares our answers with Nominatim's, and names what differs.
 
-    nominatim_parity.py --serve build/cmd/sextant           the 404 recorded requests, by a server of its own
+    nominatim_parity.py --serve build/sextant           the 404 recorded requests, by a server of its own
     nominatim_parity.py --ours liechtenstein=http://127.0.0.1:8080/nominatim --data liechtenstein
-    nominatim_parity.py --serve build/cmd/sextant --generated       all that --generate has kept
-    nominatim_parity.py --serve build/cmd/sextant --generate andorra --count 200 --seed 3
+    nominatim_parity.py --serve build/sextant --generated       all that --generate has kept
+    nominatim_parity.py --serve build/sextant --generate andorra --count 200 --seed 3
     nominatim_parity.py --generate monaco --count 1000 --seed 7     only asks the peer, and keeps its answers
 
 Without --generate, --generated or --answers the recorded requests are asked. The answers of the peer
 (scripts/nominatim_peer.sh) are kept in .cache/peers/nominatim/answers-EXTRACT-SEED.ndjson, so that it is
 asked once for each request; a second peer with the same extract (--also URL) adds what it answers otherwise.
---serve imports each extract into .cache/peers/nominatim/ours-EXTRACT.idx unless the index is newer than the
+--serve imports each extract into nominatim-parity/EXTRACT.idx beside the binary unless that is newer than the
 binary, and serves it.
 
 --show N names N requests that differ (with --measure M: in that measure, with --category C: of that kind;
@@ -101,7 +101,8 @@ def generate(extract, count, seed, peer_url):
 
 def import_with(binary, extract):
     """Our index of an extract, made anew if the binary is younger."""
-    index = CACHE / f"ours-{extract}.idx"
+    index = Path(binary).resolve().parent / "nominatim-parity" / f"{extract}.idx"
+    index.parent.mkdir(exist_ok=True)
     if not index.exists() or index.stat().st_mtime < os.stat(binary).st_mtime:
         subprocess.run([binary, "geocode", "import", "-q", "-o", index, "--phrases", PHRASES, ROOT / FILES[extract]], check=True)
     return index
@@ -113,16 +114,19 @@ class Served:
     def __init__(self, binary, extracts):
         self.children, self.servers = [], {}
         for extract in extracts:
-            err = tempfile.TemporaryFile()
-            child = subprocess.Popen([binary, "geocode", "serve", "--index", import_with(binary, extract),
-                                      "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=err, text=True)
+            child = subprocess.Popen([binary, "geocode", "serve", "--index", import_with(binary, extract), "--listen", "127.0.0.1:0",
+                                      "--access_log=/dev/null", "--log.path=/dev/null"], stderr=subprocess.PIPE, text=True)
             self.children.append(child)
-            ready = child.stdout.readline()
-            where = re.search(r"http=(\S+)", ready)
-            if not where:
-                err.seek(0)
-                sys.exit(f"nominatim_parity: our server of {extract} is not ready: {ready}{err.read().decode()[-500:]}")
-            self.servers[extract] = nominatim.Server(f"http://{where.group(1)}/nominatim")
+            said = ""
+            for line in child.stderr:
+                said += line
+                where = re.match(r"ready .*http=(\S+)", line)
+                if where:
+                    self.servers[extract] = nominatim.Server(f"http://{where.group(1)}/nominatim")
+                    break
+            else:
+                self.__exit__()
+                sys.exit(f"nominatim_parity: our server of {extract} did not get ready:\n{said}")
 
     def __enter__(self):
         return self.servers
