@@ -79,16 +79,6 @@ bool jaeger_ask_begin(api_call *c, jaeger_ask *ask)
 
 /* ---- traces ---- */
 
-static bool touches(const span_batch *b, uint64_t min_ns, uint64_t max_ns)
-{
-    if (min_ns == 0 && max_ns == 0)
-        return b->count > 0;
-    for (size_t i = 0; i < b->count; i++)
-        if (b->spans[i]->start_ns >= min_ns && (!max_ns || b->spans[i]->start_ns <= max_ns))
-            return true;
-    return false;
-}
-
 /* The times say where to look: a trace that has a span there is given whole. */
 sx_status jaeger_read_trace(api_call *c, const jaeger_ask *ask, const jaeger_v1_get *get,
                             span_batch *out, const jaeger_notes **notes, bool *partial,
@@ -99,7 +89,7 @@ sx_status jaeger_read_trace(api_call *c, const jaeger_ask *ask, const jaeger_v1_
     *notes = NULL;
     sx_status status =
         jaeger_read(c->api->traces, &archive, &which, &ask->limits, out, partial, err);
-    if (status == SX_OK && !touches(out, get->min_ns, get->max_ns))
+    if (status == SX_OK && !span_batch_touches(out, get->min_ns, get->max_ns))
         return sx_fail(err, SX_ENOTFOUND, "%.*s", SX_ARG(NOT_FOUND));
     if (status == SX_OK && !get->raw)
         status = jaeger_adjust(out, get->skew_ns, notes, err);

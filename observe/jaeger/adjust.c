@@ -11,51 +11,6 @@ enum { COMPARED_MAX = 64 }; /* spans of one id: a trace of nothing else is not w
 
 /* --- Words in Go's manner. */
 
-/* Digits of value / 10^places without zeros at its end. */
-static void put_decimal(sx_buf *out, uint64_t value, unsigned places)
-{
-    char text[32];
-    uint64_t unit = 1;
-    for (unsigned i = 0; i < places; i++)
-        unit *= 10;
-    int n = snprintf(text, sizeof text, "%0*llu", (int)places, (unsigned long long)(value % unit));
-    while (n > 0 && text[n - 1] == '0')
-        n--;
-    sx_buf_u64(out, value / unit);
-    if (n > 0 && places) {
-        sx_buf_byte(out, '.');
-        sx_buf_bytes(out, text, (size_t)n);
-    }
-}
-
-void jaeger_duration(sx_buf *out, int64_t ns)
-{
-    enum { MICRO = 1000, MILLI = 1000000 };
-    const uint64_t second = 1000000000;
-    uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
-    if (ns < 0)
-        sx_buf_byte(out, '-');
-    if (u == 0) {
-        sx_buf_str(out, SX_STR("0s"));
-    } else if (u < MICRO) {
-        sx_buf_printf(out, "%lluns", (unsigned long long)u);
-    } else if (u < MILLI) {
-        put_decimal(out, u, 3);
-        sx_buf_str(out, SX_STR("µs"));
-    } else if (u < second) {
-        put_decimal(out, u, 6);
-        sx_buf_str(out, SX_STR("ms"));
-    } else {
-        uint64_t minutes = u / second / 60;
-        if (minutes >= 60)
-            sx_buf_printf(out, "%lluh", (unsigned long long)(minutes / 60));
-        if (minutes)
-            sx_buf_printf(out, "%llum", (unsigned long long)(minutes % 60));
-        put_decimal(out, u % (60 * second), 9);
-        sx_buf_byte(out, 's');
-    }
-}
-
 /* A time as Go prints it, in UTC. Days to a date: Howard Hinnant, "chrono-compatible low-level date
  * algorithms", civil_from_days. */
 static void put_time(sx_buf *out, uint64_t ns)
@@ -276,15 +231,10 @@ static void sort_events(adjust *a, span *s)
     }
 }
 
+/* Of two sendings of one span. */
 static bool attrs_eq(span_attrs a, span_attrs b)
 {
-    if (a.count != b.count || a.dropped != b.dropped)
-        return false;
-    for (uint32_t i = 0; i < a.count && a.items != b.items; i++)
-        if (!sx_str_eq(span_attr_key(&a.items[i]), span_attr_key(&b.items[i])) ||
-            !span_value_eq(&a.items[i].value, &b.items[i].value))
-            return false;
-    return true;
+    return a.dropped == b.dropped && span_attrs_eq(a, b);
 }
 
 static bool parts_eq(const span *a, const span *b)

@@ -8,6 +8,7 @@
 #include <sextant/mem.h>
 #include <sextant/number.h>
 
+#include "codec/go_text.h"
 #include "observe/jaeger/proto.h"
 #include "observe/jaeger/proto_words.h"
 #include "telemetry/otlp_json.h"
@@ -266,7 +267,7 @@ static sx_status field_value(reading *in, field_type type, sx_str text, span_val
     int kind;
     switch (type) {
     case TYPE_DURATION:
-        if (jaeger_duration_read(text, &number, in->err) != SX_OK)
+        if (go_duration_read(text, &number, in->err) != SX_OK)
             return SX_EINVAL;
         break;
     case TYPE_TIME:

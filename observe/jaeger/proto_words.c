@@ -1,7 +1,5 @@
-/* proto_words.c - Go's spelling of numbers, durations and times. See proto_words.h. */
+/* proto_words.c - Go's spelling of numbers and times. See proto_words.h. */
 #include "observe/jaeger/proto_words.h"
-
-#include <sextant/number.h>
 
 #define NS_A_SECOND 1000000000ll
 
@@ -22,73 +20,9 @@ bool jaeger_int(sx_str text, int64_t *out)
     return true;
 }
 
-/* ---- durations ---- */
-
-static const struct {
-    sx_str name;
-    double ns;
-} UNITS[] = {
-    {SX_STR_INIT("ns"), 1},          {SX_STR_INIT("us"), 1e3},   {SX_STR_INIT("\xc2\xb5s"), 1e3},
-    {SX_STR_INIT("\xce\xbcs"), 1e3}, {SX_STR_INIT("ms"), 1e6},   {SX_STR_INIT("s"), 1e9},
-    {SX_STR_INIT("m"), 60e9},        {SX_STR_INIT("h"), 3600e9},
-};
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static sx_status bad_duration(sx_str whole, sx_error *err)
-{
-    return sx_fail(err, SX_EINVAL, "time: invalid duration \"%.*s\"", SX_ARG(whole));
-}
-
-/* One number with its unit from the front of *rest. */
-static sx_status read_part(sx_str whole, sx_str *rest, double *sum, sx_error *err)
-{
-    size_t digits = 0, unit = 0;
-    double number;
-    while (digits < rest->len && (is_digit(rest->data[digits]) || rest->data[digits] == '.'))
-        digits++;
-    sx_str text = sx_str_first(*rest, digits);
-    *rest = sx_str_from(*rest, digits);
-    while (unit < rest->len && !is_digit(rest->data[unit]) && rest->data[unit] != '.')
-        unit++;
-    sx_str name = sx_str_first(*rest, unit);
-    *rest = sx_str_from(*rest, unit);
-    if (text.len == 0 || sx_str_eq(text, SX_STR(".")) || !sx_double_parse(text, &number))
-        return bad_duration(whole, err);
-    if (name.len == 0)
-        return sx_fail(err, SX_EINVAL, "time: missing unit in duration \"%.*s\"", SX_ARG(whole));
-    for (size_t i = 0; i < SX_COUNT_OF(UNITS); i++)
-        if (sx_str_eq(name, UNITS[i].name)) {
-            *sum += number * UNITS[i].ns;
-            return SX_OK;
-        }
-    return sx_fail(err, SX_EINVAL, "time: unknown unit \"%.*s\" in duration \"%.*s\"", SX_ARG(name),
-                   SX_ARG(whole));
-}
-
-sx_status jaeger_duration_read(sx_str text, int64_t *ns, sx_error *err)
-{
-    bool minus = text.len && text.data[0] == '-';
-    bool sign = text.len && (minus || text.data[0] == '+');
-    sx_str rest = sx_str_from(text, sign);
-    double sum = 0;
-    *ns = 0;
-    if (sx_str_eq(rest, SX_STR("0")))
-        return SX_OK;
-    if (rest.len == 0)
-        return bad_duration(text, err);
-    while (rest.len) {
-        sx_status status = read_part(text, &rest, &sum, err);
-        if (status != SX_OK)
-            return status;
-    }
-    if (sum >= 9.2233720368547e18)
-        return bad_duration(text, err);
-    *ns = (int64_t)(minus ? -sum : sum);
-    return SX_OK;
 }
 
 /* ---- times ---- */

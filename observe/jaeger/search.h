@@ -85,7 +85,4 @@ typedef struct jaeger_notes {
 sx_status jaeger_adjust(span_batch *trace, uint64_t max_ns, const jaeger_notes **notes,
                         sx_error *err);
 
-/* Nanoseconds as Go prints a duration: 1m2.5s, 503.5ms. */
-void jaeger_duration(sx_buf *out, int64_t ns);
-
 #endif

@@ -4,6 +4,7 @@
  * any other that sticks out is put in the middle, as if the way there took as long as the way back.
  * Its descendants on the same host move along. Depth is the client's: no recursion here.
  * Behaviour of Jaeger 2.20. */
+#include "codec/go_text.h"
 #include "observe/jaeger/adjust.h"
 
 typedef struct tree {
@@ -79,10 +80,10 @@ static void warn_skew(adjust *a, size_t i, const char *before, int64_t delta, co
     sx_buf_init(&text, 0);
     sx_buf_str(&text, sx_str_z(before));
     if (max_ns) {
-        jaeger_duration(&text, (int64_t)max_ns);
+        go_duration_write((int64_t)max_ns, &text);
         sx_buf_str(&text, sx_str_z(middle));
     }
-    jaeger_duration(&text, delta);
+    go_duration_write(delta, &text);
     adjust_warn(a, i,
                 text.failed ? sx_str_of(NULL, 0) : sx_arena_copy(a->arena, sx_buf_view(&text)));
     sx_buf_done(&text);

@@ -219,17 +219,6 @@ static uint64_t hash_attrs(span_attrs attrs)
     return h;
 }
 
-static bool same_attrs(span_attrs a, span_attrs b)
-{
-    if (a.count != b.count)
-        return false;
-    for (uint32_t i = 0; i < a.count; i++)
-        if (!sx_str_eq(span_attr_key(&a.items[i]), span_attr_key(&b.items[i])) ||
-            !span_value_eq(&a.items[i].value, &b.items[i].value))
-            return false;
-    return true;
-}
-
 static void insert(processes *p, uint32_t index)
 {
     size_t at = (size_t)hash_attrs(p->items[index]->attrs) & p->mask;
@@ -260,7 +249,7 @@ static uint32_t process_of(processes *p, const span_resource *r)
     if (!grow(p))
         return 0;
     size_t at = (size_t)hash_attrs(r->attrs) & p->mask;
-    while (p->slots[at] && !same_attrs(p->items[p->slots[at] - 1]->attrs, r->attrs))
+    while (p->slots[at] && !span_attrs_eq(p->items[p->slots[at] - 1]->attrs, r->attrs))
         at = (at + 1) & p->mask;
     if (!p->slots[at]) {
         if (!sx_arena_grow(p->arena, &p->items, &p->cap, p->count + 1, sizeof *p->items))

@@ -1,6 +1,7 @@
 /* v1.c - the searches of the HTTP API v1. See v1.h. */
 #include <sextant/json.h>
 
+#include "codec/go_text.h"
 #include "observe/jaeger/proto_words.h"
 #include "observe/jaeger/ui.h"
 #include "observe/jaeger/v1_values.h"
@@ -151,7 +152,7 @@ static sx_status read_span_of_time(const jaeger_params *p, uint64_t now_ns, jaeg
         v1_int(sx_str_of(text.data, text.len - 1), 32, &lookback, &ignored) == SX_OK &&
         lookback > 0)
         back = (uint64_t)lookback > UINT64_MAX / DAY_NS ? UINT64_MAX : (uint64_t)lookback * DAY_NS;
-    else if (text.len && jaeger_duration_read(text, &lookback, &ignored) == SX_OK && lookback > 0)
+    else if (text.len && go_duration_read(text, &lookback, &ignored) == SX_OK && lookback > 0)
         back = (uint64_t)lookback;
     q->min_ns = now_ns > back ? now_ns - back : 1;
     return SX_OK;

@@ -112,7 +112,7 @@ sx_status v1_duration(const jaeger_params *p, const char *name, int64_t *ns, sx_
 {
     sx_str text = jaeger_param_get(p, name);
     *ns = 0;
-    if (text.len && jaeger_duration_read(text, ns, err) != SX_OK)
+    if (text.len && go_duration_read(text, ns, err) != SX_OK)
         return v1_fail_param(name, err);
     return SX_OK;
 }

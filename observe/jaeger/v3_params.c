@@ -1,4 +1,5 @@
 /* v3_params.c - query.* of /api/v3 as a search, out of the address or a body in JSON. */
+#include "codec/go_text.h"
 #include "observe/jaeger/v3_params.h"
 
 #include <stdio.h>
@@ -134,7 +135,7 @@ static sx_status read_duration(const jaeger_v3 *q, const char *canonical, const 
     *out = 0;
     if (text.len == 0)
         return SX_OK;
-    if (jaeger_duration_read(text, &ns, &why) != SX_OK)
+    if (go_duration_read(text, &ns, &why) != SX_OK)
         return malformed(name, &why, err);
     *out = ns > 0 ? (uint64_t)ns : 0;
     return SX_OK;

@@ -48,6 +48,14 @@ void span_batch_unref(span_batch *b)
     sx_free(b);
 }
 
+bool span_batch_touches(const span_batch *b, uint64_t min_ns, uint64_t max_ns)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->spans[i]->start_ns >= min_ns && (!max_ns || b->spans[i]->start_ns <= max_ns))
+            return true;
+    return false;
+}
+
 void span_batch_reset(span_batch *b)
 {
     for (size_t i = 0; i < b->held_count; i++)
@@ -257,6 +265,17 @@ bool span_value_eq(const span_value *a, const span_value *b)
         return a->len == b->len && maps_eq(a, b);
     }
     return false;
+}
+
+bool span_attrs_eq(span_attrs a, span_attrs b)
+{
+    if (a.count != b.count)
+        return false;
+    for (uint32_t i = 0; i < a.count && a.items != b.items; i++)
+        if (!sx_str_eq(span_attr_key(&a.items[i]), span_attr_key(&b.items[i])) ||
+            !span_value_eq(&a.items[i].value, &b.items[i].value))
+            return false;
+    return true;
 }
 
 bool span_value_copy(sx_arena *arena, const span_value *v, span_value *out)

@@ -129,6 +129,9 @@ void span_batch_keep(span_batch *b, sx_buf *body);
 span_batch *span_batch_ref(span_batch *b);
 void span_batch_unref(span_batch *b);
 
+/* Whether one of its spans began within the bounds in Unix nanoseconds; a `max_ns` of 0 is none. */
+bool span_batch_touches(const span_batch *b, uint64_t min_ns, uint64_t max_ns);
+
 /* Empties a batch that nobody else refers to; keeps its memory for the next round. */
 void span_batch_reset(span_batch *b);
 
@@ -167,6 +170,9 @@ void span_value_text(const span_value *v, sx_buf *out);
 
 /* Same type and value; NaN equals NaN; members of maps in any order. */
 bool span_value_eq(const span_value *a, const span_value *b);
+
+/* The same keys and values in the same order; what was dropped does not count. */
+bool span_attrs_eq(span_attrs a, span_attrs b);
 
 /* A value with all it points to, copied into an arena. False without memory. */
 bool span_value_copy(sx_arena *arena, const span_value *v, span_value *out);

@@ -324,17 +324,6 @@ static bool of_resource(sx_str key)
     return false;
 }
 
-static bool same_attrs(span_attrs a, const span_attr *items, size_t count)
-{
-    if (a.count != count)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!sx_str_eq(span_attr_key(&a.items[i]), span_attr_key(&items[i])) ||
-            !span_value_eq(&a.items[i].value, &items[i].value))
-            return false;
-    return true;
-}
-
 /* Moves the resource's tags above the span's and makes a resource of them, or takes the last one. */
 static const span_resource *take_resource(zipkin_intake *in, const zipkin_span *z)
 {
@@ -363,7 +352,8 @@ static const span_resource *take_resource(zipkin_intake *in, const zipkin_span *
     }
     size_t count = in->k.attrs.count - end;
     const span_resource *last = in->resource;
-    if (last && same_attrs(last->attrs, tag_at(in, end), count)) {
+    const span_attrs tags = {.items = tag_at(in, end), .count = (uint32_t)count};
+    if (last && span_attrs_eq(last->attrs, tags)) {
         in->k.attrs.count = kept;
         return last;
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/go_text.h"
 #include "observe/tempo/tempo_internal.h"
 
 sx_str tempo_get(const tempo_call *c, const char *name)
@@ -87,34 +88,10 @@ bool tempo_seconds_range(tempo_call *c, uint64_t *min_ns, uint64_t *max_ns)
 
 bool tempo_duration_read(sx_str text, uint64_t *ns)
 {
-    static const struct {
-        const char *name;
-        double ns;
-    } UNITS[] = {{"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
-                 {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
-    double sum = 0;
-    char copy[100];
-    if (!text.len || text.len >= sizeof copy)
+    int64_t read;
+    if (go_duration_read(text, &read, NULL) != SX_OK || read < 0)
         return false;
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    for (const char *at = copy; *at;) {
-        char *end;
-        if (!strchr("0123456789.", *at))
-            return false;
-        double n = strtod(at, &end);
-        size_t unit = 0, len = 0;
-        for (size_t i = 0; end != at && i < sizeof UNITS / sizeof UNITS[0]; i++)
-            if (strlen(UNITS[i].name) > len && !strncmp(end, UNITS[i].name, strlen(UNITS[i].name)))
-                unit = i, len = strlen(UNITS[i].name);
-        if (!len || !isfinite(n))
-            return false;
-        sum += n * UNITS[unit].ns;
-        at = end + len;
-    }
-    if (sum >= 0x1p63)
-        return false;
-    *ns = (uint64_t)sum;
+    *ns = (uint64_t)read;
     return true;
 }
 
@@ -181,34 +158,6 @@ static void put_double(sx_json_writer *w, double d)
         sx_json_str(w, isnan(d) ? SX_STR("NaN") : d > 0 ? SX_STR("Infinity") : SX_STR("-Infinity"));
 }
 
-/* As Go prints durations: 1h2m3.5s, 1.5ms, 0s. */
-static void put_duration(int64_t ns, sx_buf *out)
-{
-    uint64_t left = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
-    char text[40];
-    if (ns < 0)
-        sx_buf_byte(out, '-');
-    uint64_t unit = left >= 1000000000 ? 1000000000 : left >= 1000000 ? 1000000 : 1000;
-    if (left >= 3600000000000u)
-        sx_buf_printf(out, "%lluh", (unsigned long long)(left / 3600000000000u));
-    if (left >= 60000000000u)
-        sx_buf_printf(out, "%llum", (unsigned long long)(left % 3600000000000u / 60000000000u));
-    if (left && left < 1000) {
-        sx_buf_printf(out, "%lluns", (unsigned long long)left);
-        return;
-    }
-    left %= 60000000000u;
-    int digits = unit == 1000000000 ? 9 : unit == 1000000 ? 6 : 3;
-    int len = snprintf(text, sizeof text, "%llu.%0*llu", (unsigned long long)(left / unit), digits,
-                       (unsigned long long)(left % unit));
-    while (text[len - 1] == '0')
-        len--;
-    len -= text[len - 1] == '.';
-    sx_buf_bytes(out, text, (size_t)len);
-    bool seconds = unit == 1000000000 || (!left && ns == 0);
-    sx_buf_str(out, seconds ? SX_STR("s") : unit == 1000000 ? SX_STR("ms") : SX_STR("\xc2\xb5s"));
-}
-
 void tempo_put_value(sx_json_writer *w, sx_str key, const tq_value *v)
 {
     sx_json_begin_object(w);
@@ -230,7 +179,7 @@ void tempo_put_value(sx_json_writer *w, sx_str key, const tq_value *v)
         sx_buf text;
         sx_buf_init(&text, 200);
         if (v->type == TQ_DURATION)
-            put_duration(v->i, &text);
+            go_duration_write(v->i, &text);
         else
             tq_print_value(v, &text);
         sx_json_key(w, SX_STR("stringValue"));

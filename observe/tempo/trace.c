@@ -181,16 +181,8 @@ static bool read_id(tempo_call *c, uint8_t id[16])
     return true;
 }
 
-/* The times say where to look: a trace that has a span there is given whole. */
-static bool touches(const span_batch *b, uint64_t min_ns, uint64_t max_ns)
-{
-    for (size_t i = 0; i < b->count; i++)
-        if (b->spans[i]->start_ns >= min_ns && b->spans[i]->start_ns <= max_ns)
-            return true;
-    return false;
-}
-
-/* A new batch with the trace, or NULL: the call has failed. */
+/* A new batch with the trace, or NULL: the call has failed. The times say where to look: a trace that
+ * has a span there is given whole. */
 static span_batch *read_trace(tempo_call *c, bool *partial)
 {
     uint8_t id[16];
@@ -201,7 +193,7 @@ static span_batch *read_trace(tempo_call *c, bool *partial)
     span_batch *b = span_batch_new(0);
     sx_status status = b ? tr_store_trace(c->store, id, 0, 0, &c->limits, b, partial, &err)
                          : sx_fail_memory(&err, "a trace");
-    if (status == SX_OK && max_ns && !touches(b, min_ns, max_ns))
+    if (status == SX_OK && max_ns && !span_batch_touches(b, min_ns, max_ns))
         span_batch_reset(b);
     if (status == SX_OK)
         return b;

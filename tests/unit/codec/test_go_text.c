@@ -121,6 +121,98 @@ static void test_quotes_as_go_does(void **state)
     expect_quoted(SX_STR("\U000e0001"), false, "\"\\U000e0001\"");
 }
 
+static void test_durations_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ns;
+    } CASES[] = {
+        {"0", 0},
+        {"-0", 0},
+        {"+5s", 5000000000},
+        {"1h2m3.5s", 3723500000000},
+        {"-1.5ms", -1500000},
+        {".5s", 500000000},
+        {"5.s", 5000000000},
+        {"1us", 1000},
+        {"1\xc2\xb5s", 1000},
+        {"1\xce\xbcs", 1000},
+        {"0.9ns", 0},
+        {"9007199254740993ns", 9007199254740993},
+        {"0.100000000000000000020h", 360000000000},
+        {"2562047h47m16.854775807s", INT64_MAX},
+        {"-9223372036854775808ns", INT64_MIN},
+    };
+    (void)state;
+    for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
+        sx_error err = {0};
+        int64_t ns = 77;
+        assert_int_equal(go_duration_read(sx_str_z(CASES[i].text), &ns, &err), SX_OK);
+        assert_int_equal(ns, CASES[i].ns);
+    }
+}
+
+static void test_what_is_no_duration_is_refused_in_gos_words(void **state)
+{
+    static const struct {
+        const char *text, *why;
+    } CASES[] = {
+        {"", "time: invalid duration \"\""},
+        {"-", "time: invalid duration \"-\""},
+        {"s", "time: invalid duration \"s\""},
+        {".s", "time: invalid duration \".s\""},
+        {"+-1s", "time: invalid duration \"+-1s\""},
+        {"1s ", "time: unknown unit \"s \" in duration \"1s \""},
+        {"5", "time: missing unit in duration \"5\""},
+        {"1.2.3s", "time: missing unit in duration \"1.2.3s\""},
+        {"1h5y", "time: unknown unit \"y\" in duration \"1h5y\""},
+        {"9223372036854775808ns", "time: invalid duration \"9223372036854775808ns\""},
+        {"-9223372036854775809ns", "time: invalid duration \"-9223372036854775809ns\""},
+        {"99999999999999999999s", "time: invalid duration \"99999999999999999999s\""},
+        {"9000000000h", "time: invalid duration \"9000000000h\""},
+        {"2562047h2562047h", "time: invalid duration \"2562047h2562047h\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
+        sx_error err = {0};
+        int64_t ns = 77;
+        assert_int_equal(go_duration_read(sx_str_z(CASES[i].text), &ns, &err), SX_EINVAL);
+        assert_string_equal(err.message, CASES[i].why);
+        assert_int_equal(ns, 77);
+    }
+}
+
+/* What is written is read again as what it was. */
+static void test_durations_are_written_as_they_are_read(void **state)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } CASES[] = {
+        {0, "0s"},
+        {1, "1ns"},
+        {-999, "-999ns"},
+        {1100, "1.1\xc2\xb5s"},
+        {503500000, "503.5ms"},
+        {62500000000, "1m2.5s"},
+        {3600000000000, "1h0m0s"},
+        {INT64_MAX, "2562047h47m16.854775807s"},
+        {INT64_MIN, "-2562047h47m16.854775808s"},
+    };
+    (void)state;
+    for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
+        sx_buf out;
+        int64_t again;
+        sx_buf_init(&out, 0);
+        go_duration_write(CASES[i].ns, &out);
+        assert_int_equal(go_duration_read(sx_buf_view(&out), &again, NULL), SX_OK);
+        assert_int_equal(again, CASES[i].ns);
+        sx_buf_byte(&out, '\0');
+        assert_string_equal(out.data, CASES[i].text);
+        sx_buf_done(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +220,9 @@ int main(void)
         cmocka_unit_test(test_nan_has_the_bits_of_go),
         cmocka_unit_test(test_refuses_what_go_refuses),
         cmocka_unit_test(test_quotes_as_go_does),
+        cmocka_unit_test(test_durations_are_read),
+        cmocka_unit_test(test_what_is_no_duration_is_refused_in_gos_words),
+        cmocka_unit_test(test_durations_are_written_as_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* test_adjust.c - what is done to a trace before it is shown; Go's words for durations. */
+#include "codec/go_text.h"
 #include "tests/unit/observe/jaeger/batch_of.h"
 
 #include "base/fault.h"
@@ -221,7 +222,7 @@ static void durations_in_gos_words(void **state)
     for (size_t i = 0; i < SX_COUNT_OF(CASES); i++) {
         sx_buf out;
         sx_buf_init(&out, 0);
-        jaeger_duration(&out, CASES[i].ns);
+        go_duration_write(CASES[i].ns, &out);
         if (!sx_str_eq(sx_buf_view(&out), sx_str_z(CASES[i].text)))
             fail_msg("%s: %.*s", CASES[i].text, SX_ARG(sx_buf_view(&out)));
         sx_buf_done(&out);

@@ -6,6 +6,7 @@
 #include <sextant/protobuf.h>
 
 #include "base/fault.h"
+#include "codec/go_text.h"
 #include "observe/jaeger/proto.h"
 #include "observe/jaeger/proto_words.h"
 #include "observe/spans/jaeger.h"
@@ -467,14 +468,14 @@ static void times_and_durations_are_gos(void **state)
     assert_int_equal(jaeger_time_read(SX_STR("2023-02-28T12:00:00Zx"), &ns, &err), SX_EINVAL);
     assert_int_equal(jaeger_time_read(SX_STR("9999-01-01T00:00:00Z"), &ns, &err), SX_OK);
     assert_int_equal(ns, INT64_MAX);
-    assert_int_equal(jaeger_duration_read(SX_STR("1h2m3.5s"), &ns, &err), SX_OK);
+    assert_int_equal(go_duration_read(SX_STR("1h2m3.5s"), &ns, &err), SX_OK);
     assert_int_equal(ns, 3723500000000);
-    assert_int_equal(jaeger_duration_read(SX_STR("-1.5ms"), &ns, &err), SX_OK);
+    assert_int_equal(go_duration_read(SX_STR("-1.5ms"), &ns, &err), SX_OK);
     assert_int_equal(ns, -1500000);
-    assert_int_equal(jaeger_duration_read(SX_STR("10"), &ns, &err), SX_EINVAL);
+    assert_int_equal(go_duration_read(SX_STR("10"), &ns, &err), SX_EINVAL);
     assert_string_equal(err.message, "time: missing unit in duration \"10\"");
-    assert_int_equal(jaeger_duration_read(SX_STR("s"), &ns, &err), SX_EINVAL);
-    assert_int_equal(jaeger_duration_read(SX_STR(""), &ns, &err), SX_EINVAL);
+    assert_int_equal(go_duration_read(SX_STR("s"), &ns, &err), SX_EINVAL);
+    assert_int_equal(go_duration_read(SX_STR(""), &ns, &err), SX_EINVAL);
 }
 
 /* ---- memory ---- */
