@@ -28,6 +28,15 @@ sx_str plc_country_languages(uint16_t country);
 /* The country at a point, by built-in borders (good to some kilometres); 0: none, at sea. */
 uint16_t plc_country_at(int32_t lon_e7, int32_t lat_e7);
 
+/* Where a country is: its middle, and the box around all of it; all 0 of an unknown one. They are what
+ * Nominatim answers of a country that is not in its data (of its table of the countries' grid: the mean of
+ * the cells' middles, and the box of all cells). */
+typedef struct plc_country_extent {
+    int32_t lon_e7, lat_e7;
+    int32_t lon_min, lat_min, lon_max, lat_max;
+} plc_country_extent;
+plc_country_extent plc_country_extent_of(uint16_t country);
+
 /* How postcodes of a country look: `d` a digit, `l` a letter, others as they are; empty: there are none,
  * or nothing is known. Its extent in metres: how far from its point an address may be. */
 sx_str plc_country_postcode_pattern(uint16_t country);
