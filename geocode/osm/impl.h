@@ -67,6 +67,12 @@ typedef struct osm_builder {
 sx_status osm_builder_init(osm_builder *b, osm_run *run, uint32_t worker, sx_error *err);
 void osm_builder_done(osm_builder *b);
 
+/* Whether nodes without tags come as objects, too. */
+static inline bool osm_all_nodes(const osm_run *run)
+{
+    return run->options->nodes == OSM_NODES_ALL || run->header.is_change || run->header.history;
+}
+
 /* Starts an object of the kind. */
 void osm_builder_start(osm_builder *b, osm_kind kind, int64_t id);
 

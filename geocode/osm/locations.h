@@ -49,10 +49,16 @@ uint64_t osm_locations_bytes(const osm_locations *l);
 /* Where a node is; false if it is not there. HOT, about 100 ns at random. */
 bool osm_locations_find(const osm_locations *l, int64_t id, int32_t *lon_e7, int32_t *lat_e7);
 
+/* Its version, 0 if unknown or not kept; false if it is not there. */
+bool osm_locations_version(const osm_locations *l, int64_t id, uint32_t *version);
+
 /* A way's nodes at once: lon_e7[i] and lat_e7[i] for ids[i], OSM_GONE for those that are not there.
  * Returns how many are. Neighbours in a way are often neighbours by id, which this makes use of. */
 size_t osm_locations_find_all(const osm_locations *l, const int64_t *ids, size_t count,
                               int32_t *lon_e7, int32_t *lat_e7);
+
+/* How many groups there are: a cursor may be started at any, so that threads can share them out. */
+size_t osm_locations_groups(const osm_locations *l);
 
 /* Runs over all nodes by id. */
 typedef struct osm_locations_cursor {

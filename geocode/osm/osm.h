@@ -148,7 +148,8 @@ typedef struct osm_limits {
     uint32_t members_max;    /* of a relation; 1,000,000 */
 } osm_limits;
 
-/* Which nodes come as osm_object. */
+/* Which nodes come as osm_object. With OSM_NODES_TAGGED also deleted ones do, and in change files and
+ * histories all: a node there may be one that has lost its tags. */
 typedef enum osm_nodes { OSM_NODES_ALL, OSM_NODES_TAGGED } osm_nodes;
 
 typedef struct osm_read_options {

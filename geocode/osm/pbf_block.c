@@ -257,7 +257,7 @@ static sx_status read_dense(osm_block *block, osm_builder *b, sx_str bytes, sx_e
     sx_status status = read_dense_lists(block, bytes, &d, err);
     if (status != SX_OK)
         return status;
-    const bool all = b->run->options->nodes == OSM_NODES_ALL, places = b->run->options->places;
+    const bool all = osm_all_nodes(b->run), places = b->run->options->places;
     const bool has_versions = more(&d.versions), has_dates = more(&d.dates);
     const bool has_visible = more(&d.visible), has_texts = more(&d.texts);
     int64_t lat = 0, lon = 0, date = 0, newest = 0;

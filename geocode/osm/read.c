@@ -203,7 +203,7 @@ static bool node_wanted(osm_builder *b, osm_object *o, bool *full)
     if (options->places)
         *full =
             osm_builder_place(b, o->id, o->deleted ? OSM_GONE : o->lon_e7, o->lat_e7, o->version);
-    return options->nodes == OSM_NODES_ALL || o->tag_count || o->deleted;
+    return o->tag_count || o->deleted || osm_all_nodes(b->run);
 }
 
 sx_status osm_builder_end(osm_builder *b, sx_error *err)
