@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale bench-metrics bench-traces fuzz lint format asan tsan coverage parity quality peers install uninstall \
+.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale bench-nominatim bench-nominatim-scale bench-metrics bench-traces fuzz lint format asan tsan coverage parity quality peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -44,6 +44,16 @@ bench-geocode: ## the geocoder beside Addok, as a table of ratios; about five mi
 	@scripts/setup.sh build test bench
 	@scripts/build.sh build sextant bench/http/rate_load bench/geocode/bench_search
 	@bench/geocode/bench_beside_addok.py $(ARGS)
+
+bench-nominatim: ## the geocoder beside Nominatim, as a table of ratios; about four minutes (ARGS=--quick: one)
+	@scripts/setup.sh build test bench
+	@scripts/build.sh build sextant bench/http/rate_load
+	@bench/nominatim/bench_beside_nominatim.py $(ARGS)
+
+bench-nominatim-scale: ## import of an artificial OpenStreetMap country of 100 million nodes (ARGS="--nodes N")
+	@scripts/setup.sh build bench
+	@scripts/build.sh build sextant bench/nominatim/synth_pbf
+	@bench/nominatim/scale.py $(ARGS)
 
 bench-metrics: ## the observatory beside Prometheus and VictoriaMetrics (make peers), as a table (ARGS=--quick)
 	@scripts/setup.sh build bench

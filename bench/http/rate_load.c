@@ -181,7 +181,7 @@ static void report(load *l, double seconds)
     static const struct {
         const char *name;
         double share;
-    } ROWS[] = {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p999", .999}, {"max", 1}};
+    } ROWS[] = {{"p50", .5}, {"p90", .9}, {"p95", .95}, {"p99", .99}, {"p999", .999}, {"max", 1}};
     for (size_t i = 0; i < SX_COUNT_OF(ROWS) && l->answered; i++) {
         size_t at = (size_t)((double)(l->answered - 1) * ROWS[i].share);
         printf("%s %u us\n", ROWS[i].name, l->latency_us[at]);

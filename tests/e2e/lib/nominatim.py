@@ -181,6 +181,7 @@ def read(body, path):
             properties = feature.get("properties", {})
             place = _geocodejson(feature) if "geocoding" in properties else dict(properties)
             place.update({name: value for name, value in feature.items() if name not in ("properties", "type")})
+            place["feature"] = feature.get("type")
             places.append(place)
         return places, {name: value for name, value in body.items() if name != "features"}
     return ([], body) if path.startswith("/status") else ([body], {})
