@@ -2,7 +2,7 @@
 #ifndef GEOCODE_NOMINATIM_ADDRESS_H
 #define GEOCODE_NOMINATIM_ADDRESS_H
 
-#include "geocode/nominatim/result.h"
+#include "geocode/nominatim/object.h"
 
 /* The order in which the keys of names are tried. Made once a request out of `accept-language` (RFC 9110
  * §12.5.4, with the parameter's plain lists too); the last entries are the neutral ones. */
@@ -16,7 +16,10 @@ typedef struct nom_locale {
 /* `languages`: the parameter's or the header's value; empty: none. What does not fit is left out. */
 void nom_locale_init(nom_locale *l, sx_str languages);
 
-/* The first of the locale's keys among a list of names; else the first name; empty if there is none. */
+/* How early a key of names is wished: the less the better; UINT32_MAX: not at all. */
+uint32_t nom_locale_rank(const nom_locale *l, sx_str key);
+
+/* The first of the locale's keys among an object's names; else the first name; empty if there is none. */
 sx_str nom_locale_name(const nom_locale *l, const plc_index *ix, uint64_t tags);
 
 /* One row of an address, by falling rank_address as it is printed. */
@@ -34,11 +37,12 @@ typedef struct nom_row {
 typedef struct nom_address {
     nom_row *rows; /* in the arena */
     uint32_t count;
+    uint16_t country; /* plc_country_of(); 0: unknown */
 } nom_address;
 
-/* All rows of a hit, in the order in which /details shows them; what is printed has is_address.
- * Errors: SX_ENOMEM, SX_ECORRUPT. */
-sx_status nom_address_rows(const nom_index *ix, const nom_hit *hit, const nom_locale *locale,
+/* All rows of an object, in the order in which /details shows them; what is printed has is_address. Rows
+ * are in the arena, their names there or in the index, as long as `object`. Errors: SX_ENOMEM. */
+sx_status nom_address_rows(const nom_index *ix, const nom_object *object, const nom_locale *locale,
                            sx_arena *arena, nom_address *out, sx_error *err);
 
 /* "34, Landstrasse, Vaduz, Oberland, 9490, Liechtenstein". In the arena. */

@@ -43,6 +43,9 @@ typedef struct nom_hits {
     uint32_t count, cap;
 } nom_hits;
 
+/* In place of a house's number: the interpolation as a whole (lookup and details). */
+#define NOM_WHOLE_INTERPOLATION UINT32_MAX
+
 /* Which kinds of objects are wanted, a bit each: Nominatim's `layer`. */
 enum {
     NOM_LAYER_ADDRESS = 1,
