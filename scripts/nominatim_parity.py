@@ -31,20 +31,31 @@ from lib import nominatim, nominatim_queries  # noqa: E402
 
 CACHE = ROOT / ".cache" / "peers" / "nominatim"
 RECORDED = ROOT / "tests" / "e2e" / "data" / "nominatim" / "truth-400.ndjson.gz"
+PEER = ROOT / "scripts" / "nominatim_peer.sh"
 PHRASES = RECORDED.parent / "phrases.csv"
 FILES = {"liechtenstein": "data/liechtenstein.osm.pbf", "andorra": "data/andorra.osm.pbf", "monaco": "data/monaco.osm.gz",
          "broken-boundaries": "tests/e2e/data/osm/broken-boundaries.osm.gz",
-         "moscow-cyrillic": "tests/e2e/data/osm/moscow-cyrillic.osm.gz"}
-PORTS = {name: 18101 + i for i, name in enumerate(FILES)}
+         "moscow-cyrillic": "tests/e2e/data/osm/moscow-cyrillic.osm.gz",
+         "features": "tests/e2e/data/osm/features.osm.gz"}
 
 
 def note(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
+def url_of_peer(extract):
+    done = subprocess.run([PEER, "list"], capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        name, url, _, state = line.split()
+        if name == extract and state == "answers":
+            return url
+    sys.exit(f"nominatim_parity: no peer answers for {extract}: run scripts/nominatim_peer.sh import {extract} "
+             f"{FILES.get(extract, 'FILE')}, then: scripts/nominatim_peer.sh start {extract}")
+
+
 def rows_of(extract):
     """What the peer imported, from its own tables."""
-    done = subprocess.run([ROOT / "scripts" / "nominatim_peer.sh", "sql", extract, "-At", "-c",
+    done = subprocess.run([PEER, "sql", extract, "-At", "-c",
                            nominatim_queries.ROWS], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"nominatim_parity: {extract} cannot be read: {done.stderr.strip()}\n"
@@ -78,7 +89,7 @@ def generate(extract, count, seed, peer_url):
     records = nominatim.load(path) if path.exists() else []
     if len(records) < count:
         generator = nominatim_queries.Generator(nominatim_queries.Extract.read(rows_of(extract)), seed)
-        peer = nominatim.Server(peer_url or f"http://127.0.0.1:{PORTS[extract]}")
+        peer = nominatim.Server(peer_url or url_of_peer(extract))
         note(f"asking the peer of {extract} for {count - len(records)} answers")
         drawn = failed = 0
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -163,7 +174,7 @@ def main():
     parser.add_argument("--generate", metavar="EXTRACT", action="append", default=[])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--peer", help="URL of the peer (127.0.0.1, the extract's port)")
+    parser.add_argument("--peer", help="URL of the peer (the one that scripts/nominatim_peer.sh serves)")
     parser.add_argument("--also", help="URL of a second import of the same extract")
     parser.add_argument("--data", action="append", help="only records of this extract")
     parser.add_argument("--category", action="append", help="only records of this category")
