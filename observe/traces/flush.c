@@ -18,7 +18,7 @@ tr_set *tr_set_new(tr_store *s, sx_error *err)
         return NULL;
     }
     for (uint32_t k = 0; k < s->shards; k++) {
-        set->tables[k] = tr_pool_take(s->pool, err);
+        set->tables[k] = tr_pool_take(s->pool, k, err);
         if (!set->tables[k]) {
             tr_set_free(set);
             return NULL;

@@ -48,20 +48,22 @@ tr_memtable *tr_memtable_ref(tr_memtable *m)
 
 /* --- Memtables used again. */
 
+/* A table serves one shard all its life, so that tables are locked in one order, too, whichever sets
+ * they have been in; and it has that shard's size. */
 struct tr_pool {
     pthread_mutex_t lock;
-    tr_memtable **spare;
-    uint32_t count, most;
+    tr_memtable **spare; /* by shard; NULL: none */
+    uint32_t shards;
 };
 
-tr_pool *tr_pool_new(uint32_t most)
+tr_pool *tr_pool_new(uint32_t shards)
 {
     tr_pool *p = sx_calloc(1, sizeof *p);
     if (!p)
         return NULL;
     pthread_mutex_init(&p->lock, NULL);
-    p->most = most;
-    p->spare = sx_calloc(most + 1, sizeof *p->spare);
+    p->shards = shards;
+    p->spare = sx_calloc(shards, sizeof *p->spare);
     if (p->spare)
         return p;
     tr_pool_free(p);
@@ -72,22 +74,27 @@ void tr_pool_free(tr_pool *p)
 {
     if (!p)
         return;
-    for (uint32_t i = 0; i < p->count; i++)
-        memtable_free(p->spare[i]);
+    for (uint32_t i = 0; p->spare && i < p->shards; i++)
+        if (p->spare[i])
+            memtable_free(p->spare[i]);
     pthread_mutex_destroy(&p->lock);
     sx_free(p->spare);
     sx_free(p);
 }
 
-tr_memtable *tr_pool_take(tr_pool *p, sx_error *err)
+tr_memtable *tr_pool_take(tr_pool *p, uint32_t shard, sx_error *err)
 {
+    sx_assert(shard < p->shards);
     pthread_mutex_lock(&p->lock);
-    tr_memtable *m = p->count ? p->spare[--p->count] : NULL;
+    tr_memtable *m = p->spare[shard];
+    p->spare[shard] = NULL;
     pthread_mutex_unlock(&p->lock);
     if (!m) {
         m = tr_memtable_new(err);
-        if (m)
+        if (m) {
             m->pool = p;
+            m->shard = shard;
+        }
         return m;
     }
     atomic_store_explicit(&m->refs, 1, memory_order_relaxed);
@@ -105,9 +112,9 @@ static bool give_back(tr_memtable *m)
     m->traces = 0;
     atomic_store_explicit(&m->used, 0, memory_order_relaxed);
     pthread_mutex_lock(&p->lock);
-    bool room = p->count < p->most;
+    bool room = !p->spare[m->shard];
     if (room)
-        p->spare[p->count++] = m;
+        p->spare[m->shard] = m;
     pthread_mutex_unlock(&p->lock);
     return room;
 }

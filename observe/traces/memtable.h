@@ -22,6 +22,7 @@ typedef struct tr_pool tr_pool;
 typedef struct tr_memtable {
     atomic_uint refs;
     tr_pool *pool;        /* it goes there in the end; may be NULL */
+    uint32_t shard;       /* of the pool's */
     pthread_mutex_t lock; /* of all below */
     tr_rows rows;
     uint32_t *slots; /* open addressing: 1 + the newest row of a trace */
@@ -33,10 +34,10 @@ typedef struct tr_memtable {
 
 tr_memtable *tr_memtable_new(sx_error *err);
 /* Memtables that were used and wait to be used again, so that intake does not ask the system for the
- * same pages over and over: at most `most` of them. It outlives all memtables taken from it. */
-tr_pool *tr_pool_new(uint32_t most);
+ * same pages over and over: at most one of each shard. It outlives all memtables taken from it. */
+tr_pool *tr_pool_new(uint32_t shards);
 void tr_pool_free(tr_pool *p);
-tr_memtable *tr_pool_take(tr_pool *p, sx_error *err);
+tr_memtable *tr_pool_take(tr_pool *p, uint32_t shard, sx_error *err);
 tr_memtable *tr_memtable_ref(tr_memtable *m);
 void tr_memtable_unref(tr_memtable *m);
 
