@@ -65,12 +65,9 @@ static size_t range_rate(const eval_range_node *n, eval_worker *w, const eval_po
     range_window win = range_first();
     const int64_t *st = n->starts && n->counter ? p->st : NULL;
     for (size_t k = 0; k < steps; k++) {
-        range_slide(n, p, k, &win);
-        size_t count = win.to - win.from;
-        v[k] = eval_absent();
+        size_t count = range_step(n, w, p, k, &win, v);
         if (count == 0)
             continue;
-        range_count(n, w, k, count);
         int64_t first_t = p->t[win.from], last_t = p->t[win.to - 1];
         double first = p->v[win.from];
         bool begun = sx_unlikely(st != NULL) && st[win.from] != 0 && st[win.from] > win.start &&
@@ -99,10 +96,7 @@ static size_t range_last_two(const eval_range_node *n, eval_worker *w, const eva
     size_t found = 0;
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        size_t count = win.to - win.from, b = win.to - 1, a = win.to - 2;
-        v[k] = eval_absent();
-        range_count(n, w, k, count);
+        size_t count = range_step(n, w, p, k, &win, v), b = win.to - 1, a = win.to - 2;
         if (count < 2 || p->t[b] == p->t[a])
             continue;
         bool reset =
@@ -141,11 +135,8 @@ static size_t range_counted(const eval_range_node *n, eval_worker *w, const eval
     }
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        v[k] = eval_absent();
-        if (win.from == win.to)
+        if (range_step(n, w, p, k, &win, v) == 0)
             continue;
-        range_count(n, w, k, win.to - win.from);
         v[k] = before[win.to - 1] - before[win.from];
         found++;
     }
@@ -161,11 +152,8 @@ static size_t range_one(const eval_range_node *n, eval_worker *w, const eval_poi
     size_t found = 0;
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        v[k] = eval_absent();
-        if (win.from == win.to)
+        if (range_step(n, w, p, k, &win, v) == 0)
             continue;
-        range_count(n, w, k, win.to - win.from);
         found++;
         switch (n->id) {
         case PROMQL_FN_first_over_time:
@@ -258,11 +246,8 @@ static size_t range_extreme_time(const eval_range_node *n, eval_worker *w, const
     bool most = n->id == PROMQL_FN_ts_of_max_over_time;
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        v[k] = eval_absent();
-        if (win.from == win.to)
+        if (range_step(n, w, p, k, &win, v) == 0)
             continue;
-        range_count(n, w, k, win.to - win.from);
         size_t best = win.from;
         for (size_t j = win.from; j < win.to; j++) {
             if (isnan(p->v[best]) || (most ? p->v[j] >= p->v[best] : p->v[j] <= p->v[best]))
@@ -404,11 +389,8 @@ static size_t range_sum_four(const eval_range_node *n, eval_worker *w, const eva
     sum_batch b = {.used = 0};
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        v[k] = eval_absent();
-        if (win.from == win.to)
+        if (range_step(n, w, p, k, &win, v) == 0)
             continue;
-        range_count(n, w, k, win.to - win.from);
         found++;
         b.x[b.used] = p->v + win.from;
         b.count[b.used] = win.to - win.from;
@@ -431,13 +413,10 @@ static size_t range_sum(const eval_range_node *n, eval_worker *w, const eval_poi
         return range_sum_four(n, w, p, v);
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        size_t count = win.to - win.from;
+        size_t count = range_step(n, w, p, k, &win, v);
         const double *x = p->v + win.from;
-        v[k] = eval_absent();
         if (count == 0)
             continue;
-        range_count(n, w, k, count);
         found++;
         switch (n->id) {
         case PROMQL_FN_sum_over_time:

@@ -55,6 +55,18 @@ static inline void range_count(const eval_range_node *n, eval_worker *w, size_t 
         w->samples += samples;
 }
 
+/* Moves the window to a step that has no value yet, and counts and returns its samples. */
+static inline size_t range_step(const eval_range_node *n, eval_worker *w, const eval_points *p,
+                                size_t step, range_window *win, double *v)
+{
+    range_slide(n, p, step, win);
+    size_t count = win->to - win->from;
+    v[step] = eval_absent();
+    if (count)
+        range_count(n, w, step, count);
+    return count;
+}
+
 static inline sx_str range_name(const eval_range_node *n, size_t i)
 {
     return tsdb_labels_get(n->range.labels[i], TSDB_METRIC_NAME);

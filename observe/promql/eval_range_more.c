@@ -102,12 +102,9 @@ size_t range_mad(const eval_range_node *n, eval_worker *w, const eval_points *p,
         return 0;
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        size_t count = win.to - win.from;
-        v[k] = eval_absent();
+        size_t count = range_step(n, w, p, k, &win, v);
         if (count == 0)
             continue;
-        range_count(n, w, k, count);
         found++;
         bool nan = false;
         for (size_t j = 0; j < count; j++) {
@@ -167,13 +164,10 @@ size_t range_smoothing(const eval_range_node *n, eval_worker *w, const eval_poin
     size_t found = 0;
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        size_t count = win.to - win.from;
+        size_t count = range_step(n, w, p, k, &win, v);
         double sf = n->args[0][k], tf = n->args[1][k];
-        v[k] = eval_absent();
         if (count == 0)
             continue;
-        range_count(n, w, k, count);
         if (!factors_hold(n, w, k))
             return 0;
         if (count < 2)
@@ -230,10 +224,7 @@ size_t range_linear(const eval_range_node *n, eval_worker *w, const eval_points 
     bool predict = n->id == PROMQL_FN_predict_linear;
     range_window win = range_first();
     for (size_t k = 0; k < n->node.times->steps; k++) {
-        range_slide(n, p, k, &win);
-        size_t count = win.to - win.from;
-        v[k] = eval_absent();
-        range_count(n, w, k, count);
+        size_t count = range_step(n, w, p, k, &win, v);
         if (count < 2)
             continue;
         const int64_t *t = p->t + win.from;

@@ -327,11 +327,5 @@ static sx_status read_request(remote_writer *w, sx_error *err)
 
 sx_status remote_write_v2(remote_writer *w, sx_str body, remote_written *out, sx_error *err)
 {
-    sx_status status = remote_begin(w, out, err);
-    if (status != SX_OK)
-        return status;
-    status = remote_unpack(w, body, err);
-    if (status == SX_OK)
-        status = read_request(w, err);
-    return remote_end(w, status, err);
+    return remote_take(w, body, read_request, out, err);
 }

@@ -100,7 +100,7 @@ sx_status remote_begin(remote_writer *w, remote_written *out, sx_error *err)
     return w->app ? SX_OK : w->store->appender(w->store, &w->app, err);
 }
 
-sx_status remote_unpack(remote_writer *w, sx_str body, sx_error *err)
+static sx_status unpack(remote_writer *w, sx_str body, sx_error *err)
 {
     if (w->plain.cap > KEPT_BYTES_MAX)
         sx_buf_done(&w->plain);
@@ -129,6 +129,19 @@ sx_status remote_end(remote_writer *w, sx_status status, sx_error *err)
     sx_arena_reset(&w->arena);
     w->out = NULL;
     return status;
+}
+
+sx_status remote_take(remote_writer *w, sx_str body,
+                      sx_status (*read)(remote_writer *w, sx_error *err), remote_written *out,
+                      sx_error *err)
+{
+    sx_status status = remote_begin(w, out, err);
+    if (status != SX_OK)
+        return status;
+    status = unpack(w, body, err);
+    if (status == SX_OK)
+        status = read(w, err);
+    return remote_end(w, status, err);
 }
 
 void remote_complain(remote_writer *w, const char *fmt, ...)

@@ -60,10 +60,12 @@ struct remote_writer {
 
 /* --- One request. */
 sx_status remote_begin(remote_writer *w, remote_written *out, sx_error *err);
-/* Undoes the compression into w->plain. */
-sx_status remote_unpack(remote_writer *w, sx_str body, sx_error *err);
 /* Commits if `status` is SX_OK, else forgets the batch; returns what is to be returned. */
 sx_status remote_end(remote_writer *w, sx_status status, sx_error *err);
+/* A whole request of remote write: unpacks the body into w->plain, where `read` takes it from. */
+sx_status remote_take(remote_writer *w, sx_str body,
+                      sx_status (*read)(remote_writer *w, sx_error *err), remote_written *out,
+                      sx_error *err);
 
 /* Adds a line to the messages: the request was partly bad. */
 void remote_complain(remote_writer *w, const char *fmt, ...) SX_PRINTF(2, 3) SX_COLD;

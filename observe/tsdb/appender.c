@@ -628,9 +628,7 @@ sx_status tsdb_appender_new(tsdb_appendable *self, tsdb_appender **out, sx_error
         add_exemplar, add_metadata, commit,     rollback,      free_batch,
     };
     tsdb *db = tsdb_of_appendable(self);
-    if (db->options.read_only)
-        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
-    sx_status status = tsdb_wait_ready(db, err);
+    sx_status status = tsdb_wait_writable(db, err);
     if (status != SX_OK)
         return status;
     batch *b = sx_calloc(1, sizeof *b);

@@ -10,6 +10,7 @@
 
 #include <sextant/mem.h>
 
+#include "observe/tsdb/block.h"
 #include "observe/tsdb/db_internal.h"
 #include "observe/tsdb/record.h"
 
@@ -186,21 +187,6 @@ static sx_status filter_segments(checkpoint *c, const char *dir, uint32_t first,
     return status == SX_END ? SX_OK : status;
 }
 
-static sx_status clear_folder(const char *path, sx_error *err)
-{
-    sx_arena arena;
-    sx_str *names;
-    size_t count;
-    sx_arena_init(&arena, 0, 0);
-    sx_status status = sx_folder_list(path, 0, &arena, &names, &count, err);
-    for (size_t i = 0; i < count && status == SX_OK; i++) {
-        sx_str name = sx_arena_printf(&arena, "%s/%.*s", path, SX_ARG(names[i]));
-        status = name.data ? sx_file_remove(name.data, err) : sx_fail_memory(err, "path");
-    }
-    sx_arena_done(&arena);
-    return status == SX_ENOTFOUND ? SX_OK : status;
-}
-
 /* Everything that is kept, into `path`, durably. */
 static sx_status write_checkpoint(checkpoint *c, const char *dir, const char *path,
                                   const tsdb_wal_range *range, uint32_t upto, sx_error *err)
@@ -210,8 +196,8 @@ static sx_status write_checkpoint(checkpoint *c, const char *dir, const char *pa
                                 .fsync = TSDB_FSYNC_INTERVAL};
     tsdb_wal_range inner = {.first = 1};
     char old[TSDB_PATH_BYTES + 32];
-    sx_status status = clear_folder(path, err);
-    if (status == SX_OK) /* nothing may be left to write */
+    sx_status status = tsdb_folder_remove(path, err); /* of an attempt before */
+    if (status == SX_OK || status == SX_ENOTFOUND)    /* nothing may be left to write */
         status = sx_folder_make(path, err);
     if (status == SX_OK)
         status = tsdb_wal_open(path, 0, &options, &c->to, err);

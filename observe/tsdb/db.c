@@ -212,6 +212,13 @@ sx_status tsdb_wait_ready(tsdb *db, sx_error *err)
     return status;
 }
 
+sx_status tsdb_wait_writable(tsdb *db, sx_error *err)
+{
+    if (db->options.read_only)
+        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
+    return tsdb_wait_ready(db, err);
+}
+
 static void *replay_thread(void *context)
 {
     tsdb *db = context;

@@ -97,6 +97,8 @@ sx_status tsdb_path(const tsdb *db, const char *name, char path[TSDB_PATH_BYTES]
 
 /* Waits until replay is through; the error it ended with, if any. */
 sx_status tsdb_wait_ready(tsdb *db, sx_error *err);
+/* The same; SX_EACCESS at once if the database was opened for reading only. */
+sx_status tsdb_wait_writable(tsdb *db, sx_error *err);
 
 /* retention.c: the longest of the general retention and the rules'. */
 int64_t tsdb_retention_longest(const tsdb_options *o);

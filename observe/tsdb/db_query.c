@@ -61,11 +61,9 @@ sx_status tsdb_delete(tsdb *db, int64_t min_t, int64_t max_t, const tsdb_matcher
     sx_arena arena;
     tsdb_block **blocks = NULL;
     size_t block_count = 0;
-    sx_status status = tsdb_wait_ready(db, err);
+    sx_status status = tsdb_wait_writable(db, err);
     if (status != SX_OK)
         return status;
-    if (db->options.read_only)
-        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
     sx_arena_init(&arena, 0, 0);
     pthread_mutex_lock(&db->maintenance);
     status = tsdb_image_drop(db, err); /* its queries need not wait for what is deleted here */

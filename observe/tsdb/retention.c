@@ -192,11 +192,9 @@ sx_status tsdb_clean_tombstones(tsdb *db, sx_error *err)
     sx_arena arena;
     tsdb_block **blocks = NULL;
     size_t count = 0;
-    sx_status status = tsdb_wait_ready(db, err);
+    sx_status status = tsdb_wait_writable(db, err);
     if (status != SX_OK)
         return status;
-    if (db->options.read_only)
-        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
     sx_arena_init(&arena, 0, 0);
     pthread_mutex_lock(&db->maintenance);
     status = tsdb_blocks_hold(db, &arena, &blocks, &count, err);
@@ -272,11 +270,9 @@ sx_status tsdb_snapshot(tsdb *db, bool skip_head, sx_buf *name, sx_error *err)
     sx_arena arena;
     tsdb_block **blocks = NULL;
     size_t count = 0;
-    sx_status status = tsdb_wait_ready(db, err);
+    sx_status status = tsdb_wait_writable(db, err);
     if (status != SX_OK)
         return status;
-    if (db->options.read_only)
-        return sx_fail(err, SX_EACCESS, "the database %s was opened for reading only", db->dir);
     sx_arena_init(&arena, 0, 0);
     size_t begin = name->len;
     status = snapshot_name(db, name, err);

@@ -7,6 +7,7 @@
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
+#include "observe/tsdb/block.h"
 #include "observe/tsdb/wal.h"
 
 enum { FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4, SNAPPY = 8, ZSTD = 16, PATH_BYTES = 4096 };
@@ -76,23 +77,6 @@ sx_status tsdb_wal_list(const char *dir, tsdb_wal_range *out, sx_error *err)
     return status;
 }
 
-static sx_status remove_folder(const char *path, sx_error *err)
-{
-    sx_arena arena;
-    sx_str *names;
-    size_t count;
-    sx_arena_init(&arena, 0, 0);
-    sx_status status = sx_folder_list(path, 0, &arena, &names, &count, err);
-    for (size_t i = 0; i < count && status == SX_OK; i++) {
-        sx_str name = sx_arena_printf(&arena, "%s/%.*s", path, SX_ARG(names[i]));
-        status = name.data ? sx_file_remove(name.data, err) : sx_fail_memory(err, "path");
-    }
-    if (status == SX_OK && rmdir(path) != 0)
-        status = sx_fail_os(err, errno, "cannot remove folder %s", path);
-    sx_arena_done(&arena);
-    return status;
-}
-
 sx_status tsdb_wal_remove(const char *dir, uint32_t segment, uint32_t checkpoint, sx_error *err)
 {
     sx_arena arena;
@@ -110,7 +94,8 @@ sx_status tsdb_wal_remove(const char *dir, uint32_t segment, uint32_t checkpoint
         if (!path.data)
             status = sx_fail_memory(err, "path");
         else
-            status = is_checkpoint ? remove_folder(path.data, err) : sx_file_remove(path.data, err);
+            status =
+                is_checkpoint ? tsdb_folder_remove(path.data, err) : sx_file_remove(path.data, err);
     }
     sx_arena_done(&arena);
     return status;
