@@ -165,9 +165,10 @@ static sx_status keep_log(tsdb *db, sx_error *err)
     int64_t now = sx_clock_mono_ms(db->clock);
     (void)tsdb_head_chunks_flush(db->chunks, NULL); /* only to keep the buffer small */
     if (db->options.fsync != TSDB_FSYNC_INTERVAL ||
-        now - db->synced_at_ms < db->options.fsync_interval_ms)
+        now - atomic_load_explicit(&db->synced_at_ms, memory_order_relaxed) <
+            db->options.fsync_interval_ms)
         return SX_OK;
-    db->synced_at_ms = now;
+    atomic_store_explicit(&db->synced_at_ms, now, memory_order_relaxed);
     sx_status status = tsdb_wal_sync(db->wal, err);
     sx_status late = tsdb_wal_sync(db->wbl, status == SX_OK ? err : NULL);
     return status == SX_OK ? late : status;

@@ -81,7 +81,8 @@ struct tsdb {
     _Atomic uint32_t segments_done, segments_all;
     pthread_t replay_thread, keeper_thread, block_thread, image_thread;
     bool replaying, keeping, blocking, imaging;
-    int64_t synced_at_ms; /* by the monotonic clock; the keeper's own */
+    /* Monotonic; of the keeper and of who calls tsdb_maintain(): both may find a sync due. */
+    _Atomic int64_t synced_at_ms;
 
     _Atomic uint64_t appended[2], refused[TSDB_REFUSALS], corruptions;
     _Atomic int64_t floor_t; /* samples of the log before it are in blocks */
