@@ -26,7 +26,10 @@ sx_status server_config_load(const server *s, prom_config **out, sx_buf *problem
                                    .environment = s->options->environment,
                                    .extra_metrics =
                                        s->flags->feature_bits & OBSERVE_FEATURE_EXTRA_METRICS};
-    return prom_config_load(path, &options, out, problems, err);
+    sx_status st = prom_config_load(path, &options, out, problems, err);
+    if (st == SX_ENOTFOUND || st == SX_EACCESS) /* who gave no flag did not name it either */
+        sx_error_prefix(err, st, "--config.file");
+    return st;
 }
 
 promql_engine_options server_engine_options(const server *s, const prom_config *config)

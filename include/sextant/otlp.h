@@ -81,6 +81,10 @@ sx_status sx_otlp_new(const sx_otlp_options *options, sx_otlp **out, sx_error *e
  * exporter's. */
 bool sx_otlp_flush(sx_otlp *otlp, uint32_t ms);
 
+/* The same, for the last time with metrics: when it returns, the registry is not read any more, so that
+ * what its callbacks ask may be freed while spans and logs of that still go out. Again: nothing. */
+void sx_otlp_end_metrics(sx_otlp *otlp, uint32_t ms);
+
 /* Flushes for at most `flush_ms`, stops the thread, frees; what was not sent is lost. How many records
  * of each signal were lost in its life is one warning in the log, if any were. No thread may use it any
  * more. NULL is allowed. */

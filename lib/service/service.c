@@ -417,11 +417,10 @@ static void free_endpoints(sx_service *s)
 /* The exporter is first: it scrapes the registry, whose metrics ask the others. */
 static void free_telemetry(sx_service *s)
 {
-    enum { FLUSH_MS = 3000 };
     sx_tracer_free(s->tracer);
     if (s->otlp) {
         sx_log_otlp(s->log, NULL);
-        sx_otlp_free(s->otlp, FLUSH_MS);
+        sx_otlp_free(s->otlp, SERVICE_FLUSH_MS);
     }
     sx_web_auth_free(s->web);
     sx_guard_free(s->guard);
@@ -443,6 +442,8 @@ void sx_service_free(sx_service *s)
         return;
     if (s->started)
         sx_service_stop(s);
+    if (s->otlp)
+        sx_otlp_end_metrics(s->otlp, SERVICE_FLUSH_MS); /* they ask what is torn down next */
     if (s->setup_done && s->def->teardown)
         s->def->teardown(s, s->def->ctx);
     free_endpoints(s);

@@ -129,6 +129,7 @@ struct sx_loop_state {
 };
 
 enum { SX_ENDPOINTS_MAX = 24 };
+enum { SERVICE_FLUSH_MS = 3000 }; /* longest wait for the exporter, at each step of the end */
 
 /* What of the settings a reload replaces at once: published by pointer, read by loops, kept until the
  * service is freed. */

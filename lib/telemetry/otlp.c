@@ -105,6 +105,19 @@ bool sx_otlp_flush(sx_otlp *otlp, uint32_t ms)
     return whole;
 }
 
+void sx_otlp_end_metrics(sx_otlp *otlp, uint32_t ms)
+{
+    pthread_mutex_lock(&otlp->scrape_lock);
+    bool over = otlp->metrics_over;
+    pthread_mutex_unlock(&otlp->scrape_lock);
+    if (over)
+        return;
+    sx_otlp_flush(otlp, ms);
+    pthread_mutex_lock(&otlp->scrape_lock); /* waits for a reading that is under way */
+    otlp->metrics_over = true;
+    pthread_mutex_unlock(&otlp->scrape_lock);
+}
+
 void sx_otlp_free(sx_otlp *otlp, uint32_t flush_ms)
 {
     if (!otlp)

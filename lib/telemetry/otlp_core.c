@@ -162,6 +162,7 @@ sx_status sx_otlp_core_new(const sx_otlp_options *options, sx_loop *loop, sx_otl
     otlp->poll = (sx_timer){.fn = on_poll, .arg = otlp};
     otlp->interval = (sx_timer){.fn = on_interval, .arg = otlp};
     sx_random_init(&otlp->random);
+    pthread_mutex_init(&otlp->scrape_lock, NULL);
     for (int i = 0; i < SX_OTLP_SIGNALS; i++) {
         otlp->pipes[i].otlp = otlp;
         otlp->pipes[i].signal = (sx_otlp_signal)i;
@@ -196,6 +197,7 @@ void sx_otlp_core_free(sx_otlp *otlp)
         sx_otlp_pipe_done(&otlp->pipes[i]);
     sx_buf_done(&otlp->resource);
     sx_buf_done(&otlp->scope);
+    pthread_mutex_destroy(&otlp->scrape_lock);
     sx_free(otlp);
 }
 

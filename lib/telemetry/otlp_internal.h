@@ -101,6 +101,8 @@ struct sx_otlp {
     /* The thread, and whoever waits for a flush. */
     bool has_thread;
     pthread_t thread;
+    pthread_mutex_t scrape_lock; /* held while the registry is read */
+    bool metrics_over;           /* under scrape_lock: it is not read any more */
     pthread_mutex_t flush_lock;
     pthread_cond_t flush_cond;
     uint64_t flush_asked, flush_begun, flush_ended; /* under flush_lock */

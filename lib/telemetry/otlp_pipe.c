@@ -303,8 +303,14 @@ void sx_otlp_pipe_send_metrics(sx_otlp_pipe *p)
     sx_buf records;
     sx_error err = {0};
     sx_buf_init(&records, 64 << 20);
-    sx_status st = sx_metrics_otlp(p->otlp->metrics, p->otlp->started_wall_ns,
-                                   sx_loop_wall_ns(p->otlp->loop), &records, &err);
+    pthread_mutex_lock(&p->otlp->scrape_lock);
+    bool over = p->otlp->metrics_over;
+    sx_status st = over ? SX_OK
+                        : sx_metrics_otlp(p->otlp->metrics, p->otlp->started_wall_ns,
+                                          sx_loop_wall_ns(p->otlp->loop), &records, &err);
+    pthread_mutex_unlock(&p->otlp->scrape_lock);
+    if (over)
+        return;
     uint64_t count = count_records(sx_buf_view(&records));
     if (st == SX_OK && p->state == SX_OTLP_WAITING) {
         /* The totals that could not be sent are in those of now. */

@@ -147,7 +147,7 @@ check_kind check_recognise(sx_str text, sx_str path)
     if (found == CHECK_ANY &&
         (sx_str_ends(path, SX_STR(".prom")) || sx_str_ends(path, SX_STR(".om"))))
         return CHECK_METRICS;
-    return found;
+    return first ? CHECK_CONFIG : found; /* Prometheus starts with a file of nothing but comments */
 }
 
 /* --- Telling. */

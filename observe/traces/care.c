@@ -89,7 +89,10 @@ static void fault(checking *c, const char *what, const char *why)
 {
     sx_buf line;
     sx_buf_init(&line, 0);
-    sx_buf_printf(&line, "%s: %s%c", what, why, 0);
+    if (sx_str_starts(sx_str_z(why), sx_str_z(what))) /* it names the file itself */
+        sx_buf_printf(&line, "%s%c", why, 0);
+    else
+        sx_buf_printf(&line, "%s: %s%c", what, why, 0);
     c->faults++;
     if (c->note)
         c->note(c->ctx, line.failed ? what : line.data);

@@ -232,6 +232,14 @@ def test_who_wrote_while_the_server_stood_still_is_answered(start):
         s.close()
 
 
+def test_its_last_metrics_are_exported_while_all_that_they_ask_is_there(start):
+    process = start("--otlp.endpoint=http://127.0.0.1:9")  # nobody listens
+    process.signal("TERM")
+    assert process.wait(20) == 0
+    log = process.log()
+    assert log.index("OTLP export has trouble") < log.index("stopped"), log
+
+
 def test_lifecycle_and_admin_need_their_flags(start):
     process = start()
     url = f"http://{process.address('http')}"
