@@ -22,7 +22,7 @@ void osm_store_done(osm_store *s)
             sx_free(s->chunks[i].data);
     sx_free(s->chunks);
     if (s->map)
-        (void)munmap(s->map, s->file.bytes);
+        (void)munmap(s->map, s->map_bytes);
     geo_temp_close(&s->file);
     (void)pthread_mutex_destroy(&s->lock);
 }
@@ -93,7 +93,7 @@ sx_status osm_store_end(osm_store *s, osm_chunk_writer *w, bool last, sx_error *
 sx_status osm_store_map(osm_store *s, sx_error *err)
 {
     if (s->map) {
-        (void)munmap(s->map, s->file.bytes);
+        (void)munmap(s->map, s->map_bytes);
         s->map = NULL;
     }
     if (s->file.bytes) {
@@ -101,6 +101,7 @@ sx_status osm_store_map(osm_store *s, sx_error *err)
         if (map == MAP_FAILED)
             return sx_fail_os(err, errno, "mapping a temporary file");
         s->map = map;
+        s->map_bytes = s->file.bytes;
     }
     for (size_t i = 0; i < s->count; i++)
         if (s->chunks[i].in_file)

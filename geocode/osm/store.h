@@ -30,7 +30,8 @@ typedef struct osm_store {
     osm_chunk *chunks;
     size_t count, cap;
     size_t memory, memory_max; /* bytes of chunks on the heap */
-    char *map;                 /* of the file, after osm_store_map() */
+    char *map;                 /* of the file as it was at osm_store_map() */
+    size_t map_bytes;
 } osm_store;
 
 /* A chunk that one thread fills: append to `buf`. */
