@@ -66,11 +66,11 @@ static sx_status count_batch(void *ctx, const osm_batch *batch, sx_error *err)
 static int bench_read(int argc, char **argv)
 {
     sx_error err = {0};
-    long rounds = argc > 1 ? atol(argv[1]) : 10;
+    uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 10;
     osm_report report = {0};
     counts c = {0};
     double cpu = cpu_seconds(), wall = wall_seconds();
-    for (long i = 0; i < rounds; i++) {
+    for (uint64_t i = 0; i < rounds; i++) {
         osm_read_options options = {.path = argv[0],
                                     .batch = count_batch,
                                     .ctx = &c,
@@ -86,10 +86,10 @@ static int bench_read(int argc, char **argv)
     for (int i = 0; i < OSM_KINDS; i++) {
         all += report.objects[i];
         printf("%ss %" PRIu64 " count\n", osm_kind_name((osm_kind)i),
-               report.objects[i] / (uint64_t)rounds);
+               report.objects[i] / rounds);
     }
     printf("tags %" PRIu64 " count\nrefs %" PRIu64 " count\nmembers %" PRIu64 " count\n",
-           c.tags / (uint64_t)rounds, c.refs / (uint64_t)rounds, c.members / (uint64_t)rounds);
+           c.tags / rounds, c.refs / (uint64_t)rounds, c.members / (uint64_t)rounds);
     printf("elements_per_core_second %.0f 1/s\n", (double)all / cpu);
     printf("elements_per_second %.0f 1/s\n", (double)all / wall);
     for (int i = 0; i < OSM_FLAWS; i++)
