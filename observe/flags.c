@@ -194,6 +194,11 @@ static const flag_row ROWS[] = {
      "how often these are written into the metric store"},
     {"traces.metrics-max", INT, OURS, AT(traces_metrics_max), "5000",
      "combinations of labels of them; what is beyond is one series, otel_metric_overflow"},
+    {"traces.query-max-memory", BYTES, OURS, AT(traces_query_memory_max), "256MB",
+     "memory that one question about traces may hold; one that needs more fails, or tells that its "
+     "answer is partial"},
+    {"traces.query-max-memory-all", BYTES, OURS, AT(traces_query_memory_all), "1GB",
+     "memory that all questions about traces may hold together; what is beyond is to be asked again"},
     {"traces.retention", MS, OURS, AT(traces_retention_ms), "7d", "how long traces are kept"},
     {"traces.retention-errors", MS, OURS, AT(traces_retention_error_ms), "0s",
      "how long traces with an error are kept; 0s: as all"},

@@ -74,6 +74,7 @@ typedef struct observe_flags {
     int64_t traces_retention_ms, traces_retention_error_ms, traces_retention_slow_ms;
     int64_t traces_slow_ms;
     uint64_t traces_retention_bytes, traces_memory_max, traces_disk_free_min;
+    uint64_t traces_query_memory_max, traces_query_memory_all;
 
     unsigned feature_bits;    /* OBSERVE_FEATURE_... */
     unsigned promql_features; /* of promql/parse.h */

@@ -118,6 +118,7 @@ static sx_status open_store(traces_server *t, const char *storage, sx_error *err
     };
     sx_status status = tr_store_open(&options, &t->store, err);
     t->api->traces = t->store;
+    t->api->questions.max = (int64_t)f->traces_query_memory_all;
     return status;
 }
 

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem_account.h"
+
 void sx_assert_failed(const char *what, const char *file, int line)
 {
     void *frames[64];
@@ -84,6 +86,10 @@ sx_status sx_fail_os(sx_error *err, int os_errno, const char *fmt, ...)
 
 sx_status sx_fail_memory(sx_error *err, const char *what)
 {
+    const sx_mem_account *a = sx_mem_account_current();
+    sx_mem_over over = sx_mem_account_over(a);
+    if (over != SX_MEM_WITHIN && a->words)
+        return sx_fail(err, SX_ENOMEM, "no memory for %s: %s", what, a->words[over]);
     return sx_fail(err, SX_ENOMEM, "out of memory for %s", what);
 }
 

@@ -24,6 +24,8 @@ enum {
     SX_MEM_FAULTS = 1,  /* a fault plan is in force (fault.h) */
     SX_MEM_SAMPLE = 2,  /* blocks are sampled */
     SX_MEM_SAMPLED = 4, /* there may be sampled blocks: set with the first, for good */
+    SX_MEM_ACCOUNTS =
+        8, /* threads may be in accounts (mem_account.h): set with the first, for good */
 };
 extern unsigned sx_mem_duties;
 

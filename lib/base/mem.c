@@ -1,15 +1,17 @@
-/* mem.c - the allocator's skin, its fault plan, and where the heap profile looks on.
+/* mem.c - the allocator's skin, its fault plan, and where the heap profile and accounts look on.
  *
  * HOT: each call asks one word, sx_mem_duties, whether there is anything to do besides, and nearly
  * always there is not. While the heap is sampled an allocation counts its bytes down and a free asks
  * the filter of heap_profile.h: at most 2 ns for the two. */
 #include <sextant/mem.h>
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
 #include "base/heap_profile.h"
+#include "base/mem_account.h"
 
 unsigned sx_mem_duties;
 
@@ -53,6 +55,19 @@ static inline unsigned duties(void)
     return __atomic_load_n(&sx_mem_duties, __ATOMIC_RELAXED);
 }
 
+/* The account that the thread is in, if any. */
+static inline sx_mem_account *account_of(unsigned duty)
+{
+    return sx_unlikely(duty & SX_MEM_ACCOUNTS) ? sx_mem_account_current() : NULL;
+}
+
+/* What malloc made of `bytes` that were charged: a little more, or nothing. */
+static void *counted(sx_mem_account *a, void *ptr, size_t bytes)
+{
+    sx_mem_account_adjust(a, (ptr ? (int64_t)malloc_usable_size(ptr) : 0) - (int64_t)bytes);
+    return ptr;
+}
+
 /* A new block that is about to be given out (NULL: there was none). */
 static inline void *given(void *ptr, size_t bytes, unsigned duty)
 {
@@ -71,7 +86,11 @@ void *sx_alloc(size_t bytes)
     if (sx_unlikely(duty & SX_MEM_FAULTS) && must_fail())
         return NULL;
     bytes = bytes ? bytes : 1;
-    return given(malloc(bytes), bytes, duty);
+    sx_mem_account *a = account_of(duty);
+    if (a && !sx_mem_account_charge(a, bytes))
+        return NULL;
+    void *ptr = malloc(bytes);
+    return given(a ? counted(a, ptr, bytes) : ptr, bytes, duty);
 }
 
 void *sx_calloc(size_t count, size_t size)
@@ -81,7 +100,11 @@ void *sx_calloc(size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes) ||
         (sx_unlikely(duty & SX_MEM_FAULTS) && must_fail()))
         return NULL;
-    return given(calloc(count ? count : 1, size ? size : 1), bytes ? bytes : 1, duty);
+    sx_mem_account *a = account_of(duty);
+    if (a && !sx_mem_account_charge(a, bytes))
+        return NULL;
+    void *ptr = calloc(count ? count : 1, size ? size : 1);
+    return given(a ? counted(a, ptr, bytes) : ptr, bytes ? bytes : 1, duty);
 }
 
 /* To the profile it is a new block of `bytes`, and the old one is freed, as soon as it has moved: the
@@ -103,9 +126,18 @@ void *sx_realloc(void *ptr, size_t bytes)
     if (sx_unlikely(duty & SX_MEM_FAULTS) && must_fail())
         return NULL;
     bytes = bytes ? bytes : 1;
-    if (sx_unlikely(duty))
+    if (sx_likely(!duty))
+        return realloc(ptr, bytes);
+    sx_mem_account *a = account_of(duty);
+    if (!a)
         return resize_watched(ptr, bytes, duty);
-    return realloc(ptr, bytes);
+    size_t old = ptr ? malloc_usable_size(ptr) : 0, more = bytes > old ? bytes - old : 0;
+    if (!sx_mem_account_charge(a, more))
+        return NULL;
+    void *moved = resize_watched(ptr, bytes, duty);
+    size_t now = moved ? malloc_usable_size(moved) : old;
+    sx_mem_account_adjust(a, (int64_t)now - (int64_t)old - (int64_t)more);
+    return moved;
 }
 
 static SX_COLD void free_sampled(void *ptr)
@@ -122,6 +154,9 @@ void sx_free(void *ptr)
     if (sx_unlikely(duty)) {
         if ((duty & SX_MEM_FAULTS) && ptr)
             fault.held--;
+        sx_mem_account *a = account_of(duty);
+        if (a && ptr)
+            sx_mem_account_adjust(a, -(int64_t)malloc_usable_size(ptr));
         if ((duty & SX_MEM_SAMPLED) && sx_unlikely(sx_heap_maybe(ptr))) {
             free_sampled(ptr);
             return;

@@ -14,6 +14,7 @@
 #include <sextant/regex.h>
 #include <sextant/service.h>
 
+#include "base/mem_account.h"
 #include "observe/api/json.h"
 #include "observe/api/params.h"
 #include "observe/config/config.h"
@@ -58,6 +59,10 @@ struct api_call {
     void *state;
     void *ctx; /* what api_call_start_for was given */
 
+    /* What a question about traces holds; the work says how its limits are told (NULL: api_text). */
+    sx_mem_account account;
+    void (*refuse)(api_call *c, int status, sx_str message);
+
     /* Of a work that writes its answer as it goes (api_call_push). */
     bool pushed; /* a piece has gone to the loop */
     bool broken; /* the answer cannot be finished: cut it off */
@@ -87,6 +92,7 @@ struct observe_api {
      * some already. NULL, and no error, if there are none and `make` is not set. Any thread. */
     sx_status (*archive)(void *ctx, bool make, struct tr_store **out, sx_error *err);
     void *archive_ctx;
+    sx_mem_share questions;    /* about traces: what all of them hold */
     struct sampling *sampling; /* NULL with --traces.store=false */
     promql_engine *engine;
     sx_pool *queries, *others, *calls, *intake, *reads, *collecting, *tracing;
@@ -142,6 +148,12 @@ void api_call_start_for(observe_api *a, sx_request *r, sx_pool *pool, api_work *
 /* For work that cannot be called again for its next piece: sends one from the thread, which waits while
  * the client is slow. False: it has gone. */
 bool api_call_push(api_call *c, sx_str piece);
+
+/* Why a question about traces got no memory, by sx_mem_over. */
+extern const char *const api_question_words[SX_MEM_OVER_SHARE + 1];
+/* Bytes of spans that one may read of a trace (tr_limits): half of what it may hold. More is left out
+ * of answers that can say so. */
+uint64_t api_question_bytes(const observe_api *a);
 
 /* Ends all queries under way: `stopping` is set, no loop runs any more. */
 void api_calls_cancel(observe_api *a);

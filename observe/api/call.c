@@ -88,6 +88,7 @@ static void finish(api_call *c)
     sx_request_release(c->r);
     sx_buf_done(&c->out);
     sx_arena_done(&c->arena);
+    sx_mem_account_done(&c->account);
     sx_free(c);
 }
 
@@ -231,10 +232,59 @@ static void worked(sx_loop *loop, void *arg)
         send_piece(c);
 }
 
+/* ---- questions about traces: what they hold is bounded ---- */
+
+const char *const api_question_words[SX_MEM_OVER_SHARE + 1] = {
+    [SX_MEM_OVER_OWN] =
+        "the question needs more than --traces.query-max-memory: ask for less time, "
+        "fewer traces, or a narrower filter",
+    [SX_MEM_OVER_SHARE] = "questions about traces hold --traces.query-max-memory-all together: ask "
+                          "again later",
+};
+
+uint64_t api_question_bytes(const observe_api *a)
+{
+    return a->flags->traces_query_memory_max / 2;
+}
+
+/* An answer that failed for want of memory says which limit it was. */
+static void tell_over(api_call *c)
+{
+    sx_mem_over over = sx_mem_account_over(&c->account);
+    if (over == SX_MEM_WITHIN || (c->status < 400 && !c->out.failed))
+        return;
+    if (c->pushed) {
+        c->broken = true;
+        return;
+    }
+    sx_buf_done(&c->out);
+    sx_buf_init(&c->out, 0);
+    (c->refuse ? c->refuse : api_text)(c, over == SX_MEM_OVER_OWN ? 422 : 503,
+                                       sx_str_z(api_question_words[over]));
+    if (over == SX_MEM_OVER_SHARE && c->header_count < API_HEADERS_MAX)
+        c->headers[c->header_count++] = (sx_header){SX_STR("Retry-After"), SX_STR("1")};
+}
+
+static void work_counted(api_call *c)
+{
+    if (!c->account.words)
+        sx_mem_account_init(&c->account, c->api->flags->traces_query_memory_max, &c->api->questions,
+                            api_question_words);
+    sx_mem_account *before = sx_mem_account_enter(&c->account);
+    c->work(c);
+    sx_mem_account_enter(before);
+    tell_over(c);
+    sx_mem_account_settle(&c->account);
+}
+
 static void work(void *arg)
 {
     api_call *c = arg;
-    if (!atomic_load(&c->canceled) && !atomic_load(&c->api->stopping))
+    if (atomic_load(&c->canceled) || atomic_load(&c->api->stopping))
+        return;
+    if (c->pool == c->api->tracing)
+        work_counted(c);
+    else
         c->work(c);
 }
 

@@ -56,6 +56,7 @@ bool jaeger_ask_begin(api_call *c, jaeger_ask *ask)
 {
     size_t count = 0;
     const api_form *f = &c->form;
+    c->refuse = jaeger_fail;
     *ask = (jaeger_ask){.now_ns = (uint64_t)sx_clock_ns(c->api->clock)};
     jaeger_param *items = sx_arena_calloc(&c->arena, f->count + 1, sizeof *items);
     if (!items) {
@@ -71,9 +72,10 @@ bool jaeger_ask_begin(api_call *c, jaeger_ask *ask)
             items[count++] = (jaeger_param){f->items[i].name, f->items[i].value};
     ask->params = (jaeger_params){items, count};
     ask->pretty = jaeger_v1_pretty(&ask->params);
-    ask->limits = (tr_limits){.canceled = &c->canceled,
-                              .deadline_ms =
-                                  (int64_t)(ask->now_ns / MS_NS) + c->api->flags->query_timeout_ms};
+    ask->limits =
+        (tr_limits){.canceled = &c->canceled,
+                    .deadline_ms = (int64_t)(ask->now_ns / MS_NS) + c->api->flags->query_timeout_ms,
+                    .bytes_max = api_question_bytes(c->api)};
     return true;
 }
 

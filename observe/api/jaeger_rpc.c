@@ -20,6 +20,9 @@ static sx_status listen(jaeger_listeners *j, observe_api *a, rpc_server *server,
     server->pool = &a->calls;
     server->ctx = j;
     server->stopping = &a->stopping;
+    server->memory_max = a->flags->traces_query_memory_max;
+    server->memory = &a->questions;
+    server->memory_words = api_question_words;
     *route = (sx_route){
         .method = SX_POST, .path = "/*", .handler = start, .ctx = server, .flags = SX_ROUTE_STREAM};
     sx_endpoint endpoint = {.proto = name,
@@ -34,7 +37,7 @@ static sx_status listen(jaeger_listeners *j, observe_api *a, rpc_server *server,
 static sx_status listen_storage(jaeger_listeners *j, observe_api *a, span_sink sink, sx_error *err)
 {
     static const rpc_method EXPORT = {"/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-                                      take_writes};
+                                      take_writes, true};
     sx_assert(jaeger_storage_method_count < JAEGER_STORAGE_METHODS_MAX);
     memcpy(j->storage_methods, jaeger_storage_methods,
            jaeger_storage_method_count * sizeof(EXPORT));
@@ -56,7 +59,8 @@ sx_status jaeger_listeners_init(jaeger_listeners *j, observe_api *a, tr_store *s
     *j = (jaeger_listeners){.rpc = {.store = store,
                                     .archive = {a->archive, a->archive_ctx},
                                     .clock = a->clock,
-                                    .timeout_ms = a->flags->query_timeout_ms}};
+                                    .timeout_ms = a->flags->query_timeout_ms,
+                                    .bytes_max = a->flags->traces_query_memory_max}};
     if (!store)
         return SX_OK;
     j->query =

@@ -26,6 +26,14 @@ static void fail(api_call *c, int status, const sx_error *err)
     jaeger_v3_error(status, err, &c->out);
 }
 
+static void refuse(api_call *c, int status, sx_str message)
+{
+    sx_error err = {0};
+    sx_fail(&err, SX_ELIMIT, "%.*s", SX_ARG(message));
+    c->header_count = 0;
+    fail(c, status, &err);
+}
+
 static int work_trace(jaeger_v3 *q, sx_error *err)
 {
     const api_call *c = q->ctx;
@@ -39,11 +47,13 @@ static void answer(api_call *c, jaeger_v3_work *work)
         .store = c->api->traces,
         .archive = {c->api->archive, c->api->archive_ctx},
         .limits = {.canceled = &c->canceled,
-                   .deadline_ms = sx_clock_ms(c->api->clock) + c->api->flags->query_timeout_ms},
+                   .deadline_ms = sx_clock_ms(c->api->clock) + c->api->flags->query_timeout_ms,
+                   .bytes_max = c->api->flags->traces_query_memory_max},
         .arena = &c->arena,
         .param = get_param,
         .put = put_piece,
         .ctx = c};
+    c->refuse = refuse;
     if (c->r->method == SX_POST)
         q.body = c->r->body;
     if (!q.store) {

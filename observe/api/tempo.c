@@ -2,6 +2,24 @@
 #include "observe/api/api.h"
 #include "observe/tempo/tempo.h"
 
+/* A long answer goes out by pieces: while a slow client takes it, it is on the question's account. */
+static void push_long(api_call *c)
+{
+    if (c->status != 200 || c->out.failed || c->out.len < 2 * API_PIECE_BYTES)
+        return;
+    sx_buf whole = c->out;
+    sx_buf_init(&c->out, 0);
+    sx_str rest = sx_buf_view(&whole);
+    while (rest.len) {
+        sx_str piece = sx_str_first(rest, API_PIECE_BYTES);
+        rest = sx_str_of(rest.data + piece.len, rest.len - piece.len);
+        if (!api_call_push(c, piece))
+            break;
+    }
+    c->broken |= rest.len > 0;
+    sx_buf_done(&whole);
+}
+
 static void answer(api_call *c, tempo_work *work)
 {
     const api_form *f = &c->form;
@@ -27,13 +45,15 @@ static void answer(api_call *c, tempo_work *work)
         .protobuf = sx_str_find(accept, SX_STR("application/protobuf")) < accept.len,
         .now_ns = now_ns,
         .limits = {.canceled = &c->canceled,
-                   .deadline_ms = (int64_t)(now_ns / 1000000) + c->api->flags->query_timeout_ms},
+                   .deadline_ms = (int64_t)(now_ns / 1000000) + c->api->flags->query_timeout_ms,
+                   .bytes_max = api_question_bytes(c->api) / 2},
         .version = c->api->version,
         .out = &c->out,
     };
     work(&call);
     c->status = call.status;
     c->content_type = call.content_type;
+    push_long(c);
 }
 
 void api_tempo_trace(api_call *c)

@@ -16,6 +16,7 @@ typedef struct jaeger_rpc {
     jaeger_archive archive;
     const sx_clock *clock; /* the store's; NULL: searches end with their calls alone */
     int64_t timeout_ms;    /* of a search */
+    uint64_t bytes_max;    /* tr_limits' */
 } jaeger_rpc;
 
 /* jaeger.api_v2.QueryService and jaeger.api_v3.QueryService. */

@@ -31,7 +31,8 @@ tr_limits jaeger_rpc_limits(const rpc_call *c)
 {
     const jaeger_rpc *s = c->ctx;
     return (tr_limits){.canceled = &c->canceled,
-                       .deadline_ms = s->clock ? sx_clock_ms(s->clock) + s->timeout_ms : 0};
+                       .deadline_ms = s->clock ? sx_clock_ms(s->clock) + s->timeout_ms : 0,
+                       .bytes_max = s->bytes_max};
 }
 
 /* ---- unary methods ---- */

@@ -3,6 +3,8 @@
 
 #include <sextant/mem.h>
 
+#include "base/mem_account.h"
+
 enum { LIMIT_DEFAULT = 100 };
 
 /* --- Words. */
@@ -374,6 +376,12 @@ sx_status jaeger_find(tr_store *store, const jaeger_search *q, const tr_limits *
         bool one_cut = false;
         span_batch_reset(trace);
         status = tr_store_trace(store, hit->trace_id, 0, 0, &reading, trace, &one_cut, err);
+        if (status == SX_ENOMEM && given > 1 && sx_mem_account_over(sx_mem_account_current())) {
+            status = SX_OK; /* what came before it was whole: the answer ends here, and says so */
+            cut = true;
+            given--;
+            break;
+        }
         cut |= one_cut;
         if (status == SX_OK && trace->count) /* none: retention was faster */
             more = fn(ctx, hit->trace_id, trace);

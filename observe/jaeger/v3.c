@@ -6,6 +6,7 @@
 #include <sextant/json.h>
 #include <sextant/protobuf.h>
 
+#include "base/mem_account.h"
 #include "codec/base64.h"
 #include "observe/jaeger/v3_params.h"
 #include "telemetry/otlp_json.h"
@@ -295,6 +296,9 @@ static sx_status search(jaeger_v3 *q, jaeger_question *asked, jaeger_trace_fn *f
     if (status == SX_OK)
         status = jaeger_find(q->store, &asked->search, &q->limits, fn, ctx, NULL, &partial, err);
     jaeger_regexes_done(&regexes);
+    /* There is no place in the answer to say that it is partial: it ends as one that failed. */
+    if (status == SX_OK && sx_mem_account_over(sx_mem_account_current()))
+        status = sx_fail_memory(err, "all traces found");
     return status;
 }
 

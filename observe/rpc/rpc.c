@@ -23,6 +23,8 @@ typedef struct rpc_state {
     rpc_call call;
     const rpc_server *server;
     rpc_work *work;
+    bool is_counted;
+    sx_mem_account account;
     sx_grpc_call *grpc; /* the loop's; NULL once it is over */
     sx_loop *loop;
     sx_buf request;
@@ -44,6 +46,7 @@ static void state_free(rpc_state *s)
     sx_arena_done(&s->call.arena);
     sx_buf_done(&s->request);
     sx_buf_done(&s->out);
+    sx_mem_account_done(&s->account);
     sx_free(s);
 }
 
@@ -104,12 +107,30 @@ void rpc_retry_after(rpc_call *c, uint32_t seconds)
     c->state->retry_after = seconds;
 }
 
+/* A call that is on an account of its own; one that failed for want of memory says which limit it was. */
+static sx_grpc_status work_counted(rpc_state *s)
+{
+    const rpc_server *server = s->server;
+    sx_mem_account_init(&s->account, server->memory_max, server->memory, server->memory_words);
+    sx_mem_account *before = sx_mem_account_enter(&s->account);
+    sx_grpc_status status = s->work(&s->call, &s->err);
+    sx_mem_account_enter(before);
+    sx_mem_over over = sx_mem_account_over(&s->account);
+    if (over != SX_MEM_WITHIN && server->memory_words) { /* what was sent may not be all, too */
+        sx_fail(&s->err, SX_ELIMIT, "%s", server->memory_words[over]);
+        status = SX_GRPC_RESOURCE_EXHAUSTED;
+    }
+    sx_mem_account_settle(&s->account);
+    return status;
+}
+
 static void work(void *arg)
 {
     rpc_state *s = arg;
     s->status = SX_GRPC_CANCELLED;
-    if (!atomic_load(&s->call.canceled) && !is_stopping(s))
-        s->status = s->work(&s->call, &s->err);
+    if (atomic_load(&s->call.canceled) || is_stopping(s))
+        return;
+    s->status = s->is_counted ? work_counted(s) : s->work(&s->call, &s->err);
 }
 
 /* ---- the loop's half ---- */
@@ -196,19 +217,20 @@ static sx_grpc_status health(rpc_call *c, sx_error *err)
     return SX_GRPC_OK;
 }
 
-static rpc_work *find(const rpc_server *server, sx_str path)
+static const rpc_method *find(const rpc_server *server, sx_str path)
 {
+    static const rpc_method HEALTH = {"/grpc.health.v1.Health/Check", health, true};
     for (size_t i = 0; i < server->method_count; i++)
         if (sx_str_eq(path, sx_str_z(server->methods[i].path)))
-            return server->methods[i].work;
-    return sx_str_eq(path, SX_STR("/grpc.health.v1.Health/Check")) ? health : NULL;
+            return &server->methods[i];
+    return sx_str_eq(path, sx_str_z(HEALTH.path)) ? &HEALTH : NULL;
 }
 
 void rpc_serve(sx_request *r, const rpc_server *server)
 {
     static const sx_grpc_events EVENTS = {
         .message = on_message, .writable = on_writable, .done = on_done};
-    rpc_work *method = find(server, r->path);
+    const rpc_method *method = find(server, r->path);
     if (!method && sx_grpc_is_call(r)) {
         sx_grpc_unimplemented(r);
         return;
@@ -219,7 +241,8 @@ void rpc_serve(sx_request *r, const rpc_server *server)
         return;
     }
     s->server = server;
-    s->work = method;
+    s->work = method ? method->work : NULL;
+    s->is_counted = method && server->memory && !method->is_intake;
     s->loop = r->loop;
     s->call.ctx = server->ctx;
     s->call.state = s;

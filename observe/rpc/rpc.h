@@ -15,6 +15,8 @@
 #include <sextant/grpc.h>
 #include <sextant/loop.h>
 
+#include "base/mem_account.h"
+
 typedef struct rpc_call rpc_call;
 
 struct rpc_call {
@@ -32,6 +34,7 @@ typedef sx_grpc_status rpc_work(rpc_call *c, sx_error *err);
 typedef struct rpc_method {
     const char *path; /* "/jaeger.api_v2.QueryService/GetTrace" */
     rpc_work *work;
+    bool is_intake; /* its memory is not a question's: `memory_max` does not count */
 } rpc_method;
 
 typedef struct rpc_server {
@@ -39,8 +42,11 @@ typedef struct rpc_server {
     size_t method_count;
     sx_pool *const *pool; /* looked up at each call: made when the loops start */
     void *ctx;
-    size_t message_bytes_max;     /* 0: 4 MiB, as gRPC's servers */
-    const _Atomic bool *stopping; /* the loops have ended: nobody will send what is sent */
+    size_t message_bytes_max;        /* 0: 4 MiB, as gRPC's servers */
+    sx_mem_share *memory;            /* that all calls may hold; NULL: they are not counted */
+    uint64_t memory_max;             /* that one may hold; 0: no limit */
+    const char *const *memory_words; /* of their accounts */
+    const _Atomic bool *stopping;    /* the loops have ended: nobody will send what is sent */
 } rpc_server;
 
 /* Serves one request, whatever its path: a route's or fallback's whole work. `server` outlives it. On

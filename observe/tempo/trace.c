@@ -212,6 +212,7 @@ static void begin_protobuf(tempo_call *c)
 void tempo_trace(tempo_call *c)
 {
     bool partial = false;
+    c->limits.bytes_max = 0; /* this answer has no place to say that it is partial */
     span_batch *b = read_trace(c, &partial);
     if (!b)
         return;

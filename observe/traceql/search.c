@@ -4,6 +4,8 @@
 
 #include <sextant/mem.h>
 
+#include "base/mem_account.h"
+
 enum { LIMIT_DEFAULT = 20 };
 
 typedef struct search {
@@ -81,7 +83,11 @@ static sx_status run_search(search *s)
                           .limits = s->options->limits};
     sx_status status = tr_store_search(s->store, &question, take_hit, s, &partial, s->err);
     s->stats->partial |= partial;
-    return status == SX_OK ? s->status : status;
+    status = status == SX_OK ? s->status : status;
+    if (status != SX_ENOMEM || !s->found || !sx_mem_account_over(sx_mem_account_current()))
+        return status;
+    s->stats->partial = true; /* what was found before memory ended is right as far as it goes */
+    return SX_OK;
 }
 
 static sx_status start(search *s)

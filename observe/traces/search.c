@@ -15,6 +15,7 @@
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
+#include "base/mem_account.h"
 #include "observe/traces/store_impl.h"
 
 enum { STEP_ROWS = 8192, ALONE_STEPS = 4, TOGETHER_STEPS = 4, THREADS_MAX = 16, READ_ROWS = 1024 };
@@ -150,6 +151,10 @@ static void step(const search *g, source *x)
         step_piece(g, x);
     if (x->newest < g->min_ns)
         x->newest = 0;
+    if (x->newest == 0) { /* it has some megabytes; there may be many segments */
+        tr_scan_free(x->scan);
+        x->scan = NULL;
+    }
 }
 
 /* --- The heap: newest on top, of equal times the smaller trace id. */
@@ -466,12 +471,14 @@ typedef struct stepping {
     const search *g;
     source *x;
     unsigned times;
+    sx_mem_account *account; /* of the thread that asks */
 } stepping;
 
 /* Several steps, as a thread costs as much as one of them. */
 static void *step_run(void *arg)
 {
     stepping *p = arg;
+    sx_mem_account_enter(p->account);
     for (unsigned i = 0; i < p->times && p->x->newest && p->x->status == SX_OK; i++)
         step(p->g, p->x);
     return NULL;
@@ -501,17 +508,18 @@ static sx_status advance(search *g, unsigned width, unsigned times, uint64_t top
         }
     }
     stepping work[THREADS_MAX];
+    sx_mem_account *account = sx_mem_account_current();
     pthread_t threads[THREADS_MAX];
     size_t started = 1;
     for (; started < n; started++) {
-        work[started] = (stepping){g, due[started], times};
+        work[started] = (stepping){g, due[started], times, account};
         if (pthread_create(&threads[started], NULL, step_run, &work[started]) != 0)
             break;
     }
     for (size_t i = started; i < n; i++) /* without a thread it is done here */
         step(g, due[i]);
     if (n)
-        step_run(&(stepping){g, due[0], times});
+        step_run(&(stepping){g, due[0], times, account});
     for (size_t i = 1; i < started; i++)
         pthread_join(threads[i], NULL);
     sx_status status = SX_OK;
@@ -665,7 +673,7 @@ sx_status tr_store_scan(tr_store *s, const tr_search *q, unsigned want, tr_spans
     bool cut = false;
     sx_status status = begin_search(&g, s, q, err);
     scanning c = {.want = want | TR_WANT_IDS, .fn = fn, .ctx = ctx, .more = true};
-    c.out = span_batch_new(q->limits.bytes_max ? q->limits.bytes_max : 256 << 20);
+    c.out = span_batch_new(0); /* one lot of rows at a time */
     c.reader = tr_reader_new(c.want);
     if ((!c.out || !c.reader) && status == SX_OK)
         status = sx_fail_memory(err, "scan");

@@ -9,6 +9,7 @@
 
 #include <sextant/mem.h>
 
+#include "base/mem_account.h"
 #include "observe/traces/segment_impl.h"
 
 enum {
@@ -121,13 +122,16 @@ static tr_hot_group *take_out(tr_hot *h, unsigned i)
     return unref(g);
 }
 
-/* Keeps the group; those used longest ago make room for it and are put into `gone`. The lock is held. */
-static unsigned keep(tr_hot *h, tr_hot_group *g, tr_hot_group *gone[KEPT])
+/* Keeps the group, or gives the one that another thread kept first; those used longest ago make room for
+ * it and are put into `gone`. With a reference for the caller. The lock is held. */
+static tr_hot_group *keep(tr_hot *h, tr_hot_group *g, tr_hot_group *gone[KEPT],
+                          unsigned *gone_count)
 {
-    unsigned gone_count = 0;
     for (unsigned i = 0; i < h->count; i++)
-        if (h->kept[i]->segment == g->segment && h->kept[i]->group == g->group)
-            return 0; /* another thread was first */
+        if (h->kept[i]->segment == g->segment && h->kept[i]->group == g->group) {
+            h->kept[i]->refs++;
+            return h->kept[i];
+        }
     while (h->count == KEPT || (h->count && h->bytes + g->rows.arena.used_bytes > KEPT_BYTES)) {
         unsigned oldest = 0;
         for (unsigned i = 1; i < h->count; i++)
@@ -135,18 +139,27 @@ static unsigned keep(tr_hot *h, tr_hot_group *g, tr_hot_group *gone[KEPT])
                 oldest = i;
         tr_hot_group *out = take_out(h, oldest);
         if (out)
-            gone[gone_count++] = out;
+            gone[(*gone_count)++] = out;
     }
     g->refs++;
     g->used = ++h->uses;
     h->bytes += g->rows.arena.used_bytes;
     h->kept[h->count++] = g;
-    return gone_count;
+    return g;
+}
+
+/* Groups that are kept are on nobody's account: they are bounded together, and serve others. */
+static void free_kept(tr_hot_group *const *gone, unsigned count)
+{
+    sx_mem_account *account = sx_mem_account_enter(NULL);
+    for (unsigned i = 0; i < count; i++)
+        group_free(gone[i]);
+    sx_mem_account_enter(account);
 }
 
 tr_hot_group *tr_hot_take(tr_hot *h, const tr_segment *s, uint64_t group)
 {
-    tr_hot_group *gone[KEPT];
+    tr_hot_group *gone[KEPT], *kept = NULL;
     unsigned gone_count = 0;
     bool again = false;
     if (!h)
@@ -159,11 +172,15 @@ tr_hot_group *tr_hot_take(tr_hot *h, const tr_segment *s, uint64_t group)
         return NULL;
     pthread_mutex_lock(&h->lock);
     if (!s->dropped) /* else nothing would take it out again */
-        gone_count = keep(h, g, gone);
+        kept = keep(h, g, gone, &gone_count);
     pthread_mutex_unlock(&h->lock);
-    for (unsigned i = 0; i < gone_count; i++)
-        group_free(gone[i]);
-    return g;
+    free_kept(gone, gone_count);
+    sx_mem_account *account = sx_mem_account_current();
+    if (kept != g)
+        group_free(g);
+    else if (account)
+        sx_mem_account_adjust(account, -(int64_t)(g->rows.arena.used_bytes + sizeof *g));
+    return kept;
 }
 
 const tr_decoded *tr_hot_rows(const tr_hot_group *g)
@@ -177,7 +194,7 @@ void tr_hot_release(tr_hot *h, tr_hot_group *g)
     g = unref(g);
     pthread_mutex_unlock(&h->lock);
     if (g)
-        group_free(g);
+        free_kept(&g, 1);
 }
 
 void tr_hot_forget(tr_hot *h, const tr_segment *s)
@@ -196,6 +213,5 @@ void tr_hot_forget(tr_hot *h, const tr_segment *s)
         if (h->asked[i].segment == s)
             h->asked[i].segment = NULL;
     pthread_mutex_unlock(&h->lock);
-    for (unsigned i = 0; i < gone_count; i++)
-        group_free(gone[i]);
+    free_kept(gone, gone_count);
 }
