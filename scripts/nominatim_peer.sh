@@ -47,7 +47,7 @@ as_owner() {
         "$@"
     fi
 }
-psql_in() { psql -X -q -h 127.0.0.1 -p "$pg_port" -U postgres -d "$@"; }
+psql_in() { PGOPTIONS='-c client_min_messages=warning' psql -X -q -h 127.0.0.1 -p "$pg_port" -U postgres -d "$@"; }
 database() { printf 'nominatim_%s' "$(printf %s "$1" | tr -c 'a-z0-9\n' _)"; }
 project() { printf %s "$top/projects/$1"; }
 imports() { for d in "$top"/projects/*/imported; do [ -e "$d" ] && basename "$(dirname "$d")"; done; return 0; }

@@ -270,8 +270,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         index = os.path.join(folder, "liechtenstein.idx")
         load = Load(folder, args.seed)
-        bench_import(table, index, name, args.quick)
-        bench_http(table, index, name, load, args.quick)
+        try:
+            bench_import(table, index, name, args.quick)
+            bench_http(table, index, name, load, args.quick)
+        finally:
+            if not args.quick:
+                peer("drop", NAME)
     table.print()
 
 
