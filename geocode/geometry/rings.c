@@ -46,9 +46,13 @@ typedef struct end {
 typedef struct ring {
     uint32_t first, count; /* in assembly.order */
     uint32_t walk;
-    uint32_t shell;   /* its outer ring; itself if it is one */
-    geo_at west;      /* westernmost point */
-    uint32_t west_at; /* where in the ring */
+    uint32_t shell; /* its outer ring; itself if it is one */
+    geo_at west;    /* westernmost point */
+    uint32_t
+        start_at; /* where its points begin: at its first touching point, else its westernmost */
+    geo_at start;
+    uint32_t start_segment; /* of the two there that which sorts first */
+    bool touching;          /* it has a touching point */
     bool outer;
 } ring;
 
@@ -460,6 +464,24 @@ static geo_at end_of(const segment *s)
     return s->from_a ? s->b : s->a;
 }
 
+/* Where the points of a ring begin, as osmium's assembler has it. */
+static void choose_start(const assembly *m, ring *r, const uint32_t *loop, uint32_t west)
+{
+    uint32_t at = west;
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (!m->segments[loop[i ? i - 1 : r->count - 1]].touches)
+            continue;
+        if (!r->touching ||
+            by_place(start_of(&m->segments[loop[i]]), start_of(&m->segments[loop[at]])) < 0)
+            at = i;
+        r->touching = true;
+    }
+    uint32_t before = loop[at ? at - 1 : r->count - 1];
+    r->start_at = at;
+    r->start = start_of(&m->segments[loop[at]]);
+    r->start_segment = before < loop[at] ? before : loop[at];
+}
+
 /* Makes a ring of the segments that lie on top of the stack from `from` on. */
 static sx_status cut_ring(assembly *m, const uint32_t *stack, uint32_t from, uint32_t top,
                           sx_error *err)
@@ -474,7 +496,7 @@ static sx_status cut_ring(assembly *m, const uint32_t *stack, uint32_t from, uin
         if (by_place(start_of(&m->segments[stack[i]]), start_of(&m->segments[stack[west]])) < 0)
             west = i;
     }
-    r->west_at = west - from;
+    choose_start(m, r, stack + from, west - from);
     r->west = start_of(&m->segments[stack[west]]);
     /* At its westernmost point a counter-clockwise ring turns left. */
     const segment *out = &m->segments[stack[west]];
@@ -541,6 +563,16 @@ static int by_west(const void *x, const void *y)
     return c ? c : (b->outer - a->outer);
 }
 
+/* The order in which outer rings are given: those that touch others first. */
+static int by_start(const void *x, const void *y)
+{
+    const ring *a = *(const ring *const *)x, *b = *(const ring *const *)y;
+    if (a->touching != b->touching)
+        return a->touching ? -1 : 1;
+    int c = by_place(a->start, b->start);
+    return c ? c : (a->start_segment > b->start_segment) - (a->start_segment < b->start_segment);
+}
+
 /* Gives every inner ring its outer one; false if one has none. Rings are sorted by their westernmost
  * points. */
 static bool nest(assembly *m, uint32_t *shell_of_walk)
@@ -572,7 +604,7 @@ static bool give_ring(const assembly *m, const ring *r, sx_arena *arena, geo_rin
     if (!at)
         return false;
     for (uint32_t i = 0; i <= r->count; i++)
-        at[i] = start_of(&m->segments[m->order[r->first + (r->west_at + i) % r->count]]);
+        at[i] = start_of(&m->segments[m->order[r->first + (r->start_at + i) % r->count]]);
     *out = (geo_ring){at, r->count + 1, !r->outer};
     return true;
 }
@@ -581,8 +613,9 @@ static sx_status give(assembly *m, sx_arena *arena, geo_shape *out, sx_error *er
 {
     uint32_t *shell_of_walk = sx_arena_alloc(&m->scratch, (m->walks + 1) * sizeof *shell_of_walk);
     uint32_t *heads = sx_arena_alloc(&m->scratch, ((size_t)m->ring_count * 2 + 1) * sizeof *heads);
+    const ring **outer = sx_arena_alloc(&m->scratch, m->ring_count * sizeof(*outer));
     geo_ring *rings = sx_arena_alloc(arena, m->ring_count * sizeof *rings);
-    if (!shell_of_walk || !heads || !rings)
+    if (!shell_of_walk || !heads || !outer || !rings)
         return sx_fail_memory(err, "the rings of an area");
     qsort(m->rings, m->ring_count, sizeof *m->rings, by_west);
     if (!nest(m, shell_of_walk))
@@ -596,10 +629,12 @@ static sx_status give(assembly *m, sx_arena *arena, geo_shape *out, sx_error *er
             next[i] = heads[m->rings[i].shell];
             heads[m->rings[i].shell] = i;
         }
-    for (uint32_t i = 0; i < m->ring_count; i++) {
-        if (!m->rings[i].outer)
-            continue;
-        outers++;
+    for (uint32_t i = 0; i < m->ring_count; i++)
+        if (m->rings[i].outer)
+            outer[outers++] = &m->rings[i];
+    qsort(outer, outers, sizeof(*outer), by_start);
+    for (uint32_t o = 0; o < outers; o++) {
+        uint32_t i = (uint32_t)(outer[o] - m->rings);
         for (uint32_t k = i; k != UINT32_MAX; k = k == i ? heads[i] : next[k])
             if (!give_ring(m, &m->rings[k], arena, &rings[n++]))
                 return sx_fail_memory(err, "the points of an area");

@@ -10,8 +10,9 @@
  *  5. Otherwise rings run along what has area on one side. Of rings that touch in a point each is
  *     one of its own. A ring inside an odd number of others is an inner one.
  *
- * Outer rings run counter-clockwise, inner ones clockwise, each from its westernmost point; outer
- * rings come in the order of these points, each followed by its inner ones. A point is its
+ * Outer rings run counter-clockwise, inner ones clockwise, each from its westernmost point, or from
+ * the westernmost at which it touches another; outer rings that touch others come first, then by
+ * where they begin, each followed by its inner ones from west to east. A point is its
  * coordinates: two nodes at one place are one point. Used by geocode/places. */
 #ifndef GEOCODE_GEOMETRY_RINGS_H
 #define GEOCODE_GEOMETRY_RINGS_H

@@ -14,6 +14,15 @@ enum {
     WIDE = GEO_RTREE_WIDE,
 };
 
+/* The loops over a node's boxes are compiled a second time for wider vectors where the compiler and
+ * the system can choose at the start; sanitizers cannot follow that choice. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__OPTIMIZE__) && !defined(__clang__) &&   \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDER __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDER
+#endif
+
 /* A node as it lies in the bytes; ids only on the lowest level. */
 typedef struct node {
     int32_t lon_min[WIDE], lat_min[WIDE], lon_max[WIDE], lat_max[WIDE];
@@ -195,6 +204,7 @@ sx_status geo_rtree_open(sx_str bytes, geo_rtree *out, sx_error *err)
 /* Boxes that meet a box. */
 
 /* Bit i: box i of the node meets `box`. */
+WIDER
 static uint32_t meeting(const node *n, geo_box box)
 {
     uint8_t hit[WIDE];
@@ -261,6 +271,7 @@ uint32_t geo_rtree_find(const geo_rtree *t, geo_box box, uint32_t *ids, uint32_t
 
 /* The nearest. Distances are squared, in stored units. */
 
+WIDER
 static void distances(const node *n, geo_pt p, double out[WIDE])
 {
     for (unsigned i = 0; i < WIDE; i++) {

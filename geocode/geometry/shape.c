@@ -2,10 +2,15 @@
 #include "geocode/geometry/shape.h"
 
 #include <math.h>
+#include <string.h>
 
 static const geo_box GLOBE = {-GEO_LON_E7_MAX, -GEO_LAT_E7_MAX, GEO_LON_E7_MAX, GEO_LAT_E7_MAX};
 
-enum { POINTS_MAX = 16 << 20, RINGS_MAX = 1 << 20 };
+enum { POINTS_MAX = 16 << 20, RINGS_MAX = 1 << 20, HEAD_BYTES = 26 };
+
+/* Heads are copied as they lie in memory. */
+_Static_assert(sizeof(geo_at) == 8 && sizeof(geo_box) == 16, "two and four numbers");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored numbers are little-endian");
 
 static int32_t rounded(double degrees, int32_t most)
 {
@@ -112,21 +117,18 @@ static void grow_box(geo_box *box, geo_at at)
 /* Steps from at[0] to at[1] ... at[steps], at most a block's. */
 static void put_block(sx_buf *out, const geo_at *at, uint32_t steps, bool with_head)
 {
-    uint8_t body[GEO_BLOCK_STEPS * 2 * VARINT_BYTES_MAX], head[7 * VARINT_BYTES_MAX];
+    uint8_t body[GEO_BLOCK_STEPS * 2 * VARINT_BYTES_MAX];
     geo_box box = {at[0].lon_e7, at[0].lat_e7, at[0].lon_e7, at[0].lat_e7};
-    size_t n = 0, h = 0;
+    size_t n = 0;
     for (uint32_t i = 1; i <= steps; i++) {
         n += put_move(body + n, at[i - 1], at[i]);
         grow_box(&box, at[i]);
     }
     if (with_head) {
-        h += put_varint(head + h, n);
-        h += put_move(head + h, at[0], at[steps]);
-        h += put_varint(head + h, (uint64_t)((int64_t)at[0].lon_e7 - box.lon_min));
-        h += put_varint(head + h, (uint64_t)((int64_t)box.lon_max - at[0].lon_e7));
-        h += put_varint(head + h, (uint64_t)((int64_t)at[0].lat_e7 - box.lat_min));
-        h += put_varint(head + h, (uint64_t)((int64_t)box.lat_max - at[0].lat_e7));
-        sx_buf_bytes(out, head, h);
+        uint16_t bytes = (uint16_t)n; /* at most 1,280 */
+        sx_buf_bytes(out, &bytes, sizeof bytes);
+        sx_buf_bytes(out, &at[steps], sizeof at[steps]);
+        sx_buf_bytes(out, &box, sizeof box);
     }
     sx_buf_bytes(out, body, n);
 }
@@ -227,21 +229,16 @@ bool geo_scan_part(geo_scan *s)
 /* Reads a block's head. */
 static bool block_head(geo_scan *s)
 {
-    uint64_t bytes = geo_cursor_varint(&s->c), reach[4];
-    if (!take_move(s, s->at, &s->block_end))
+    uint16_t bytes;
+    if (s->c.end - s->c.at < HEAD_BYTES)
         return geo_scan_damaged(s);
-    for (unsigned i = 0; i < 4; i++)
-        reach[i] = geo_cursor_varint(&s->c);
-    if (s->c.bad || bytes > (uint64_t)(s->c.end - s->c.at) ||
-        reach[0] > (uint64_t)((int64_t)s->at.lon_e7 + GEO_LON_E7_MAX) ||
-        reach[1] > (uint64_t)(GEO_LON_E7_MAX - (int64_t)s->at.lon_e7) ||
-        reach[2] > (uint64_t)((int64_t)s->at.lat_e7 + GEO_LAT_E7_MAX) ||
-        reach[3] > (uint64_t)(GEO_LAT_E7_MAX - (int64_t)s->at.lat_e7))
+    memcpy(&bytes, s->c.at, sizeof bytes);
+    memcpy(&s->block_end, s->c.at + 2, sizeof s->block_end);
+    memcpy(&s->block, s->c.at + 10, sizeof s->block);
+    s->c.at += HEAD_BYTES;
+    if (bytes > s->c.end - s->c.at)
         return geo_scan_damaged(s);
     s->head_end = s->c.at + bytes;
-    s->block = (geo_box){
-        (int32_t)(s->at.lon_e7 - (int64_t)reach[0]), (int32_t)(s->at.lat_e7 - (int64_t)reach[2]),
-        (int32_t)(s->at.lon_e7 + (int64_t)reach[1]), (int32_t)(s->at.lat_e7 + (int64_t)reach[3])};
     return true;
 }
 

@@ -15,11 +15,11 @@
  * and where there are more than GEO_BLOCK_STEPS steps they come in blocks of that many, each with a
  * head, so that a query steps over what is far from its point:
  *
- *     varint   bytes of the block's steps
- *     zigzag   lon and lat of its last point, less those of its start (the last point before it)
- *     varint   how far its points reach west, east, south and north of its start
+ *     u16      bytes of the block's steps
+ *     i32      lon, lat of its last point
+ *     i32      its box, the last point before it included: lon_min, lat_min, lon_max, lat_max
  *
- * Numbers are little-endian base 128 varints. Reading never trusts them: bytes that do not hold
+ * All little-endian; varints are of base 128. Reading never trusts them: bytes that do not hold
  * together give SX_ECORRUPT, never a fault. Used by all rooms of geocode/ that
  * know places. */
 #ifndef GEOCODE_GEOMETRY_SHAPE_H
