@@ -100,6 +100,8 @@ def generate(extract, count, seed, peer_url):
                 if drawn <= (records[-1]["n"] if records else 0):
                     continue
                 got = peer.ask(request["path"], request["params"], request.get("headers"))
+                if got.status == 0:
+                    sys.exit(f"nominatim_parity: the peer does not answer: {got.body}")
                 if got.status >= 500:
                     failed += 1
                     continue

@@ -62,7 +62,8 @@ class Server:
         self.connection = None
 
     def ask(self, path, params, headers=None):
-        """The answer; a connection that the other side has closed is opened once more."""
+        """The answer; a connection that the other side has closed is opened once more. A server that does
+        not answer has status 0, so that the others' answers are still compared."""
         target = self.prefix + path + ("?" + urllib.parse.urlencode([tuple(p) for p in params]) if params else "")
         for again in (True, False):
             if self.connection is None:
@@ -72,11 +73,11 @@ class Server:
                 response = self.connection.getresponse()
                 text = response.read().decode("utf-8", "replace")
                 return answer(response.status, response.headers.get("content-type", ""), text)
-            except (http.client.HTTPException, ConnectionError):
+            except (http.client.HTTPException, OSError) as wrong:
                 self.connection.close()
                 self.connection = None
                 if not again:
-                    raise
+                    return Answer(0, "", f"no answer: {wrong!r}")
         return None
 
 
