@@ -5,6 +5,7 @@
     nominatim_parity.py --ours liechtenstein=http://127.0.0.1:8080/nominatim --data liechtenstein
     nominatim_parity.py --serve build/sextant --generated       all that --generate has kept
     nominatim_parity.py --serve build/sextant --generate andorra --count 200 --seed 3
+    nominatim_parity.py --serve build/sextant --objects andorra     each object: ranks, names, address, postcode, linking
     nominatim_parity.py --generate monaco --count 1000 --seed 7     only asks the peer, and keeps its answers
 
 Without --generate, --generated or --answers the recorded requests are asked. The answers of the peer
@@ -83,33 +84,44 @@ def alternatives(extract, seed, url):
     note(f"{path}: {added} answers are otherwise in {url}")
 
 
+def record(path, extract, requests, peer_url):
+    """Appends to a file what the peer answers to (number, request) pairs, but for where it fails itself."""
+    peer, failed = nominatim.Server(peer_url or url_of_peer(extract)), 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as out:
+        for number, request in requests:
+            got = peer.ask(request["path"], request["params"], request.get("headers"))
+            if got.status == 0:
+                sys.exit(f"nominatim_parity: the peer does not answer: {got.body}")
+            if got.status >= 500:
+                failed += 1
+                continue
+            whole = {"n": number, "data": extract, **request, "status": got.status, "type": got.type, "body": got.body}
+            out.write(json.dumps(whole, ensure_ascii=False) + "\n")
+    note(f"{path}: the peer failed at {failed}")
+
+
 def generate(extract, count, seed, peer_url):
     """`count` records of an extract; those that are in the file already are not asked again."""
     path = answers_of(extract, seed)
-    records = nominatim.load(path) if path.exists() else []
-    if len(records) < count:
+    while len(records := nominatim.load(path) if path.exists() else []) < count:
         generator = nominatim_queries.Generator(nominatim_queries.Extract.read(rows_of(extract)), seed)
-        peer = nominatim.Server(peer_url or url_of_peer(extract))
+        drawn = [(n + 1, generator.draw()) for n in range((records[-1]["n"] if records else 0) + count - len(records))]
         note(f"asking the peer of {extract} for {count - len(records)} answers")
-        drawn = failed = 0
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as out:
-            while len(records) < count:
-                request = generator.draw()
-                drawn += 1
-                if drawn <= (records[-1]["n"] if records else 0):
-                    continue
-                got = peer.ask(request["path"], request["params"], request.get("headers"))
-                if got.status == 0:
-                    sys.exit(f"nominatim_parity: the peer does not answer: {got.body}")
-                if got.status >= 500:
-                    failed += 1
-                    continue
-                record = {"n": drawn, "data": extract, **request, "status": got.status, "type": got.type, "body": got.body}
-                records.append(record)
-                out.write(json.dumps(record, ensure_ascii=False) + "\n")
-        note(f"{path}: {len(records)} records; the peer failed at {failed}")
+        record(path, extract, drawn[len(records) and records[-1]["n"]:], peer_url)
     return records[:count]
+
+
+def objects(extract, peer_url):
+    """All that the peer imported of an extract."""
+    path = CACHE / "objects" / f"answers-{extract}.ndjson"
+    if not path.exists():
+        rows = nominatim_queries.Extract.read(rows_of(extract))
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        record(fresh, extract, enumerate(nominatim_queries.every_object(rows), 1), peer_url)
+        fresh.replace(path)
+    return nominatim.load(path)
 
 
 def import_with(binary, extract):
@@ -174,6 +186,7 @@ def main():
     parser.add_argument("--answers", action="append", default=[], help="a file of records instead of the recorded ones")
     parser.add_argument("--generated", action="store_true", help="all files that --generate has kept")
     parser.add_argument("--generate", metavar="EXTRACT", action="append", default=[])
+    parser.add_argument("--objects", metavar="EXTRACT", action="append", default=[], help="details and lookup of every object")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--peer", help="URL of the peer (the one that scripts/nominatim_peer.sh serves)")
@@ -194,9 +207,11 @@ def main():
         if options.also:
             alternatives(extract, options.seed, options.also)
             records = nominatim.load(answers_of(extract, options.seed))
+    for extract in options.objects:
+        records += objects(extract, options.peer)
     for path in options.answers + (sorted(CACHE.glob("answers-*.ndjson")) if options.generated else []):
         records += nominatim.load(path)
-    if not (options.generate or options.answers or options.generated):
+    if not (options.generate or options.objects or options.answers or options.generated):
         records = nominatim.load(RECORDED)
     records = [r for r in records if (not options.data or r["data"] in options.data)
                and (not options.category or r["category"] in options.category)
@@ -212,7 +227,7 @@ def main():
             servers.update({name: nominatim.Server(url)} if found else {e: nominatim.Server(one) for e in extracts})
         tally = nominatim.run(records, servers)
     else:
-        if not options.generate:
+        if not (options.generate or options.objects):
             parser.error("name a server: --ours URL, or --serve BINARY")
         return
     show(tally, options)

@@ -172,8 +172,10 @@ def read(body, path):
             except ValueError:
                 pass
         return None, {"text": body}
-    if isinstance(body, list):
+    if isinstance(body, list) and all(isinstance(place, dict) for place in body):
         return body, {}
+    if not isinstance(body, dict):
+        return None, {"text": json.dumps(body)}
     if "error" in body:
         return None, body
     if body.get("type") == "FeatureCollection":

@@ -39,6 +39,7 @@ TAGS = ["amenity=restaurant", "amenity=school", "amenity=parking", "tourism=hote
 PHRASES = ["restaurant", "restaurants", "hotel", "bus stop", "Supermarkt", "pub", "cafe", "parking", "Tankstelle",
            "museum", "school", "Bäckerei", "castle", "bar", "playground", "pharmacy", "bank", "hotels"]
 FORMATS = ["xml", "json", "jsonv2", "geojson", "geocodejson"]
+LOOKED_UP = 25  # objects a request; Nominatim takes 50
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 SHORT = [("strasse", "str."), ("straße", "str."), ("Strasse", "Str"), ("Straße", "Str"), ("Sankt ", "St. "),
          ("Avinguda ", "Av. "), ("Carrer ", "C. "), ("Plaça ", "Pl. "), ("Avenue ", "Av. "), ("Boulevard ", "Bd "),
@@ -405,3 +406,14 @@ class Generator:
             ("/lookup", [("osm_ids", "N1,W2"), ("format", "text")]), ("/details", []), ("/details", [("osmtype", "X"), ("osmid", 1)]),
             ("/details", [("osmtype", "N"), ("osmid", "x")]), ("/details", [("osmtype", "W"), ("osmid", 5)]),
             ("/status", []), ("/status", [("format", "xml")]), ("/status", [("format", "json")])])
+
+
+def every_object(extract):
+    """Requests that together show all that was imported: each object's details, and all in lookups."""
+    for row in extract.rows:
+        yield {"category": "object-details", "path": "/details", "params": [
+            ["osmtype", row["t"]], ["osmid", str(row["i"])], ["class", row["c"]], ["addressdetails", "1"], ["linkedplaces", "1"]]}
+    ids = list(dict.fromkeys(f"{row['t']}{row['i']}" for row in extract.rows))
+    for at in range(0, len(ids), LOOKED_UP):
+        yield {"category": "object-lookup", "path": "/lookup", "params": [
+            ["osm_ids", ",".join(ids[at:at + LOOKED_UP])], ["format", "jsonv2"], ["extratags", "1"], ["namedetails", "1"]]}
