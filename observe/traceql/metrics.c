@@ -236,28 +236,6 @@ static bool of_span(const tq_node *n)
     return true;
 }
 
-/* What of a span the node reads, as the store's TR_WANT. */
-static unsigned want_of(const tq_node *n)
-{
-    unsigned want = TR_WANT_IDS;
-    if (n->kind == TQ_FIELD) {
-        tq_source s = n->field.source;
-        bool ids = s == TQ_SPAN_DURATION || s == TQ_SPAN_ID || s == TQ_SPAN_PARENT_ID ||
-                   s == TQ_TRACE_ID || s == TQ_PARENT;
-        bool basics = s == TQ_SPAN_NAME || s == TQ_SPAN_KIND || s == TQ_SPAN_STATUS ||
-                      s == TQ_ATTR_RESOURCE || s == TQ_ATTR_SCOPE || s == TQ_SCOPE_NAME ||
-                      s == TQ_SCOPE_VERSION;
-        return ids ? want : basics ? want | TR_WANT_BASICS : TR_WANT_ALL;
-    }
-    if (n->left)
-        want |= want_of(n->left);
-    if (n->right)
-        want |= want_of(n->right);
-    for (uint32_t i = 0; i < n->count; i++)
-        want |= want_of(n->items[i]);
-    return want;
-}
-
 /* One filter over fields of the span, and nothing else that needs the trace. */
 static const tq_node *plain_filter(const tq_node *n)
 {
@@ -282,12 +260,12 @@ static sx_status gather(counter *c, tr_store *store)
                               .limits = c->options->limits};
         unsigned want = TR_WANT_IDS;
         for (uint32_t i = 0; i < n->count; i++)
-            want |= want_of(n->items[i]);
+            want |= tq_want(n->items[i]);
         if (n->right)
-            want |= want_of(n->right);
+            want |= tq_want(n->right);
         if (!pipeline->exact) {
             c->filter = filter;
-            want |= want_of(filter);
+            want |= tq_want(filter);
         }
         status = tr_store_scan(store, &question, want, take_spans, c, &partial, c->err);
     } else {

@@ -16,6 +16,7 @@ typedef struct search {
     void *ctx;
     traceql_search_stats *stats;
     uint64_t limit, found, spans_max;
+    unsigned want; /* of spans, to tell whether the query finds the trace */
     span_batch *batch;
     sx_arena arena;
     sx_status status; /* of looking at candidates */
@@ -36,25 +37,84 @@ static bool in_duration(const traceql_search_options *o, const tq_trace *t)
     return ns >= o->min_duration_ns && (!o->max_duration_ns || ns <= o->max_duration_ns);
 }
 
-/* One candidate: read, evaluated, handed on. */
+unsigned tq_want(const tq_node *n)
+{
+    static const struct {
+        tq_source source;
+        unsigned want;
+    } KNOWN[] = {
+        {TQ_SPAN_DURATION, TR_WANT_IDS},
+        {TQ_SPAN_ID, TR_WANT_IDS},
+        {TQ_SPAN_PARENT_ID, TR_WANT_IDS},
+        {TQ_TRACE_ID, TR_WANT_IDS},
+        {TQ_PARENT, TR_WANT_IDS},
+        {TQ_SPAN_CHILDREN, TR_WANT_IDS},
+        {TQ_TRACE_DURATION, TR_WANT_IDS},
+        {TQ_NESTED_LEFT, TR_WANT_IDS},
+        {TQ_NESTED_RIGHT, TR_WANT_IDS},
+        {TQ_NESTED_PARENT, TR_WANT_IDS},
+        {TQ_SPAN_NAME, TR_WANT_BASICS},
+        {TQ_SPAN_KIND, TR_WANT_BASICS},
+        {TQ_SPAN_STATUS, TR_WANT_BASICS},
+        {TQ_ATTR_RESOURCE, TR_WANT_BASICS},
+        {TQ_ATTR_SCOPE, TR_WANT_BASICS},
+        {TQ_SCOPE_NAME, TR_WANT_BASICS},
+        {TQ_SCOPE_VERSION, TR_WANT_BASICS},
+        {TQ_TRACE_ROOT_NAME, TR_WANT_BASICS},
+        {TQ_TRACE_ROOT_SERVICE, TR_WANT_BASICS},
+    };
+    unsigned want = TR_WANT_IDS;
+    if (n->kind == TQ_SELECT)
+        return want; /* it is for who writes the answer */
+    if (n->kind == TQ_FIELD) {
+        for (size_t i = 0; i < SX_COUNT_OF(KNOWN); i++)
+            if (KNOWN[i].source == n->field.source)
+                return want | KNOWN[i].want;
+        return TR_WANT_ALL;
+    }
+    if (n->left)
+        want |= tq_want(n->left);
+    if (n->right)
+        want |= tq_want(n->right);
+    for (uint32_t i = 0; i < n->count; i++)
+        want |= tq_want(n->items[i]);
+    return want;
+}
+
+/* One candidate read and evaluated. */
+static sx_status evaluate(search *s, const tr_hit *hit, unsigned want, tq_trace *trace,
+                          tq_spansets *sets)
+{
+    const tq_watch watch = {look_up, s};
+    bool partial = false;
+    *sets = (tq_spansets){0};
+    span_batch_reset(s->batch);
+    sx_arena_reset(&s->arena);
+    sx_status status = tr_store_trace_part(s->store, hit->trace_id, want, &s->options->limits,
+                                           s->batch, &partial, s->err);
+    s->stats->partial |= partial;
+    if (status == SX_OK)
+        status =
+            tq_trace_prepare(&s->arena, s->batch->spans, s->batch->count, &watch, trace, s->err);
+    if (status == SX_OK && trace->count && in_duration(s->options, trace))
+        status = tq_run(&s->arena, s->pipeline, trace, &watch, sets, s->err);
+    return status;
+}
+
+/* One candidate: looked at, and handed on whole. Where few are found it is read twice: first no more of
+ * it than the query asks about, which is a third of the work. */
 static sx_status look_at(search *s, const tr_hit *hit)
 {
     tq_trace trace;
-    tq_spansets sets = {0};
-    const tq_watch watch = {look_up, s};
-    bool partial = false;
-    span_batch_reset(s->batch);
-    sx_arena_reset(&s->arena);
-    sx_status status = tr_store_trace(s->store, hit->trace_id, 0, 0, &s->options->limits, s->batch,
-                                      &partial, s->err);
+    tq_spansets sets;
+    unsigned want = s->found > s->stats->traces / 4 ? TR_WANT_ALL : s->want;
+    sx_status status = evaluate(s, hit, want, &trace, &sets);
     if (status != SX_OK)
         return status;
-    s->stats->partial |= partial;
     s->stats->traces++;
     s->stats->spans += s->batch->count;
-    status = tq_trace_prepare(&s->arena, s->batch->spans, s->batch->count, &watch, &trace, s->err);
-    if (status == SX_OK && trace.count && in_duration(s->options, &trace))
-        status = tq_run(&s->arena, s->pipeline, &trace, &watch, &sets, s->err);
+    if (sets.count && want != TR_WANT_ALL)
+        status = evaluate(s, hit, TR_WANT_ALL, &trace, &sets);
     if (status != SX_OK || !sets.count)
         return status;
     traceql_match m = {&trace, &sets, &s->arena};
@@ -123,6 +183,7 @@ sx_status traceql_search(tr_store *store, const traceql_query *q,
                 .stats = stats,
                 .err = err};
     s.limit = options->limit ? options->limit : LIMIT_DEFAULT;
+    s.want = tq_want(pipeline) | TR_WANT_BASICS;
     return start(&s);
 }
 
@@ -136,6 +197,7 @@ sx_status tq_search(tr_store *store, const tq_node *pipeline, const traceql_sear
                 .ctx = ctx,
                 .stats = stats,
                 .limit = UINT64_MAX,
+                .want = TR_WANT_ALL,
                 .err = err};
     return start(&s);
 }

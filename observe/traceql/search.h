@@ -41,6 +41,9 @@ sx_status traceql_search(tr_store *store, const traceql_query *q,
 sx_status tq_search(tr_store *store, const tq_node *pipeline, const traceql_search_options *options,
                     traceql_match_fn *fn, void *ctx, traceql_search_stats *stats, sx_error *err);
 
+/* What of a span the node reads, as the store's TR_WANT. */
+unsigned tq_want(const tq_node *n);
+
 /* The fields that a query names, those of select() too, each once, in the arena. NULL: no memory. */
 const tq_field **traceql_fields(const traceql_query *q, sx_arena *arena, size_t *count);
 

@@ -233,6 +233,7 @@ static bool see(search *g, const tr_hit *h, bool *added)
 typedef struct trace_read {
     uint64_t min_ns, max_ns, bytes_max;
     bool partial, damaged;
+    unsigned want;
     tr_store *store;
     const tr_limits *limits; /* looked at between lots of rows; may be NULL */
 } trace_read;
@@ -254,7 +255,7 @@ static sx_status read_table(tr_memtable *m, const uint8_t id[16], trace_read *t,
             continue;
         if (i % 64 == 0 && is_read_over(t, &status, err))
             break;
-        status = tr_rows_read(&m->rows, &rows[i], 1, TR_WANT_ALL, out, err);
+        status = tr_rows_read(&m->rows, &rows[i], 1, t->want, out, err);
         t->partial = out->arena.used_bytes > t->bytes_max;
     }
     sx_free(rows);
@@ -273,7 +274,7 @@ static sx_status read_piece(const tr_piece *p, const uint8_t id[16], trace_read 
             break;
         n = count < READ_ROWS ? count : READ_ROWS;
         size_t before = out->count, kept = before;
-        status = tr_segment_read(p->segment, first, n, TR_WANT_ALL, out, err);
+        status = tr_segment_read(p->segment, first, n, t->want, out, err);
         for (size_t i = before; status == SX_OK && i < out->count; i++)
             if (out->spans[i]->start_ns >= t->min_ns && out->spans[i]->start_ns <= t->max_ns)
                 out->spans[kept++] = out->spans[i];
@@ -354,25 +355,19 @@ static void parents_first(const span **spans, size_t count)
     }
 }
 
-sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_ns, uint64_t max_ns,
-                         const tr_limits *limits, span_batch *out, bool *partial, sx_error *err)
+static sx_status answer_trace(const uint8_t trace_id[16], trace_read *t, span_batch *out,
+                              bool *partial, sx_error *err)
 {
-    trace_read t = {min_ns,
-                    max_ns ? max_ns : UINT64_MAX,
-                    limits && limits->bytes_max ? limits->bytes_max : 256 << 20,
-                    false,
-                    false,
-                    s,
-                    limits};
-    t.bytes_max += out->arena.used_bytes;
     sx_status status;
-    if (is_read_over(&t, &status, err))
+    t->bytes_max = (t->limits && t->limits->bytes_max ? t->limits->bytes_max : 256 << 20) +
+                   out->arena.used_bytes;
+    if (is_read_over(t, &status, err))
         return status;
-    if (s->meters.queries)
-        sx_counter_add(s->meters.queries, 1);
-    tr_view *v = tr_view_take(s);
+    if (t->store->meters.queries)
+        sx_counter_add(t->store->meters.queries, 1);
+    tr_view *v = tr_view_take(t->store);
     size_t before = out->count;
-    status = read_trace(v, trace_id, &t, out, err);
+    status = read_trace(v, trace_id, t, out, err);
     tr_view_unref(v);
     if (status == SX_OK && out->count > before) {
         if (!is_by_start(out->spans + before, out->count - before))
@@ -380,8 +375,27 @@ sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_n
         parents_first(out->spans + before, out->count - before);
     }
     if (partial)
-        *partial = t.partial || t.damaged;
+        *partial = t->partial || t->damaged;
     return status;
+}
+
+sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_ns, uint64_t max_ns,
+                         const tr_limits *limits, span_batch *out, bool *partial, sx_error *err)
+{
+    trace_read t = {.min_ns = min_ns,
+                    .max_ns = max_ns ? max_ns : UINT64_MAX,
+                    .want = TR_WANT_ALL,
+                    .store = s,
+                    .limits = limits};
+    return answer_trace(trace_id, &t, out, partial, err);
+}
+
+sx_status tr_store_trace_part(tr_store *s, const uint8_t trace_id[16], unsigned want,
+                              const tr_limits *limits, span_batch *out, bool *partial,
+                              sx_error *err)
+{
+    trace_read t = {.max_ns = UINT64_MAX, .want = want, .store = s, .limits = limits};
+    return answer_trace(trace_id, &t, out, partial, err);
 }
 
 /* --- The search. */
@@ -391,7 +405,8 @@ static sx_status was_before(search *g, const tr_hit *h, bool *was, sx_error *err
 {
     const tr_hit *after = g->q->after;
     uint64_t most = g->q->max_ns ? g->q->max_ns : UINT64_MAX;
-    trace_read t = {after->newest_ns, most, 256 << 20, false, false, g->s, &g->q->limits};
+    trace_read t = {after->newest_ns, most, 256 << 20,    false, false,
+                    TR_WANT_ALL,      g->s, &g->q->limits};
     span_batch *b = span_batch_new(0);
     *was = false;
     if (!b)

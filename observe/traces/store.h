@@ -76,6 +76,10 @@ sx_status tr_store_limits(const tr_store *s, const tr_limits *limits, sx_error *
  * Spans land in `out`. out->count 0: not found. */
 sx_status tr_store_trace(tr_store *s, const uint8_t trace_id[16], uint64_t min_ns, uint64_t max_ns,
                          const tr_limits *limits, span_batch *out, bool *partial, sx_error *err);
+/* The same with no more of its spans than `want` says (tr_want), which costs less. */
+sx_status tr_store_trace_part(tr_store *s, const uint8_t trace_id[16], unsigned want,
+                              const tr_limits *limits, span_batch *out, bool *partial,
+                              sx_error *err);
 
 /* A trace that holds at least one span the filter matches. */
 typedef struct tr_hit {

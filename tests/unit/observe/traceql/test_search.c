@@ -72,6 +72,8 @@ static bool take(void *ctx, const traceql_match *m)
     for (uint32_t i = 0; i < m->trace->count; i++)
         newest = m->trace->spans[i]->start_ns > newest ? m->trace->spans[i]->start_ns : newest;
     assert_int_equal(m->trace->count, PER_TRACE);
+    for (uint32_t i = 0; i < PER_TRACE; i++) /* whole, whatever the query asks about */
+        assert_true(m->trace->spans[i]->attrs.count >= 4);
     assert_true(newest < t->last_ns);
     t->last_ns = newest;
     if (t->add && t->count % 50 == 0)
@@ -132,6 +134,29 @@ static void test_canceled_or_late_it_ends_with_an_error(void **state)
     run(w, "{} >> {}", 10, &t, &(tr_limits){.deadline_ms = 1}, SX_ETIMEOUT);
 }
 
+/* The same traces, whether all of a span is read at first or only what the query asks about. */
+static void test_what_is_read_changes_nothing(void **state)
+{
+    static const char *const PAIRS[][2] = {
+        {"{ name =~ \".*op-1.*\" } >> { kind = server }",
+         "{ name =~ \".*op-1.*\" && !(.nobody = 1) } >> { kind = server }"},
+        {"{ resource.service.name = \"cart\" } ~ { duration > 15ms }",
+         "{ resource.service.name = \"cart\" } ~ { duration > 15ms && !(.nobody = 1) }"},
+        {"{ resource.host.name = \"node-3\" } | count() > 2 | select(.user.id)",
+         "{ resource.host.name = \"node-3\" && !(.nobody = 1) } | count() > 2"},
+        {"{ trace:rootService = \"frontend\" && span:childCount > 3 }",
+         "{ trace:rootService = \"frontend\" && span:childCount > 3 && !(.nobody = 1) }"},
+    };
+    for (size_t i = 0; i < SX_COUNT_OF(PAIRS); i++) {
+        taken part = {0}, all = {0};
+        run(*state, PAIRS[i][0], 10000, &part, NULL, SX_OK);
+        run(*state, PAIRS[i][1], 10000, &all, NULL, SX_OK);
+        assert_true(part.count > 0);
+        assert_int_equal(part.count, all.count);
+        assert_int_equal(part.last_ns, all.last_ns);
+    }
+}
+
 /* Last, as it adds traces. */
 static void test_what_arrives_meanwhile_is_not_seen(void **state)
 {
@@ -146,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_each_trace_is_looked_at_once_newest_first),
         cmocka_unit_test(test_a_search_ends_at_its_limit),
         cmocka_unit_test(test_canceled_or_late_it_ends_with_an_error),
+        cmocka_unit_test(test_what_is_read_changes_nothing),
         cmocka_unit_test(test_what_arrives_meanwhile_is_not_seen),
     };
     return cmocka_run_group_tests(tests, begin, end);
