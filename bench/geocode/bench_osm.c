@@ -85,8 +85,7 @@ static int bench_read(int argc, char **argv)
     uint64_t all = 0;
     for (int i = 0; i < OSM_KINDS; i++) {
         all += report.objects[i];
-        printf("%ss %" PRIu64 " count\n", osm_kind_name((osm_kind)i),
-               report.objects[i] / rounds);
+        printf("%ss %" PRIu64 " count\n", osm_kind_name((osm_kind)i), report.objects[i] / rounds);
     }
     printf("tags %" PRIu64 " count\nrefs %" PRIu64 " count\nmembers %" PRIu64 " count\n",
            c.tags / rounds, c.refs / (uint64_t)rounds, c.members / (uint64_t)rounds);

@@ -301,6 +301,20 @@ static void worker_done(worker *w)
     osm_builder_done(&w->builder);
 }
 
+/* Keeps the failure of the earliest block: that is the one that a single thread would have met. Under
+ * the lock. */
+static void note_failure(worker *w, sx_status status, const sx_error *err)
+{
+    osm_run *run = w->run;
+    if (!run->failed || w->blob.number < run->failed_block) {
+        run->failed_block = w->blob.number;
+        run->failure = *err;
+        run->failure.status = status;
+    }
+    run->failed = true;
+    (void)pthread_cond_broadcast(&run->moved);
+}
+
 static sx_status next_blob(worker *w, sx_error *err)
 {
     osm_run *run = w->run;
@@ -308,6 +322,8 @@ static sx_status next_blob(worker *w, sx_error *err)
     sx_status status = run->failed ? SX_END : osm_run_progress(run, err);
     if (status == SX_OK)
         status = blame(&w->blob, read_blob(run, &w->blob, err), err);
+    if (status != SX_OK && status != SX_END)
+        note_failure(w, status, err); /* before another reads on where this one got stuck */
     (void)pthread_mutex_unlock(&run->lock);
     return status;
 }
@@ -343,35 +359,19 @@ static void end_turn(worker *w)
     (void)pthread_mutex_unlock(&run->lock);
 }
 
-static void fail_run(worker *w, const sx_error *err)
-{
-    osm_run *run = w->run;
-    (void)pthread_mutex_lock(&run->lock);
-    if (!run->failed || w->blob.number < run->failed_block) {
-        run->failed_block = w->blob.number;
-        run->failure = *err;
-    }
-    run->failed = true;
-    (void)pthread_cond_broadcast(&run->moved);
-    (void)pthread_mutex_unlock(&run->lock);
-}
-
 static void *work(void *arg)
 {
     worker *w = arg;
     sx_error err = {0};
-    sx_status status;
-    while ((status = next_blob(w, &err)) == SX_OK) {
+    sx_status status = SX_OK;
+    while (status == SX_OK && next_blob(w, &err) == SX_OK) {
         status = blame(&w->blob, do_blob(w, &err), &err);
-        if (status != SX_OK)
-            break;
-        end_turn(w);
-    }
-    if (status != SX_END) {
-        err.status = status;
-        fail_run(w, &err);
+        if (status == SX_OK)
+            end_turn(w);
     }
     (void)pthread_mutex_lock(&w->run->lock);
+    if (status != SX_OK)
+        note_failure(w, status, &err);
     osm_report_merge(&w->run->report, &w->builder.report);
     (void)pthread_mutex_unlock(&w->run->lock);
     return NULL;

@@ -381,8 +381,12 @@ static sx_status pass_text(codec_xml *x, sx_error *err)
             text = sx_str_from(text, 3);
         else if (x->at == 0 && len == x->in.len && len < 3 && !x->ended)
             return SX_AGAIN; /* may be half of a byte order mark */
-        if (sx_str_trim_all(text).len)
-            return bad(x, 0, "text outside of the root element", err);
+        size_t at = 0;       /* of what is no space */
+        while (at < text.len && is_space(text.data[at]))
+            at++;
+        if (at < text.len)
+            return bad(x, (size_t)(text.data - x->in.data) + at, "text outside of the root element",
+                       err);
     }
     take(x, len);
     return x->in.len ? SX_OK : SX_AGAIN;
