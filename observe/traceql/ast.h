@@ -173,6 +173,7 @@ struct tq_node {
     sx_regex *regex;
     /* PIPELINE: what push.c found, as traceql_push. */
     const span_filter *pushed;
+    const span_filter *also; /* each trace found has a span that matches this as well; NULL: any */
     bool exact;
 };
 

@@ -11,6 +11,7 @@
 typedef struct pusher {
     traceql_query *q;
     int depth;
+    const span_filter *also; /* of the pipeline under way */
     sx_status status;
     sx_error *err;
 } pusher;
@@ -319,20 +320,26 @@ static pushed push_sets(pusher *p, tq_node *n)
     }
     if (n->kind == TQ_PIPELINE)
         return (pushed){n->pushed, n->exact, !n->exact};
-    pushed l = push_sets(p, n->left), r = push_sets(p, n->right);
+    const span_filter *before = p->also;
+    pushed l = push_sets(p, n->left), r = push_sets(p, n->right), best = better(l, r);
+    bool is_not = n->op >= TQ_NOT_CHILD && n->op <= TQ_NOT_SIBLING;
+    const span_filter *other = best.filter == l.filter ? r.filter : l.filter;
+    if (n->op == TQ_OR || is_not) /* one side is enough */
+        p->also = before;
+    else if (other)
+        p->also = other;
     if (n->op == TQ_OR) {
         pushed parts[2] = {l, r};
         return join(p, FILTER_OR, parts, 2);
     }
-    if (n->op >= TQ_NOT_CHILD && n->op <= TQ_NOT_SIBLING)
-        return (pushed){r.filter, false, r.of_root};
-    return better(l, r);
+    return is_not ? (pushed){r.filter, false, r.of_root} : best;
 }
 
 static void push_pipeline(pusher *p, tq_node *n)
 {
     pushed all = {NULL, true, false};
     bool filters = true, first = true;
+    p->also = NULL;
     for (uint32_t i = 0; i < n->count; i++) {
         tq_node *item = n->items[i];
         if (item->kind == TQ_SCALAR_FILTER || item->kind == TQ_BY || item->kind == TQ_COALESCE)
@@ -355,6 +362,7 @@ static void push_pipeline(pusher *p, tq_node *n)
     }
     n->pushed = all.filter;
     n->exact = all.exact;
+    n->also = p->also;
 }
 
 /* Inner pipelines first: the outer ones ask them. */

@@ -2,11 +2,13 @@
  * and evaluated, each as it is found: so it is read at one moment, and no row of it twice. */
 #include "observe/traceql/search.h"
 
+#include <stdlib.h>
+
 #include <sextant/mem.h>
 
 #include "base/mem_account.h"
 
-enum { LIMIT_DEFAULT = 20 };
+enum { LIMIT_DEFAULT = 20, PROBE_AFTER = 512, PROBE_IDS = 4096 };
 
 typedef struct search {
     tr_store *store;
@@ -19,6 +21,10 @@ typedef struct search {
     unsigned want; /* of spans, to tell whether the query finds the trace */
     span_batch *batch;
     sx_arena arena;
+    bool probed; /* below */
+    uint8_t
+        *others; /* ids, sorted, of all traces that have a span for the other side; NULL: unknown */
+    size_t other_count;
     sx_status status; /* of looking at candidates */
     bool stop;
     sx_error *err;
@@ -123,9 +129,52 @@ static sx_status look_at(search *s, const tr_hit *hit)
     return SX_OK;
 }
 
+/* --- Both sides. The store looks for the side of a relation that promises fewer spans. Where many
+ * candidates come to nothing, the traces of the other side are looked up, and if they are few, those
+ * candidates that are none of them are passed over unread. */
+
+static bool take_other(void *ctx, const tr_hit *hit)
+{
+    search *s = ctx;
+    if (s->other_count == PROBE_IDS) {
+        s->other_count++; /* too many */
+        return false;
+    }
+    memcpy(s->others + 16 * s->other_count++, hit->trace_id, 16);
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return memcmp(a, b, 16);
+}
+
+static sx_status probe(search *s)
+{
+    bool partial = false;
+    const tr_search question = {.filter = s->pipeline->also, .limits = s->options->limits};
+    s->probed = true;
+    s->others = sx_alloc((size_t)16 * PROBE_IDS);
+    if (!s->others)
+        return sx_fail_memory(s->err, "traces of a relation");
+    sx_status status = tr_store_search(s->store, &question, take_other, s, &partial, s->err);
+    if (status == SX_OK && !partial && s->other_count <= PROBE_IDS) {
+        qsort(s->others, s->other_count, 16, by_id);
+        return SX_OK;
+    }
+    sx_free(s->others);
+    s->others = NULL;
+    return status;
+}
+
 static bool take_hit(void *ctx, const tr_hit *hit)
 {
     search *s = ctx;
+    if (s->pipeline->also && !s->probed && s->stats->traces >= PROBE_AFTER &&
+        s->found < s->stats->traces / 16 && (s->status = probe(s)) != SX_OK)
+        return false;
+    if (s->others && !bsearch(hit->trace_id, s->others, s->other_count, 16, by_id))
+        return true;
     if (s->stats->spans >= s->spans_max) {
         s->stats->partial = true;
         return false;
@@ -162,6 +211,7 @@ static sx_status start(search *s)
     sx_status status = run_search(s);
     sx_arena_done(&s->arena);
     span_batch_unref(s->batch);
+    sx_free(s->others);
     return status;
 }
 

@@ -157,6 +157,23 @@ static void test_what_is_read_changes_nothing(void **state)
     }
 }
 
+/* Candidates that lack the other side are passed over once that is known, and none is lost. */
+static void test_the_other_side_of_a_relation(void **state)
+{
+    taken few = {0}, all = {0};
+    traceql_search_stats stats =
+        run(*state, "{ kind = server } >> { name =~ \"nothing\" }", 10000, &few, NULL, SX_OK);
+    assert_int_equal(few.count, 0);
+    assert_true(stats.traces <= 512);
+    run(*state, "{ kind = server } >> { .user.id =~ \"user-1.*\" && duration > 18ms }", 10000, &few,
+        NULL, SX_OK);
+    run(*state,
+        "{ kind = server } >> ({ .user.id =~ \"user-1.*\" && duration > 18ms } || { .no = 1 })",
+        10000, &all, NULL, SX_OK);
+    assert_true(few.count > 0);
+    assert_int_equal(few.count, all.count);
+}
+
 /* Last, as it adds traces. */
 static void test_what_arrives_meanwhile_is_not_seen(void **state)
 {
@@ -172,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_a_search_ends_at_its_limit),
         cmocka_unit_test(test_canceled_or_late_it_ends_with_an_error),
         cmocka_unit_test(test_what_is_read_changes_nothing),
+        cmocka_unit_test(test_the_other_side_of_a_relation),
         cmocka_unit_test(test_what_arrives_meanwhile_is_not_seen),
     };
     return cmocka_run_group_tests(tests, begin, end);
