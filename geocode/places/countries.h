@@ -37,9 +37,18 @@ typedef struct plc_country_extent {
 } plc_country_extent;
 plc_country_extent plc_country_extent_of(uint16_t country);
 
-/* How postcodes of a country look: `d` a digit, `l` a letter, others as they are; empty: there are none,
- * or nothing is known. Its extent in metres: how far from its point an address may be. */
+/* The only language of a country; empty if there are several, or none is known. */
+sx_str plc_country_language(uint16_t country);
+
+/* Countries with the same number are searched for addresses together; 0: none. */
+uint16_t plc_country_partition(uint16_t country);
+
+/* How postcodes of a country look: a regular expression in which `d` is a digit and `l` a letter; empty:
+ * nothing is known. How they are written, with \1, \2 for its groups; empty: as they are. Its extent in
+ * metres: how far from its point an address may be. False if a country is known to have none. */
 sx_str plc_country_postcode_pattern(uint16_t country);
+sx_str plc_country_postcode_output(uint16_t country);
 uint32_t plc_country_postcode_extent_m(uint16_t country);
+bool plc_country_has_postcodes(uint16_t country);
 
 #endif

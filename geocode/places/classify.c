@@ -1,0 +1,54 @@
+/* classify.c - step 2 of the build: where the places are, and what that makes of their ranks.
+ *
+ * The country comes from the built-in borders first. It decides the ranks with which countries and
+ * boundaries are then arranged; where the data hold a country's own boundary, that one counts from
+ * there on (arrange.c). */
+#include "geocode/places/build_impl.h"
+#include "geocode/places/countries.h"
+
+enum { PIECE = 1024 };
+
+plc_ranks bld_ranks(const bld_place *p, uint16_t country)
+{
+    plc_rank_query q = {.class_name = p->class_name,
+                        .type = p->type,
+                        .extent = p->is_area ? PLC_ANY_AREA : (plc_extent)p->kind,
+                        .country = country,
+                        .admin_level = p->admin_level};
+    q.is_capital = sx_str_eq(plc_pairs_get(&p->extratags, SX_STR("capital")), SX_STR("yes"));
+    return plc_rank_of(&q);
+}
+
+float bld_importance(uint8_t rank_search)
+{
+    return (float)(0.40001 - rank_search / 75.0);
+}
+
+static sx_status classify_piece(bld *b, bld_worker *w, size_t from, size_t to, void *ctx,
+                                sx_error *err)
+{
+    (void)w;
+    (void)ctx;
+    (void)err;
+    for (size_t i = from; i < to; i++) {
+        bld_place *p = &b->places.items[i];
+        p->country = p->grid_country = plc_country_at(p->center.lon_e7, p->center.lat_e7);
+        plc_ranks ranks = bld_ranks(p, p->country);
+        p->rank_search = ranks.search;
+        p->rank_address = ranks.address;
+        p->importance = bld_importance(ranks.search);
+        if (ranks.search < BLD_RANK_COUNTRY) /* a sea, a continent */
+            p->country = p->grid_country = 0;
+    }
+    return SX_OK;
+}
+
+sx_status bld_classify(bld *b, sx_error *err)
+{
+    return bld_run(b, b->places.count, PIECE, classify_piece, NULL, err);
+}
+
+uint16_t bld_grid_country(geo_at at)
+{
+    return plc_country_at(at.lon_e7, at.lat_e7);
+}
