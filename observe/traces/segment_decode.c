@@ -481,7 +481,8 @@ static sx_status decode_counts(decoding *d, unsigned chunk, unsigned place, size
     tr_group *g = &d->g;
     uint32_t *counts;
     uint64_t sum = 0;
-    sx_status status = tr_group_codes(g, chunk, g->head.rows, ANY_U32, &counts, err);
+    uint64_t limit = (uint64_t)g->head.lists[place] + 1; /* as searches read them */
+    sx_status status = tr_group_codes(g, chunk, g->head.rows, limit, &counts, err);
     if (status != SX_OK)
         return status;
     *first = *count = 0;

@@ -108,8 +108,10 @@ static sx_status open_groups(tr_segment *s, sx_error *err)
 static sx_status open_tables(tr_segment *s, sx_error *err)
 {
     size_t dict = find_section(s, TR_SECTION_DICT), traces = find_section(s, TR_SECTION_TRACES);
-    if (dict == s->section_count || traces == s->section_count)
-        return tr_segment_damaged(s, err, "no dictionary or index, sections", s->section_count);
+    bool listed = find_section(s, TR_SECTION_OPERATIONS) < s->section_count &&
+                  find_section(s, TR_SECTION_KEYS) < s->section_count;
+    if (dict == s->section_count || traces == s->section_count || !listed)
+        return tr_segment_damaged(s, err, "a table is missing, sections", s->section_count);
     const tr_section *d = &s->sections[dict], *t = &s->sections[traces];
     uint32_t head[4];
     if (d->len < 12 || t->len < sizeof head)

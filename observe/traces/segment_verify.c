@@ -61,6 +61,31 @@ static sx_status check_traces(verifying *v, uint64_t group)
     return SX_OK;
 }
 
+/* A column that is looked for in the list of keys. */
+typedef struct listing {
+    sx_str key;
+    unsigned type;
+    uint32_t listed;
+    bool found;
+} listing;
+
+static bool find_listed(void *ctx, unsigned place, sx_str key, unsigned type)
+{
+    listing *l = ctx;
+    (void)place;
+    l->listed++;
+    l->found = type == l->type && sx_str_eq(key, l->key);
+    return !l->found;
+}
+
+/* Searches trust the list to tell of which types a key's values are, unless it was cut. */
+static bool is_listed(const verifying *v, sx_str key, unsigned type)
+{
+    listing l = {.key = key, .type = type};
+    return tr_segment_keys(v->s, find_listed, &l, NULL) == SX_OK &&
+           (l.found || l.listed >= TR_KEYS_LISTED);
+}
+
 /* Lists and maps are messages that must be readable; texts of keys must be in the filter. */
 static sx_status check_columns(verifying *v, uint64_t group)
 {
@@ -78,6 +103,8 @@ static sx_status check_columns(verifying *v, uint64_t group)
         uint64_t key = tr_text_hash(tr_column_text(v->s, &g.keys, g.keys.codes[c]));
         status = tr_group_shapes_of(&g, tr_column_place(&g, c), v->err);
         bool there = tr_filter_has(filter, g.sum->filter_len, tr_item_type(key, type));
+        if (status == SX_OK && !is_listed(v, tr_column_text(v->s, &g.keys, g.keys.codes[c]), type))
+            status = tr_segment_damaged(v->s, v->err, "list of keys, group", group);
         if (status == SX_OK && tr_type_is_text(type))
             status = tr_group_texts(&g, TR_CHUNKS + c, g.column_counts[c], false, &t, v->err);
         for (uint32_t i = 0; status == SX_OK && i < t.global_count + t.local_count; i++) {
@@ -86,7 +113,7 @@ static sx_status check_columns(verifying *v, uint64_t group)
             if (type == SPAN_STR)
                 there = there && tr_filter_has(filter, g.sum->filter_len, tr_item_value(key, text));
             if ((type == SPAN_LIST || type == SPAN_MAP) &&
-                span_read_any(text, &v->scratch, &value, v->err) != SX_OK)
+                (span_read_any(text, &v->scratch, &value, v->err) != SX_OK || value.type != type))
                 status = tr_segment_damaged(v->s, v->err, "a list in group", group);
         }
         if (status == SX_OK && !there)
