@@ -31,12 +31,12 @@ select country_code, postcode, coalesce('R'||osm_id, ''), round(st_x(centroid)*1
   round(st_y(centroid)*1e7), rank_search,
   round(st_xmin(geometry)*1e7), round(st_ymin(geometry)*1e7), round(st_xmax(geometry)*1e7),
   round(st_ymax(geometry)*1e7),
-  (select q.osm_type||q.osm_id from placex q where q.place_id = parent_place_id)
-from location_postcodes"""
+  (select q.osm_type||q.osm_id from placex q where q.place_id = c.parent_place_id)
+from location_postcodes c"""
 INTERPOLATIONS = """
 select 'W'||osm_id, startnumber, endnumber, step, coalesce(country_code, ''), coalesce(postcode, ''),
-  (select q.osm_type||q.osm_id from placex q where q.place_id = parent_place_id)
-from location_property_osmline where startnumber is not null"""
+  (select q.osm_type||q.osm_id from placex q where q.place_id = c.parent_place_id)
+from location_property_osmline c where startnumber is not null"""
 ENTRANCES = """
 select 'N'||e.osm_id, e.type, p.osm_type||p.osm_id from placex_entrance e join placex p using (place_id)"""
 

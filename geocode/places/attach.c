@@ -511,9 +511,9 @@ sx_status bld_attach(bld *b, sx_error *err)
     if (status == SX_OK)
         status = find_node_ways(b, &a, err);
     if (status == SX_OK)
-        status = bld_link_rivers(b, err);
-    if (status == SX_OK)
         status = bld_run(b, b->places.count, PIECE, attach_piece, &a, err);
+    if (status == SX_OK)
+        status = bld_link_rivers(b, err);
     sx_free(a.houses);
     sx_free(a.node_ways.items);
     sx_free(a.interpolations.items);

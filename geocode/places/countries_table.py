@@ -10,7 +10,7 @@ names in settings/country-names, languages and postcodes in settings/country_set
 in country_osm_grid.sql.gz (some 12,000 polygons). Run it again when those change; its output is
 committed, so that a build needs neither Python nor the package.
 
-Borders are thinned, those of small countries least, rounded to 1/32768 of a degree, and cut at
+Borders are thinned, those of small countries and near to them least, rounded to 1/32768 of a degree, and cut at
 cells of two degrees; countries.c says how they lie in the table.
 """
 import collections
@@ -24,6 +24,7 @@ import yaml
 
 UNITS = 32768  # of a degree
 CELL = 65536   # units: two degrees
+SMALL = 5e9    # square metres: extracts are often of such a country, and a little of its neighbours
 
 
 class Loader(yaml.SafeLoader):
@@ -70,6 +71,21 @@ def without_overlaps(cells, area):
     return codes, flat
 
 
+def thinned(points, tolerance):
+    line = shapely.simplify(shapely.linestrings(points), tolerance, preserve_topology=False)
+    return shapely.get_coordinates(line)
+
+
+def stretches(points, area):
+    """The parts of a line inside and outside of an area, cut at points of the line."""
+    inside = shapely.contains_xy(area, points[:, 0], points[:, 1])
+    start = 0
+    for at in range(1, len(points)):
+        if inside[at] != inside[start] or at == len(points) - 1:
+            yield bool(inside[start]), points[start:at + 1]
+            start = at
+
+
 def border_arcs(codes, flat, area):
     """Thinned lines, each with the countries on its left and right (-1: none)."""
     lines = shapely.unary_union([shapely.boundary(f) for f in flat], grid_size=1e-6)
@@ -90,12 +106,17 @@ def border_arcs(codes, flat, area):
             found[at] = region if found[at] < 0 else min(found[at], region)
         return found
 
+    small = shapely.union_all([shapely.buffer(shapely.simplify(f, 0.01), 0.7)
+                               for c, f in zip(codes, flat) if area[c] < SMALL])
+    shapely.prepare(small)
     for arc, a, b in zip(arcs, regions(left), regions(right)):
         across_km = min(math.sqrt(area[codes[x]]) / 1000 for x in (a, b) if x >= 0)
         tolerance = min(max(2e-5 * (across_km / 20) ** 2, 1e-5), 0.015)
         if min(a, b) < 0:
-            tolerance *= 2
-        yield shapely.get_coordinates(shapely.simplify(arc, tolerance, preserve_topology=False)), a + 1, b + 1
+            yield thinned(shapely.get_coordinates(arc), 2 * tolerance), a + 1, b + 1
+            continue
+        for near, points in stretches(shapely.get_coordinates(arc), small):
+            yield thinned(points, min(tolerance, 0.0002) if near else tolerance), a + 1, b + 1
 
 
 def cut_at_cells(points):
