@@ -186,8 +186,9 @@ static sx_status add_between(cutter *c, const numbered *from, const numbered *to
     if (end < start)
         return SX_OK;
     geo_ring line = {at, geo_line_part(&section, start, end, at), false};
-    c->piece.postcode = c->last_postcode = postcode_of(c, from, to);
-    return keep_piece(c, &line, c->err);
+    status = postcode_of(c, from, to, &c->piece.postcode);
+    c->last_postcode = c->piece.postcode;
+    return status == SX_OK ? keep_piece(c, &line, c->err) : status;
 }
 
 /* The nearest street to the way. */
