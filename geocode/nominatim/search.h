@@ -15,8 +15,10 @@ typedef struct nom_search_query {
     uint32_t country_count;
     bool has_viewbox, bounded;
     geo_box viewbox;
-    const uint64_t *excluded; /* nom_place_id() each, or osm objects' */
+    const uint64_t *excluded; /* nom_place_id() each */
     uint32_t excluded_count;
+    const uint64_t *excluded_objects; /* plc_osm_object() each */
+    uint32_t excluded_object_count;
     uint32_t limit;             /* 1 to 50; 0: 10 */
     uint32_t layers;            /* NOM_LAYER_*; 0: any */
     uint8_t rank_min, rank_max; /* of featureType; 0 and 0: any */

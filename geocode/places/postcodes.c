@@ -306,15 +306,15 @@ static bool covers(const bld *b, const bld_postcode *c, const geo_shape *shape)
     return true;
 }
 
-sx_status bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shape *shape,
-                            geo_box box, sx_str *out, sx_error *err)
+sx_str bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shape *shape,
+                         geo_box box)
 {
     uint32_t *ids, count;
     const bld_postcode *best = NULL;
     double best_distance = INFINITY;
-    *out = SX_STR("");
-    sx_status status = bld_find(w, &b->postcodes_tree, box, &ids, &count, err);
-    for (uint32_t i = 0; status == SX_OK && i < count; i++) {
+    if (bld_find(w, &b->postcodes_tree, box, &ids, &count, NULL) != SX_OK)
+        return SX_STR("");
+    for (uint32_t i = 0; i < count; i++) {
         const bld_postcode *c = &b->postcodes.items[ids[i]];
         if (c->country != country || (best && best->is_area && !c->is_area))
             continue;
@@ -326,9 +326,7 @@ sx_status bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_s
         best = c;
         best_distance = distance;
     }
-    if (best)
-        *out = best->postcode;
-    return status;
+    return best ? best->postcode : SX_STR("");
 }
 
 sx_status bld_nearest_postcode(bld *b, bld_worker *w, bld_place *p, sx_error *err)
@@ -351,7 +349,8 @@ sx_status bld_nearest_postcode(bld *b, bld_worker *w, bld_place *p, sx_error *er
             return status;
         box = p->box;
     }
-    return bld_postcode_near(b, w, p->country, &shape, box, &p->postcode, err);
+    p->postcode = bld_postcode_near(b, w, p->country, &shape, box);
+    return SX_OK;
 }
 
 static int by_text(const void *a, const void *b)
