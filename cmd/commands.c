@@ -28,11 +28,18 @@ static const cmd_flag IMPORT_FLAGS[] = {
      "what answers say of the files behind it, until the next --source: name, attribution, licence; "
      "language=fr, es, de or none; communes=no leaves out those that a BAN CSV implies"},
     {"skip-bad", 0, CMD_TEXT, "N", "0",
-     "pass over up to N rows that are malformed, counting them, instead of failing at the first"},
+     "pass over up to N rows that are malformed, counting them, instead of failing at the first; "
+     "single objects of a map never fail it"},
+    {"base", 'b', CMD_TEXT, "FILE.osm.pbf", NULL,
+     "keep the map files, merged into one, so that `geocode update` can apply changes to them"},
+    {"report", 'r', CMD_TEXT, "FILE", NULL,
+     "write what was wrong with maps and how it was read, one JSON object a line"},
     {"memory", 'm', CMD_TEXT, "BYTES", "1GiB",
      "what sorting may take; beyond it goes to temporary files. Any amount makes the same index"},
     {"temp", 0, CMD_TEXT, "DIR", NULL,
      "folder of the temporary files, which have no names; beside INDEX if it is not given"},
+    {"threads", 't', CMD_TEXT, "N", "0",
+     "threads that read maps; 0: one a core. Any number makes the same index"},
     {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no progress"},
     {0},
 };
@@ -220,9 +227,10 @@ const cmd_command COMMANDS[] = {
      "foreground; Ctrl-C stops it cleanly. "
      "If it is running already, it prints the addresses and exits.",
      "sextant up --dir /var/lib/sextant", UP_FLAGS, false, cmd_up},
-    {"geocode import", "FILE...", 1, -1, "build a geocoder's index from address files",
-     "Reads Addok's NDJSON or JSON, the BAN's CSV, and GeoNames' tables of places, postcodes, "
-     "regions and countries, plain or compressed (gzip, zstd, bzip2), told apart by content. The "
+    {"geocode import", "FILE...", 1, -1, "build a geocoder's index from address files and maps",
+     "Reads Addok's NDJSON or JSON, the BAN's CSV, GeoNames' tables of places, postcodes, "
+     "regions and countries, plain or compressed (gzip, zstd, bzip2), and OpenStreetMap's PBF and "
+     "XML, told apart by content. The "
      "index is written beside its final place and renamed when it is whole and on the disk, so "
      "that an import that fails or is killed leaves the old index as it was.",
      "sextant geocode import -o france.idx data/france.ndjson.gz", IMPORT_FLAGS, false,

@@ -11,27 +11,42 @@
 
 #include "cmd/command.h"
 #include "geocode/import/import.h"
+#include "geocode/places/places.h"
 #include "geocode/search/explain.h"
 #include "geocode/search/search.h"
 #include "service/config_values.h"
 
-enum { INPUTS_MAX = 64, BAR_CELLS = 30, QUERIES_BYTES_MAX = 1 << 30 };
+enum { INPUTS_MAX = 64, BAR_CELLS = 30, QUERIES_BYTES_MAX = 1 << 30, THREADS_MAX = 64 };
 
-/* One line, rewritten in place. Reading is most of the work; writing counts as its last part. */
+static double share_of(uint64_t done, uint64_t total)
+{
+    return total ? (double)done / (double)total : 0;
+}
+
+/* One line, rewritten in place; each stage fills the bar anew. */
 static bool draw_progress(void *context, const geo_import_progress *p)
 {
+    static const char *const NAMES[] = {[GEO_IMPORT_READING] = "reading",
+                                        [GEO_IMPORT_MAP] = "reading",
+                                        [GEO_IMPORT_PLACES] = "places",
+                                        [GEO_IMPORT_WRITING] = "writing",
+                                        [GEO_IMPORT_DONE] = "writing"};
     (void)context;
-    double share = p->bytes_total ? (double)p->bytes_done / (double)p->bytes_total : 0;
-    if (p->stage == GEO_IMPORT_WRITING)
-        share = p->steps ? (double)p->step / p->steps : 1;
+    bool by_bytes = p->stage == GEO_IMPORT_READING || p->stage == GEO_IMPORT_MAP;
+    double share = by_bytes ? share_of(p->bytes_done, p->bytes_total) : share_of(p->step, p->steps);
+    if (p->stage == GEO_IMPORT_DONE || share > 1)
+        share = 1;
     int cells = (int)(share * BAR_CELLS);
     char bar[BAR_CELLS * 3 + 1];
     size_t at = 0;
     for (int i = 0; i < BAR_CELLS; i++)
         at += (size_t)snprintf(bar + at, sizeof(bar) - at, "%s", i < cells ? "█" : "░");
-    fprintf(stderr, "\r%s %s %3.0f %%  %u documents, %llu numbers ",
-            p->stage == GEO_IMPORT_READING ? "reading" : "writing", bar, share * 100, p->documents,
-            (unsigned long long)p->numbers);
+    fprintf(stderr, "\r\033[K%s %s %3.0f %%  ", NAMES[p->stage], bar, share * 100);
+    if (p->what && (p->stage == GEO_IMPORT_MAP || p->stage == GEO_IMPORT_PLACES))
+        fprintf(stderr, "%s ", p->what);
+    else
+        fprintf(stderr, "%u documents, %llu numbers ", p->documents,
+                (unsigned long long)p->numbers);
     if (p->stage == GEO_IMPORT_DONE)
         fputc('\r', stderr);
     fflush(stderr);
@@ -43,6 +58,15 @@ static void print_summary(const geo_import_progress *p, const char *index)
 {
     fprintf(stderr, "imported %u documents with %llu house numbers into %s in %.1f s\n",
             p->documents, (unsigned long long)p->numbers, index, (double)p->elapsed_ms / 1000);
+    if (p->objects)
+        fprintf(stderr, "map: %llu objects became %llu places\n", (unsigned long long)p->objects,
+                (unsigned long long)p->places);
+    if (p->flaws)
+        fprintf(stderr, "map: %llu objects with flaws; the first: %s\n",
+                (unsigned long long)p->flaws, p->first_flaw);
+    if (p->broken)
+        fprintf(stderr, "map: %llu areas broken or repaired; the first: %s\n",
+                (unsigned long long)p->broken, p->first_broken);
     if (p->left_out)
         fprintf(stderr, "left out %llu rows of kinds that are not searched\n",
                 (unsigned long long)p->left_out);
@@ -176,9 +200,18 @@ int cmd_geocode_import(const cmd_args *args)
     geo_import_options options = {.inputs = inputs,
                                   .input_count = (size_t)args->rest_count,
                                   .output = required(args, "output", &status),
-                                  .temp_dir = cmd_value(args, "temp")};
+                                  .temp_dir = cmd_value(args, "temp"),
+                                  .base = cmd_value(args, "base"),
+                                  .report_path = cmd_value(args, "report")};
+    uint64_t threads = 0;
     if (status)
         return status;
+    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "threads")), &threads) || threads > THREADS_MAX) {
+        fprintf(stderr, "sextant: --threads is 0 to %d, not %s\n", THREADS_MAX,
+                cmd_value(args, "threads"));
+        return 2;
+    }
+    options.threads = (uint32_t)threads;
     if (sx_key_read(&MEMORY, sx_str_z(cmd_value(args, "memory")), NULL, &options, &err) != SX_OK) {
         fprintf(stderr, "sextant: --memory: %s\n", err.message);
         return 2;
@@ -203,6 +236,21 @@ int cmd_geocode_import(const cmd_args *args)
     return cmd_import(&options, cmd_switch(args, "quiet"), &err) == SX_OK ? 0 : cmd_failed(&err);
 }
 
+/* The places of OpenStreetMap in an index, if there are any. */
+static sx_status verify_places(const geo_index *index, uint32_t *count, sx_error *err)
+{
+    plc_index places;
+    sx_str section = geo_index_places(index);
+    *count = 0;
+    if (section.len == 0)
+        return SX_OK;
+    sx_status status = plc_open(&places, section.data, section.len, err);
+    if (status != SX_OK)
+        return status;
+    *count = places.place_count;
+    return plc_verify(&places, err);
+}
+
 int cmd_geocode_verify(const cmd_args *args)
 {
     int status = 0;
@@ -214,15 +262,18 @@ int cmd_geocode_verify(const cmd_args *args)
         return status;
     if (geo_index_open(path, &index, &err) != SX_OK)
         return cmd_failed(&err);
-    if (geo_index_verify(index, &err) != SX_OK) {
+    uint32_t places;
+    if (geo_index_verify(index, &err) != SX_OK || verify_places(index, &places, &err) != SX_OK) {
         sx_error_prefix(&err, SX_ECORRUPT, "%s", path);
         geo_index_close(index);
         return cmd_failed(&err);
     }
     geo_index_stat(index, &stat);
-    printf("%s is whole: %u documents, %llu house numbers, %u words, %.1f MB\n", path,
-           stat.documents, (unsigned long long)stat.numbers, stat.terms,
-           (double)stat.file_bytes / 1e6);
+    printf("%s is whole: %u documents, %llu house numbers, %u words, ", path, stat.documents,
+           (unsigned long long)stat.numbers, stat.terms);
+    if (places)
+        printf("%u places, ", places);
+    printf("%.1f MB\n", (double)stat.file_bytes / 1e6);
     geo_index_close(index);
     return 0;
 }

@@ -68,9 +68,8 @@ def answers_of(extract, seed):
     return CACHE / f"answers-{extract}-{seed}.ndjson"
 
 
-def alternatives(extract, seed, url):
+def alternatives(path, url):
     """Adds to the kept records what another import of the same extract answers otherwise."""
-    path = answers_of(extract, seed)
     records, other, added = nominatim.load(path), nominatim.Server(url), 0
     for record in records:
         second = other.ask(record["path"], record["params"], record.get("headers"))
@@ -112,7 +111,7 @@ def generate(extract, count, seed, peer_url):
     return records[:count]
 
 
-def objects(extract, peer_url):
+def objects(extract, peer_url, also_url):
     """All that the peer imported of an extract."""
     path = CACHE / "objects" / f"answers-{extract}.ndjson"
     if not path.exists():
@@ -121,6 +120,8 @@ def objects(extract, peer_url):
         fresh.unlink(missing_ok=True)
         record(fresh, extract, enumerate(nominatim_queries.every_object(rows), 1), peer_url)
         fresh.replace(path)
+    if also_url:
+        alternatives(path, also_url)
     return nominatim.load(path)
 
 
@@ -205,10 +206,10 @@ def main():
     for extract in options.generate:
         records += generate(extract, options.count, options.seed, options.peer)
         if options.also:
-            alternatives(extract, options.seed, options.also)
+            alternatives(answers_of(extract, options.seed), options.also)
             records = nominatim.load(answers_of(extract, options.seed))
     for extract in options.objects:
-        records += objects(extract, options.peer)
+        records += objects(extract, options.peer, options.also)
     for path in options.answers + (sorted(CACHE.glob("answers-*.ndjson")) if options.generated else []):
         records += nominatim.load(path)
     if not (options.generate or options.objects or options.answers or options.generated):

@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include <sextant/compress.h>
+#include <sextant/file.h>
+#include <sextant/mem.h>
 
 #include "geocode/import/intake.h"
+#include "geocode/import/osm_input.h"
 #include "geocode/import/paths.h"
+#include "geocode/import/recipe.h"
 
 enum { REPORT_EVERY_MS = 100, ARENA_BYTES = 1 << 16 };
 
@@ -21,6 +25,10 @@ typedef struct job {
     int64_t began_ms, reported_ms;
     uint64_t bytes_before; /* of the files that are done */
     char output[GEO_PATH_BYTES];
+    const char **maps; /* paths of map files, in their order */
+    size_t map_count;
+    const geo_import_input *map_input; /* the first of them */
+    osm_report base_flaws;
     geo_import_progress progress;
 } job;
 
@@ -93,6 +101,19 @@ static sx_status begin_source(job *j, const geo_import_input *in, const geo_read
     return geo_builder_source(j->builder, &s, err);
 }
 
+/* Map files are read together, later, and by their path: several threads seek in them. */
+static sx_status take_map(job *j, const geo_import_input *in, sx_error *err)
+{
+    sx_file_info info;
+    sx_status status = sx_file_stat(in->path, &info, NULL);
+    if (status != SX_OK || info.is_folder || sx_packed_file_size(j->file) == 0)
+        return sx_fail(err, SX_EUNSUPPORTED,
+                       "%s is map data from a pipe; save it to a file and name that", in->path);
+    j->map_input = j->map_count ? j->map_input : in;
+    j->maps[j->map_count++] = in->path;
+    return SX_OK;
+}
+
 /* The next piece of a file; empty at its end. */
 static sx_status read_chunk(sx_packed_file *file, sx_str *chunk, sx_error *err)
 {
@@ -148,6 +169,8 @@ static sx_status import_open_file(job *j, const geo_import_input *in, sx_buf *he
     sx_status status = read_head(j->file, head, &ended, err);
     if (status != SX_OK)
         return status;
+    if (geo_osm_head(sx_buf_view(head)))
+        return take_map(j, in, err);
     status = geo_reader_of(sx_buf_view(head), &format, err);
     if (status != SX_OK)
         return sx_error_prefix(err, status, "%s", in->path);
@@ -172,13 +195,114 @@ static sx_status import_file(job *j, const geo_import_input *in, sx_error *err)
         return err ? err->status : own.status;
     sx_buf head;
     sx_buf_init(&head, 0);
+    size_t maps = j->map_count;
     sx_status status = import_open_file(j, in, &head, err);
     sx_buf_done(&head);
-    j->bytes_before += sx_packed_file_taken(j->file);
+    if (maps == j->map_count) /* else only its beginning was looked at */
+        j->bytes_before += sx_packed_file_taken(j->file);
     j->progress.bytes_done = j->bytes_before;
     sx_packed_file_close(j->file);
     j->file = NULL;
     return status;
+}
+
+/* --- Maps. */
+
+static bool told_map(void *context, geo_import_stage stage, const char *what, uint64_t done,
+                     uint64_t total)
+{
+    job *j = context;
+    bool now = j->progress.what != what;
+    j->progress.what = what;
+    if (stage == GEO_IMPORT_MAP) {
+        j->progress.bytes_done = j->bytes_before + done;
+    } else {
+        j->progress.step = done;
+        j->progress.steps = total;
+    }
+    return report(j, stage, now);
+}
+
+static geo_osm_job map_job(job *j)
+{
+    return (geo_osm_job){.options = j->options,
+                         .paths = j->maps,
+                         .path_count = j->map_count,
+                         .input = j->map_input,
+                         .folder = j->intake.folder,
+                         .intake = &j->intake,
+                         .progress = &j->progress,
+                         .told = told_map,
+                         .context = j};
+}
+
+/* Whether two paths are the same file. */
+static bool same_file(const char *a, const char *b)
+{
+    sx_file_info x, y;
+    return sx_file_stat(a, &x, NULL) == SX_OK && sx_file_stat(b, &y, NULL) == SX_OK &&
+           x.inode == y.inode;
+}
+
+/* The recipe names the base where the first of its map files stood, and none of the others. */
+static sx_status put_recipe(job *j, sx_error *err)
+{
+    const geo_import_options *o = j->options;
+    geo_import_options own = *o;
+    geo_import_input *inputs = sx_calloc(o->input_count, sizeof(*inputs));
+    if (!inputs)
+        return sx_fail_memory(err, "the index's recipe");
+    own.inputs = inputs;
+    own.input_count = 0;
+    for (size_t i = 0; i < o->input_count; i++) {
+        bool is_map = false;
+        for (size_t m = 0; m < j->map_count; m++)
+            is_map = is_map || j->maps[m] == o->inputs[i].path;
+        if (is_map && &o->inputs[i] != j->map_input)
+            continue;
+        inputs[own.input_count] = o->inputs[i];
+        if (is_map)
+            inputs[own.input_count].path = o->base;
+        own.input_count++;
+    }
+    sx_status status = geo_recipe_write(&own, &geo_builder_recipe(j->builder)->tail, err);
+    sx_free(inputs);
+    return status;
+}
+
+/* Merges the maps into the base, from which the index is then made. */
+static sx_status make_base(job *j, geo_import_input *base, sx_error *err)
+{
+    const char *path = j->options->base;
+    geo_osm_job maps = map_job(j);
+    sx_status status = SX_OK;
+    if (j->map_count > 1 || !same_file(j->maps[0], path))
+        status = geo_osm_write_base(&maps, path, NULL, &j->base_flaws, err);
+    if (status == SX_OK)
+        status = put_recipe(j, err);
+    *base = *j->map_input;
+    base->path = path;
+    j->map_input = base;
+    j->maps[0] = path;
+    j->map_count = 1;
+    return status;
+}
+
+static sx_status import_maps(job *j, sx_error *err)
+{
+    geo_import_input base;
+    sx_status status = SX_OK;
+    if (j->map_count == 0)
+        return j->options->base
+                   ? sx_fail(err, SX_EINVAL,
+                             "there is no map of OpenStreetMap among the files to keep in %s",
+                             j->options->base)
+                   : SX_OK;
+    if (j->options->base)
+        status = make_base(j, &base, err);
+    geo_osm_job maps = map_job(j);
+    maps.base_flaws = j->options->base ? &j->base_flaws : NULL;
+    return status == SX_OK ? geo_osm_import(&maps, err) : status;
 }
 
 static bool write_step(void *context, uint32_t step, uint32_t steps)
@@ -197,7 +321,7 @@ static sx_status check_not_empty(const job *j, sx_error *err)
     uint32_t documents;
     uint64_t numbers;
     geo_builder_counts(j->builder, &documents, &numbers);
-    if (documents > 0)
+    if (documents > 0 || j->progress.places > 0)
         return SX_OK;
     if (o->input_count == 1)
         return sx_fail(err, SX_EINVAL, "no document in %s; nothing was written", o->inputs[0].path);
@@ -210,6 +334,8 @@ static sx_status run(job *j, sx_error *err)
     sx_status status = report(j, GEO_IMPORT_READING, true) ? SX_OK : canceled(err);
     for (size_t i = 0; status == SX_OK && i < j->options->input_count; i++)
         status = import_file(j, &j->options->inputs[i], err);
+    if (status == SX_OK)
+        status = import_maps(j, err);
     if (status == SX_OK)
         status = check_not_empty(j, err);
     if (status != SX_OK)
@@ -265,7 +391,9 @@ sx_status geo_import(const geo_import_options *options, geo_import_progress *sum
     sx_arena_init(&j.intake.arena, ARENA_BYTES, 0);
     sx_arena_init(&j.intake.names, ARENA_BYTES, 0);
     sx_map_init(&j.intake.places, NULL);
-    status = run(&j, err);
+    j.maps = sx_calloc(options->input_count, sizeof(*j.maps));
+    status = j.maps ? run(&j, err) : sx_fail_memory(err, "the import");
+    sx_free(j.maps);
     sx_map_done(&j.intake.places);
     sx_arena_done(&j.intake.names);
     sx_arena_done(&j.intake.arena);

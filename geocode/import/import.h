@@ -1,10 +1,14 @@
 /* import.h - files of addresses into one index.
  *
  * Inputs are told apart by their content: gzip, zstd and bzip2 are unpacked on the fly; inside is
- * Addok's NDJSON or a JSON array of its documents, a CSV of the Base Adresse Nationale, or a table of
- * GeoNames (readers.c tells which). Everything streams, rows that have to be grouped by way of a
- * temporary file beside the output; the index appears at `output` whole or not at all. Called by cmd/
- * (sextant geocode import, sextant up). */
+ * Addok's NDJSON or a JSON array of its documents, a CSV of the Base Adresse Nationale, a table of
+ * GeoNames (readers.c tells which), or a map of OpenStreetMap as PBF, XML or change file. Everything but
+ * maps streams, rows that have to be grouped by way of a temporary file beside the output; all maps of
+ * an import are one set of objects, which come last. The index appears at `output` whole or not at all.
+ *
+ * What is wrong with a map's single objects is repaired or left out, told in the summary and in the
+ * report, and fails nothing: skip_max is about the rows of the other formats. A map that is cut or
+ * damaged fails the import. Called by cmd/ (sextant geocode import, sextant up) and update.c. */
 #ifndef GEOCODE_IMPORT_IMPORT_H
 #define GEOCODE_IMPORT_IMPORT_H
 
@@ -28,6 +32,8 @@ typedef struct geo_import_input {
 
 typedef enum geo_import_stage {
     GEO_IMPORT_READING,
+    GEO_IMPORT_MAP,    /* map files are read; `what` says whether they are being merged */
+    GEO_IMPORT_PLACES, /* places, words and documents are made of them: `what` says which */
     GEO_IMPORT_WRITING,
     GEO_IMPORT_DONE,
 } geo_import_stage;
@@ -38,16 +44,21 @@ typedef struct geo_import_progress {
         bytes_total; /* of the files as they are on disk; total 0: unknown (pipes) */
     uint32_t documents;
     uint64_t numbers;     /* house numbers */
-    uint32_t step, steps; /* while writing */
+    uint64_t step, steps; /* while places are made, and while writing */
+    const char *what;     /* static; of MAP and PLACES */
     int64_t elapsed_ms;
     uint64_t skipped;  /* rows passed over because something was wrong with them */
     uint64_t left_out; /* rows of a kind that is not searched */
     char first_skipped
         [SX_ERROR_MESSAGE_BYTES]; /* in the summary: what was wrong with the first; empty: none */
+    /* In the summary, of maps: objects read, places made, objects with a flaw, areas that are broken or
+     * had to be repaired; and the first of each. */
+    uint64_t objects, places, flaws, broken;
+    char first_flaw[SX_ERROR_MESSAGE_BYTES], first_broken[SX_ERROR_MESSAGE_BYTES];
 } geo_import_progress;
 
-/* Called from the importing thread, at most ten times a second and at each change of stage. False
- * stops the import with SX_ECANCELED. */
+/* Called at most ten times a second and at each change of stage; by the importing thread or, while it
+ * waits for it, by one that reads a map. False stops the import with SX_ECANCELED. */
 typedef bool (*geo_import_report)(void *context, const geo_import_progress *p);
 
 /* 0 in a field is the default. */
@@ -67,9 +78,16 @@ typedef struct geo_import_options {
     const sx_str *filters; /* properties to filter by; NULL: type, postcode, citycode */
     uint32_t filter_count;
     geo_import_limits limits;
-    uint64_t skip_max;        /* rows with a flaw that are passed over; one more fails the import */
-    const char *temp_dir;     /* for the builder's temporary files; NULL: beside the output */
-    size_t memory_max;        /* before they are used: geo_build_options; 0: 1 GiB */
+    uint64_t skip_max;    /* rows with a flaw that are passed over; one more fails the import */
+    const char *temp_dir; /* for the builder's temporary files; NULL: beside the output */
+    size_t memory_max;    /* before they are used: geo_build_options; 0: 1 GiB */
+    uint32_t threads;     /* that read maps; 0: all cores */
+    const char *phrases;  /* CSV of special phrases for Nominatim's API; NULL: none */
+    /* A PBF to which the merged maps are written, replaced at once before the index is; the index is
+     * made from it, and remembers how, for update.h. It may be one of the inputs; if it is the only
+     * map among them it is left as it is. NULL: none. */
+    const char *base;
+    const char *report_path; /* NDJSON: what was wrong with maps, and how it was read; NULL: none */
     geo_import_report report; /* may be NULL */
     void *context;            /* its first argument */
     const sx_clock *clock;    /* NULL: the system's */

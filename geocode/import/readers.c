@@ -111,7 +111,7 @@ sx_status geo_reader_of(sx_str head, const geo_reader **out, sx_error *err)
     return sx_fail(
         err, SX_EUNSUPPORTED,
         "it is no NDJSON ('{' or '[' first, as Addok reads documents), no CSV of the BAN "
-        "(a header with id, nom_voie, lon and lat) and no table of GeoNames (%d or %d "
-        "columns with tabs between them)",
+        "(a header with id, nom_voie, lon and lat), no table of GeoNames (%d or %d "
+        "columns with tabs between them) and no map of OpenStreetMap (PBF or XML)",
         DUMP_COLUMNS, POSTAL_COLUMNS);
 }

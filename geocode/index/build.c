@@ -100,7 +100,7 @@ geo_builder *geo_builder_new(const geo_build_options *options, sx_error *err)
     geo_pool_init(&b->terms);
     sx_buf_init(&b->filter_text, 0);
     geo_spool *spools[] = {&b->docs,   &b->tuples,  &b->positions, &b->properties,
-                           &b->labels, &b->numbers, &b->places};
+                           &b->labels, &b->numbers, &b->places,    &b->recipe};
     for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
         geo_spool_init(spools[i], &b->temp);
     b->weight_count = 1; /* code 0 is weight 0: filter terms */
@@ -124,7 +124,7 @@ void geo_builder_free(geo_builder *b)
     geo_pool_done(&b->terms);
     sx_buf_done(&b->filter_text);
     geo_spool *spools[] = {&b->docs,   &b->tuples,  &b->positions, &b->properties,
-                           &b->labels, &b->numbers, &b->places};
+                           &b->labels, &b->numbers, &b->places,    &b->recipe};
     for (size_t i = 0; i < SX_COUNT_OF(spools); i++)
         geo_spool_done(spools[i]);
     void *blocks[] = {b->sources,    b->term,         b->key, b->rank,
@@ -433,6 +433,7 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
         .importance = doc->importance,
         .type = type_of(doc->type),
         .source = b->source_count ? (uint8_t)(b->source_count - 1) : 0,
+        .flags = doc->flags,
     };
     mark marks[MARKS];
     set_marks(b, marks);
@@ -447,6 +448,11 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err)
 geo_spool *geo_builder_places(geo_builder *b)
 {
     return &b->places;
+}
+
+geo_spool *geo_builder_recipe(geo_builder *b)
+{
+    return &b->recipe;
 }
 
 void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers)

@@ -51,6 +51,7 @@ typedef struct geo_in_doc {
     uint32_t property_count;
     const geo_in_number *numbers;
     uint32_t number_count;
+    uint8_t flags; /* GEO_DOC_... */
 } geo_in_doc;
 
 typedef struct geo_build_options {
@@ -74,6 +75,9 @@ sx_status geo_builder_add(geo_builder *b, const geo_in_doc *doc, sx_error *err);
 
 /* The section PLACES, empty at first: an empty spool of the builder's, for plc_writer_take(). */
 geo_spool *geo_builder_places(geo_builder *b);
+
+/* The section RECIPE, the same: how the index may be made again (geocode/import/recipe.h). */
+geo_spool *geo_builder_recipe(geo_builder *b);
 
 /* Documents and house numbers added so far. */
 void geo_builder_counts(const geo_builder *b, uint32_t *documents, uint64_t *numbers);

@@ -69,6 +69,7 @@ struct geo_builder {
     uint64_t tuple_count, number_count;
     geo_spool properties, labels, numbers; /* sections, as they go to the file */
     geo_spool places;                      /* made by geocode/places */
+    geo_spool recipe;                      /* made by geocode/import */
 
     geo_build_term *term; /* by id in `terms` */
     size_t term_cap;

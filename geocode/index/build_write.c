@@ -92,6 +92,7 @@ static section_list list_sections(geo_builder *b, geo_build_sections *s)
         [GEO_S_WORD_BITS] = &s->word_bits,
         [GEO_S_CAPS] = &s->caps,
         [GEO_S_PLACES] = &b->places,
+        [GEO_S_RECIPE] = &b->recipe,
     }};
 }
 

@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define GEO_MAGIC "SXGEOIX\n"
 
 enum {
-    GEO_FORMAT_VERSION = 8,
+    GEO_FORMAT_VERSION = 9,
     GEO_HEADER_BYTES = 4096,
     GEO_SECTION_ALIGN = 64,
     GEO_SECTIONS_MAX = 64,
@@ -67,7 +67,8 @@ enum {
     X(21, IMPORTANCES, 8)                                                                          \
     X(22, WORD_BITS, 8)                                                                            \
     X(23, CAPS, 8)                                                                                 \
-    X(24, PLACES, 1)
+    X(24, PLACES, 1)                                                                               \
+    X(25, RECIPE, 1)
 
 typedef enum geo_section {
 #define X(id, name, record) GEO_S_##name = (id),
@@ -129,6 +130,12 @@ typedef enum geo_type {
     GEO_TYPE_MUNICIPALITY = 4,
 } geo_type;
 
+/* Bits of geo_disk_doc.flags. */
+enum {
+    GEO_DOC_OF_PLACES =
+        1, /* made out of the section PLACES: whoever answers from that leaves it out */
+};
+
 typedef struct geo_disk_doc {
     uint32_t key; /* place of the document's key (hashids of the order of import) among all */
     uint32_t id;  /* string reference */
@@ -139,7 +146,7 @@ typedef struct geo_disk_doc {
     uint8_t type;                                /* geo_type */
     uint8_t source;                              /* index in SOURCES */
     uint8_t rank;                                /* address rank, 0: unknown */
-    uint8_t flags;
+    uint8_t flags;                               /* GEO_DOC_... */
 } geo_disk_doc;
 
 typedef enum geo_posting_kind {

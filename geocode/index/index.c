@@ -243,6 +243,11 @@ sx_str geo_index_places(const geo_index *ix)
     return sx_str_of(ix->s[GEO_S_PLACES].data, ix->s[GEO_S_PLACES].bytes);
 }
 
+sx_str geo_index_recipe(const geo_index *ix)
+{
+    return sx_str_of(ix->s[GEO_S_RECIPE].data, ix->s[GEO_S_RECIPE].bytes);
+}
+
 sx_str geo_index_string(const geo_index *ix, uint32_t ref)
 {
     geo_cursor c = geo_section_cursor(ix, GEO_S_STRINGS, ref);

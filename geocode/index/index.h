@@ -54,6 +54,10 @@ sx_str geo_index_string(const geo_index *ix, uint32_t ref);
 /* The places of OpenStreetMap, for plc_open() (geocode/places/places.h); empty if there are none. */
 sx_str geo_index_places(const geo_index *ix);
 
+/* How the index was made, for geo_recipe_read() (geocode/import/recipe.h); empty unless it was imported
+ * to be updated. */
+sx_str geo_index_recipe(const geo_index *ix);
+
 /* One import source: what to print as attribution and licence, and the language of its rules. */
 typedef struct geo_source {
     sx_str name, attribution, licence, path;
@@ -67,7 +71,9 @@ bool geo_index_source(const geo_index *ix, uint32_t i, geo_source *out);
 /* Name of the i-th filter the index was built with ("postcode"); empty beyond the last. */
 sx_str geo_index_filter_key(const geo_index *ix, uint32_t i);
 
-/* --- Documents. Ids run from 0 to geo_stat.documents - 1, most important first. */
+/* --- Documents. Ids run from 0 to geo_stat.documents - 1, most important first. Those whose `flags`
+ * have GEO_DOC_OF_PLACES were made out of the places of OpenStreetMap: Nominatim's API, which answers
+ * from these, leaves them out. */
 
 /* The fixed record; NULL if `doc` is out of range. */
 const geo_disk_doc *geo_doc(const geo_index *ix, uint32_t doc);

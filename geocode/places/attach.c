@@ -443,7 +443,9 @@ static sx_status take_parent(house *h)
     p->postcode = p->own_postcode.len ? p->own_postcode : parent->postcode;
     if (p->postcode.len == 0) {
         geo_shape point = geo_shape_point(&p->center, &ring);
-        p->postcode = bld_postcode_near(h->b, h->w, p->country, &point, geo_box_at(p->center));
+        if (status == SX_OK)
+            status = bld_postcode_near(h->b, h->w, p->country, &point, geo_box_at(p->center),
+                                       &p->postcode, h->err);
     }
     if (status == SX_OK)
         status = bld_add_default_name(h->w, p, h->err);

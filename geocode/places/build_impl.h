@@ -303,8 +303,8 @@ sx_status bld_postcodes(bld *b, sx_error *err);
 sx_status bld_postcode_parents(bld *b, sx_error *err);
 sx_status bld_number_and_postcode(bld_worker *w, bld_place *p, sx_error *err);
 /* The postcode of a country that is nearest and reaches all of the shape; empty if there is none. */
-sx_str bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shape *shape,
-                         geo_box box);
+sx_status bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shape *shape,
+                            geo_box box, sx_str *out, sx_error *err);
 sx_status bld_nearest_postcode(bld *b, bld_worker *w, bld_place *p, sx_error *err);
 
 /* Step 5. */

@@ -142,20 +142,19 @@ static sx_status keep_piece(cutter *c, const geo_ring *line, sx_error *err)
     return sx_buf_status(&c->w->shapes, "the interpolations", err);
 }
 
-static sx_str postcode_of(cutter *c, const numbered *from, const numbered *to)
+static sx_status postcode_of(cutter *c, const numbered *from, const numbered *to, sx_str *found)
 {
-    sx_str found = from->postcode.len ? from->postcode : to->postcode;
-    if (found.len == 0)
-        found = c->last_postcode;
-    if (found.len == 0)
-        found = c->b->places.items[c->piece.parent].postcode;
-    if (found.len == 0) {
-        geo_ring ring;
-        geo_shape point = geo_shape_point(&to->place->center, &ring);
-        found =
-            bld_postcode_near(c->b, c->w, c->piece.country, &point, geo_box_at(to->place->center));
-    }
-    return found;
+    *found = from->postcode.len ? from->postcode : to->postcode;
+    if (found->len == 0)
+        *found = c->last_postcode;
+    if (found->len == 0)
+        *found = c->b->places.items[c->piece.parent].postcode;
+    if (found->len)
+        return SX_OK;
+    geo_ring ring;
+    geo_shape point = geo_shape_point(&to->place->center, &ring);
+    return bld_postcode_near(c->b, c->w, c->piece.country, &point, geo_box_at(to->place->center),
+                             found, c->err);
 }
 
 /* The numbers between two nodes, on the section between them. */
@@ -186,8 +185,9 @@ static sx_status add_between(cutter *c, const numbered *from, const numbered *to
     if (end < start)
         return SX_OK;
     geo_ring line = {at, geo_line_part(&section, start, end, at), false};
-    c->piece.postcode = c->last_postcode = postcode_of(c, from, to);
-    return keep_piece(c, &line, c->err);
+    status = postcode_of(c, from, to, &c->piece.postcode);
+    c->last_postcode = c->piece.postcode;
+    return status == SX_OK ? keep_piece(c, &line, c->err) : status;
 }
 
 /* The nearest street to the way. */

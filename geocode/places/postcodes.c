@@ -306,15 +306,15 @@ static bool covers(const bld *b, const bld_postcode *c, const geo_shape *shape)
     return true;
 }
 
-sx_str bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shape *shape,
-                         geo_box box)
+sx_status bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shape *shape,
+                            geo_box box, sx_str *out, sx_error *err)
 {
     uint32_t *ids, count;
     const bld_postcode *best = NULL;
     double best_distance = INFINITY;
-    if (bld_find(w, &b->postcodes_tree, box, &ids, &count, NULL) != SX_OK)
-        return SX_STR("");
-    for (uint32_t i = 0; i < count; i++) {
+    *out = SX_STR("");
+    sx_status status = bld_find(w, &b->postcodes_tree, box, &ids, &count, err);
+    for (uint32_t i = 0; status == SX_OK && i < count; i++) {
         const bld_postcode *c = &b->postcodes.items[ids[i]];
         if (c->country != country || (best && best->is_area && !c->is_area))
             continue;
@@ -326,7 +326,9 @@ sx_str bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_shap
         best = c;
         best_distance = distance;
     }
-    return best ? best->postcode : SX_STR("");
+    if (best)
+        *out = best->postcode;
+    return status;
 }
 
 sx_status bld_nearest_postcode(bld *b, bld_worker *w, bld_place *p, sx_error *err)
@@ -349,8 +351,7 @@ sx_status bld_nearest_postcode(bld *b, bld_worker *w, bld_place *p, sx_error *er
             return status;
         box = p->box;
     }
-    p->postcode = bld_postcode_near(b, w, p->country, &shape, box);
-    return SX_OK;
+    return bld_postcode_near(b, w, p->country, &shape, box, &p->postcode, err);
 }
 
 static int by_text(const void *a, const void *b)

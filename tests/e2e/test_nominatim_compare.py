@@ -81,6 +81,9 @@ def test_each_changed_letter_of_an_xml_address_is_seen(records):
     ("boundingbox", ["1.0000000", "2.0000000"], ["1.0000000"], False),
     ("geotext", "POINT(1.5 2)", "POINT(1.50000005 2)", True),
     ("geotext", "POINT(1.5 2)", "POINT(1.5,2)", False),
+    ("display_name", "8;10, High Street", "10;8, High Street", True),
+    ("display_name", "8;10, High Street", "8;11, High Street", False),
+    ("name", "B;A", "A;B", False),
     ("address", {"road": "A", "town": "B"}, {"town": "B", "road": "A"}, True),
     ("address", {"road": "A"}, {"road": "A", "town": "B"}, False),
 ])
