@@ -40,7 +40,7 @@ static size_t slot_of(const adjust *a, const uint8_t id[8])
 {
     uint64_t key;
     memcpy(&key, id, sizeof key);
-    return (size_t)sx_hash_u64(key, 0) & a->mask;
+    return (size_t)sx_hash_u64(key, sx_hash_seed()) & a->mask; /* it comes from outside */
 }
 
 void adjust_index(adjust *a)

@@ -1,4 +1,5 @@
 /* segment_encode.c - the group that was gathered, as bytes. */
+#include <sextant/hash.h>
 #include <sextant/mem.h>
 
 #include "observe/traces/segment_impl.h"
@@ -124,17 +125,20 @@ static bool is_zero(const uint8_t id[8])
 }
 
 /* The parent of each row of a trace as a distance; those that are not in it go behind each other into
- * b->raw. `slots` is a table of at least twice as many places as rows. */
+ * b->raw. Of rows of one id the first counts. `slots` is a table of at least twice as many places as
+ * rows. */
 static void find_parents(const tr_builder *b, size_t first, size_t count, uint32_t *slots,
                          size_t mask, uint64_t *out, uint8_t *raw, size_t *raw_count)
 {
+    uint64_t seed = sx_hash_seed(); /* ids come from outside */
     for (size_t i = first; i < first + count; i++) {
         uint64_t id;
         memcpy(&id, b->rows[i].id, sizeof id);
-        size_t at = (id ^ id >> 32) & mask;
-        while (slots[at])
+        size_t at = sx_hash_u64(id, seed) & mask;
+        while (slots[at] && memcmp(b->rows[slots[at] - 1].id, &id, sizeof id) != 0)
             at = (at + 1) & mask;
-        slots[at] = (uint32_t)i + 1;
+        if (!slots[at])
+            slots[at] = (uint32_t)i + 1;
     }
     for (size_t i = first; i < first + count; i++) {
         const uint8_t *parent = b->rows[i].parent;
@@ -144,7 +148,7 @@ static void find_parents(const tr_builder *b, size_t first, size_t count, uint32
             continue;
         }
         memcpy(&id, parent, sizeof id);
-        size_t at = (id ^ id >> 32) & mask;
+        size_t at = sx_hash_u64(id, seed) & mask;
         while (slots[at] && memcmp(b->rows[slots[at] - 1].id, parent, 8) != 0)
             at = (at + 1) & mask;
         if (slots[at]) {

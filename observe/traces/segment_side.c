@@ -56,7 +56,8 @@ struct tr_side {
     size_t operations_cap, keys_cap, edges_cap, orphan_count, orphans_cap;
     tr_side_span *spans; /* of the trace under way */
     size_t span_count, spans_cap;
-    uint32_t *span_slots; /* by id */
+    uint32_t *span_slots; /* by id, which comes from outside: hashed with a secret */
+    uint64_t seed;
     size_t span_slots_cap;
 };
 
@@ -66,6 +67,7 @@ tr_side *tr_side_new(void)
     if (!s)
         return NULL;
     sx_arena_init(&s->arena, 1 << 14, 0);
+    s->seed = sx_hash_seed();
     if (tr_side_name(s, SX_STR("")) != 0) { /* number 0 is "" */
         tr_side_free(s);
         return NULL;
@@ -256,14 +258,13 @@ static uint64_t id_of(const uint8_t id[8])
     return v;
 }
 
-/* The span that `parent` names; the first of several. */
-static tr_side_span *find_span(tr_side *s, uint64_t parent, size_t mask)
+/* The slot of the first span of this id, or the free one where it belongs. */
+static uint32_t *slot_of(tr_side *s, uint64_t id, size_t mask)
 {
-    size_t at = (parent ^ parent >> 32) & mask;
-    for (; s->span_slots[at]; at = (at + 1) & mask)
-        if (id_of(s->spans[s->span_slots[at] - 1].id) == parent)
-            return &s->spans[s->span_slots[at] - 1];
-    return NULL;
+    size_t at = sx_hash_u64(id, s->seed) & mask;
+    while (s->span_slots[at] && id_of(s->spans[s->span_slots[at] - 1].id) != id)
+        at = (at + 1) & mask;
+    return &s->span_slots[at];
 }
 
 bool tr_side_end_trace(tr_side *s, const uint8_t trace_id[16])
@@ -275,18 +276,15 @@ bool tr_side_end_trace(tr_side *s, const uint8_t trace_id[16])
         return false;
     memset(s->span_slots, 0, size * sizeof *s->span_slots);
     for (size_t i = 0; i < s->span_count; i++) {
-        uint64_t id = id_of(s->spans[i].id);
-        if (find_span(s, id, size - 1))
-            continue;
-        size_t at = (id ^ id >> 32) & (size - 1);
-        while (s->span_slots[at])
-            at = (at + 1) & (size - 1);
-        s->span_slots[at] = (uint32_t)i + 1;
+        uint32_t *slot = slot_of(s, id_of(s->spans[i].id), size - 1);
+        if (!*slot)
+            *slot = (uint32_t)i + 1;
     }
     for (size_t i = 0; i < s->span_count; i++) {
         const tr_side_span *c = &s->spans[i];
         uint64_t parent_id = id_of(c->parent);
-        tr_side_span *p = parent_id ? find_span(s, parent_id, size - 1) : NULL;
+        uint32_t parent = parent_id ? *slot_of(s, parent_id, size - 1) : 0;
+        tr_side_span *p = parent ? &s->spans[parent - 1] : NULL;
         if (parent_id && !p && !add_orphan(s, trace_id, c))
             return false;
         if (!p || p == c)

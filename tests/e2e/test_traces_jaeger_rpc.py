@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from lib.jaeger_peer import plain_otlp, plain_v2, rfc3339, sample, span_id_of, trace_id_of, when
 from lib.jaeger_proto import JaegerClient
 from lib.observe import Observe
+from lib.raw import Raw
 from lib.wait import wait_for
 
 START_NS = time.time_ns() // 10**9 * 10**9 - 600 * 10**9
@@ -19,9 +20,10 @@ ABSENT = bytes([9] * 16)
 
 
 class Server(Observe):
-    def __init__(self, serve, sextant_bin, folder):
+    def __init__(self, serve, sextant_bin, folder, *flags):
         super().__init__(serve, sextant_bin, folder,
-                         flags=("--jaeger.query-grpc=127.0.0.1:0", "--jaeger.storage=127.0.0.1:0"))
+                         flags=("--jaeger.query-grpc=127.0.0.1:0", "--jaeger.storage=127.0.0.1:0",
+                                *flags))
         self.connect()
 
     def connect(self):
@@ -104,6 +106,32 @@ def test_a_client_that_goes_or_does_not_read_harms_nobody(app):
         list(slow)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert len(app.client.v2.GetServices().services) == 2
+
+
+def test_a_stop_waits_for_no_client(serve, sextant_bin, tmp_path):
+    """Answers under way, which nobody reads, end with the time of the drain."""
+    drain_s = 1
+    app = Server(serve, sextant_bin, tmp_path, f"--shutdown_ms_max={drain_s * 1000}")
+    for request in long_trace(30000):
+        app.storage.export(request, timeout=30)
+    trace = trace_id_of(7).hex()
+    calls = [app.client.v2.GetTrace.stub(app.client.v2.GetTrace.request(trace_id=trace_id_of(7)),
+                                         timeout=60) for _ in range(3)]
+    for call in calls:
+        next(call)
+    unread = []
+    for path in (f"/api/traces/{trace}", f"/api/v3/traces/{trace}", f"/tempo/api/traces/{trace}",
+                 f"/api/traces/{trace}/critical-path", "/api/v1/notifications/live"):
+        for _ in range(3):
+            unread.append(Raw(app.process.host_port("http")))
+            unread[-1].send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    for client in unread:
+        client.until(b"HTTP/1.1 200")
+    app.process.stop(seconds=drain_s + 4)
+    for client in unread:
+        client.sock.close()
+    app.client.close()
+    app.storage.close()
 
 
 def test_answers_stay_the_same_over_restarts(app):

@@ -1,4 +1,6 @@
 /* test_segment.c - spans written as a segment and read back: nothing lost, in order, found by trace. */
+#include <time.h>
+
 #include <sextant/mem.h>
 
 #include "tests/unit/observe/traces/segment_help.h"
@@ -116,11 +118,62 @@ static void scattered_rows_are_those_that_were_asked_for(void **state)
     place_remove(&p);
 }
 
+/* Seconds of CPU to write one long trace whose span `i` has the id first + i * step, big-endian, and is
+ * a child of the one before. */
+static double seconds_to_write(const char *path, span_batch *trace, uint64_t first, uint64_t step)
+{
+    uint64_t parent = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        uint64_t id = __builtin_bswap64(first + i * step);
+        span *one = sx_arena_alloc(&trace->arena, sizeof *one);
+        assert_non_null(one);
+        *one = *trace->spans[i];
+        memcpy(one->trace_id, "one trace of all", 16);
+        memcpy(one->id, &id, 8);
+        memcpy(one->parent, &parent, 8);
+        trace->spans[i] = one;
+        parent = id;
+    }
+    sx_error err = {0};
+    tr_rows rows;
+    tr_segment_info info;
+    assert_int_equal(tr_rows_init(&rows, &err), SX_OK);
+    assert_int_equal(tr_rows_add(&rows, trace, &err), SX_OK);
+    clock_t began = clock();
+    assert_int_equal(tr_segment_write(path, &rows, &(tr_write_options){0}, &info, &err), SX_OK);
+    double took = (double)(clock() - began) / CLOCKS_PER_SEC;
+    assert_int_equal(info.rows, trace->count);
+    tr_rows_done(&rows);
+    return took;
+}
+
+/* Ids come from clients: counted upwards, all of them the same, or well mixed. */
+static void a_long_trace_is_written_as_fast_whatever_its_ids(void **state)
+{
+    (void)state;
+    enum { SPANS = 40000, SLOWER_MAX = 8 };
+    segment_place p;
+    place_make(&p);
+    make_spans m = {.seed = 10, .start_ns = 1700000000000000000, .step_ns = 1000, .per_trace = 50};
+    span_batch *trace = make_batch(&m, SPANS / 50);
+    double mixed = seconds_to_write(p.path, trace, 1, 0x9e3779b97f4a7c15u);
+    static const uint64_t STEPS[] = {0, 1, 1 << 16, (uint64_t)1 << 48};
+    for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
+        double took = seconds_to_write(p.path, trace, 1, STEPS[i]);
+        if (took > SLOWER_MAX * mixed)
+            fail_msg("ids %llu apart: %.3f s, mixed ones: %.3f s", (unsigned long long)STEPS[i],
+                     took, mixed);
+    }
+    span_batch_unref(trace);
+    place_remove(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_come_back_as_they_were),
         cmocka_unit_test(a_trace_is_found_by_its_id),
+        cmocka_unit_test(a_long_trace_is_written_as_fast_whatever_its_ids),
         cmocka_unit_test(scattered_rows_are_those_that_were_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
