@@ -6,6 +6,8 @@
 
 enum { RANK_POI = 30 };
 
+#define IMPORTANCE_NOISE 1e-6
+
 bool nom_in_countries(const nom_choices *countries, uint16_t country)
 {
     for (uint32_t i = 0; i < countries->count; i++)
@@ -133,11 +135,47 @@ static double area_of(geo_box box)
            (((double)box.lat_max - box.lat_min) / GEO_E7);
 }
 
+/* The importance that follows from the rank is exact where the index keeps it in single precision. */
+double nom_importance_of(const plc_disk_place *p)
+{
+    double by_rank = nom_rank_importance(p->rank_search), kept = (double)p->importance;
+    return fabs(kept - by_rank) < IMPORTANCE_NOISE ? by_rank : kept;
+}
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+/* Where the middle of a place's box lies on a Hilbert curve over all of the globe. osm2pgsql sorts its tables
+ * by PostGIS's order of geometries, which is this one (degrees scaled into [1, 2), the bits of single
+ * precision taken as they are), so equal results come in this order from the peer. */
+uint64_t nom_order_of(const plc_disk_place *p)
+{
+    float lon = (float)(((double)p->lon_min + p->lon_max) / 2 / GEO_E7);
+    float lat = (float)(((double)p->lat_min + p->lat_max) / 2 / GEO_E7);
+    uint32_t x = bits_of((float)(1.5 + (double)lat / 256)),
+             y = bits_of((float)(1.5 + (double)lon / 512));
+    uint64_t order = 0;
+    for (int bit = 31; bit >= 0; bit--) {
+        uint32_t rx = x >> bit & 1, ry = y >> bit & 1;
+        order = order << 2 | ((3 * rx) ^ ry);
+        if (ry == 0) {
+            uint32_t swap = rx ? ~y : y;
+            y = rx ? ~x : x;
+            x = swap;
+        }
+    }
+    return order;
+}
+
 nom_found nom_found_place(const nom_run *run, uint32_t place, double penalty)
 {
     const plc_disk_place *p = run->ix->places->places + place;
     nom_found f = {.penalty = penalty,
-                   .importance = (double)p->importance,
+                   .importance = nom_importance_of(p),
                    .rank_search = p->rank_search,
                    .rank_address = p->rank_address,
                    .country = p->country};
@@ -145,7 +183,7 @@ nom_found nom_found_place(const nom_run *run, uint32_t place, double penalty)
                       .id = place,
                       .at = nom_place_at(p),
                       .box = nom_place_box(p),
-                      .importance = (double)p->importance};
+                      .importance = nom_importance_of(p)};
     if (p->importance <= 0) /* of a line or an area it may be unknown */
         f.hit.importance = nom_rank_importance(p->rank_search);
     f.box_area = area_of(f.hit.box);

@@ -93,6 +93,7 @@ typedef struct nom_found {
     uint8_t rank_search, rank_address;
     uint16_t country;
     double box_area;
+    uint64_t order; /* of equal categories */
 } nom_found;
 
 static inline double nom_found_ranking(const nom_found *f)
@@ -173,6 +174,8 @@ static inline geo_at nom_place_at(const plc_disk_place *p)
 {
     return (geo_at){p->lon_e7, p->lat_e7};
 }
+double nom_importance_of(const plc_disk_place *p);
+uint64_t nom_order_of(const plc_disk_place *p);
 void nom_found_put(nom_run *run, nom_founds *out, nom_found found);
 nom_found nom_found_place(const nom_run *run, uint32_t place, double penalty);
 

@@ -99,6 +99,8 @@ static int by_penalty(const void *a, const void *b)
         return x->hit.distance < y->hit.distance ? -1 : 1;
     if (x->penalty != y->penalty)
         return x->penalty < y->penalty ? -1 : 1;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
     return (x->hit.id > y->hit.id) - (x->hit.id < y->hit.id);
 }
 
@@ -181,6 +183,7 @@ void nom_run_pois(nom_run *run, const nom_plan *plan, nom_founds *out)
             if (!nom_in_area(run, box, nom_place_at(p)))
                 continue;
             nom_found f = nom_found_place(run, places[i], plan->penalty + q->penalty);
+            f.order = nom_order_of(p);
             if (d->has_near)
                 f.hit.distance = nom_degrees_between(nom_place_at(p), d->near);
             nom_found_put(run, small ? &all : &found, f);

@@ -239,7 +239,7 @@ nom_candidate *nom_candidates(nom_run *run, const nom_plan *plan, uint32_t most,
 
 static double importance_of(const nom_run *run, uint32_t place)
 {
-    return (double)run->ix->places->places[place].importance;
+    return nom_importance_of(run->ix->places->places + place);
 }
 
 /* --- Postcodes of addresses. */
@@ -258,14 +258,14 @@ static double postcode_distance(const nom_run *run, const nom_plan *plan, const 
     uint32_t count;
     const plc_disk_postcode *rows = plc_postcodes(run->ix->places, &count);
     double best = INFINITY;
-    bool house = plan->kind == NOM_PLAN_ADDRESS;
+    bool numbered = plan->kind == NOM_PLAN_ADDRESS;
     for (uint32_t i = 0; i < count; i++) {
         if (!is_postcode(&plan->postcodes, plc_string(run->ix->places, rows[i].postcode)) ||
-            (house && rows[i].country != p->country))
+            (numbered && rows[i].country != p->country))
             continue;
         geo_at at = {rows[i].lon_e7, rows[i].lat_e7};
         double distance = nom_degrees_between(at, geo_pt_of(nom_place_at(p)));
-        if (house)
+        if (numbered)
             distance *= (double)rows[i].rank_search - 19;
         best = distance < best ? distance : best;
     }
@@ -287,7 +287,8 @@ static double postcode_penalty(const nom_run *run, const nom_plan *plan, const p
 /* Rows in the order in which they are taken: `key`, then `second`, then as they came. */
 typedef struct sorted_row {
     double key, second, penalty;
-    uint32_t place, order;
+    uint64_t order; /* of equals */
+    uint32_t place;
 } sorted_row;
 
 static int by_key(const void *a, const void *b)
@@ -308,7 +309,7 @@ static void add_row(nom_run *run, const nom_plan *plan, sorted_row *rows, uint32
     double key = penalty - importance_of(run, c->place);
     if (run->details.has_near)
         key = nom_degrees_between(nom_place_at(p), run->details.near);
-    rows[*count] = (sorted_row){key, penalty, penalty, c->place, *count};
+    rows[*count] = (sorted_row){key, penalty, penalty, nom_order_of(p), c->place};
     (*count)++;
 }
 
@@ -502,19 +503,50 @@ static void put_interpolated(nom_run *run, const nom_plan *plan, const plc_disk_
     }
 }
 
+/* A house of a street, and where it stands among equals. */
+typedef struct house {
+    uint64_t order;
+    uint32_t place;
+} house;
+
+static int by_order(const void *a, const void *b)
+{
+    const house *x = a, *y = b;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+static uint32_t put_houses(nom_run *run, const nom_plan *plan, uint32_t street, double penalty,
+                           nom_founds *out)
+{
+    house *houses = NULL;
+    size_t count = 0, cap = 0;
+    uint32_t first, children = plc_children(run->ix->places, street, &first);
+    for (uint32_t i = first; i < first + children && !run->failed; i++) {
+        if (!is_house(run, plan, street, i))
+            continue;
+        if (!sx_arena_grow(&run->s->arena, &houses, &cap, count + 1, sizeof(house)))
+            run->failed = true;
+        else
+            houses[count++] = (house){nom_order_of(run->ix->places->places + i), i};
+    }
+    if (count)
+        qsort(houses, count, sizeof(house), by_order);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t place = houses[i].place;
+        double further = is_number(&plan->numbers, nom_numbers_of(run->w, place)) ? 0 : 0.6;
+        nom_found_put(run, out, nom_found_place(run, place, penalty + further));
+    }
+    return (uint32_t)count;
+}
+
 /* The houses of a street that have the number, then the street itself, which costs more. */
 static void put_street(nom_run *run, const nom_plan *plan, uint32_t street, double penalty,
                        nom_founds *out)
 {
     const plc_disk_place *p = run->ix->places->places + street;
-    uint32_t first, count = plc_children(run->ix->places, street, &first), houses = 0;
-    for (uint32_t i = first; i < first + count; i++) {
-        if (!is_house(run, plan, street, i))
-            continue;
-        double further = is_number(&plan->numbers, nom_numbers_of(run->w, i)) ? 0 : 0.6;
-        nom_found_put(run, out, nom_found_place(run, i, penalty + further));
-        houses++;
-    }
+    uint32_t count, houses = put_houses(run, plan, street, penalty, out);
     const plc_disk_interpolation *lines = plc_interpolations(run->ix->places, street, &count);
     for (uint32_t i = 0; i < count && houses == 0 && may_interpolate(plan); i++)
         if (lies_on(run, plan, &lines[i]))
@@ -545,10 +577,10 @@ void nom_run_addresses(nom_run *run, const nom_plan *plan, nom_founds *out)
     if (kept)
         qsort(rows, kept, sizeof(*rows), by_key);
     for (uint32_t i = 0; i < kept; i++) {
-        bool house = has_house(run, plan, rows[i].place);
-        bool between = !house && has_interpolation(run, plan, rows[i].place);
-        rows[i].key = rows[i].penalty + (house || between ? 0 : 1);
-        rows[i].second = house ? 1 : between ? 2 : 4;
+        bool known = has_house(run, plan, rows[i].place);
+        bool between = !known && has_interpolation(run, plan, rows[i].place);
+        rows[i].key = rows[i].penalty + (known || between ? 0 : 1);
+        rows[i].second = known ? 1 : between ? 2 : 4;
         rows[i].order = i;
     }
     if (kept)

@@ -12,7 +12,7 @@
 
 #include "geocode/places/countries.h"
 
-enum { ARENA_BYTES = 1 << 20, COUNTRIES_MAX = 676 };
+enum { ARENA_BYTES = 1 << 20, COUNTRIES_MAX = 676, RANK_CITY = 16 };
 
 void nom_list_put(nom_builder *b, nom_list *list, uint32_t value)
 {
@@ -177,9 +177,10 @@ static sx_status put_country_names(nom_builder *b, sx_map *seen, uint16_t countr
     return status;
 }
 
+/* A town that is a country may have the town's rank in addresses. */
 static bool is_country(const plc_index *ix, const plc_disk_place *p)
 {
-    return p->rank_address == 4 && p->country &&
+    return p->admin_level == 2 && p->country &&
            sx_str_eq(plc_string(ix, p->class_name), SX_STR("boundary")) &&
            sx_str_eq(plc_string(ix, p->type), SX_STR("administrative"));
 }
@@ -203,7 +204,7 @@ static sx_status put_countries(nom_builder *b)
     }
     for (uint32_t i = 0; i < b->ix->place_count && status == SX_OK; i++) {
         const plc_disk_place *p = b->ix->places + i;
-        if (p->rank_search > 4)
+        if (p->rank_search > RANK_CITY)
             break;
         if (!is_country(b->ix, p))
             continue;
