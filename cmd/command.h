@@ -97,7 +97,7 @@ void cmd_print_settings(cmd_settings_form form);
 int cmd_help_group(const char *group);
 
 cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
-cmd_run cmd_geocode_batch;
+cmd_run cmd_geocode_batch, cmd_geocode_update;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
 cmd_run cmd_up;
 cmd_run cmd_check, cmd_check_config, cmd_check_rules, cmd_check_web_config, cmd_check_metrics;

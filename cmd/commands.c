@@ -44,6 +44,26 @@ static const cmd_flag IMPORT_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag UPDATE_FLAGS[] = {
+    {"index", 'i', CMD_TEXT, "INDEX", NULL,
+     "the index, imported with --base; replaced only once whole, and a server takes it up by itself"},
+    {"base", 'b', CMD_TEXT, "FILE.osm.pbf", NULL,
+     "where the merged map lies now, if it was moved since the import"},
+    {"follow", 'f', CMD_TEXT, "DIR", NULL,
+     "apply what comes into this folder of change files, in order, until SIGTERM"},
+    {"every", 'e', CMD_TEXT, "DURATION", "60s", "how often to look into the folder"},
+    {"once", 0, CMD_SWITCH, NULL, NULL, "end when all that is in the folder is applied"},
+    {"sequence", 0, CMD_TEXT, "N", "0",
+     "the last change that the map has, where it does not say itself"},
+    {"report", 'r', CMD_TEXT, "FILE", NULL,
+     "write what was wrong with the map and how it was read, one JSON object a line"},
+    {"memory", 'm', CMD_TEXT, "BYTES", "1GiB", "as of geocode import"},
+    {"temp", 0, CMD_TEXT, "DIR", NULL, "as of geocode import"},
+    {"threads", 't', CMD_TEXT, "N", "0", "as of geocode import"},
+    {"quiet", 'q', CMD_SWITCH, NULL, NULL, "print no messages"},
+    {0},
+};
+
 static const cmd_flag SERVE_FLAGS[] = {
     {"index", 'i', CMD_TEXT, "INDEX", NULL, "the index file that `geocode import` wrote"},
     {"listen", 'l', CMD_TEXT, "ADDR", "127.0.0.1:7878",
@@ -235,6 +255,15 @@ const cmd_command COMMANDS[] = {
      "that an import that fails or is killed leaves the old index as it was.",
      "sextant geocode import -o france.idx data/france.ndjson.gz", IMPORT_FLAGS, false,
      cmd_geocode_import},
+    {"geocode update", "[CHANGE.osc...]", 0, -1, "apply OpenStreetMap's changes to an index",
+     "Applies change files (.osc, plain, gzip or bzip2) to the map that the index was made of and "
+     "makes the index anew beside the one that serves. With --follow it does so whenever a folder gets "
+     "new ones: laid out as on planet.openstreetmap.org (state.txt, 000/000/001.osc.gz), or in the order "
+     "of their names. A file that is missing or damaged is told and waited for. Killed at any moment, it "
+     "goes on where it was when it is started again. The other files that the index was made of must be "
+     "where they were.",
+     "sextant geocode update --index world.idx --follow /var/lib/osm/minute", UPDATE_FLAGS, false,
+     cmd_geocode_update},
     {"geocode serve", "", 0, 0, "serve an index over HTTP with Addok's API",
      "Answers /search/ and /reverse/ as GeoJSON, and a search page at /. Metrics are at /metrics, "
      "health at /health/live and /health/ready. SIGTERM drains and stops, SIGUSR1 reopens the "

@@ -16,7 +16,7 @@
 #include "geocode/search/search.h"
 #include "service/config_values.h"
 
-enum { INPUTS_MAX = 64, BAR_CELLS = 30, QUERIES_BYTES_MAX = 1 << 30, THREADS_MAX = 64 };
+enum { INPUTS_MAX = 64, BAR_CELLS = 30, QUERIES_BYTES_MAX = 1 << 30 };
 
 static double share_of(uint64_t done, uint64_t total)
 {
@@ -53,8 +53,7 @@ static bool draw_progress(void *context, const geo_import_progress *p)
     return true;
 }
 
-/* What is to be told of an import beside its size. */
-static void print_summary(const geo_import_progress *p, const char *index)
+void cmd_import_summary(const geo_import_progress *p, const char *index)
 {
     fprintf(stderr, "imported %u documents with %llu house numbers into %s in %.1f s\n",
             p->documents, (unsigned long long)p->numbers, index, (double)p->elapsed_ms / 1000);
@@ -85,7 +84,7 @@ sx_status cmd_import(const geo_import_options *options, bool quiet, sx_error *er
     if (draw)
         fputs("\r\033[K", stderr);
     if (status == SX_OK && !quiet)
-        print_summary(&summary, options->output);
+        cmd_import_summary(&summary, options->output);
     return status;
 }
 
@@ -206,8 +205,9 @@ int cmd_geocode_import(const cmd_args *args)
     uint64_t threads = 0;
     if (status)
         return status;
-    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "threads")), &threads) || threads > THREADS_MAX) {
-        fprintf(stderr, "sextant: --threads is 0 to %d, not %s\n", THREADS_MAX,
+    if (!sx_str_to_u64(sx_str_z(cmd_value(args, "threads")), &threads) ||
+        threads > CMD_IMPORT_THREADS_MAX) {
+        fprintf(stderr, "sextant: --threads is 0 to %d, not %s\n", CMD_IMPORT_THREADS_MAX,
                 cmd_value(args, "threads"));
         return 2;
     }

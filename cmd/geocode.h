@@ -8,6 +8,11 @@
  * terminal; nothing if `quiet`). Errors: those of geo_import(). */
 sx_status cmd_import(const geo_import_options *options, bool quiet, sx_error *err);
 
+/* Prints what is to be told of an import on stderr. */
+void cmd_import_summary(const geo_import_progress *p, const char *index);
+
+enum { CMD_IMPORT_THREADS_MAX = 64 };
+
 /* Whether `index` can be opened and is of a format that this binary reads. */
 bool cmd_index_usable(const char *index);
 

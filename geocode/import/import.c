@@ -1,7 +1,9 @@
 /* import.c - the import from files to index. See import.h. */
 #include "geocode/import/import.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sextant/compress.h>
@@ -25,6 +27,7 @@ typedef struct job {
     int64_t began_ms, reported_ms;
     uint64_t bytes_before; /* of the files that are done */
     char output[GEO_PATH_BYTES];
+    char base[GEO_PATH_BYTES];
     const char **maps; /* paths of map files, in their order */
     size_t map_count;
     const geo_import_input *map_input; /* the first of them */
@@ -236,12 +239,11 @@ static geo_osm_job map_job(job *j)
                          .context = j};
 }
 
-/* Whether two paths are the same file. */
+/* Whether two paths lead to the same file. */
 static bool same_file(const char *a, const char *b)
 {
-    sx_file_info x, y;
-    return sx_file_stat(a, &x, NULL) == SX_OK && sx_file_stat(b, &y, NULL) == SX_OK &&
-           x.inode == y.inode;
+    char x[GEO_PATH_BYTES], y[GEO_PATH_BYTES];
+    return realpath(a, x) && realpath(b, y) && strcmp(x, y) == 0;
 }
 
 /* The recipe names the base where the first of its map files stood, and none of the others. */
@@ -280,10 +282,12 @@ static sx_status make_base(job *j, geo_import_input *base, sx_error *err)
         status = geo_osm_write_base(&maps, path, NULL, &j->base_flaws, err);
     if (status == SX_OK)
         status = put_recipe(j, err);
+    if (status == SX_OK && !realpath(path, j->base)) /* an update finds it from any folder */
+        status = sx_fail(err, SX_EIO, "%s: %s", path, strerror(errno));
     *base = *j->map_input;
-    base->path = path;
+    base->path = j->base;
     j->map_input = base;
-    j->maps[0] = path;
+    j->maps[0] = j->base;
     j->map_count = 1;
     return status;
 }

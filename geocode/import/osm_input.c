@@ -271,7 +271,11 @@ sx_status geo_osm_write_base(const geo_osm_job *j, const char *base, const osm_h
     sx_status status = open_dataset(j, true, &data, err);
     if (status != SX_OK)
         return status;
-    osm_write_options o = {.path = base, .threads = j->options->threads, .header = header};
+    osm_header own = header ? *header : *osm_dataset_header(data);
+    int64_t newest_ms = osm_dataset_report(data)->newest_ms;
+    if (own.replication_ms && newest_ms > own.replication_ms)
+        own.replication_ms = newest_ms;
+    osm_write_options o = {.path = base, .threads = j->options->threads, .header = &own};
     status = osm_dataset_write_pbf(data, &o, err);
     if (status == SX_OK && report)
         osm_report_merge(report, osm_dataset_report(data));
