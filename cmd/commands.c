@@ -30,6 +30,8 @@ static const cmd_flag IMPORT_FLAGS[] = {
     {"skip-bad", 0, CMD_TEXT, "N", "0",
      "pass over up to N rows that are malformed, counting them, instead of failing at the first; "
      "single objects of a map never fail it"},
+    {"phrases", 'p', CMD_TEXT, "CSV", NULL,
+     "special phrases for searches in maps (\"hotels in\"): a table with phrase, class, type, operator"},
     {"base", 'b', CMD_TEXT, "FILE.osm.pbf", NULL,
      "keep the map files, merged into one, so that `geocode update` can apply changes to them"},
     {"report", 'r', CMD_TEXT, "FILE", NULL,

@@ -200,6 +200,7 @@ int cmd_geocode_import(const cmd_args *args)
                                   .input_count = (size_t)args->rest_count,
                                   .output = required(args, "output", &status),
                                   .temp_dir = cmd_value(args, "temp"),
+                                  .phrases = cmd_value(args, "phrases"),
                                   .base = cmd_value(args, "base"),
                                   .report_path = cmd_value(args, "report")};
     uint64_t threads = 0;

@@ -9,9 +9,10 @@
 #include <sextant/json.h>
 
 #include "geocode/import/places_docs.h"
+#include "geocode/nominatim/words_build.h"
 #include "geocode/places/build.h"
 
-enum { MEMORY_DEFAULT = 1 << 30 };
+enum { PHRASES_BYTES_MAX = 64 << 20, ARENA_BYTES = 1 << 16, MEMORY_DEFAULT = 1 << 30 };
 
 static const sx_str ATTRIBUTION = SX_STR_INIT("© OpenStreetMap contributors");
 static const sx_str LICENCE = SX_STR_INIT("ODbL-1.0");
@@ -206,6 +207,36 @@ static sx_status open_dataset(const geo_osm_job *j, bool for_writing, osm_datase
     return osm_dataset_open(&o, j->paths, j->path_count, out, err);
 }
 
+static sx_status build_words(const geo_osm_job *j, plc_writer *w, sx_error *err)
+{
+    sx_buf text;
+    sx_arena arena;
+    nom_phrases phrases = {.count = 0};
+    plc_index view;
+    sx_buf_init(&text, 0);
+    sx_arena_init(&arena, ARENA_BYTES, 0);
+    sx_status status = SX_OK;
+    const char *file = j->options->phrases;
+    if (file)
+        status = sx_file_read(file, PHRASES_BYTES_MAX, &text, err);
+    if (status == SX_OK && file) {
+        status = nom_phrases_read(sx_buf_view(&text), &arena, &phrases, err);
+        if (status != SX_OK)
+            (void)sx_error_prefix(err, status, "%s", file);
+    }
+    if (status == SX_OK && !tell_places((void *)(uintptr_t)j, "words", 0, 1))
+        status = sx_fail(err, SX_ECANCELED, "the import was stopped");
+    if (status == SX_OK)
+        status = plc_writer_view(w, &view, err);
+    if (status == SX_OK)
+        status = nom_words_build(&view, file ? &phrases : NULL, w, err);
+    if (status == SX_OK)
+        status = plc_writer_seal(w, err);
+    sx_arena_done(&arena);
+    sx_buf_done(&text);
+    return status;
+}
+
 static sx_status add_documents(const geo_osm_job *j, plc_writer *w, sx_error *err)
 {
     plc_index view;
@@ -254,6 +285,8 @@ sx_status geo_osm_import(const geo_osm_job *j, sx_error *err)
         memset(out.flaws.objects, 0, sizeof(out.flaws.objects));
     plc_writer *w = plc_writer_new(j->folder, 0, err);
     sx_status status = w ? build_places(j, w, &out, err) : SX_ENOMEM;
+    if (status == SX_OK)
+        status = build_words(j, w, err);
     if (status == SX_OK)
         status = add_documents(j, w, err);
     plc_writer_free(w);
