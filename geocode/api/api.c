@@ -7,6 +7,9 @@
 #include "geocode/api/refusal.h"
 #include "geocode/api/scratch.h"
 
+/* Usual questions of Nominatim's API stay within one chunk, which is kept. */
+enum { ARENA_BYTES = 512 << 10 };
+
 sx_status geo_scratch_new(geo_api *api, geo_scratch **out, sx_error *err)
 {
     geo_scratch *s = sx_calloc(1, sizeof(*s));
@@ -19,6 +22,7 @@ sx_status geo_scratch_new(geo_api *api, geo_scratch **out, sx_error *err)
     }
     sx_buf_init(&s->key, 0);
     sx_buf_init(&s->body, 0);
+    sx_arena_init(&s->arena, ARENA_BYTES, api->nominatim_bytes_max);
     s->api = api;
     s->now = geo_live_follow(api->live, NULL);
     *out = s;
@@ -33,6 +37,7 @@ void geo_scratch_free(geo_scratch *s)
     geo_searcher_free(s->searcher);
     sx_buf_done(&s->key);
     sx_buf_done(&s->body);
+    sx_arena_done(&s->arena);
     sx_free(s);
 }
 

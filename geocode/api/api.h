@@ -14,6 +14,7 @@
 #include "geocode/api/cache.h"
 #include "geocode/api/live.h"
 #include "geocode/api/stats.h"
+#include "geocode/nominatim/params.h"
 
 /* What all loops answer from; filled before the first request, read-only afterwards. */
 typedef struct geo_api {
@@ -21,6 +22,9 @@ typedef struct geo_api {
     geo_cache *cache; /* NULL: each answer is computed */
     struct geo_csv *csv;
     geo_stats stats;
+    nom_limits nominatim;
+    size_t nominatim_bytes_max; /* of memory for one question; 0: any */
+    const char *version;        /* of the program */
 } geo_api;
 
 /* What one loop's requests scribble on, about 300 KB: the loop's context of the service

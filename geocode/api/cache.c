@@ -183,11 +183,11 @@ void geo_cached_begin(sx_buf *out)
     sx_buf_bytes(out, &empty, sizeof(empty));
 }
 
-void geo_cached_finish(sx_buf *out, const geo_results *results)
+void geo_cached_finish(sx_buf *out, uint32_t results, double top_score)
 {
     if (out->failed)
         return;
-    head h = {results->count ? results->items[0].score : 0, results->count, 0};
+    head h = {top_score, results, 0};
     memcpy(out->data, &h, sizeof(h));
 }
 

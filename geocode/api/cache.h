@@ -68,7 +68,7 @@ enum { GEO_CACHED_HEAD_BYTES = 16 };
 
 /* Empties `out` and puts the head there; the body is to be appended, and the head finished. */
 void geo_cached_begin(sx_buf *out);
-void geo_cached_finish(sx_buf *out, const geo_results *results);
+void geo_cached_finish(sx_buf *out, uint32_t results, double top_score);
 
 /* The other way round. False if `value` is no such thing. */
 bool geo_cached_read(sx_str value, geo_cached *out);

@@ -49,6 +49,22 @@ static bool index_has_filter(const geo_index *index, const char *name)
     return false;
 }
 
+static void close_snapshot(geo_snapshot *s)
+{
+    geo_index_close(s->index);
+    sx_free(s);
+}
+
+static sx_status open_places(geo_snapshot *s, sx_error *err)
+{
+    sx_str places = geo_index_places(s->index);
+    s->nominatim.documents = s->index;
+    if (places.len == 0)
+        return SX_OK;
+    s->nominatim.places = &s->places;
+    return plc_open(&s->places, places.data, places.len, err);
+}
+
 static sx_status open_snapshot(const char *path, geo_snapshot **out, sx_error *err)
 {
     geo_snapshot *s = sx_calloc(1, sizeof(*s));
@@ -57,6 +73,11 @@ static sx_status open_snapshot(const char *path, geo_snapshot **out, sx_error *e
     sx_status status = geo_index_open(path, &s->index, err);
     if (status != SX_OK) {
         sx_free(s);
+        return status;
+    }
+    status = open_places(s, err);
+    if (status != SX_OK) {
+        close_snapshot(s);
         return status;
     }
     for (size_t i = 0, count = 0; i < SX_COUNT_OF(USUAL_ORDER); i++) {
@@ -69,12 +90,6 @@ static sx_status open_snapshot(const char *path, geo_snapshot **out, sx_error *e
     s->refs = 1;
     *out = s;
     return SX_OK;
-}
-
-static void close_snapshot(geo_snapshot *s)
-{
-    geo_index_close(s->index);
-    sx_free(s);
 }
 
 geo_snapshot *geo_snapshot_ref(geo_snapshot *s)

@@ -16,6 +16,7 @@
 #include <sextant/metrics.h>
 
 #include "geocode/index/index.h"
+#include "geocode/nominatim/result.h"
 
 enum { GEO_SNAPSHOT_FILTERS = 8 };
 
@@ -25,6 +26,8 @@ typedef struct geo_snapshot {
     geo_index *index;
     const char *filters[GEO_SNAPSHOT_FILTERS + 1]; /* names in Addok's order, NULL after the last */
     uint64_t generation;                           /* of the index's contents */
+    plc_index places;                              /* if the index has OpenStreetMap's */
+    nom_index nominatim;                           /* where Nominatim's endpoints look */
     uint32_t refs;                                 /* atomic */
 } geo_snapshot;
 

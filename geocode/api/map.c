@@ -204,13 +204,13 @@ static void write_lines(sx_json_writer *w, const geo_index *index, const map_poi
     }
 }
 
-static bool inside(const geo_disk_doc *doc, const geo_box *box)
+static bool inside(const geo_disk_doc *doc, const geo_degree_box *box)
 {
     double lon = doc->lon_e7 / 1e7, lat = doc->lat_e7 / 1e7;
     return lon >= box->lon_min && lon <= box->lon_max && lat >= box->lat_min && lat <= box->lat_max;
 }
 
-static void write_large(sx_json_writer *w, const geo_index *index, const geo_box *box)
+static void write_large(sx_json_writer *w, const geo_index *index, const geo_degree_box *box)
 {
     geo_stat stat;
     geo_index_stat(index, &stat);
@@ -249,7 +249,7 @@ static double mercator_lat(double y)
 
 /* The finest power of two with which the box has at most GRID_SIDE_MAX cells each way. Cells have
  * fixed places on Earth, so that the picture does not shimmer while it is moved. NULL: no memory. */
-static grid *grid_new(sx_arena *arena, const geo_box *box)
+static grid *grid_new(sx_arena *arena, const geo_degree_box *box)
 {
     double west = (box->lon_min + 180) / 360, east = (box->lon_max + 180) / 360;
     double north = mercator_y(box->lat_max), south = mercator_y(box->lat_min);
@@ -291,7 +291,7 @@ static uint32_t grid_row(const grid *g, double lat)
     return low;
 }
 
-static void grid_count(grid *g, const geo_index *index, const geo_box *box)
+static void grid_count(grid *g, const geo_index *index, const geo_degree_box *box)
 {
     geo_stat stat;
     geo_index_stat(index, &stat);
@@ -335,7 +335,7 @@ static void write_grid(sx_json_writer *w, const grid *g, sx_arena *arena)
 }
 
 /* "W,S,E,N" in degrees, west no farther east than east, south no farther north than north. */
-static bool read_box(sx_str text, geo_box *out)
+static bool read_box(sx_str text, geo_degree_box *out)
 {
     double sides[4];
     for (size_t i = 0; i < 4; i++) {
@@ -344,12 +344,12 @@ static bool read_box(sx_str text, geo_box *out)
         if (more != (i < 3) || !sx_double_parse(side, &sides[i]))
             return false;
     }
-    *out = (geo_box){sides[0], sides[1], sides[2], sides[3]};
+    *out = (geo_degree_box){sides[0], sides[1], sides[2], sides[3]};
     return sides[0] >= -180 && sides[2] <= 180 && sides[0] <= sides[2] && sides[1] >= -90 &&
            sides[3] <= 90 && sides[1] <= sides[3];
 }
 
-static bool find_box(sx_request *r, geo_box *out)
+static bool find_box(sx_request *r, geo_degree_box *out)
 {
     sx_str rest = r->query, name, value;
     while (sx_query_next(&rest, &name, &value)) {
@@ -362,7 +362,8 @@ static bool find_box(sx_request *r, geo_box *out)
 typedef enum detail { SMALL, MIDDLING, LARGE } detail;
 
 /* Fills `points` with what fits of the box and tells how much that is. False: a damaged index. */
-static bool gather(const geo_index *index, const geo_box *box, map_points *points, detail *level)
+static bool gather(const geo_index *index, const geo_degree_box *box, map_points *points,
+                   detail *level)
 {
     sx_error err = {0};
     if (geo_points_in_box(index, box, GEO_BOX_ALL, POINTS_MAX + 1, keep_point, points, NULL,
@@ -388,7 +389,7 @@ void geo_api_map(sx_request *r, void *ctx)
     (void)ctx;
     geo_scratch *s = geo_api_scratch(r, GEO_ENDPOINT_map);
     const geo_index *index = s->now->index;
-    geo_box box;
+    geo_degree_box box;
     if (geo_api_other_method(r))
         return;
     if (!find_box(r, &box)) {

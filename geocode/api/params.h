@@ -9,6 +9,8 @@
 #include <sextant/arena.h>
 #include <sextant/error.h>
 
+#include "geocode/text/form.h"
+
 enum { GEO_FILTERS_MAX = 8, GEO_FILTER_VALUES_MAX = 64 };
 
 /* Why a request is refused: Falcon's error document. An empty description is left out of it. */
@@ -62,12 +64,5 @@ typedef struct geo_params_rules {
  * Returns SX_OK; SX_EINVAL with *refusal filled; SX_ENOMEM. */
 sx_status geo_params_read(sx_arena *arena, sx_str query, const geo_params_rules *rules,
                           geo_params *out, geo_refusal *refusal);
-
-/* Decodes a form-encoded component: '+' is a blank, %XX a byte, a broken escape stays, and every byte
- * that is not part of valid UTF-8 becomes U+FFFD. Data NULL without memory. */
-sx_str geo_decode_lenient(sx_arena *arena, sx_str in);
-
-/* Python's float(text), "inf" and "nan" included. False, *out untouched, if it is none. */
-bool geo_python_float(sx_str text, double *out);
 
 #endif

@@ -14,6 +14,7 @@ struct geo_scratch {
     geo_searcher *searcher;
     geo_results results;
     sx_buf key, body;
+    sx_arena arena; /* what a question of Nominatim's API takes; emptied before each */
 };
 
 /* The scratch of the loop that `r` runs on, its body emptied, `now` the newest index. */

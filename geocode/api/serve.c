@@ -15,6 +15,7 @@
 
 #include "geocode/api/api.h"
 #include "geocode/api/csv.h"
+#include "geocode/api/nominatim.h"
 #include "geocode/api/page.h"
 
 enum { LOOPS_MAX = 256, SWEEP_MS = 1000 };
@@ -22,6 +23,8 @@ enum { LOOPS_MAX = 256, SWEEP_MS = 1000 };
 typedef struct settings {
     geo_cache_settings cache;
     geo_csv_settings csv;
+    uint32_t lookup_max, hierarchy_max;
+    uint64_t polygon_bytes_max, question_bytes_max;
     uint32_t watch_ms;
     uint64_t disk_free_bytes_min;
 } settings;
@@ -69,6 +72,14 @@ static const sx_key KEYS[] = {
      .help = "where files above 1 MiB are kept while they are answered", .flags = SX_KEY_RESTART},
     {"csv.threads", SX_INT, AT(csv.threads), 0, 0, 256, "threads that answer rows; 0: one a core",
      .flags = SX_KEY_RESTART},
+    {"nominatim.lookup_max", SX_INT, AT(lookup_max), 50, 1, 10000,
+     "objects that one /lookup may name; above it 400", .flags = SX_KEY_RESTART},
+    {"nominatim.hierarchy_max", SX_INT, AT(hierarchy_max), 5000, 1, 1 << 20,
+     "places listed in the hierarchy of one /details", .flags = SX_KEY_RESTART},
+    {"nominatim.polygon_bytes_max", SX_BYTES, AT(polygon_bytes_max), 4 << 20, 1 << 10, 1 << 30,
+     "largest outline as text; a larger one is simplified until it fits", .flags = SX_KEY_RESTART},
+    {"nominatim.question_bytes_max", SX_BYTES, AT(question_bytes_max), 256 << 20, 4 << 20,
+     1ll << 40, "memory that one question may take; above it 500", .flags = SX_KEY_RESTART},
     {"index.watch_ms", SX_MS, AT(watch_ms), 1000, 0, DAY_MS,
      "how often the index's file is looked at; a new one is taken up once two looks have found it "
      "the same; 0: on SIGHUP alone",
@@ -82,6 +93,13 @@ static const sx_key KEYS[] = {
  * costs as much as a hundred searches. */
 #define MAP_RATE  "4/second burst 20 + 120/minute"
 #define PAGE_RATE "10/second burst 30"
+
+/* Nominatim's endpoints, under /nominatim/ and at the root; /search and /reverse at the root are Addok's
+ * handlers, which know whose a request is. */
+#define ROUTE(at, handle) {.method = SX_ANY_METHOD, .path = (at), .handler = (handle)}
+#define NOMINATIM(at, handle)                                                                      \
+    ROUTE("/nominatim" at, handle), ROUTE("/nominatim" at ".php", handle), ROUTE(at ".php", handle)
+#define NOMINATIM_ALONE(at, handle) NOMINATIM(at, handle), ROUTE(at, handle)
 
 /* What the kit's own settings are here unless told otherwise. */
 static const sx_service_default DEFAULTS[] = {
@@ -103,7 +121,7 @@ typedef struct server {
     sx_pool *disk; /* of one thread, which looks at the file */
     sx_timer tick; /* of the first loop */
     bool looking;  /* that loop's: a look is under way */
-    sx_route routes[8];
+    sx_route routes[40];
     size_t route_count;
 } server;
 
@@ -242,6 +260,11 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
 {
     sx_status status = SX_OK;
     const sx_kit *kit = sx_service_kit(s->service);
+    s->api.nominatim = (nom_limits){.lookup_max = s->set.lookup_max,
+                                    .polygon_bytes_max = s->set.polygon_bytes_max,
+                                    .hierarchy_max = s->set.hierarchy_max};
+    s->api.nominatim_bytes_max = s->set.question_bytes_max;
+    s->api.version = s->version;
     if (s->set.cache.enabled)
         status = geo_cache_new(&s->set.cache, s->version, kit, loop, &s->api.cache, err);
     if (status == SX_OK)
@@ -324,6 +347,12 @@ static void fill_routes(server *s)
          .handler = geo_api_page,
          .flags = SX_ROUTE_OWN_RATE,
          .rate = PAGE_RATE},
+        NOMINATIM("/reverse", geo_nominatim_reverse),
+        NOMINATIM_ALONE("/lookup", geo_nominatim_lookup),
+        NOMINATIM_ALONE("/details", geo_nominatim_details),
+        NOMINATIM_ALONE("/status", geo_nominatim_status),
+        NOMINATIM_ALONE("/deletable", geo_nominatim_polygons),
+        NOMINATIM_ALONE("/polygons", geo_nominatim_polygons),
     };
     _Static_assert(SX_COUNT_OF(rows) <= SX_COUNT_OF(((server *)0)->routes), "room for each row");
     memcpy(s->routes, rows, sizeof(rows));
@@ -337,7 +366,7 @@ static sx_service_def definition(server *s)
     fill_routes(s);
     return (sx_service_def){.name = "geocode",
                             .version = s->version,
-                            .summary = "address search with Addok's API",
+                            .summary = "address search with Addok's and Nominatim's APIs",
                             .listen = "127.0.0.1:7878",
                             .pages_on_main = true,
                             .defaults = DEFAULTS,

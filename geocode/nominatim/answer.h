@@ -33,7 +33,7 @@ typedef struct nom_print {
     double threshold;  /* of simplification, degrees; 0: none */
     size_t
         polygon_bytes_max; /* of one outline as text; a larger one is simplified until it fits; 0: 4 MiB */
-    /* What the head of XML and GeocodeJSON repeats; empty: left out. */
+    /* What the head of XML and GeocodeJSON repeats; empty: left out (GeocodeJSON's query: data NULL). */
     sx_str query, more_url, excluded, viewbox;
     int64_t now_ms; /* XML's timestamp */
 } nom_print;

@@ -5,7 +5,7 @@
 
 #include <sextant/json.h>
 
-#include "geocode/nominatim/answer.h"
+#include "geocode/nominatim/json.h"
 
 static void put_text(sx_json_writer *w, const char *key, sx_str value)
 {
@@ -110,7 +110,7 @@ static void put_names(sx_json_writer *w, const nom_index *ix, const nom_object *
     sx_json_end_object(w);
 }
 
-static void put_entrances(sx_json_writer *w, const nom_index *ix, const nom_object *o)
+void nom_json_entrances(sx_json_writer *w, const nom_index *ix, const nom_object *o)
 {
     uint32_t count = 0;
     const plc_disk_entrance *e =
@@ -153,7 +153,7 @@ static sx_status put_details(sx_json_writer *w, const nom_index *ix, const nom_a
     if (options->address)
         status = put_parts(w, ix, a, arena, err);
     if (options->entrances)
-        put_entrances(w, ix, o);
+        nom_json_entrances(w, ix, o);
     if (options->extratags)
         put_extratags(w, "extratags", ix, o);
     if (options->names)
@@ -383,7 +383,7 @@ static sx_status put_geocoding(sx_json_writer *w, const nom_index *ix, const nom
     if (options->address)
         put_geocoding_address(w, a);
     if (options->entrances)
-        put_entrances(w, ix, o);
+        nom_json_entrances(w, ix, o);
     if (options->extratags)
         put_extratags(w, "extra", ix, o);
     sx_json_end_object(w);
@@ -407,7 +407,8 @@ static void begin_collection(sx_json_writer *w, const nom_print *options)
         put_text(w, "version", SX_STR("0.1.0"));
         put_text(w, "attribution", SX_STR(NOM_ATTRIBUTION));
         put_text(w, "licence", SX_STR("ODbL"));
-        put_text(w, "query", options->query);
+        if (options->query.data)
+            put_text(w, "query", options->query);
         sx_json_end_object(w);
     }
     sx_json_key(w, SX_STR("features"));

@@ -7,6 +7,13 @@
 
 #include "geocode/places/countries.h"
 
+/* The stored importance is a float; where it is only the rank's, it is told with all its digits. */
+static double importance_of(const plc_disk_place *p)
+{
+    double by_rank = nom_rank_importance(p->rank_search);
+    return p->importance > 0 && p->importance != (float)by_rank ? (double)p->importance : by_rank;
+}
+
 static void of_place(const plc_index *ix, const plc_disk_place *p, uint32_t place, nom_object *out)
 {
     *out = (nom_object){
@@ -29,8 +36,7 @@ static void of_place(const plc_index *ix, const plc_disk_place *p, uint32_t plac
         .has_box = p->osm_kind != 0,
         .box = {p->lon_min, p->lat_min, p->lon_max, p->lat_max},
         .shape = p->flags & PLC_HAS_SHAPE ? plc_shape(ix, p->shape) : sx_str_of("", 0),
-        .importance =
-            p->importance > 0 ? (double)p->importance : nom_rank_importance(p->rank_search),
+        .importance = importance_of(p),
     };
 }
 

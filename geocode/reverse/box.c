@@ -71,7 +71,7 @@ static int32_t clamp_e7(double degrees, double most)
     return (int32_t)llround(fmax(-most, fmin(most, degrees)) * 1e7);
 }
 
-sx_status geo_points_in_box(const geo_index *ix, const geo_box *box, geo_box_kinds kinds,
+sx_status geo_points_in_box(const geo_index *ix, const geo_degree_box *box, geo_box_kinds kinds,
                             uint32_t limit, geo_box_visit visit, void *context, uint32_t *total,
                             sx_error *err)
 {

@@ -32,9 +32,9 @@ sx_status geo_reverse(const geo_index *ix, const geo_reverse_query *q, geo_resul
                       sx_error *err);
 
 /* A rectangle in degrees; lon_min > lon_max crosses the date line. */
-typedef struct geo_box {
+typedef struct geo_degree_box {
     double lon_min, lat_min, lon_max, lat_max;
-} geo_box;
+} geo_degree_box;
 
 /* One point inside it. */
 typedef struct geo_box_point {
@@ -54,7 +54,7 @@ typedef enum geo_box_kinds {
 
 /* Visits the points inside `box`, in the order of the curve, at most `limit`. *total (may be NULL)
  * gets how many were visited. Errors: SX_EINVAL for a box that is none; SX_ECORRUPT. Any thread. */
-sx_status geo_points_in_box(const geo_index *ix, const geo_box *box, geo_box_kinds kinds,
+sx_status geo_points_in_box(const geo_index *ix, const geo_degree_box *box, geo_box_kinds kinds,
                             uint32_t limit, geo_box_visit visit, void *context, uint32_t *total,
                             sx_error *err);
 

@@ -166,7 +166,7 @@ static void fill(fixture *f, sx_str key, uint32_t results, double score, bool is
     assert_int_equal(geo_cache_get(f->cache, key, NULL, NULL, NULL, &view), SX_CACHE_LOAD);
     geo_cached_begin(&f->value);
     sx_buf_str(&f->value, SX_STR("{\"type\": \"FeatureCollection\"}"));
-    geo_cached_finish(&f->value, &list);
+    geo_cached_finish(&f->value, list.count, list.count ? list.items[0].score : 0);
     geo_cache_fill(f->cache, view.token, &f->value, is_reverse);
 }
 
@@ -216,13 +216,12 @@ static void test_an_answer_that_is_too_big_is_not_kept(void **state)
 {
     fixture *f = *state;
     sx_cache_view view;
-    geo_results none = {0};
     assert_int_equal(geo_cache_get(f->cache, SX_STR("big"), NULL, NULL, NULL, &view),
                      SX_CACHE_LOAD);
     geo_cached_begin(&f->value);
     for (size_t i = 0; i < USUAL.value_bytes_max; i++)
         sx_buf_byte(&f->value, 'x');
-    geo_cached_finish(&f->value, &none);
+    geo_cached_finish(&f->value, 0, 0);
     geo_cache_fill(f->cache, view.token, &f->value, false);
     assert_false(has(f, SX_STR("big")));
 }
@@ -287,7 +286,7 @@ static uint64_t ask_many(fixture *f, sx_random *random, const double *sums, size
         }
         geo_cached_begin(&f->value);
         sx_buf_bytes(&f->value, body, sizeof(body));
-        geo_cached_finish(&f->value, &list);
+        geo_cached_finish(&f->value, list.count, list.count ? list.items[0].score : 0);
         geo_cache_fill(f->cache, view.token, &f->value, false);
     }
     return hits;
@@ -331,7 +330,7 @@ static bool use_one(fixture *f)
     sx_cache_result result = geo_cache_get(cache, SX_STR("lyon"), NULL, NULL, NULL, &view);
     assert_true(result == SX_CACHE_LOAD || result == SX_CACHE_BYPASS);
     geo_cached_begin(&f->value);
-    geo_cached_finish(&f->value, &(geo_results){0});
+    geo_cached_finish(&f->value, 0, 0);
     geo_cache_fill(cache, view.token, &f->value, false);
     result = geo_cache_get(cache, SX_STR("lyon"), NULL, NULL, NULL, &view);
     sx_cache_release(&view);

@@ -171,7 +171,7 @@ static void test_the_date_line_is_no_wall(void **state)
 
 static bool count_point(void *context, const geo_box_point *p)
 {
-    const geo_box *box = ((void **)context)[0];
+    const geo_degree_box *box = ((void **)context)[0];
     uint32_t *seen = ((void **)context)[1];
     assert_true(p->lat_e7 >= box->lat_min * 1e7 - 1 && p->lat_e7 <= box->lat_max * 1e7 + 1);
     ++*seen;
@@ -181,13 +181,13 @@ static bool count_point(void *context, const geo_box_point *p)
 static void test_boxes_agree_with_a_linear_scan(void **state)
 {
     (void)state;
-    static const geo_box BOXES[] = {
+    static const geo_degree_box BOXES[] = {
         {2.33, 48.86, 2.34, 48.87}, {-180, -90, 180, 90}, {2.3, 48.8, 2.3, 48.8},
         {10, 10, 20, 20},           {-5, 42, 8, 51},
     };
     sx_error err;
     for (size_t i = 0; i < SX_COUNT_OF(BOXES); i++) {
-        geo_box box = BOXES[i];
+        geo_degree_box box = BOXES[i];
         uint32_t seen = 0, total = 0, expected = 0;
         void *context[] = {&box, &seen};
         uint64_t count;
@@ -208,7 +208,7 @@ static void test_boxes_agree_with_a_linear_scan(void **state)
                          SX_OK);
         assert_true(seen <= 10);
     }
-    geo_box bad = {0, 2, 1, 1};
+    geo_degree_box bad = {0, 2, 1, 1};
     assert_int_equal(geo_points_in_box(france, &bad, GEO_BOX_ALL, 1, count_point, NULL, NULL, &err),
                      SX_EINVAL);
 }
@@ -218,7 +218,7 @@ static void test_a_box_may_cross_the_date_line(void **state)
     (void)state;
     sx_error err;
     geo_index *tiny = fixture_open("tiny.geo", sx_str_z(TINY));
-    geo_box box = {179, -20, -179, -10};
+    geo_degree_box box = {179, -20, -179, -10};
     uint32_t seen = 0;
     void *context[] = {&box, &seen};
     assert_int_equal(
