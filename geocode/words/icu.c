@@ -11,6 +11,7 @@
 #include <sextant/mem.h>
 #include <sextant/utf8.h>
 
+#include "geocode/words/known_texts.h"
 #include "geocode/words/words.h"
 
 enum {
@@ -97,8 +98,31 @@ static void put_units(const uint16_t *units, int32_t count, sx_buf *out)
     }
 }
 
+/* Names of countries, which every import goes through, are known without asking. */
+static bool put_known(wrd_icu_kind kind, sx_str in, sx_buf *out)
+{
+    const known_text *table = kind == WRD_ICU_HANT ? KNOWN_HANT : KNOWN_LATIN;
+    size_t low = 0, high = kind == WRD_ICU_HANT ? sizeof(KNOWN_HANT) / sizeof(KNOWN_HANT[0])
+                                                : sizeof(KNOWN_LATIN) / sizeof(KNOWN_LATIN[0]);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = sx_str_cmp(in, table[middle].in);
+        if (order == 0) {
+            sx_buf_str(out, table[middle].out.len ? table[middle].out : in);
+            return true;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
 bool wrd_icu(wrd_icu_kind kind, sx_str in, sx_buf *out)
 {
+    if (put_known(kind, in, out))
+        return true;
     (void)pthread_once(&once, load);
     if (!transliterators[kind] || in.len == 0 || in.len > UNITS_MAX)
         return false;

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 /* clang-format off */
-
 enum { LETTER_LAST = 0x1FFFF, LETTER_BLOCK = 64 };
 
 static const uint16_t LETTER_BLOCKS[2048] = {

@@ -59,6 +59,8 @@ class Letters:
         normal = ";".join(flat(config["normalization"])) + ";"
         ascii_rules = ";".join(flat(config["transliteration"])) + ";"
         self.normal = icu.Transliterator.createFromRules("n", normal).transliterate
+        named = normal + ";[[:Space:][-:]]+ > ' ';"
+        self.normal_name = icu.Transliterator.createFromRules("m", named).transliterate
         self.ascii = icu.Transliterator.createFromRules("a", ascii_rules).transliterate
         after = ascii_rules.split(":: Latin ();", 1)[1]
         self.rest = icu.Transliterator.createFromRules("r", after).transliterate
@@ -250,6 +252,7 @@ def letters(config):
     write_numbers(out, "LETTER_GREEK", "uint8_t", greek)
     out.append("#endif")
     (HERE / "letters.h").write_text("\n".join(out) + "\n")
+    known(icu_letters, forms, asked)
     print("letters.h: %d pairs, %d blocks, %d bytes of text"
           % (len(rows), len(blocks), len(pool.text)))
 
@@ -369,6 +372,53 @@ def countries(config):
     out.append("};\n\n#endif")
     (HERE / "countries.h").write_text("\n".join(out) + "\n")
     print("countries.h: %d countries" % len(known))
+
+
+def texts_of(value):
+    """A name, and what is made of it: see names.c."""
+    for piece in re.split(r"\s*;+\s*", value.strip()):
+        yield piece
+        yield piece.split("(")[0].strip()
+
+
+def known(icu_letters, forms, asked):
+    """What ICU says of the names of countries, so that an import needs not ask it for all of them."""
+    hant = icu.Transliterator.createInstance("Hans-Hant").transliterate
+    latin = icu.Transliterator.createInstance("Any-Latin").transliterate
+    settings = yaml.load((SETTINGS / "country_settings.yaml").read_text("utf-8"), Loader=Loader)
+    values = set()
+
+    def gather(names):
+        for name in (names or {}).values():
+            if isinstance(name, dict):
+                gather(name)
+            else:
+                values.update(filter(None, texts_of(name)))
+
+    for facts in settings.values():
+        gather(facts.get("names"))
+    pairs = {"HANT": {}, "LATIN": {}}
+    for value in values:
+        if any(forms[ord(c)] == KEEP and c in asked and
+               icu.Script.getScript(c).getShortName() == "Hani" for c in value):
+            pairs["HANT"][value] = hant(value)
+        normal = icu_letters.normal_name(value).strip(" ")
+        if any(c in asked for c in normal):
+            pairs["LATIN"][normal] = latin(normal)
+    out = ["/* known_texts.h - made by tables.py: names of countries as ICU writes them. See icu.c. */",
+           "#ifndef GEOCODE_WORDS_KNOWN_TEXTS_H", "#define GEOCODE_WORDS_KNOWN_TEXTS_H\n",
+           "#include <sextant/str.h>\n", "/* clang-format off */",
+           "typedef struct known_text {\n    sx_str in, out; /* sorted by in; an empty out is the same */"
+           "\n} known_text;\n"]
+    for kind, table in pairs.items():
+        out.append("static const known_text KNOWN_%s[] = {" % kind)
+        for text, form in sorted(table.items(), key=lambda p: p[0].encode("utf-8")):
+            out.append('    {SX_STR_INIT("%s"), SX_STR_INIT("%s")},'
+                       % (c_string(text), c_string(form) if form != text else ""))
+        out.append("};\n")
+    out.append("#endif")
+    (HERE / "known_texts.h").write_text("\n".join(out) + "\n")
+    print("known_texts.h: %s" % {kind: len(table) for kind, table in pairs.items()})
 
 
 def main():
