@@ -180,7 +180,8 @@ static void set_country(bld *b, bld_place *p)
     } else {
         sx_str code = plc_pairs_get(&p->address, SX_STR("country"));
         uint16_t own = p->rank_search == BLD_RANK_COUNTRY ? plc_country_of(code) : 0;
-        p->country = own && plc_country_partition(own) ? own : bld_country_of(b, p->center);
+        p->country =
+            own && plc_country_partition(own) ? own : bld_country_of(b, p->center, p->grid_country);
     }
     p->partition = plc_country_partition(p->country);
     plc_ranks ranks = bld_ranks(p, p->country);
@@ -380,7 +381,7 @@ static sx_status round_of(bld *b, turn_of *of, bool countries, sx_error *err)
                 (turn){rank, of == turn_of_boundary ? b->places.items[i].admin_level : 0,
                        (uint32_t)i, PLC_NONE};
     }
-    if (status == SX_OK)
+    if (status == SX_OK && count > 0)
         qsort(turns, count, sizeof *turns, by_turn);
     for (size_t i = 0; i < count && status == SX_OK;) {
         size_t end = i;

@@ -301,8 +301,8 @@ static sx_status named_place(house *h, uint32_t *out)
 static uint32_t street_of_node(const house *h)
 {
     uint32_t found = PLC_NONE;
-    const node_way *end = h->a->node_ways.items + h->a->node_ways.count;
     const node_way *row = first_of_node(h->a->node_ways.items, h->a->node_ways.count, h->p->osm_id);
+    const node_way *end = row ? h->a->node_ways.items + h->a->node_ways.count : NULL;
     for (; row && row < end && row->node == h->p->osm_id; row++) {
         const bld_place *way = &h->b->places.items[row->place];
         if (way->rank_search < BLD_RANK_CHILD)
@@ -407,7 +407,8 @@ static sx_status inherit_address(house *h)
     }
     const node_way *row =
         first_of_node(h->a->interpolations.items, h->a->interpolations.count, p->osm_id);
-    const node_way *end = h->a->interpolations.items + h->a->interpolations.count;
+    bool had = row != NULL;
+    const node_way *end = had ? h->a->interpolations.items + h->a->interpolations.count : NULL;
     for (; row && row < end && row->node == p->osm_id; row++) {
         const plc_pairs *more = &h->b->interpolations.items[row->place].address;
         for (uint32_t i = 0; i < more->count; i++) {
@@ -417,7 +418,7 @@ static sx_status inherit_address(house *h)
                 return status;
         }
     }
-    return row ? bld_number_and_postcode(h->w, p, h->err) : SX_OK;
+    return had ? bld_number_and_postcode(h->w, p, h->err) : SX_OK;
 }
 
 static bool has_name(const bld_place *p, sx_str name)

@@ -157,7 +157,14 @@ typedef struct bld_text_hash {
     uint64_t hash; /* 0: nothing is left of the text */
 } bld_text_hash;
 
-enum { BLD_TEXTS = 4096 };
+enum { BLD_TEXTS = 4096, BLD_CIRCLES = 32 };
+
+/* Around this point there is one country alone. */
+typedef struct bld_circle {
+    geo_at center;
+    int32_t clear_e7;
+    uint16_t country;
+} bld_circle;
 
 typedef struct bld_worker {
     sx_arena arena;   /* lives as long as the build */
@@ -167,6 +174,8 @@ typedef struct bld_worker {
     uint64_t *hashes; /* scratch */
     size_t hash_cap;
     bld_text_hash *texts;
+    bld_circle circles[BLD_CIRCLES];
+    uint32_t next_circle;
 } bld_worker;
 
 /* Places by a hash, newest first. */
@@ -268,8 +277,8 @@ sx_status bld_decode(bld *b, const bld_place *p, sx_arena *arena, geo_shape *out
 bool bld_area_holds(const bld *b, const bld_place *area, geo_at at);
 /* The places of an object: [*first, *first + what is returned). */
 size_t bld_find_object(const bld *b, osm_kind kind, int64_t id, size_t *first);
-/* By the boundaries of the data, else by the built-in ones. */
-uint16_t bld_country_of(const bld *b, geo_at at);
+/* By the boundaries of the data, else `built_in`: what the built-in ones say. */
+uint16_t bld_country_of(const bld *b, geo_at at, uint16_t built_in);
 
 /* link.c */
 /* The node that the area takes over; PLC_NONE: none. */

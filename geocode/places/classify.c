@@ -24,15 +24,33 @@ float bld_importance(uint8_t rank_search)
     return (float)(0.40001 - rank_search / 75.0);
 }
 
+/* By the built-in borders; circles in which there are none are kept, since places lie together. */
+static uint16_t country_at(bld_worker *w, geo_at at)
+{
+    for (uint32_t i = 0; i < BLD_CIRCLES; i++) {
+        bld_circle *c = &w->circles[i];
+        double dx = (double)at.lon_e7 - c->center.lon_e7, dy = (double)at.lat_e7 - c->center.lat_e7;
+        if (dx * dx + dy * dy < (double)c->clear_e7 * c->clear_e7) {
+            bld_circle hit = *c; /* asked for last, looked at first */
+            *c = w->circles[0];
+            w->circles[0] = hit;
+            return hit.country;
+        }
+    }
+    bld_circle *c = &w->circles[w->next_circle++ % BLD_CIRCLES];
+    c->center = at;
+    c->country = plc_country_around(at.lon_e7, at.lat_e7, &c->clear_e7);
+    return c->country;
+}
+
 static sx_status classify_piece(bld *b, bld_worker *w, size_t from, size_t to, void *ctx,
                                 sx_error *err)
 {
-    (void)w;
     (void)ctx;
     (void)err;
     for (size_t i = from; i < to; i++) {
         bld_place *p = &b->places.items[i];
-        p->country = p->grid_country = plc_country_at(p->center.lon_e7, p->center.lat_e7);
+        p->country = p->grid_country = country_at(w, p->center);
         plc_ranks ranks = bld_ranks(p, p->country);
         p->rank_search = ranks.search;
         p->rank_address = ranks.address;

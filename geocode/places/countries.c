@@ -19,6 +19,7 @@
  * and the cell's region if it meets none. Regions are 0 (none) or a row of REGIONS + 1. */
 #include "geocode/places/countries.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -203,8 +204,20 @@ static double turn(double ax, double ay, double bx, double by, double x, double 
     return (bx - ax) * (y - ay) - (by - ay) * (x - ax);
 }
 
-/* The region of a point (in units from the cell's corner). */
-static unsigned region_in_cell(uint32_t offset, double x, double y)
+/* The square of the distance of a point from a line. */
+static double away2(double ax, double ay, double bx, double by, double x, double y)
+{
+    double dx = bx - ax, dy = by - ay, square = dx * dx + dy * dy;
+    double t = square > 0 ? ((x - ax) * dx + (y - ay) * dy) / square : 0;
+    t = t < 0 ? 0 : t > 1 ? 1 : t;
+    dx = ax + t * dx - x;
+    dy = ay + t * dy - y;
+    return dx * dx + dy * dy;
+}
+
+/* The region of a point (in units from the cell's corner); *clear2 falls to the square of its distance
+ * from the nearest border. */
+static unsigned region_in_cell(uint32_t offset, double x, double y, double *clear2)
 {
     geo_cursor c = geo_cursor_at((const uint8_t *)BORDERS, sizeof BORDERS - 1, offset);
     double to_x = geo_cursor_byte(&c) * 256.0, to_y = geo_cursor_byte(&c) * 256.0;
@@ -219,6 +232,10 @@ static unsigned region_in_cell(uint32_t offset, double x, double y)
             bx += geo_cursor_zigzag(&c);
             by += geo_cursor_zigzag(&c);
             double b_turn = turn(x, y, to_x, to_y, (double)bx, (double)by);
+            if (i > 0) {
+                double away = away2(ax, ay, (double)bx, (double)by, x, y);
+                *clear2 = away < *clear2 ? away : *clear2;
+            }
             if (i > 0 && (a_turn >= 0) != (b_turn >= 0)) {
                 double mine = turn(ax, ay, (double)bx, (double)by, x, y);
                 double other = turn(ax, ay, (double)bx, (double)by, to_x, to_y);
@@ -236,16 +253,27 @@ static unsigned region_in_cell(uint32_t offset, double x, double y)
     return region;
 }
 
-uint16_t plc_country_at(int32_t lon_e7, int32_t lat_e7)
+uint16_t plc_country_around(int32_t lon_e7, int32_t lat_e7, int32_t *clear_e7)
 {
     double x = ((double)lon_e7 + 1800000000.0) * UNITS / 1e7;
     double y = ((double)lat_e7 + 900000000.0) * UNITS / 1e7;
+    *clear_e7 = 0;
     if (x < 0 || y < 0 || x >= 180.0 * CELL_UNITS || y >= 90.0 * CELL_UNITS)
         return 0;
     uint32_t column = (uint32_t)x / CELL_UNITS, row = (uint32_t)y / CELL_UNITS;
     unsigned region = CELLS[row * 180 + column];
+    x -= column * (double)CELL_UNITS;
+    y -= row * (double)CELL_UNITS;
+    /* Beyond the cell nothing is known. */
+    double clear = fmin(fmin(x, CELL_UNITS - x), fmin(y, CELL_UNITS - y)), clear2 = clear * clear;
     if (region >= BORDERED)
-        region = region_in_cell(CELL_BORDERS[region - BORDERED], x - column * (double)CELL_UNITS,
-                                y - row * (double)CELL_UNITS);
+        region = region_in_cell(CELL_BORDERS[region - BORDERED], x, y, &clear2);
+    *clear_e7 = (int32_t)(sqrt(clear2) * 1e7 / UNITS);
     return region ? plc_country_of(sx_str_of(REGIONS + 2 * (region - 1), 2)) : 0;
+}
+
+uint16_t plc_country_at(int32_t lon_e7, int32_t lat_e7)
+{
+    int32_t clear_e7;
+    return plc_country_around(lon_e7, lat_e7, &clear_e7);
 }

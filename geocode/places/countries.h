@@ -28,6 +28,10 @@ sx_str plc_country_languages(uint16_t country);
 /* The country at a point, by built-in borders (good to some kilometres); 0: none, at sea. */
 uint16_t plc_country_at(int32_t lon_e7, int32_t lat_e7);
 
+/* The same, and how far around the point nothing else is, in ten-millionths of a degree: so that neighbours
+ * need not be asked. */
+uint16_t plc_country_around(int32_t lon_e7, int32_t lat_e7, int32_t *clear_e7);
+
 /* Where a country is: its middle, and the box around all of it; all 0 of an unknown one. They are what
  * Nominatim answers of a country that is not in its data (of its table of the countries' grid: the mean of
  * the cells' middles, and the box of all cells). */

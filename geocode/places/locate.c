@@ -99,10 +99,9 @@ size_t bld_find_object(const bld *b, osm_kind kind, int64_t id, size_t *first)
     return high - low;
 }
 
-uint16_t bld_country_of(const bld *b, geo_at at)
+uint16_t bld_country_of(const bld *b, geo_at at, uint16_t built_in)
 {
-    uint16_t built_in = 0, best = 0;
-    bool several = false;
+    uint16_t best = 0;
     for (size_t i = 0; i < b->country_count; i++) {
         const bld_place *area = &b->places.items[b->countries[i]];
         if (!bld_area_holds(b, area, at))
@@ -113,14 +112,11 @@ uint16_t bld_country_of(const bld *b, geo_at at)
         }
         /* Claimed by two: what the built-in borders say, if it is one of them; else the first by the
          * number of its part of the world, then by its letters. */
-        if (!several)
-            built_in = plc_country_at(at.lon_e7, at.lat_e7);
-        several = true;
         if (area->country == built_in)
             return built_in;
         unsigned mine = plc_country_partition(area->country), other = plc_country_partition(best);
         if (best != built_in && (mine < other || (mine == other && area->country < best)))
             best = area->country;
     }
-    return best ? best : plc_country_at(at.lon_e7, at.lat_e7);
+    return best ? best : built_in;
 }
