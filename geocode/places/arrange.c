@@ -3,6 +3,7 @@
  * In the order in which Nominatim works, since each may use only what was done before: countries,
  * administrative boundaries from large to small, all others by address rank. Each takes its node,
  * is moved below what holds it, gets its address, and then counts for those that follow. */
+#include <math.h>
 #include <stdlib.h>
 
 #include <sextant/mem.h>
@@ -330,16 +331,31 @@ static sx_status work_on(bld *b, bld_place *p, uint32_t node, sx_error *err)
 /* --- The order. */
 
 typedef struct turn {
-    uint32_t rank, admin_level, place, node;
+    uint32_t rank, order, place, node;
 } turn;
+
+/* Nominatim works its way from one square degree to the next, by the part of the world. */
+uint32_t bld_sector(const bld_place *p)
+{
+    geo_pt at = geo_pt_of(p->center);
+    uint32_t partition = plc_country_partition(p->grid_country);
+    return partition * 1000000u + (uint32_t)(500 - (int)rint(at.lon)) * 1000u +
+           (uint32_t)(500 - (int)rint(at.lat));
+}
+
+static uint32_t order_of_boundary(const bld_place *p)
+{
+    enum { LEVELS = 16 };
+    return plc_country_partition(p->grid_country) * LEVELS + p->admin_level;
+}
 
 static int by_turn(const void *a, const void *b)
 {
     const turn *x = a, *y = b;
     if (x->rank != y->rank)
         return x->rank < y->rank ? -1 : 1;
-    if (x->admin_level != y->admin_level)
-        return x->admin_level < y->admin_level ? -1 : 1;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
@@ -377,9 +393,10 @@ static sx_status round_of(bld *b, turn_of *of, bool countries, sx_error *err)
         if (!sx_grow(&turns, &cap, count + 1, sizeof *turns))
             status = sx_fail_memory(err, "the order of places");
         else
-            turns[count++] =
-                (turn){rank, of == turn_of_boundary ? b->places.items[i].admin_level : 0,
-                       (uint32_t)i, PLC_NONE};
+            turns[count++] = (turn){rank,
+                                    of == turn_of_boundary ? order_of_boundary(&b->places.items[i])
+                                                           : bld_sector(&b->places.items[i]),
+                                    (uint32_t)i, PLC_NONE};
     }
     if (status == SX_OK && count > 0)
         qsort(turns, count, sizeof *turns, by_turn);

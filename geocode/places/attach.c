@@ -513,10 +513,11 @@ sx_status bld_attach(bld *b, sx_error *err)
         status = find_houses(b, &a, err);
     if (status == SX_OK)
         status = find_node_ways(b, &a, err);
-    if (status == SX_OK)
+    if (status == SX_OK) {
+        bld_link_rivers(b, BLD_LATER_WAYS);
         status = bld_run(b, b->places.count, PIECE, attach_piece, &a, err);
-    if (status == SX_OK)
-        status = bld_link_rivers(b, err);
+        bld_link_rivers(b, BLD_ALL_WAYS);
+    }
     sx_free(a.houses);
     sx_free(a.node_ways.items);
     sx_free(a.interpolations.items);

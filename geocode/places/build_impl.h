@@ -288,7 +288,9 @@ sx_status bld_take_names(bld_worker *w, bld_place *area, const bld_place *node, 
 sx_status bld_take_tags(bld_worker *w, bld_place *area, const bld_place *node, sx_error *err);
 /* In a country of one language, `name` is also the name in that language, and the other way round. */
 sx_status bld_add_default_name(bld_worker *w, bld_place *p, sx_error *err);
-sx_status bld_link_rivers(bld *b, sx_error *err);
+/* Ways that are worked on before their river have an address of their own all the same. */
+typedef enum bld_river_ways { BLD_LATER_WAYS, BLD_ALL_WAYS } bld_river_ways;
+void bld_link_rivers(bld *b, bld_river_ways which);
 
 /* lines.c */
 typedef enum bld_whole { BLD_CENTER_ONLY, BLD_WHOLE_SHAPE } bld_whole;
@@ -302,6 +304,8 @@ bool bld_is_address_part(sx_str key);
 
 /* Step 3. */
 sx_status bld_arrange(bld *b, sx_error *err);
+/* In which square degree's turn a place is worked on. */
+uint32_t bld_sector(const bld_place *p);
 bld_whole bld_address_scope(const bld_place *p, unsigned *max_rank);
 /* Words, lines, postcode and names of a place that has no street as its parent. */
 sx_status bld_finish_place(bld *b, bld_worker *w, bld_place *p, bld_with_forms forms,

@@ -264,7 +264,7 @@ sx_status bld_add_default_name(bld_worker *w, bld_place *p, sx_error *err)
 }
 
 /* A way is part of a river's relation: in its main stream, or of the river's name. */
-static void link_way_of_river(bld *b, uint32_t river, const osm_member *m)
+static void link_way_of_river(bld *b, uint32_t river, const osm_member *m, bld_river_ways which)
 {
     static const char *const KINDS[] = {"river", "stream", "canal", "drain", "ditch"};
     const bld_place *relation = &b->places.items[river];
@@ -284,14 +284,14 @@ static void link_way_of_river(bld *b, uint32_t river, const osm_member *m)
             (is_side &&
              (name.len == 0 || !sx_str_eq(name, plc_pairs_get(&way->names, SX_STR("name"))))))
             continue;
-        way->linked = river;
+        if (which == BLD_ALL_WAYS || bld_sector(way) > bld_sector(relation))
+            way->linked = river;
     }
 }
 
-sx_status bld_link_rivers(bld *b, sx_error *err)
+void bld_link_rivers(bld *b, bld_river_ways which)
 {
     bld_worker *w = &b->workers[0];
-    (void)err;
     for (size_t i = 0; i < b->places.count; i++) {
         const bld_place *p = &b->places.items[i];
         const osm_member *members;
@@ -302,7 +302,6 @@ sx_status bld_link_rivers(bld *b, sx_error *err)
         if (!osm_dataset_relation(b->data, p->osm_id, &w->scratch, &members, &count))
             continue;
         for (uint32_t k = 0; k < count; k++)
-            link_way_of_river(b, (uint32_t)i, &members[k]);
+            link_way_of_river(b, (uint32_t)i, &members[k], which);
     }
-    return SX_OK;
 }
