@@ -331,7 +331,9 @@ static sx_status work_on(bld *b, bld_place *p, uint32_t node, sx_error *err)
 /* --- The order. */
 
 typedef struct turn {
-    uint32_t rank, order, place, node;
+    uint32_t rank, order;
+    uint64_t row;
+    uint32_t place, node;
 } turn;
 
 /* Nominatim works its way from one square degree to the next, by the part of the world. */
@@ -356,6 +358,8 @@ static int by_turn(const void *a, const void *b)
         return x->rank < y->rank ? -1 : 1;
     if (x->order != y->order)
         return x->order < y->order ? -1 : 1;
+    if (x->row != y->row)
+        return x->row < y->row ? -1 : 1;
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
@@ -392,11 +396,12 @@ static sx_status round_of(bld *b, turn_of *of, bool countries, sx_error *err)
             continue;
         if (!sx_grow(&turns, &cap, count + 1, sizeof *turns))
             status = sx_fail_memory(err, "the order of places");
-        else
-            turns[count++] = (turn){rank,
-                                    of == turn_of_boundary ? order_of_boundary(&b->places.items[i])
-                                                           : bld_sector(&b->places.items[i]),
-                                    (uint32_t)i, PLC_NONE};
+        else {
+            const bld_place *p = &b->places.items[i];
+            turns[count++] =
+                (turn){rank, of == turn_of_boundary ? order_of_boundary(p) : bld_sector(p), p->row,
+                       (uint32_t)i, PLC_NONE};
+        }
     }
     if (status == SX_OK && count > 0)
         qsort(turns, count, sizeof *turns, by_turn);

@@ -201,11 +201,24 @@ static double away(const house *h, const bld_place *p, double most)
     return plc_box_nearness(bld_shape_bytes(h->b, &p->shape), h->box, most);
 }
 
+/* Of two equally near, the one that Nominatim has worked on first: by rank, square degree and row. */
+static bool is_earlier(const bld *b, uint32_t a, uint32_t other)
+{
+    const bld_place *x = &b->places.items[a], *y = &b->places.items[other];
+    if (x->rank_address != y->rank_address)
+        return x->rank_address < y->rank_address;
+    uint32_t mine = bld_sector(x), theirs = bld_sector(y);
+    if (mine != theirs)
+        return mine < theirs;
+    return x->row != y->row ? x->row < y->row : a < other;
+}
+
 /* Takes `at` if it is nearer than what there is. */
 static void nearer(const house *h, uint32_t at, uint32_t *best, double *distance)
 {
     double d = away(h, &h->b->places.items[at], *distance);
-    if (d < 0 || d > *distance || (d == *distance && *best != PLC_NONE && at > *best))
+    if (d < 0 || d > *distance ||
+        (d == *distance && *best != PLC_NONE && !is_earlier(h->b, at, *best)))
         return;
     *best = at;
     *distance = d;

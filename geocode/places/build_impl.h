@@ -49,6 +49,7 @@ enum {
 
 typedef struct bld_place {
     int64_t osm_id;
+    uint64_t row; /* where it stands in Nominatim's tables: see bld_row() */
     sx_str class_name, type;
     plc_pairs names, address, extratags;
     plc_pairs tagged; /* the address as it is in the data */
@@ -258,6 +259,10 @@ sx_status bld_gather(bld *b, sx_error *err);
 /* Step 2. */
 sx_status bld_classify(bld *b, sx_error *err);
 
+/* Nominatim's rows are sorted by their shapes when they are imported, and whatever has no order of its
+ * own comes in that of the rows: equally near streets, equally good results. Rows rise with this number:
+ * the place of the box's middle on PostGIS's Hilbert curve (over the bits of floats between 1 and 2). */
+uint64_t bld_row(geo_box box, uint64_t points);
 /* The ranks that the place has by its kind, in a country. */
 plc_ranks bld_ranks(const bld_place *p, uint16_t country);
 /* How well known a place is taken to be, by its extent alone. */

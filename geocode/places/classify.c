@@ -3,6 +3,8 @@
  * The country comes from the built-in borders first. It decides the ranks with which countries and
  * boundaries are then arranged; where the data hold a country's own boundary, that one counts from
  * there on (arrange.c). */
+#include <math.h>
+
 #include "geocode/places/build_impl.h"
 #include "geocode/places/countries.h"
 
@@ -17,6 +19,46 @@ plc_ranks bld_ranks(const bld_place *p, uint16_t country)
                         .admin_level = p->admin_level};
     q.is_capital = sx_str_eq(plc_pairs_get(&p->extratags, SX_STR("capital")), SX_STR("yes"));
     return plc_rank_of(&q);
+}
+
+/* A box kept in floats holds the one that it stands for. */
+static double outward(double value, float limit)
+{
+    float f = (float)value;
+    bool is_inside = limit < 0 ? f > value : f < value;
+    return (double)(is_inside ? nextafterf(f, limit) : f);
+}
+
+static uint32_t bits_of(double middle, double scale)
+{
+    float f = (float)middle;
+    f = (float)(1.5 + (double)f / scale);
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+uint64_t bld_row(geo_box box, uint64_t points)
+{
+    enum { WITHOUT_BOX = 2 }; /* points, and lines between two, are looked at themselves */
+    geo_pt low = geo_pt_of((geo_at){box.lon_min, box.lat_min});
+    geo_pt high = geo_pt_of((geo_at){box.lon_max, box.lat_max});
+    if (points > WITHOUT_BOX) {
+        low = (geo_pt){outward(low.lon, -INFINITY), outward(low.lat, -INFINITY)};
+        high = (geo_pt){outward(high.lon, INFINITY), outward(high.lat, INFINITY)};
+    }
+    uint32_t x = bits_of((low.lat + high.lat) / 2, 256), y = bits_of((low.lon + high.lon) / 2, 512);
+    uint64_t row = 0;
+    for (uint32_t side = 1u << 31; side; side >>= 1) {
+        uint32_t right = (x & side) != 0, upper = (y & side) != 0;
+        row = row << 2 | ((3 * right) ^ upper);
+        if (!upper) {
+            uint32_t turned = right ? ~x : x;
+            x = right ? ~y : y;
+            y = turned;
+        }
+    }
+    return row;
 }
 
 float bld_importance(uint8_t rank_search)

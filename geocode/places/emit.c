@@ -1,8 +1,8 @@
 /* emit.c - step 6 of the build: places get their numbers, sections are written.
  *
  * Numbers rise with the search rank; what hangs on a street or place (rank 28 and more) lies together
- * by its parent, whose number is smaller. Within that the order is that of the objects: nodes, ways,
- * relations, by id. */
+ * by its parent, whose number is smaller. Within that the order is that of Nominatim's rows, which
+ * decides between equals: bld_row(). */
 #include <stdlib.h>
 
 #include <sextant/mem.h>
@@ -26,7 +26,9 @@ uint32_t bld_number_of(const bld *b, uint32_t at)
 
 /* By what the numbers of places rise. */
 typedef struct order_key {
-    uint32_t rank, parent, at;
+    uint32_t rank, parent;
+    uint64_t row;
+    uint32_t at;
 } order_key;
 
 static int by_order(const void *a, const void *b)
@@ -36,6 +38,8 @@ static int by_order(const void *a, const void *b)
         return x->rank < y->rank ? -1 : 1;
     if (x->parent != y->parent)
         return x->parent < y->parent ? -1 : 1;
+    if (x->row != y->row)
+        return x->row < y->row ? -1 : 1;
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
@@ -55,7 +59,7 @@ static sx_status number_places(bld *b, sx_error *err)
         if (p->rank_search < BLD_RANK_CHILD)
             low++;
         keys[i] = (order_key){p->rank_search < BLD_RANK_CHILD ? p->rank_search : BLD_RANK_CHILD, 0,
-                              (uint32_t)i};
+                              p->row, (uint32_t)i};
     }
     qsort(keys, count, sizeof *keys, by_order);
     for (size_t i = 0; i < low; i++)

@@ -5,9 +5,9 @@
  * lie at their natural alignment; streams are varints (LEB128), read through geocode/index/cursor.h.
  * docs/formats/geocode-places.md describes it; checksums are the outer file's.
  *
- * Places have ids by rising rank_search, those of rank 28 and more then by parent, then by kind and id
- * of the object: so the front of every posting list matters most, and what belongs to a street lies
- * together. */
+ * Places have ids by rising rank_search, those of rank 28 and more then by parent, then in the order of
+ * Nominatim's rows (a Hilbert curve): so the front of every posting list matters most, and what belongs
+ * to a street lies together. */
 #ifndef GEOCODE_PLACES_FORMAT_H
 #define GEOCODE_PLACES_FORMAT_H
 

@@ -265,6 +265,7 @@ static sx_status add_places(finder *f, sx_error *err)
             first.is_area = geo_shape_is_area(f->shape.kind);
             first.is_line = geo_shape_is_line(f->shape.kind);
             first.box = geo_shape_box(&f->shape);
+            first.row = bld_row(first.box, geo_shape_points(&f->shape));
             first.size = first.is_area ? geo_shape_area(&f->shape) : geo_shape_length(&f->shape);
             status = geo_shape_center(&f->shape, &first.center, err);
             if (status == SX_OK)
