@@ -16,7 +16,9 @@ sx_status geo_scratch_new(geo_api *api, geo_scratch **out, sx_error *err)
     if (!s)
         return sx_fail_memory(err, "a geocoder's loop");
     s->searcher = geo_searcher_new(err);
-    if (!s->searcher) {
+    s->nominatim = s->searcher ? nom_searcher_new(err) : NULL;
+    if (!s->nominatim) {
+        geo_searcher_free(s->searcher);
         sx_free(s);
         return SX_ENOMEM;
     }
@@ -35,6 +37,7 @@ void geo_scratch_free(geo_scratch *s)
         return;
     geo_snapshot_unref(s->now);
     geo_searcher_free(s->searcher);
+    nom_searcher_free(s->nominatim);
     sx_buf_done(&s->key);
     sx_buf_done(&s->body);
     sx_arena_done(&s->arena);

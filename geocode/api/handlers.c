@@ -174,6 +174,10 @@ void geo_api_search(sx_request *r, void *ctx)
 {
     (void)ctx;
     task t;
+    if (geo_nominatim_is_meant(r->query)) {
+        geo_nominatim_search(r, NULL);
+        return;
+    }
     geo_scratch *s = geo_api_scratch(r, GEO_ENDPOINT_search);
     geo_params_rules rules = {s->now->filters, GEO_RESULTS_MAX, false};
     if (geo_api_other_method(r) || !read_params(r, &rules, &t.params))

@@ -51,6 +51,7 @@ static bool index_has_filter(const geo_index *index, const char *name)
 
 static void close_snapshot(geo_snapshot *s)
 {
+    nom_words_close(s->words);
     geo_index_close(s->index);
     sx_free(s);
 }
@@ -62,7 +63,11 @@ static sx_status open_places(geo_snapshot *s, sx_error *err)
     if (places.len == 0)
         return SX_OK;
     s->nominatim.places = &s->places;
-    return plc_open(&s->places, places.data, places.len, err);
+    sx_status status = plc_open(&s->places, places.data, places.len, err);
+    if (status != SX_OK || s->places.s[PLC_S_WORDS].count == 0)
+        return status;
+    s->words = nom_words_open(&s->places, err);
+    return s->words ? SX_OK : err->status;
 }
 
 static sx_status open_snapshot(const char *path, geo_snapshot **out, sx_error *err)

@@ -16,7 +16,7 @@
 #include <sextant/metrics.h>
 
 #include "geocode/index/index.h"
-#include "geocode/nominatim/result.h"
+#include "geocode/nominatim/search.h"
 
 enum { GEO_SNAPSHOT_FILTERS = 8 };
 
@@ -28,6 +28,7 @@ typedef struct geo_snapshot {
     uint64_t generation;                           /* of the index's contents */
     plc_index places;                              /* if the index has OpenStreetMap's */
     nom_index nominatim;                           /* where Nominatim's endpoints look */
+    nom_words *words;                              /* of the places; NULL: none */
     uint32_t refs;                                 /* atomic */
 } geo_snapshot;
 

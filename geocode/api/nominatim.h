@@ -16,6 +16,7 @@
 bool geo_nominatim_is_meant(sx_str query);
 
 /* The handlers, as those of api.h. */
+void geo_nominatim_search(sx_request *r, void *ctx);
 void geo_nominatim_reverse(sx_request *r, void *ctx);
 void geo_nominatim_lookup(sx_request *r, void *ctx);
 void geo_nominatim_details(sx_request *r, void *ctx);

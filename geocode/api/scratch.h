@@ -14,6 +14,7 @@ struct geo_scratch {
     geo_searcher *searcher;
     geo_results results;
     sx_buf key, body;
+    nom_searcher *nominatim;
     sx_arena arena; /* what a question of Nominatim's API takes; emptied before each */
 };
 

@@ -347,6 +347,7 @@ static void fill_routes(server *s)
          .handler = geo_api_page,
          .flags = SX_ROUTE_OWN_RATE,
          .rate = PAGE_RATE},
+        NOMINATIM("/search", geo_nominatim_search),
         NOMINATIM("/reverse", geo_nominatim_reverse),
         NOMINATIM_ALONE("/lookup", geo_nominatim_lookup),
         NOMINATIM_ALONE("/details", geo_nominatim_details),

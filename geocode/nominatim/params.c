@@ -5,6 +5,7 @@
 
 #include <sextant/utf8.h>
 
+#include "geocode/nominatim/search_text.h"
 #include "geocode/text/form.h"
 
 enum { LOOKUP_MAX = 50, SEARCH_LIMIT = 10, SEARCH_LIMIT_MAX = 50, ZOOM = 18 };
@@ -312,8 +313,13 @@ static bool read_excluded(const nom_request *q, sx_arena *arena, nom_search_para
                           nom_refusal *refusal)
 {
     sx_str text = q->values[NOM_P_EXCLUDE_PLACE_IDS], part;
-    nom_ref *refs = NULL;
-    size_t cap = 0;
+    size_t most = text.len / 2 + 1; /* a digit and a comma each */
+    nom_ref *refs = sx_arena_alloc(arena, most * sizeof(*refs));
+    uint64_t *ids = sx_arena_alloc(arena, most * sizeof(*ids));
+    uint64_t *objects = sx_arena_alloc(arena, most * sizeof(*objects));
+    nom_search_query *query = &out->query;
+    if (!refs || !ids || !objects)
+        return no_memory(refusal);
     for (bool more = text.len > 0; more;) {
         nom_ref ref;
         more = sx_str_cut(text, ',', &part, &text);
@@ -324,11 +330,15 @@ static bool read_excluded(const nom_request *q, sx_arena *arena, nom_search_para
             return false;
         if (ref.id <= 0)
             continue;
-        if (!sx_arena_grow(arena, &refs, &cap, out->excluded_count + 1, sizeof(*refs)))
-            return no_memory(refusal);
         refs[out->excluded_count++] = ref;
+        if (ref.by_place_id)
+            ids[query->excluded_count++] = (uint64_t)ref.id;
+        else
+            objects[query->excluded_object_count++] = plc_osm_object(ref.osm_kind, ref.id);
     }
     out->excluded = refs;
+    query->excluded = ids;
+    query->excluded_objects = objects;
     return true;
 }
 
@@ -428,19 +438,6 @@ static bool read_fields(const nom_request *q, sx_arena *arena, nom_search_params
     return has_fields(q) || nom_refuse(refusal, 400, "Nothing to search for.");
 }
 
-/* A text without coordinates, or what stands beside them. */
-static bool read_words(sx_str text, sx_arena *arena, nom_search_params *out, nom_refusal *refusal)
-{
-    sx_str rest;
-    nom_search_query *q = &out->query;
-    if (nom_category_find(text, arena, &q->class_name, &q->type, &rest)) {
-        q->text = rest;
-        return rest.data || no_memory(refusal);
-    }
-    q->text = sx_str_trim_all(text);
-    return q->text.len > 0 || nom_refuse(refusal, 400, "Nothing to search for.");
-}
-
 /* What is checked whenever words are searched for, and not before. */
 static bool read_filters(const nom_request *q, sx_arena *arena, nom_search_params *out,
                          nom_refusal *refusal)
@@ -449,32 +446,29 @@ static bool read_filters(const nom_request *q, sx_arena *arena, nom_search_param
            read_viewbox(q, out, refusal);
 }
 
+/* Coordinates and categories are taken out by the search. Nothing but coordinates is a reverse, which has
+ * no filters: wrong ones are not noticed. */
 static bool read_text(const nom_request *q, sx_arena *arena, nom_search_params *out,
                       nom_refusal *refusal)
 {
-    double lon, lat;
-    sx_str rest = q->values[NOM_P_Q];
+    geo_pt point;
+    sx_str rest = q->values[NOM_P_Q], class_name, type;
     if (has_fields(q))
         return nom_refuse(refusal, 400,
                           "Structured query parameters(amenity, street, city, county, state, "
                           "postalcode, country) cannot be used together with 'q' parameter.");
-    out->shown = rest;
-    out->way = NOM_SEARCH_NOTHING;
-    if (rest.len == 0)
+    out->shown = out->query.text = rest;
+    out->nothing = rest.len == 0;
+    if (out->nothing)
         return true;
-    if (nom_coordinates_find(rest, &lon, &lat, &rest)) {
-        out->on_globe = globe_point(lon, lat, &out->at.at);
-        out->at.layers = out->query.layers;
-        out->at.rank_max = out->query.rank_max ? out->query.rank_max : 30;
-        out->way = NOM_SEARCH_COORDINATES;
+    if (nom_take_coordinates(&rest, arena, &point)) {
+        out->nothing = fabs(point.lon) > 180 || fabs(point.lat) > 90;
         if (rest.len == 0)
             return true;
-        out->query.has_near = out->on_globe;
-        if (out->on_globe)
-            out->query.near = geo_at_of(out->at.at);
     }
-    out->way = NOM_SEARCH_WORDS;
-    return read_filters(q, arena, out, refusal) && read_words(rest, arena, out, refusal);
+    return read_filters(q, arena, out, refusal) &&
+           (nom_take_category(&rest, arena, &class_name, &type) || sx_str_trim_all(rest).len > 0 ||
+            nom_refuse(refusal, 400, "Nothing to search for."));
 }
 
 bool nom_search_read(const nom_request *q, sx_arena *arena, nom_search_params *out,
@@ -482,7 +476,7 @@ bool nom_search_read(const nom_request *q, sx_arena *arena, nom_search_params *o
 {
     static const int64_t USUAL = SEARCH_LIMIT;
     int64_t limit;
-    *out = (nom_search_params){.way = NOM_SEARCH_WORDS};
+    *out = (nom_search_params){0};
     if (!begin_output(q, NOM_FORMAT_JSONV2, &out->output, refusal) ||
         !read_outlines(q, &out->output, refusal) ||
         !nom_request_int(q, NOM_P_LIMIT, &USUAL, &limit, refusal) ||

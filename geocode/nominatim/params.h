@@ -50,19 +50,11 @@ typedef struct nom_details_params {
     bool address, linked, hierarchy, group_hierarchy, keywords, geojson, entrances;
 } nom_details_params;
 
-/* How the text of a search is to be understood. */
-typedef enum nom_search_way {
-    NOM_SEARCH_NOTHING,     /* q is empty: nothing is found */
-    NOM_SEARCH_COORDINATES, /* nothing but a point: what is there */
-    NOM_SEARCH_WORDS,
-} nom_search_way;
-
 typedef struct nom_search_params {
     nom_output output;
-    nom_search_way way;
+    bool
+        nothing; /* q is empty, or a point beyond the globe: nothing is found, and nothing is wrong */
     nom_search_query query;
-    nom_reverse_query at;    /* NOM_SEARCH_COORDINATES */
-    bool on_globe;           /* whether that point is on the globe */
     sx_str shown;            /* the query as the answer repeats it */
     sx_str feature_type;     /* as given, if it is known; empty */
     const nom_ref *excluded; /* as given */
@@ -86,14 +78,5 @@ bool nom_polygons_read(const nom_request *q, nom_refusal *refusal);
 
 /* Whether `name` may be called by JavaScript: identifiers with points between them. */
 bool nom_callback_valid(sx_str name);
-
-/* --- What may be in a query beside words (coordinates.c). */
-
-/* Looks for coordinates at the beginning or end of a text: decimal degrees, or degrees with minutes and
- * seconds and N, S, E, W. True with the point (longitude first) and what is left of the text. */
-bool nom_coordinates_find(sx_str text, double *lon, double *lat, sx_str *rest);
-
-/* Looks for "[key=value]". True with both, and the rest in the arena (data NULL without memory). */
-bool nom_category_find(sx_str text, sx_arena *arena, sx_str *key, sx_str *value, sx_str *rest);
 
 #endif
