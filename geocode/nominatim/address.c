@@ -249,17 +249,14 @@ static void add_postcode_and_country(builder *b, uint16_t country)
 
 /* The order of /details: itself, then by falling rank, what is not shown before what is. Insertion keeps
  * the order of equals; there are some twenty rows. */
-static void sort_rows(nom_address *a, uint32_t own)
+static void sort_rows(nom_address *a, uint32_t first)
 {
-    for (uint32_t i = 1; i < a->count; i++) {
+    for (uint32_t i = first + 1; i < a->count; i++) {
         nom_row row = a->rows[i];
         uint32_t at = i;
-        for (; at > 0; at--) {
+        for (; at > first; at--) {
             const nom_row *before = &a->rows[at - 1];
-            bool first_own = before->place == own && own != PLC_NONE;
-            bool this_own = row.place == own && own != PLC_NONE;
-            bool in_order = first_own != this_own ? first_own
-                            : before->rank_address != row.rank_address
+            bool in_order = before->rank_address != row.rank_address
                                 ? before->rank_address > row.rank_address
                                 : before->is_address <= row.is_address;
             if (in_order)
@@ -285,6 +282,7 @@ sx_status nom_address_rows(const nom_index *ix, const nom_object *object, const 
     *out = (nom_address){0};
     builder b = {.ix = ix, .object = object, .locale = locale, .arena = arena, .out = out};
     add_own(&b);
+    uint32_t own = out->count;
     add_named(&b, "house_number", RANK_HOUSE_NUMBER, shown_number(&b));
     add_named(&b, "locality", RANK_LOCALITY, address_tag(&b, SX_STR("_unlisted_place")));
     bool of_parent = object->source != NOM_PLACE || object->rank_search >= RANK_HAS_PARENT;
@@ -307,7 +305,7 @@ sx_status nom_address_rows(const nom_index *ix, const nom_object *object, const 
     if (b.failed)
         return sx_fail_memory(err, "an address");
     localise(&b);
-    sort_rows(out, object->place);
+    sort_rows(out, own);
     return SX_OK;
 }
 

@@ -1,14 +1,21 @@
 /* answer.c - what all formats say of an answer. See answer.h. */
 #include "geocode/nominatim/answer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+static const double IMPORTANCE_NOISE = 1e-6;
 
 sx_status nom_answer_of(const nom_index *ix, const nom_hit *hit, const nom_locale *locale,
                         sx_arena *arena, nom_answer *out, sx_error *err)
 {
     *out = (nom_answer){.distance = hit->distance};
     sx_status status = nom_object_of(ix, hit, &out->object, err);
+    /* What a search says of a hit counts (near another place, it is the distance); it was a float. */
+    if (status == SX_OK && fabs(hit->importance - out->object.importance) > IMPORTANCE_NOISE &&
+        hit->importance != 0)
+        out->object.importance = hit->importance;
     if (status == SX_OK)
         status = nom_address_rows(ix, &out->object, locale, arena, &out->address, err);
     if (status == SX_OK)
