@@ -118,13 +118,23 @@ typedef struct nom_bearers {
     bool last_answer;
 } nom_bearers;
 
-enum { NOM_BEARERS_MAX = 256 };
+enum { NOM_BEARERS_MAX = 256, NOM_PLAIN_SLOTS = 2048, NOM_PLAIN_BYTES = 240 };
+
+/* The name and address of a place in their normal form, kept from one query to the next: results of one
+ * thread's queries are much the same. */
+typedef struct nom_plain {
+    uint64_t generation; /* of the words opened; 0: the slot is empty */
+    uint32_t place;
+    uint16_t len;
+    char text[NOM_PLAIN_BYTES];
+} nom_plain;
 
 struct nom_searcher {
     sx_arena arena; /* of one query */
     nom_ask ask;
     nom_bearers bearers[NOM_BEARERS_MAX];
     uint32_t bearer_count;
+    nom_plain plain[NOM_PLAIN_SLOTS];
 };
 
 /* One search under way. */

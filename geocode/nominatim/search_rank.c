@@ -130,6 +130,24 @@ static sx_str plain_address(nom_run *run, const nom_found *f)
     return normal_of(run, sx_arena_printf(arena, "%.*s %s", SX_ARG(name), country));
 }
 
+/* The same out of what is remembered of the thread's last queries. */
+static sx_str remembered_address(nom_run *run, const nom_found *f)
+{
+    if (f->hit.source != NOM_PLACE)
+        return plain_address(run, f);
+    nom_plain *slot = &run->s->plain[f->hit.id * 2654435761u >> 21 & (NOM_PLAIN_SLOTS - 1)];
+    if (slot->generation == run->w->generation && slot->place == f->hit.id)
+        return sx_str_of(slot->text, slot->len);
+    sx_str text = plain_address(run, f);
+    if (text.len <= NOM_PLAIN_BYTES && !run->failed) {
+        *slot = (nom_plain){
+            .generation = run->w->generation, .place = f->hit.id, .len = (uint16_t)text.len};
+        if (text.len)
+            memcpy(slot->text, text.data, text.len);
+    }
+    return text;
+}
+
 static bool has_languages(const nom_locale *locale)
 {
     for (uint32_t i = 0; i < locale->key_count; i++)
@@ -179,7 +197,7 @@ static void rank_by_words(nom_run *run, const nom_locale *locale, nom_founds *fo
         if (f->importance < 0)
             continue;
         word_list have = {.count = 0};
-        split(plain_address(run, f), &have);
+        split(remembered_address(run, f), &have);
         if (have.count == 0)
             continue;
         double distance = unmatched(&asked, &have);

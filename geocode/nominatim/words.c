@@ -1,7 +1,12 @@
 /* words.c - see words.h. */
 #include "geocode/nominatim/words.h"
 
+#include <stdatomic.h>
+
 #include <sextant/mem.h>
+
+/* Only counts how often words were opened, by any thread. */
+static _Atomic uint64_t opened;
 
 static sx_str text_at(const nom_words *w, uint32_t at, uint32_t len)
 {
@@ -35,6 +40,7 @@ nom_words *nom_words_open(const plc_index *places, sx_error *err)
     }
     uint32_t slots, rows, numbers;
     w->ix = places;
+    w->generation = atomic_fetch_add_explicit(&opened, 1, memory_order_relaxed) + 1;
     w->terms = section(w, NOM_S_TERMS, &w->term_count);
     w->slots = section(w, NOM_S_TERM_SLOTS, &slots);
     w->entries = section(w, NOM_S_ENTRIES, &w->entry_count);

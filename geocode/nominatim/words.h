@@ -12,6 +12,8 @@
 
 struct nom_words {
     const plc_index *ix;
+    uint64_t
+        generation; /* never the same twice in a process: what is remembered of it carries this */
     const nom_disk_term *terms;
     const uint32_t *slots;
     const nom_disk_entry *entries;
