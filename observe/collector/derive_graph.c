@@ -29,9 +29,8 @@ static const uint64_t BOUNDS_NS[] = {
 
 typedef struct rows {
     derive_shape shape, lane_shape;
-    derive_writer writer;
-    derive_table lane;  /* by the lock */
-    derive_table whole; /* by the lock of flushes */
+    derive_sheet sheet;
+    derive_table lane; /* by the lock */
 } rows;
 
 struct servicegraph {
@@ -271,79 +270,25 @@ void servicegraph_take(servicegraph *g, const span_batch *b)
 
 /* --- Flushing. */
 
-static sx_status write_all(servicegraph *g, int64_t t_ms, sx_error *err)
-{
-    tsdb_appender *a;
-    const derive_table *edges = &g->edges.whole, *lost = &g->lost.whole;
-    if (!edges->count && !edges->overflow->dirty && !lost->count && !lost->overflow->dirty)
-        return SX_OK; /* an appender waits for a store that is not ready yet */
-    sx_status st = g->host.store->appender(g->host.store, &a, err);
-    if (st != SX_OK)
-        return st;
-    st = derive_write(&g->edges.writer, &g->edges.whole, a, t_ms, g->flushed_ms, err);
-    if (st == SX_OK)
-        st = derive_write(&g->lost.writer, &g->lost.whole, a, t_ms, g->flushed_ms, err);
-    if (st == SX_OK)
-        st = a->ops->commit(a, err);
-    else
-        a->ops->rollback(a);
-    a->ops->free(a);
-    return st;
-}
-
-typedef struct leaving {
-    derive_writer *writer;
-    tsdb_appender *to;
-    int64_t t_ms;
-} leaving;
-
-static void tell_stale(void *ctx, const derive_row *row)
-{
-    leaving *l = ctx;
-    if (l->to)
-        (void)derive_write_stale(l->writer, row, l->to, l->t_ms, NULL);
-}
-
-/* Edges on which nothing has happened for long. */
-static void clean(servicegraph *g, int64_t now_ms)
-{
-    rows *both[] = {&g->edges, &g->lost};
-    leaving out = {.t_ms = sx_clock_ms(g->host.clock)};
-    if (g->host.store->appender(g->host.store, &out.to, NULL) != SX_OK)
-        out.to = NULL;
-    for (size_t i = 0; i < SX_COUNT_OF(both); i++) {
-        out.writer = &both[i]->writer;
-        derive_table_expire(&both[i]->whole, now_ms - STALE_MS, tell_stale, &out);
-        pthread_mutex_lock(&g->lock);
-        derive_table_expire(&both[i]->lane, now_ms - STALE_MS, NULL, NULL);
-        pthread_mutex_unlock(&g->lock);
-    }
-    if (out.to) {
-        (void)out.to->ops->commit(out.to, NULL);
-        out.to->ops->free(out.to);
-    }
-}
-
 static sx_status flush(servicegraph *g, sx_error *err)
 {
     rows *both[] = {&g->edges, &g->lost};
+    derive_sheet *sheets[] = {&g->edges.sheet, &g->lost.sheet};
+    tsdb_appendable *store = g->host.store;
     int64_t t_ms = sx_clock_ms(g->host.clock), now_ms = sx_clock_mono_ms(g->host.clock);
+    bool clean = now_ms - g->cleaned_mono_ms >= g->settings->cache_loop_ms;
     pthread_mutex_lock(&g->lock);
-    for (size_t i = 0; i < SX_COUNT_OF(both); i++)
-        derive_table_merge(&both[i]->whole, &both[i]->lane, now_ms);
-    pthread_mutex_unlock(&g->lock);
-    if (now_ms - g->cleaned_mono_ms >= g->settings->cache_loop_ms) {
-        g->cleaned_mono_ms = now_ms;
-        clean(g, now_ms); /* first: a marker and a value of one time would be in each other's way */
-    }
-    sx_status st = write_all(g, t_ms, err);
     for (size_t i = 0; i < SX_COUNT_OF(both); i++) {
-        if (st == SX_OK) {
-            derive_write_done(&both[i]->whole);
-            both[i]->writer.told = both[i]->writer.told || both[i]->whole.count;
-        }
-        derive_table_forget_exemplars(&both[i]->whole);
+        derive_table_merge(&sheets[i]->whole, &both[i]->lane, now_ms);
+        if (clean) /* edges on which nothing has happened for long */
+            derive_table_expire(&both[i]->lane, now_ms - STALE_MS, NULL, NULL);
     }
+    pthread_mutex_unlock(&g->lock);
+    if (clean) {
+        g->cleaned_mono_ms = now_ms;
+        derive_expire(sheets, SX_COUNT_OF(sheets), store, now_ms - STALE_MS, t_ms);
+    }
+    sx_status st = derive_flush(sheets, SX_COUNT_OF(sheets), store, t_ms, g->flushed_ms, err);
     if (st == SX_OK)
         g->flushed_ms = t_ms;
     g->flushed_mono_ms = now_ms;
@@ -409,13 +354,13 @@ static sx_status init_rows(servicegraph *g, rows *r, sx_error *err)
     int64_t max = g->settings->series_max;
     r->shape.rows_max =
         max > 0 && max < SERVICEGRAPH_ROWS_MAX ? (uint32_t)max : SERVICEGRAPH_ROWS_MAX;
-    r->shape.ns_per_unit = r->writer.ns_per_unit = 1e9;
-    r->writer.shape = &r->shape;
-    r->writer.tag_ctx = g;
+    r->shape.ns_per_unit = r->sheet.writer.ns_per_unit = 1e9;
+    r->sheet.writer.shape = &r->shape;
+    r->sheet.writer.tag_ctx = g;
     r->lane_shape = r->shape;
-    r->shape.ref_count = derive_writer_refs(&r->writer);
+    r->shape.ref_count = derive_writer_refs(&r->sheet.writer);
     sx_status st = derive_table_init(&r->lane, &r->lane_shape, err);
-    return st == SX_OK ? derive_table_init(&r->whole, &r->shape, err) : st;
+    return st == SX_OK ? derive_table_init(&r->sheet.whole, &r->shape, err) : st;
 }
 
 static sx_status edge_names(servicegraph *g, sx_error *err)
@@ -441,8 +386,8 @@ static sx_status edge_names(servicegraph *g, sx_error *err)
         if (!bounds[i].data)
             return sx_fail_memory(err, "labels of edges");
     }
-    g->edges.writer.label_names = g->lost.writer.label_names = names;
-    g->edges.writer.bounds = bounds;
+    g->edges.sheet.writer.label_names = g->lost.sheet.writer.label_names = names;
+    g->edges.sheet.writer.bounds = bounds;
     return SX_OK;
 }
 
@@ -464,9 +409,9 @@ static sx_status make_rows(servicegraph *g, sx_error *err)
                                     "Spans for which there was no room.", false, LOST_DROPPED}};
     const servicegraph_settings *s = g->settings;
     derive_shape *shape = &g->edges.shape;
-    memcpy(g->edges.writer.metrics, EDGES, sizeof(EDGES));
-    g->edges.writer.metric_count = SX_COUNT_OF(EDGES);
-    g->edges.writer.tag_labels = edge_labels;
+    memcpy(g->edges.sheet.writer.metrics, EDGES, sizeof(EDGES));
+    g->edges.sheet.writer.metric_count = SX_COUNT_OF(EDGES);
+    g->edges.sheet.writer.tag_labels = edge_labels;
     shape->value_count = VALUES + 2 * s->dimensions.count;
     shape->histogram_count = 2;
     shape->bounds_ns = s->buckets.ns;
@@ -474,9 +419,9 @@ static sx_status make_rows(servicegraph *g, sx_error *err)
     shape->expo_size = (uint32_t)s->exponential_size;
     shape->exemplars_max =
         s->exemplars_max < DERIVE_EXEMPLARS_MAX ? (uint32_t)s->exemplars_max : DERIVE_EXEMPLARS_MAX;
-    memcpy(g->lost.writer.metrics, LOST, sizeof(LOST));
-    g->lost.writer.metric_count = SX_COUNT_OF(LOST);
-    g->lost.writer.tag_labels = lost_labels;
+    memcpy(g->lost.sheet.writer.metrics, LOST, sizeof(LOST));
+    g->lost.sheet.writer.metric_count = SX_COUNT_OF(LOST);
+    g->lost.sheet.writer.tag_labels = lost_labels;
     g->lost.shape.value_count = VALUES;
     sx_status st = edge_names(g, err);
     if (st == SX_OK)
@@ -568,7 +513,7 @@ void servicegraph_free(servicegraph *g)
     rows *both[] = {&g->edges, &g->lost};
     for (size_t i = 0; i < SX_COUNT_OF(both); i++) {
         derive_table_done(&both[i]->lane);
-        derive_table_done(&both[i]->whole);
+        derive_table_done(&both[i]->sheet.whole);
     }
     sx_arena_done(&g->arena);
     pthread_mutex_destroy(&g->lock);

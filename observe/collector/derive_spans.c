@@ -186,68 +186,23 @@ static void gather(spanmetrics *m, int64_t now_ms)
         spans_lane *l = &m->lanes[i];
         pthread_mutex_lock(&l->lock);
         for (uint32_t g = 0; g < m->group_count; g++)
-            derive_table_merge(&m->groups[g].whole, &l->tables[g], now_ms);
+            derive_table_merge(&m->groups[g].sheet.whole, &l->tables[g], now_ms);
         pthread_mutex_unlock(&l->lock);
     }
 }
 
-static sx_status write_all(spanmetrics *m, int64_t t_ms, sx_error *err)
-{
-    tsdb_appender *a;
-    size_t rows = 0;
-    for (uint32_t i = 0; i < m->group_count; i++)
-        rows += m->groups[i].whole.count + m->groups[i].whole.overflow->dirty;
-    if (!rows) /* an appender waits for a store that is not ready yet */
-        return SX_OK;
-    sx_status st = m->host.store->appender(m->host.store, &a, err);
-    if (st != SX_OK)
-        return st;
-    for (uint32_t i = 0; i < m->group_count && st == SX_OK; i++)
-        st = derive_write(&m->groups[i].writer, &m->groups[i].whole, a, t_ms, m->flushed_ms, err);
-    if (st == SX_OK)
-        st = a->ops->commit(a, err);
-    else
-        a->ops->rollback(a);
-    a->ops->free(a);
-    return st;
-}
-
-typedef struct leaving {
-    spans_group *g;
-    tsdb_appender *to;
-    int64_t t_ms;
-} leaving;
-
-static void tell_stale(void *ctx, const derive_row *row)
-{
-    leaving *l = ctx;
-    if (l->to)
-        (void)derive_write_stale(&l->g->writer, row, l->to, l->t_ms, NULL);
-}
-
-/* Markers that could not be written only let the series end five minutes later. */
 static void expire(spanmetrics *m, int64_t t_ms, int64_t now_ms)
 {
     const spanmetrics_settings *s = m->settings;
     int64_t after = s->series_expiration_ms ? s->series_expiration_ms : s->expiration_ms;
-    leaving out = {.t_ms = t_ms};
     if (!after || now_ms <= after)
         return;
-    if (m->host.store->appender(m->host.store, &out.to, NULL) != SX_OK)
-        out.to = NULL;
-    for (uint32_t i = 0; i < m->group_count; i++) {
-        out.g = &m->groups[i];
-        derive_table_expire(&m->groups[i].whole, now_ms - after, tell_stale, &out);
-    }
+    derive_expire(m->sheets, m->group_count, m->host.store, now_ms - after, t_ms);
     for (uint32_t i = 0; i < m->lane_count; i++) {
         pthread_mutex_lock(&m->lanes[i].lock);
         for (uint32_t g = 0; g < m->group_count; g++)
             derive_table_expire(&m->lanes[i].tables[g], now_ms - after, NULL, NULL);
         pthread_mutex_unlock(&m->lanes[i].lock);
-    }
-    if (out.to) {
-        (void)out.to->ops->commit(out.to, NULL);
-        out.to->ops->free(out.to);
     }
 }
 
@@ -256,19 +211,13 @@ sx_status spanmetrics_flush(spanmetrics *m, sx_error *err)
     int64_t t_ms = sx_clock_ms(m->host.clock), now_ms = sx_clock_mono_ms(m->host.clock);
     uint64_t rows = 0, overflowed = 0;
     gather(m, now_ms);
-    expire(m, t_ms,
-           now_ms); /* first: a marker and a value of one time would be in each other's way */
-    sx_status st = write_all(m, t_ms, err);
+    expire(m, t_ms, now_ms);
+    sx_status st = derive_flush(m->sheets, m->group_count, m->host.store, t_ms, m->flushed_ms, err);
     for (uint32_t i = 0; i < m->group_count; i++) {
-        spans_group *g = &m->groups[i];
-        if (st == SX_OK) {
-            derive_write_done(&g->whole);
-            g->writer.told = true;
-        }
-        derive_table_forget_exemplars(&g->whole);
-        rows += g->whole.count;
-        overflowed += g->whole.overflowed;
-        g->whole.overflowed = 0;
+        derive_table *t = &m->sheets[i]->whole;
+        rows += t->count;
+        overflowed += t->overflowed;
+        t->overflowed = 0;
     }
     if (st == SX_OK)
         m->flushed_ms = t_ms;

@@ -18,8 +18,7 @@ typedef struct spans_group {
     uint32_t dimension_count;
     uint32_t event_from; /* dimensions from here on are looked for in the event, too */
     derive_shape shape, lane_shape;
-    derive_writer writer;
-    derive_table whole;
+    derive_sheet sheet;
 } spans_group;
 
 typedef struct spans_lane {
@@ -36,6 +35,7 @@ struct spanmetrics {
     bool no_service, no_name, no_kind, no_status;
     uint64_t seed;
     spans_group groups[SPANS_GROUPS_MAX];
+    derive_sheet *sheets[SPANS_GROUPS_MAX]; /* the groups' */
     uint32_t group_count;
     spans_lane *lanes;
     uint32_t lane_count;

@@ -93,7 +93,7 @@ static sx_status name_labels(spanmetrics *m, spans_group *g, sx_error *err)
                 return sx_fail(err, SX_EINVAL, "duplicate dimension name %.*s",
                                SX_ARG(g->dimensions[i].name));
     }
-    g->writer.label_names = names;
+    g->sheet.writer.label_names = names;
     g->shape.value_count = plain ? VALUE_JOB : VALUES + g->dimension_count;
     return SX_OK;
 }
@@ -108,7 +108,7 @@ static sx_status name_metric(spanmetrics *m, spans_group *g, const char *name, c
     base = base.data ? sx_arena_printf(&m->arena, "%.*s%s", SX_ARG(base), suffix) : base;
     if (!base.data)
         return sx_fail_memory(err, "names of metrics");
-    g->writer.metrics[g->writer.metric_count++] =
+    g->sheet.writer.metrics[g->sheet.writer.metric_count++] =
         (derive_metric){.name = base, .help = help, .histogram = histogram};
     return SX_OK;
 }
@@ -119,11 +119,12 @@ static sx_status bound_texts(spanmetrics *m, spans_group *g, sx_error *err)
     if (!bounds)
         return sx_fail_memory(err, "bounds");
     for (uint32_t i = 0; i < g->shape.bound_count; i++) {
-        bounds[i] = derive_bound_text(&m->arena, g->shape.bounds_ns[i], g->writer.ns_per_unit);
+        bounds[i] =
+            derive_bound_text(&m->arena, g->shape.bounds_ns[i], g->sheet.writer.ns_per_unit);
         if (!bounds[i].data)
             return sx_fail_memory(err, "bounds");
     }
-    g->writer.bounds = bounds;
+    g->sheet.writer.bounds = bounds;
     return SX_OK;
 }
 
@@ -134,7 +135,7 @@ static sx_status finish_group(spanmetrics *m, spans_group *g, sx_error *err)
     int64_t rows = s->series_max > 0 && s->series_max < SPANMETRICS_ROWS_MAX ? s->series_max
                                                                              : SPANMETRICS_ROWS_MAX;
     g->shape.rows_max = (uint32_t)rows;
-    g->shape.ns_per_unit = g->writer.ns_per_unit = seconds ? 1e9 : 1e6;
+    g->shape.ns_per_unit = g->sheet.writer.ns_per_unit = seconds ? 1e9 : 1e6;
     g->shape.histogram_count = g->durations;
     int64_t exemplars = s->exemplars_max > 0 && s->exemplars_max < DERIVE_EXEMPLARS_MAX
                             ? s->exemplars_max
@@ -144,8 +145,9 @@ static sx_status finish_group(spanmetrics *m, spans_group *g, sx_error *err)
         g->shape.expo_size = (uint32_t)s->histogram.max_size;
     g->shape.bounds_ns = s->histogram.buckets.ns;
     g->shape.bound_count = s->histogram.exponential ? 0 : s->histogram.buckets.count;
-    g->writer.shape = &g->shape;
-    g->writer.tag_labels = tag_labels;
+    g->sheet.writer.shape = &g->shape;
+    m->sheets[g - m->groups] = &g->sheet;
+    g->sheet.writer.tag_labels = tag_labels;
     sx_status st = name_labels(m, g, err);
     if (st == SX_OK)
         st = bound_texts(m, g, err);
@@ -160,8 +162,8 @@ static sx_status finish_group(spanmetrics *m, spans_group *g, sx_error *err)
     if (st != SX_OK)
         return st;
     g->lane_shape = g->shape;
-    g->shape.ref_count = derive_writer_refs(&g->writer);
-    return derive_table_init(&g->whole, &g->shape, err);
+    g->shape.ref_count = derive_writer_refs(&g->sheet.writer);
+    return derive_table_init(&g->sheet.whole, &g->shape, err);
 }
 
 static sx_status make_groups(spanmetrics *m, sx_error *err)
@@ -315,7 +317,7 @@ void spanmetrics_free(spanmetrics *m)
     }
     sx_free(m->lanes);
     for (uint32_t g = 0; g < m->group_count; g++)
-        derive_table_done(&m->groups[g].whole);
+        derive_table_done(&m->groups[g].sheet.whole);
     sx_arena_done(&m->arena);
     sx_free(m);
 }

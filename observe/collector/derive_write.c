@@ -257,8 +257,9 @@ static sx_status write_row(row_run *r, sx_error *err)
     return st;
 }
 
-sx_status derive_write(derive_writer *w, derive_table *t, tsdb_appender *to, int64_t t_ms,
-                       int64_t start_ms, sx_error *err)
+/* Puts all rows into the appender. */
+static sx_status write_sheet(derive_writer *w, derive_table *t, tsdb_appender *to, int64_t t_ms,
+                             int64_t start_ms, sx_error *err)
 {
     row_run r = {.w = w, .to = to, .t_ms = t_ms, .start_ms = start_ms};
     sx_status st = SX_OK;
@@ -272,21 +273,83 @@ sx_status derive_write(derive_writer *w, derive_table *t, tsdb_appender *to, int
     return st;
 }
 
-void derive_write_done(derive_table *t)
+/* After the commit: the rows are in the store. */
+static void note_written(derive_sheet *sheet)
 {
+    derive_table *t = &sheet->whole;
     for (size_t i = 0; i < t->count; i++) {
         t->rows[i]->written = true;
         t->rows[i]->dirty = false;
     }
     t->overflow->written = t->overflow->written || t->overflow->dirty;
     t->overflow->dirty = false;
+    sheet->writer.told = sheet->writer.told || t->count || t->overflow->written;
 }
 
-sx_status derive_write_stale(derive_writer *w, const derive_row *row, tsdb_appender *to,
-                             int64_t t_ms, sx_error *err)
+static sx_status write_all(derive_sheet *const *sheets, size_t count, tsdb_appendable *store,
+                           int64_t t_ms, int64_t start_ms, sx_error *err)
 {
-    row_run r = {.w = w, .row = row, .to = to, .t_ms = t_ms, .stale = true};
-    return write_row(&r, err);
+    tsdb_appender *a;
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any = any || sheets[i]->whole.count || sheets[i]->whole.overflow->dirty;
+    if (!any)
+        return SX_OK; /* an appender waits for a store that is not ready yet */
+    sx_status st = store->appender(store, &a, err);
+    if (st != SX_OK)
+        return st;
+    for (size_t i = 0; i < count && st == SX_OK; i++)
+        st = write_sheet(&sheets[i]->writer, &sheets[i]->whole, a, t_ms, start_ms, err);
+    if (st == SX_OK)
+        st = a->ops->commit(a, err);
+    else
+        a->ops->rollback(a);
+    a->ops->free(a);
+    return st;
+}
+
+sx_status derive_flush(derive_sheet *const *sheets, size_t count, tsdb_appendable *store,
+                       int64_t t_ms, int64_t start_ms, sx_error *err)
+{
+    sx_status st = write_all(sheets, count, store, t_ms, start_ms, err);
+    for (size_t i = 0; i < count; i++) {
+        if (st == SX_OK)
+            note_written(sheets[i]);
+        derive_table_forget_exemplars(&sheets[i]->whole);
+    }
+    return st;
+}
+
+/* --- Rows that leave. */
+
+typedef struct leaving {
+    derive_writer *writer;
+    tsdb_appender *to;
+    int64_t t_ms;
+} leaving;
+
+static void tell_stale(void *ctx, const derive_row *row)
+{
+    leaving *l = ctx;
+    row_run r = {.w = l->writer, .row = row, .to = l->to, .t_ms = l->t_ms, .stale = true};
+    if (l->to)
+        (void)write_row(&r, NULL);
+}
+
+void derive_expire(derive_sheet *const *sheets, size_t count, tsdb_appendable *store,
+                   int64_t before_mono_ms, int64_t t_ms)
+{
+    leaving out = {.t_ms = t_ms};
+    if (store->appender(store, &out.to, NULL) != SX_OK)
+        out.to = NULL;
+    for (size_t i = 0; i < count; i++) {
+        out.writer = &sheets[i]->writer;
+        derive_table_expire(&sheets[i]->whole, before_mono_ms, tell_stale, &out);
+    }
+    if (out.to) {
+        (void)out.to->ops->commit(out.to, NULL);
+        out.to->ops->free(out.to);
+    }
 }
 
 /* --- Names. */

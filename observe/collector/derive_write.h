@@ -38,17 +38,23 @@ typedef struct derive_writer {
 /* How many references a row of this writer has: shape->ref_count. */
 uint32_t derive_writer_refs(const derive_writer *w);
 
-/* Puts all rows into the appender. `start_ms` is the flush before.
+/* A table and how it is written. */
+typedef struct derive_sheet {
+    derive_writer writer;
+    derive_table whole; /* by the lock of flushes */
+} derive_sheet;
+
+/* Writes all rows of the sheets, or, with an error, none. `start_ms` is the flush before. Exemplars are
+ * forgotten either way.
  *   errors  of the appender; what the store refuses (limits, order) is only counted */
-sx_status derive_write(derive_writer *w, derive_table *t, tsdb_appender *to, int64_t t_ms,
-                       int64_t start_ms, sx_error *err);
+sx_status derive_flush(derive_sheet *const *sheets, size_t count, tsdb_appendable *store,
+                       int64_t t_ms, int64_t start_ms, sx_error *err);
 
-/* After the commit: its rows are in the store. */
-void derive_write_done(derive_table *t);
-
-/* Ends the series of a row that leaves: they are stale from `t_ms` on. */
-sx_status derive_write_stale(derive_writer *w, const derive_row *row, tsdb_appender *to,
-                             int64_t t_ms, sx_error *err);
+/* Rows on which nothing has happened since `before_mono_ms` leave; their series are stale from `t_ms` on.
+ * Markers that could not be written only let the series end five minutes later. To be called before a
+ * flush of the same time: a marker and a value of one time would be in each other's way. */
+void derive_expire(derive_sheet *const *sheets, size_t count, tsdb_appendable *store,
+                   int64_t before_mono_ms, int64_t t_ms);
 
 /* "http.route" as a label name, "traces.span.metrics" as a part of a metric's name: in the arena; data
  * NULL without memory. Source: OpenTelemetry, "Prometheus compatibility". */

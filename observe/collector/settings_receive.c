@@ -11,19 +11,10 @@
 /* --- Listeners. */
 
 static const bind_field TLS_FIELDS[] = {
-    {.key = "cert_file", .kind = BIND_PATH, .at = offsetof(tls_settings, cert_file)},
-    {.key = "key_file", .kind = BIND_PATH, .at = offsetof(tls_settings, key_file)},
+    SETTINGS_TLS_ROWS,
     {.key = "client_ca_file", .kind = BIND_PATH, .at = offsetof(tls_settings, ca_file)},
     {.key = "client_ca_file_reload", .kind = BIND_NOTHING},
     {.key = "ca_file", .kind = BIND_NOTHING},
-    {.key = "min_version", .kind = BIND_NOTHING},
-    {.key = "max_version", .kind = BIND_NOTHING},
-    {.key = "cipher_suites", .kind = BIND_NOTHING},
-    {.key = "curve_preferences", .kind = BIND_NOTHING},
-    {.key = "reload_interval", .kind = BIND_NOTHING},
-    {.key = "include_system_ca_certs_pool", .kind = BIND_NOTHING},
-    {.key = "cert_pem", .kind = BIND_REFUSED, .note = "name a file with cert_file"},
-    {.key = "key_pem", .kind = BIND_REFUSED, .note = "name a file with key_file"},
     {0}};
 
 static sx_status check_tls(bind *b, const sx_yaml_node *map, void *target)
@@ -299,16 +290,9 @@ static const bind_field SASL_FIELDS[] = {
     {.key = "aws_msk", .kind = BIND_REFUSED, .note = "use PLAIN or SCRAM"},
     {0}};
 static const bind_table SASL = {.fields = SASL_FIELDS};
-#define KAFKA_TLS                                                                                  \
-    {.key = "tls",                                                                                 \
-     .kind = BIND_STRUCT,                                                                          \
-     .flags = BIND_PRESENCE,                                                                       \
-     .at = K(tls),                                                                                 \
-     .count_at = K(tls_set),                                                                       \
-     .table = &SETTINGS_TLS}
 static const bind_field AUTH_FIELDS[] = {
     {.key = "sasl", .kind = BIND_STRUCT, .table = &SASL},
-    KAFKA_TLS,
+    SETTINGS_TLS_SET(K(tls), K(tls_set)),
     {.key = "plain_text", .kind = BIND_REFUSED, .note = "write sasl with mechanism: PLAIN"},
     {.key = "kerberos", .kind = BIND_REFUSED, .note = "use sasl with PLAIN or SCRAM"},
     {0}};
@@ -319,16 +303,12 @@ static const bind_field KAFKA_FIELDS[] = {
     {.key = "topic", .kind = BIND_STR, .at = K(topic)},
     {.key = "encoding", .kind = BIND_STR, .at = K(encoding)},
     {.key = "traces", .kind = BIND_STRUCT, .table = &KAFKA_SIGNAL},
-    {.key = "metrics", .kind = BIND_NOTHING},
-    {.key = "logs", .kind = BIND_NOTHING},
     {.key = "group_id", .kind = BIND_STR, .at = K(group_id)},
     {.key = "client_id", .kind = BIND_STR, .at = K(client_id)},
     {.key = "initial_offset", .kind = BIND_STR, .at = K(initial_offset)},
     {.key = "autocommit", .kind = BIND_STRUCT, .table = &COMMIT},
-    KAFKA_TLS,
+    SETTINGS_TLS_SET(K(tls), K(tls_set)),
     {.key = "auth", .kind = BIND_STRUCT, .table = &AUTH},
-    {.key = "protocol_version", .kind = BIND_NOTHING},
-    {.key = "resolve_canonical_bootstrap_servers_only", .kind = BIND_NOTHING},
     {.key = "rack_id", .kind = BIND_NOTHING},
     {.key = "use_leader_epoch", .kind = BIND_NOTHING},
     {.key = "conn_idle_timeout", .kind = BIND_NOTHING},
@@ -341,7 +321,7 @@ static const bind_field KAFKA_FIELDS[] = {
     {.key = "max_fetch_size", .kind = BIND_NOTHING},
     {.key = "max_fetch_wait", .kind = BIND_NOTHING},
     {.key = "max_partition_fetch_size", .kind = BIND_NOTHING},
-    {.key = "metadata", .kind = BIND_NOTHING},
+    SETTINGS_KAFKA_ROWS,
     {.key = "message_marking", .kind = BIND_NOTHING},
     {.key = "error_backoff", .kind = BIND_NOTHING},
     {.key = "telemetry", .kind = BIND_NOTHING},

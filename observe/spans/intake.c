@@ -177,3 +177,25 @@ void span_intake_check(span_intake *in, const span *s)
     else if (sx_unlikely(in->batch->count > in->limits.spans_max))
         span_intake_refuse(in, s, "more spans in one request than are taken: send smaller batches");
 }
+
+const span_scope *span_intake_scope(span_intake *in, sx_str name, sx_str version)
+{
+    if (in->scope && sx_str_eq(in->scope->name, name) && sx_str_eq(in->scope->version, version))
+        return in->scope;
+    span_scope *scope = sx_arena_calloc(&in->batch->arena, 1, sizeof(*scope));
+    if (!scope) {
+        in->no_memory = true;
+        return NULL;
+    }
+    scope->name = name;
+    scope->version = version;
+    in->scope = scope;
+    return scope;
+}
+
+void span_intake_id(uint8_t *id, size_t len, sx_str bytes)
+{
+    memset(id, 0, len);
+    if (bytes.len && bytes.len <= len)
+        memcpy(id + len - bytes.len, bytes.data, bytes.len);
+}

@@ -16,7 +16,8 @@ typedef struct span_intake {
     span_limits limits;
     span_refused *refused;
     span_gather attrs, values, events, links;
-    bool changed; /* the batch is no longer what the bytes say */
+    const span_scope *scope; /* the one made last: nearly always the one that is wanted next */
+    bool changed;            /* the batch is no longer what the bytes say */
     bool no_memory;
 } span_intake;
 
@@ -33,6 +34,14 @@ void *span_gather_add(span_intake *in, span_gather *g);
 
 /* What was gathered since `base`, in the batch's arena; the stack is back at base. NULL for none. */
 const void *span_gather_take(span_intake *in, span_gather *g, size_t base, uint32_t *count);
+
+/* A scope of this name and version, shared by the spans that follow each other. NULL, and no_memory is
+ * set, without memory. */
+const span_scope *span_intake_scope(span_intake *in, sx_str name, sx_str version);
+
+/* An id of `len` bytes (16: a trace's, which may come as 8): zeros in front of a shorter one, zero for
+ * a longer one. */
+void span_intake_id(uint8_t *id, size_t len, sx_str bytes);
 
 /* Text from outside: bytes that are no UTF-8 become U+FFFD one by one, too long ones are cut. */
 sx_str span_intake_text(span_intake *in, sx_str s);

@@ -127,7 +127,6 @@ static void read_value(json_intake *in, sx_str text, sx_str type, span_value *ou
 
 static void read_tag(json_intake *in, size_t base, uint32_t *dropped)
 {
-    span_intake *k = &in->j.k;
     sx_str key, name = {0}, type = {0}, text = {0};
     span_value value = {0};
     sx_json_enter_object(&in->r);
@@ -141,13 +140,7 @@ static void read_tag(json_intake *in, size_t base, uint32_t *dropped)
     }
     if (text.len)
         read_value(in, text, type, &value);
-    if (k->attrs.count - base >= k->limits.attributes_max) {
-        ++*dropped;
-        return;
-    }
-    span_attr *tag = span_gather_add(k, &k->attrs);
-    if (tag)
-        *tag = (span_attr){name.data, (uint32_t)name.len, value};
+    jaeger_add_value(&in->j, name, value, base, dropped);
 }
 
 static void read_tags(json_intake *in, size_t base, uint32_t *dropped)
@@ -227,12 +220,10 @@ static void read_ref(json_intake *in)
         else if (sx_str_eq(key, SX_STR("spanID")))
             read_id(in, ref.span_id, sizeof ref.span_id);
     }
-    jaeger_ref *place = span_gather_add(&in->j.k, &in->j.refs);
-    if (place)
-        *place = ref;
+    jaeger_add_ref(&in->j, ref);
 }
 
-static void read_log(json_intake *in)
+static void read_log(json_intake *in, span *s, size_t events)
 {
     sx_str key;
     span_event event = {0};
@@ -244,24 +235,15 @@ static void read_log(json_intake *in)
         else if (sx_str_eq(key, SX_STR("fields")))
             read_tags(in, base, &event.attrs.dropped);
     }
-    jaeger_end_event(&in->j, &event, base);
-    span_event *place = span_gather_add(&in->j.k, &in->j.k.events);
-    if (place)
-        *place = event;
+    jaeger_add_event(&in->j, s, events, event, base);
 }
 
-static void read_logs(json_intake *in, span *s, size_t base)
+static void read_logs(json_intake *in, span *s, size_t events)
 {
-    span_intake *k = &in->j.k;
     if (sx_json_take_null(&in->r))
         return;
-    for (sx_json_enter_array(&in->r); sx_json_next_item(&in->r);) {
-        read_log(in);
-        if (k->events.count - base > k->limits.events_max) {
-            k->events.count--;
-            s->dropped_events++;
-        }
-    }
+    for (sx_json_enter_array(&in->r); sx_json_next_item(&in->r);)
+        read_log(in, s, events);
 }
 
 /* The marks of what a span gathers while it is read. */

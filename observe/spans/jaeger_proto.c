@@ -10,8 +10,6 @@ typedef struct proto_intake {
     jaeger_intake j;
 } proto_intake;
 
-enum { TAG_STRING, TAG_BOOL, TAG_INT, TAG_FLOAT, TAG_BINARY };
-
 static sx_str read_text(proto_intake *in)
 {
     return span_intake_text(&in->j.k, sx_pb_bytes(&in->r));
@@ -19,67 +17,41 @@ static sx_str read_text(proto_intake *in)
 
 static void read_tag(proto_intake *in, size_t base, uint32_t *dropped)
 {
+    static const span_type TYPES[] = {SPAN_STR, SPAN_BOOL, SPAN_INT, SPAN_DOUBLE, SPAN_BYTES};
     sx_pb_reader *r = &in->r;
-    span_intake *k = &in->j.k;
-    sx_str key = sx_str_of(NULL, 0), text = key, bytes = key;
-    uint64_t type = TAG_STRING;
-    int64_t number = 0;
-    double real = 0;
-    bool truth = false;
+    jaeger_tag tag = {.type = SPAN_STR};
+    uint64_t type;
     sx_pb_outer outer = sx_pb_enter(r);
     while (sx_pb_next(r)) {
         switch (r->tag) {
         case SX_PB_TAG(1, SX_PB_BYTES):
-            key = read_text(in);
+            tag.key = read_text(in);
             break;
         case SX_PB_TAG(2, SX_PB_VARINT):
             type = sx_pb_varint(r);
+            tag.type = type < SX_COUNT_OF(TYPES) ? TYPES[type] : SPAN_STR;
             break;
         case SX_PB_TAG(3, SX_PB_BYTES):
-            text = read_text(in);
+            tag.text = read_text(in);
             break;
         case SX_PB_TAG(4, SX_PB_VARINT):
-            truth = sx_pb_bool(r);
+            tag.truth = sx_pb_bool(r);
             break;
         case SX_PB_TAG(5, SX_PB_VARINT):
-            number = sx_pb_i64(r);
+            tag.number = sx_pb_i64(r);
             break;
         case SX_PB_TAG(6, SX_PB_FIXED64):
-            real = sx_pb_double(r);
+            tag.real = sx_pb_double(r);
             break;
         case SX_PB_TAG(7, SX_PB_BYTES):
-            bytes = span_intake_bytes(k, sx_pb_bytes(r));
+            tag.bytes = span_intake_bytes(&in->j.k, sx_pb_bytes(r));
             break;
         default:
             sx_pb_skip(r);
         }
     }
     sx_pb_leave(r, outer);
-    if (k->attrs.count - base >= k->limits.attributes_max) {
-        ++*dropped;
-        return;
-    }
-    span_attr *tag = span_gather_add(k, &k->attrs);
-    if (!tag)
-        return;
-    tag->key = key.data;
-    tag->key_len = (uint32_t)key.len;
-    switch (type) {
-    case TAG_BOOL:
-        tag->value = (span_value){.i = truth, .type = SPAN_BOOL};
-        break;
-    case TAG_INT:
-        tag->value = (span_value){.i = number, .type = SPAN_INT};
-        break;
-    case TAG_FLOAT:
-        tag->value = (span_value){.d = real, .type = SPAN_DOUBLE};
-        break;
-    case TAG_BINARY:
-        span_value_set(&tag->value, bytes, SPAN_BYTES);
-        break;
-    default:
-        span_value_set(&tag->value, text, SPAN_STR);
-    }
+    jaeger_add_tag(&in->j, &tag, base, dropped);
 }
 
 /* google.protobuf.Timestamp and Duration: seconds and nanoseconds. */
@@ -102,13 +74,10 @@ static int64_t read_time(proto_intake *in)
 
 static void read_id(proto_intake *in, uint8_t *id, size_t len)
 {
-    sx_str s = sx_pb_bytes(&in->r);
-    memset(id, 0, len);
-    if (s.len <= len) /* a trace id of 64 bits has 8 bytes */
-        memcpy(id + len - s.len, s.len ? s.data : "", s.len);
+    span_intake_id(id, len, sx_pb_bytes(&in->r));
 }
 
-static void read_log(proto_intake *in)
+static void read_log(proto_intake *in, span *s, size_t events)
 {
     sx_pb_reader *r = &in->r;
     span_event event = {0};
@@ -127,10 +96,7 @@ static void read_log(proto_intake *in)
         }
     }
     sx_pb_leave(r, outer);
-    jaeger_end_event(&in->j, &event, base);
-    span_event *place = span_gather_add(&in->j.k, &in->j.k.events);
-    if (place)
-        *place = event;
+    jaeger_add_event(&in->j, s, events, event, base);
 }
 
 static void read_ref(proto_intake *in)
@@ -154,9 +120,7 @@ static void read_ref(proto_intake *in)
         }
     }
     sx_pb_leave(r, outer);
-    jaeger_ref *place = span_gather_add(&in->j.k, &in->j.refs);
-    if (place)
-        *place = ref;
+    jaeger_add_ref(&in->j, ref);
 }
 
 static span_resource *read_process(proto_intake *in)
@@ -251,11 +215,7 @@ static void read_span(proto_intake *in)
             read_tag(in, tags, &s->attrs.dropped);
             break;
         case SX_PB_TAG(9, SX_PB_BYTES):
-            read_log(in);
-            if (k->events.count - events > k->limits.events_max) {
-                k->events.count--;
-                s->dropped_events++;
-            }
+            read_log(in, s, events);
             break;
         case SX_PB_TAG(10, SX_PB_BYTES):
             s->resource = read_process(in);

@@ -29,6 +29,44 @@ void jaeger_put_id(uint8_t *out, int64_t number)
     memcpy(out, &big, sizeof(big));
 }
 
+void jaeger_add_value(jaeger_intake *in, sx_str key, span_value value, size_t base,
+                      uint32_t *dropped)
+{
+    if (in->k.attrs.count - base >= in->k.limits.attributes_max) {
+        ++*dropped;
+        return;
+    }
+    span_attr *place = span_gather_add(&in->k, &in->k.attrs);
+    if (place)
+        *place = (span_attr){key.data, (uint32_t)key.len, value};
+}
+
+void jaeger_add_tag(jaeger_intake *in, const jaeger_tag *tag, size_t base, uint32_t *dropped)
+{
+    span_value value = {.type = tag->type};
+    switch (tag->type) {
+    case SPAN_BOOL:
+        value.i = tag->truth;
+        break;
+    case SPAN_INT:
+        value.i = tag->number;
+        break;
+    case SPAN_DOUBLE:
+        value.d = tag->real;
+        break;
+    default:
+        span_value_set(&value, tag->type == SPAN_BYTES ? tag->bytes : tag->text, tag->type);
+    }
+    jaeger_add_value(in, tag->key, value, base, dropped);
+}
+
+void jaeger_add_ref(jaeger_intake *in, jaeger_ref ref)
+{
+    jaeger_ref *place = span_gather_add(&in->k, &in->refs);
+    if (place)
+        *place = ref;
+}
+
 /* --- Tags on the stack, looked up and taken away by name. */
 
 static span_attr *tag_at(jaeger_intake *in, size_t i)
@@ -60,6 +98,20 @@ static bool take_tag(jaeger_intake *in, size_t base, sx_str key, sx_str *text)
                                         : sx_str_of(NULL, 0);
     drop_tag(in, tag);
     return true;
+}
+
+/* Its name is its field "event". */
+void jaeger_add_event(jaeger_intake *in, span *s, size_t base, span_event event, size_t fields)
+{
+    take_tag(in, fields, SX_STR("event"), &event.name);
+    event.attrs.items = span_gather_take(&in->k, &in->k.attrs, fields, &event.attrs.count);
+    if (in->k.events.count - base >= in->k.limits.events_max) {
+        s->dropped_events++;
+        return;
+    }
+    span_event *place = span_gather_add(&in->k, &in->k.events);
+    if (place)
+        *place = event;
 }
 
 static void rename_tag(span_attr *tag, sx_str key)
@@ -106,21 +158,6 @@ span_resource *jaeger_resource(jaeger_intake *in, sx_str service, size_t base)
     }
     r->attrs.items = span_gather_take(&in->k, &in->k.attrs, base, &r->attrs.count);
     return r;
-}
-
-static const span_scope *scope_of(jaeger_intake *in, sx_str name, sx_str version)
-{
-    if (in->scope && sx_str_eq(in->scope->name, name) && sx_str_eq(in->scope->version, version))
-        return in->scope;
-    span_scope *scope = sx_arena_calloc(&in->k.batch->arena, 1, sizeof(*scope));
-    if (!scope) {
-        in->k.no_memory = true;
-        return NULL;
-    }
-    scope->name = name;
-    scope->version = version;
-    in->scope = scope;
-    return scope;
 }
 
 /* --- Spans. */
@@ -266,7 +303,7 @@ void jaeger_end_span(jaeger_intake *in, span *s, size_t tags, size_t refs, bool 
     sx_str scope = sx_str_of(NULL, 0), version = sx_str_of(NULL, 0);
     if (scoped && take_tag(in, tags, SX_STR("otel.scope.name"), &scope))
         take_tag(in, tags, SX_STR("otel.scope.version"), &version);
-    s->scope = scope_of(in, scope, version);
+    s->scope = span_intake_scope(&in->k, scope, version);
     take_kind(in, s, tags);
     take_status(in, s, tags);
     take_tag(in, tags, SX_STR("w3c.tracestate"), &s->trace_state);
@@ -278,10 +315,4 @@ void jaeger_end_span(jaeger_intake *in, span *s, size_t tags, size_t refs, bool 
         in->k.batch->count--; /* memory ran out: the whole batch is refused */
     else
         span_intake_check(&in->k, s);
-}
-
-void jaeger_end_event(jaeger_intake *in, span_event *e, size_t fields)
-{
-    take_tag(in, fields, SX_STR("event"), &e->name);
-    e->attrs.items = span_gather_take(&in->k, &in->k.attrs, fields, &e->attrs.count);
 }

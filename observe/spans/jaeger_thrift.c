@@ -11,71 +11,44 @@ typedef struct thrift_intake {
 
 #define F SX_THRIFT_FIELD
 
-/* The type's number and the field that holds its value. */
-enum { TAG_STRING, TAG_DOUBLE, TAG_BOOL, TAG_LONG, TAG_BINARY };
-
 static void read_tag(thrift_intake *in, size_t base, uint32_t *dropped)
 {
+    static const span_type TYPES[] = {SPAN_STR, SPAN_DOUBLE, SPAN_BOOL, SPAN_INT, SPAN_BYTES};
     sx_thrift *r = &in->r;
     span_intake *k = &in->j.k;
-    sx_str key = sx_str_of(NULL, 0), text = key, bytes = key;
-    int64_t type = TAG_STRING, number = 0;
-    double real = 0;
-    bool truth = false;
+    jaeger_tag tag = {.type = SPAN_STR};
+    int64_t type;
     sx_thrift_outer outer = sx_thrift_enter(r);
     while (sx_thrift_next(r)) {
         switch (F(r->id, r->type)) {
         case F(1, SX_THRIFT_STRING):
-            key = span_intake_text(k, sx_thrift_str(r));
+            tag.key = span_intake_text(k, sx_thrift_str(r));
             break;
         case F(2, SX_THRIFT_I32):
             type = sx_thrift_int(r, SX_THRIFT_I32);
+            tag.type = type >= 0 && type < (int64_t)SX_COUNT_OF(TYPES) ? TYPES[type] : SPAN_STR;
             break;
         case F(3, SX_THRIFT_STRING):
-            text = span_intake_text(k, sx_thrift_str(r));
+            tag.text = span_intake_text(k, sx_thrift_str(r));
             break;
         case F(4, SX_THRIFT_DOUBLE):
-            real = sx_thrift_double(r);
+            tag.real = sx_thrift_double(r);
             break;
         case F(5, SX_THRIFT_BOOL):
-            truth = sx_thrift_bool(r);
+            tag.truth = sx_thrift_bool(r);
             break;
         case F(6, SX_THRIFT_I64):
-            number = sx_thrift_int(r, SX_THRIFT_I64);
+            tag.number = sx_thrift_int(r, SX_THRIFT_I64);
             break;
         case F(7, SX_THRIFT_STRING):
-            bytes = span_intake_bytes(k, sx_thrift_str(r));
+            tag.bytes = span_intake_bytes(k, sx_thrift_str(r));
             break;
         default:
             sx_thrift_skip(r);
         }
     }
     sx_thrift_leave(r, outer);
-    if (k->attrs.count - base >= k->limits.attributes_max) {
-        ++*dropped;
-        return;
-    }
-    span_attr *tag = span_gather_add(k, &k->attrs);
-    if (!tag)
-        return;
-    tag->key = key.data;
-    tag->key_len = (uint32_t)key.len;
-    switch (type) {
-    case TAG_DOUBLE:
-        tag->value = (span_value){.d = real, .type = SPAN_DOUBLE};
-        break;
-    case TAG_BOOL:
-        tag->value = (span_value){.i = truth, .type = SPAN_BOOL};
-        break;
-    case TAG_LONG:
-        tag->value = (span_value){.i = number, .type = SPAN_INT};
-        break;
-    case TAG_BINARY:
-        span_value_set(&tag->value, bytes, SPAN_BYTES);
-        break;
-    default:
-        span_value_set(&tag->value, text, SPAN_STR);
-    }
+    jaeger_add_tag(&in->j, &tag, base, dropped);
 }
 
 static void read_tags(thrift_intake *in, size_t base, uint32_t *dropped)
@@ -84,7 +57,7 @@ static void read_tags(thrift_intake *in, size_t base, uint32_t *dropped)
         read_tag(in, base, dropped);
 }
 
-static void read_log(thrift_intake *in)
+static void read_log(thrift_intake *in, span *s, size_t events)
 {
     sx_thrift *r = &in->r;
     span_event event = {0};
@@ -103,22 +76,13 @@ static void read_log(thrift_intake *in)
         }
     }
     sx_thrift_leave(r, outer);
-    jaeger_end_event(&in->j, &event, base);
-    span_event *place = span_gather_add(&in->j.k, &in->j.k.events);
-    if (place)
-        *place = event;
+    jaeger_add_event(&in->j, s, events, event, base);
 }
 
-static void read_logs(thrift_intake *in, span *s, size_t base)
+static void read_logs(thrift_intake *in, span *s, size_t events)
 {
-    span_intake *k = &in->j.k;
-    for (uint32_t left = sx_thrift_list(&in->r, SX_THRIFT_STRUCT); left && !in->r.fault; left--) {
-        read_log(in);
-        if (k->events.count - base > k->limits.events_max) {
-            k->events.count--;
-            s->dropped_events++;
-        }
-    }
+    for (uint32_t left = sx_thrift_list(&in->r, SX_THRIFT_STRUCT); left && !in->r.fault; left--)
+        read_log(in, s, events);
 }
 
 static void read_ref(thrift_intake *in)
@@ -145,9 +109,7 @@ static void read_ref(thrift_intake *in)
         }
     }
     sx_thrift_leave(r, outer);
-    jaeger_ref *place = span_gather_add(&in->j.k, &in->j.refs);
-    if (place)
-        *place = ref;
+    jaeger_add_ref(&in->j, ref);
 }
 
 /* One field after the other: as long as the struct has fields. */

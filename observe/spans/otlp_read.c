@@ -368,34 +368,6 @@ static void read_scope(reader *in, span_scope *scope)
     take_attrs(in, base, &scope->attrs);
 }
 
-static void read_scope_spans(reader *in, const span_resource *resource)
-{
-    sx_pb_reader *r = &in->r;
-    span_scope *scope = sx_arena_calloc(&in->k.batch->arena, 1, sizeof(*scope));
-    if (!scope) {
-        in->k.no_memory = true;
-        sx_pb_skip(r);
-        return;
-    }
-    sx_pb_outer outer = sx_pb_enter(r);
-    while (sx_pb_next(r) && !in->k.no_memory) {
-        switch (r->tag) {
-        case SX_PB_TAG(1, SX_PB_BYTES):
-            read_scope(in, scope);
-            break;
-        case SX_PB_TAG(2, SX_PB_BYTES):
-            read_span(in, resource, scope);
-            break;
-        case SX_PB_TAG(3, SX_PB_BYTES):
-            scope->schema_url = read_text(in);
-            break;
-        default:
-            sx_pb_skip(r);
-        }
-    }
-    sx_pb_leave(r, outer);
-}
-
 static void read_resource(reader *in, span_resource *resource)
 {
     sx_pb_reader *r = &in->r;
@@ -415,32 +387,65 @@ static void read_resource(reader *in, span_resource *resource)
         in->k.no_memory = true;
 }
 
-static void read_resource_spans(reader *in)
+/* ResourceSpans and ScopeSpans alike: 1 is whose they are, 2 what belongs to it, 3 a schema. */
+typedef struct level {
+    span_resource *resource;
+    span_scope *scope; /* NULL: a resource's */
+} level;
+
+static void read_scope_spans(reader *in, span_resource *resource);
+
+static void read_level(reader *in, level of)
 {
     sx_pb_reader *r = &in->r;
-    span_resource *resource = sx_arena_calloc(&in->k.batch->arena, 1, sizeof(*resource));
-    if (!resource) {
-        in->k.no_memory = true;
-        sx_pb_skip(r);
-        return;
-    }
     sx_pb_outer outer = sx_pb_enter(r);
     while (sx_pb_next(r) && !in->k.no_memory) {
         switch (r->tag) {
         case SX_PB_TAG(1, SX_PB_BYTES):
-            read_resource(in, resource);
+            if (of.scope)
+                read_scope(in, of.scope);
+            else
+                read_resource(in, of.resource);
             break;
         case SX_PB_TAG(2, SX_PB_BYTES):
-            read_scope_spans(in, resource);
+            if (of.scope)
+                read_span(in, of.resource, of.scope);
+            else
+                read_scope_spans(in, of.resource);
             break;
         case SX_PB_TAG(3, SX_PB_BYTES):
-            resource->schema_url = read_text(in);
+            *(of.scope ? &of.scope->schema_url : &of.resource->schema_url) = read_text(in);
             break;
         default:
             sx_pb_skip(r);
         }
     }
     sx_pb_leave(r, outer);
+}
+
+/* Zeroed, in the batch's arena. NULL: what it is for is passed over. */
+static void *make(reader *in, size_t size)
+{
+    void *made = sx_arena_calloc(&in->k.batch->arena, 1, size);
+    if (!made) {
+        in->k.no_memory = true;
+        sx_pb_skip(&in->r);
+    }
+    return made;
+}
+
+static void read_scope_spans(reader *in, span_resource *resource)
+{
+    level of = {resource, make(in, sizeof(*of.scope))};
+    if (of.scope)
+        read_level(in, of);
+}
+
+static void read_resource_spans(reader *in)
+{
+    level of = {make(in, sizeof(*of.resource)), NULL};
+    if (of.resource)
+        read_level(in, of);
 }
 
 static sx_status end(reader *in, const char *what, sx_error *err)

@@ -16,10 +16,7 @@ static sx_str read_text(proto_intake *in)
 
 static void read_id(proto_intake *in, uint8_t *id, size_t len)
 {
-    sx_str s = sx_pb_bytes(&in->r);
-    memset(id, 0, len);
-    if (s.len <= len) /* a trace id of 64 bits has 8 bytes */
-        memcpy(id + len - s.len, s.len ? s.data : "", s.len);
+    span_intake_id(id, len, sx_pb_bytes(&in->r));
 }
 
 static zipkin_endpoint read_endpoint(proto_intake *in)

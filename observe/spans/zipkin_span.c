@@ -376,17 +376,7 @@ static const span_scope *take_scope(zipkin_intake *in, const zipkin_span *z)
         take_tag(in, z, SX_STR("otel.library.name"), &name))
         if (!take_tag(in, z, SX_STR("otel.scope.version"), &version))
             take_tag(in, z, SX_STR("otel.library.version"), &version);
-    if (in->scope && sx_str_eq(in->scope->name, name) && sx_str_eq(in->scope->version, version))
-        return in->scope;
-    span_scope *scope = sx_arena_calloc(&in->k.batch->arena, 1, sizeof(*scope));
-    if (!scope) {
-        in->k.no_memory = true;
-        return NULL;
-    }
-    scope->name = name;
-    scope->version = version;
-    in->scope = scope;
-    return scope;
+    return span_intake_scope(&in->k, name, version);
 }
 
 static void put_endpoint(zipkin_intake *in, zipkin_span *z, const zipkin_endpoint *e,

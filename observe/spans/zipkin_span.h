@@ -27,7 +27,6 @@ typedef struct zipkin_span {
 typedef struct zipkin_intake {
     span_intake k;
     const span_resource *resource; /* made last */
-    const span_scope *scope;
 } zipkin_intake;
 
 void zipkin_intake_init(zipkin_intake *in, const span_limits *limits, span_batch *out,

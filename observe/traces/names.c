@@ -28,11 +28,13 @@ typedef struct gathering {
     bool cut;
     int (*order)(const void *a, const void *b);
     /* while a source gives */
-    sx_str service;
+    uint64_t min_ns, max_ns;
+    sx_str service, key;
     bool any_service;
     int kind;
     unsigned place;
     filter_field field;
+    tr_operation_fn *operation;
     sx_status status;
 } gathering;
 
@@ -88,17 +90,9 @@ static void tidy(gathering *g)
     g->count = g->sorted = kept;
 }
 
-/* Whether it is among those in order already, or behind the last of a full list. */
-static bool is_known(const gathering *g, const item *it)
-{
-    if (g->sorted && bsearch(it, g->items, g->sorted, sizeof *it, g->order))
-        return true;
-    return false;
-}
-
 static bool gather(gathering *g, item it)
 {
-    if (is_known(g, &it))
+    if (g->sorted && bsearch(&it, g->items, g->sorted, sizeof it, g->order))
         return true;
     if (g->sorted == g->limit && g->limit && g->order(&it, &g->items[g->sorted - 1]) > 0) {
         g->cut = true;
@@ -117,18 +111,20 @@ static bool gather(gathering *g, item it)
     return true;
 }
 
-static gathering gather_begin(sx_arena *arena, size_t limit,
+static gathering gather_begin(sx_arena *arena, uint64_t min_ns, uint64_t max_ns, size_t limit,
                               int (*order)(const void *a, const void *b))
 {
     return (gathering){.arena = arena,
+                       .min_ns = min_ns,
+                       .max_ns = max_ns,
                        .limit = limit && limit < NAMES_MAX ? limit : NAMES_MAX,
                        .order = order,
                        .status = SX_OK};
 }
 
-static bool overlaps(uint64_t min_ns, uint64_t max_ns, uint64_t from, uint64_t to)
+static bool overlaps(const gathering *g, uint64_t min_ns, uint64_t max_ns)
 {
-    return min_ns <= (to ? to : UINT64_MAX) && max_ns >= from;
+    return min_ns <= (g->max_ns ? g->max_ns : UINT64_MAX) && max_ns >= g->min_ns;
 }
 
 /* --- Segments' callbacks. */
@@ -238,7 +234,7 @@ static void table_services(tr_memtable *m, tr_snapshot now, gathering *g)
             gather(g, (item){.a = tr_dict_get(&r->dict, r->resources[i].service)});
 }
 
-static void table_operations(tr_memtable *m, tr_snapshot now, gathering *g, tr_operation_fn *fn)
+static void table_operations(tr_memtable *m, tr_snapshot now, gathering *g)
 {
     const tr_rows *r = &m->rows;
     met seen = {0};
@@ -247,7 +243,8 @@ static void table_operations(tr_memtable *m, tr_snapshot now, gathering *g, tr_o
         uint32_t service = r->resources[row->resource].service;
         if (meet(&seen,
                  sx_hash_u64(sx_hash_u64((uint64_t)service << 32 | row->name, 0), row->kind)))
-            fn(g, tr_dict_get(&r->dict, service), tr_dict_get(&r->dict, row->name), row->kind, 1);
+            g->operation(g, tr_dict_get(&r->dict, service), tr_dict_get(&r->dict, row->name),
+                         row->kind, 1);
     }
     sx_free(seen.slots);
 }
@@ -300,10 +297,62 @@ static void table_cells(tr_memtable *m, tr_snapshot now, gathering *g, cells_fn 
     sx_free(seen.slots);
 }
 
+static void table_keys(tr_memtable *m, tr_snapshot now, gathering *g)
+{
+    table_cells(m, now, g, cells_keys, 0);
+}
+
+static void table_values(tr_memtable *m, tr_snapshot now, gathering *g)
+{
+    uint32_t id;
+    pthread_mutex_lock(&m->lock);
+    bool there = tr_dict_find(&m->rows.dict, g->key, &id);
+    pthread_mutex_unlock(&m->lock);
+    if (there)
+        table_cells(m, now, g, cells_values, id);
+}
+
+/* --- Segments. */
+
+static sx_status segment_operations(const tr_segment *s, gathering *g, sx_error *err)
+{
+    return tr_segment_operations(s, g->operation, g, err);
+}
+
+static sx_status segment_keys(const tr_segment *s, gathering *g, sx_error *err)
+{
+    return tr_segment_keys(s, on_key, g, err);
+}
+
+static sx_status segment_values(const tr_segment *s, gathering *g, sx_error *err)
+{
+    return tr_segment_values(s, g->place, g->key, on_value, g, err);
+}
+
 /* --- Questions. */
 
-static sx_status finish(gathering *g, sx_status status, tr_view *v, sx_error *err)
+typedef void table_fn(tr_memtable *m, tr_snapshot now, gathering *g);
+typedef sx_status segment_fn(const tr_segment *s, gathering *g, sx_error *err);
+
+/* Asks all that the store has of the time. A damaged segment's names are missing: the others' are
+ * given. */
+static sx_status ask(tr_store *s, gathering *g, table_fn *table, segment_fn *segment, sx_error *err)
 {
+    tr_view *v = tr_view_take(s);
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < v->table_count; i++) {
+        tr_snapshot now = tr_memtable_now(v->tables[i]);
+        if (overlaps(g, now.min_ns, now.max_ns))
+            table(v->tables[i], now, g);
+    }
+    for (size_t i = 0; i < v->piece_count && status == SX_OK; i++) {
+        tr_piece *p = v->pieces[i];
+        if (!overlaps(g, p->min_ns, p->max_ns))
+            continue;
+        status = segment(p->segment, g, err);
+        if (tr_piece_is_damaged(s, p, status, err))
+            status = SX_OK;
+    }
     tr_view_unref(v);
     if (status == SX_OK && g->status != SX_OK)
         status = sx_fail_memory(err, "names");
@@ -312,8 +361,13 @@ static sx_status finish(gathering *g, sx_status status, tr_view *v, sx_error *er
     return status;
 }
 
-static sx_status give_names(gathering *g, tr_names *out, sx_error *err)
+/* The answer, if all went well so far; what was gathered goes. */
+static sx_status give_names(gathering *g, sx_status status, tr_names *out, sx_error *err)
 {
+    if (status != SX_OK) {
+        sx_free(g->items);
+        return status;
+    }
     out->cut = g->cut;
     out->count = g->count;
     out->items = sx_arena_alloc(g->arena, (g->count + 1) * sizeof *out->items);
@@ -323,61 +377,24 @@ static sx_status give_names(gathering *g, tr_names *out, sx_error *err)
     return out->items ? SX_OK : sx_fail_memory(err, "names");
 }
 
-/* A damaged segment's names are missing: the others' are given. */
-static sx_status or_without(tr_store *s, tr_piece *p, sx_status status, const sx_error *err)
-{
-    return tr_piece_is_damaged(s, p, status, err) ? SX_OK : status;
-}
-
 sx_status tr_store_services(tr_store *s, uint64_t min_ns, uint64_t max_ns, sx_arena *arena,
                             tr_names *out, sx_error *err)
 {
-    gathering g = gather_begin(arena, 0, order_names);
-    tr_view *v = tr_view_take(s);
-    sx_status status = SX_OK;
-    for (size_t i = 0; i < v->table_count; i++) {
-        tr_snapshot now = tr_memtable_now(v->tables[i]);
-        if (overlaps(now.min_ns, now.max_ns, min_ns, max_ns))
-            table_services(v->tables[i], now, &g);
-    }
-    for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
-        if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status =
-                or_without(s, v->pieces[i],
-                           tr_segment_operations(v->pieces[i]->segment, on_service, &g, err), err);
-    status = finish(&g, status, v, err);
-    if (status == SX_OK)
-        return give_names(&g, out, err);
-    sx_free(g.items);
-    return status;
-}
-
-static sx_status all_operations(tr_store *s, uint64_t min_ns, uint64_t max_ns, gathering *g,
-                                tr_operation_fn *fn, sx_error *err)
-{
-    tr_view *v = tr_view_take(s);
-    sx_status status = SX_OK;
-    for (size_t i = 0; i < v->table_count; i++) {
-        tr_snapshot now = tr_memtable_now(v->tables[i]);
-        if (overlaps(now.min_ns, now.max_ns, min_ns, max_ns))
-            table_operations(v->tables[i], now, g, fn);
-    }
-    for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
-        if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = or_without(s, v->pieces[i],
-                                tr_segment_operations(v->pieces[i]->segment, fn, g, err), err);
-    return finish(g, status, v, err);
+    gathering g = gather_begin(arena, min_ns, max_ns, 0, order_names);
+    g.operation = on_service;
+    return give_names(&g, ask(s, &g, table_services, segment_operations, err), out, err);
 }
 
 sx_status tr_store_operations(tr_store *s, sx_str service, int kind, uint64_t min_ns,
                               uint64_t max_ns, sx_arena *arena, tr_operation **out, size_t *count,
                               sx_error *err)
 {
-    gathering g = gather_begin(arena, 0, order_names);
+    gathering g = gather_begin(arena, min_ns, max_ns, 0, order_names);
     g.service = service;
     g.any_service = !service.data;
     g.kind = kind;
-    sx_status status = all_operations(s, min_ns, max_ns, &g, on_operation, err);
+    g.operation = on_operation;
+    sx_status status = ask(s, &g, table_operations, segment_operations, err);
     if (status == SX_OK) {
         *count = g.count;
         *out = sx_arena_alloc(arena, (g.count + 1) * sizeof **out);
@@ -393,24 +410,9 @@ sx_status tr_store_operations(tr_store *s, sx_str service, int kind, uint64_t mi
 sx_status tr_store_keys(tr_store *s, unsigned place, uint64_t min_ns, uint64_t max_ns, size_t limit,
                         sx_arena *arena, tr_names *out, sx_error *err)
 {
-    gathering g = gather_begin(arena, limit, order_names);
+    gathering g = gather_begin(arena, min_ns, max_ns, limit, order_names);
     g.place = place == FILTER_ANY ? 31 : place;
-    tr_view *v = tr_view_take(s);
-    sx_status status = SX_OK;
-    for (size_t i = 0; i < v->table_count; i++) {
-        tr_snapshot now = tr_memtable_now(v->tables[i]);
-        if (overlaps(now.min_ns, now.max_ns, min_ns, max_ns))
-            table_cells(v->tables[i], now, &g, cells_keys, 0);
-    }
-    for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
-        if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = or_without(s, v->pieces[i],
-                                tr_segment_keys(v->pieces[i]->segment, on_key, &g, err), err);
-    status = finish(&g, status, v, err);
-    if (status == SX_OK)
-        return give_names(&g, out, err);
-    sx_free(g.items);
-    return status;
+    return give_names(&g, ask(s, &g, table_keys, segment_keys, err), out, err);
 }
 
 /* Values of the few fields that are neither attributes nor in the list of operations. */
@@ -423,41 +425,20 @@ static sx_status fixed_values(gathering *g, filter_field field)
     return SX_OK;
 }
 
-static sx_status attribute_values(tr_store *s, unsigned place, sx_str key, uint64_t min_ns,
-                                  uint64_t max_ns, gathering *g, sx_error *err)
-{
-    tr_view *v = tr_view_take(s);
-    sx_status status = SX_OK;
-    g->place = place == FILTER_ANY ? 31 : place;
-    for (size_t i = 0; i < v->table_count; i++) {
-        tr_memtable *m = v->tables[i];
-        tr_snapshot now = tr_memtable_now(m);
-        uint32_t id;
-        pthread_mutex_lock(&m->lock);
-        bool there = tr_dict_find(&m->rows.dict, key, &id);
-        pthread_mutex_unlock(&m->lock);
-        if (there && overlaps(now.min_ns, now.max_ns, min_ns, max_ns))
-            table_cells(m, now, g, cells_values, id);
-    }
-    for (size_t i = 0; i < v->piece_count && status == SX_OK; i++)
-        if (overlaps(v->pieces[i]->min_ns, v->pieces[i]->max_ns, min_ns, max_ns))
-            status = or_without(
-                s, v->pieces[i],
-                tr_segment_values(v->pieces[i]->segment, g->place, key, on_value, g, err), err);
-    return finish(g, status, v, err);
-}
-
 sx_status tr_store_values(tr_store *s, filter_field field, unsigned place, sx_str key,
                           uint64_t min_ns, uint64_t max_ns, size_t limit, sx_arena *arena,
                           tr_values *out, sx_error *err)
 {
-    gathering g = gather_begin(arena, limit, order_values);
+    gathering g = gather_begin(arena, min_ns, max_ns, limit, order_values);
     g.field = field;
+    g.place = place == FILTER_ANY ? 31 : place;
+    g.key = key;
+    g.operation = on_field;
     sx_status status;
     if (field == FILTER_ATTRIBUTE)
-        status = attribute_values(s, place, key, min_ns, max_ns, &g, err);
+        status = ask(s, &g, table_values, segment_values, err);
     else if (field == FILTER_NAME || field == FILTER_SERVICE || field == FILTER_KIND)
-        status = all_operations(s, min_ns, max_ns, &g, on_field, err);
+        status = ask(s, &g, table_operations, segment_operations, err);
     else if ((status = fixed_values(&g, field)) != SX_OK)
         sx_fail(err, status, "values of this field are not listed");
     else

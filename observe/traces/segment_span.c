@@ -8,15 +8,16 @@
 #include <sextant/mem.h>
 
 #include "observe/spans/otlp.h"
+#include "observe/traces/row_span.h"
 #include "observe/traces/segment_impl.h"
 
 enum { COPIES = 512 };
 
 typedef struct reading {
+    tr_row_source source; /* first */
     const tr_segment *segment;
     const tr_decoded *rows;
     span_batch *out;
-    sx_error *err;
     const span_resource **resources; /* made as they are met */
     const span_scope **scopes;
     struct {
@@ -25,37 +26,31 @@ typedef struct reading {
     } copies[COPIES];
 } reading;
 
-static const span_resource NO_RESOURCE;
-static const span_scope NO_SCOPE;
-
-static sx_status no_memory(reading *g)
-{
-    return sx_fail_memory(g->err, "spans read from a segment");
-}
-
 static sx_str text_of(const reading *g, uint32_t code)
 {
     return code < g->segment->dict_count ? tr_segment_text(g->segment, code)
                                          : g->rows->texts[code - g->segment->dict_count];
 }
 
-static sx_status get_text(reading *g, uint32_t code, sx_str *out)
+static sx_status get_text(tr_row_source *s, uint32_t code, sx_str *out)
 {
+    reading *g = (reading *)s;
     unsigned at = (code * 2654435761u) >> 23;
     if (g->copies[at].code_plus_1 == code + 1) {
         *out = g->copies[at].text;
         return SX_OK;
     }
-    *out = sx_arena_copy(&g->out->arena, text_of(g, code));
+    *out = sx_arena_copy(s->arena, text_of(g, code));
     if (!out->data)
-        return no_memory(g);
+        return tr_row_no_memory(s);
     g->copies[at].code_plus_1 = code + 1;
     g->copies[at].text = *out;
     return SX_OK;
 }
 
-static sx_status get_value(reading *g, const tr_cell *cell, span_value *out)
+static sx_status get_value(tr_row_source *s, const tr_cell *cell, span_value *out)
 {
+    const reading *g = (const reading *)s;
     sx_str text;
     span_value v;
     sx_status status;
@@ -63,17 +58,17 @@ static sx_status get_value(reading *g, const tr_cell *cell, span_value *out)
     switch ((span_type)cell->type) {
     case SPAN_STR:
     case SPAN_BYTES:
-        status = get_text(g, (uint32_t)cell->bits, &text);
+        status = get_text(s, (uint32_t)cell->bits, &text);
         out->data = text.data;
         out->len = (uint32_t)text.len;
         return status;
     case SPAN_LIST:
     case SPAN_MAP:
-        status = span_read_any(text_of(g, (uint32_t)cell->bits), &g->out->arena, &v, g->err);
+        status = span_read_any(text_of(g, (uint32_t)cell->bits), s->arena, &v, s->err);
         if (status == SX_EFORMAT || status == SX_ELIMIT ||
             (status == SX_OK && v.type != cell->type))
-            return tr_segment_damaged(g->segment, g->err, "a list in rows from", g->rows->first);
-        return status != SX_OK || span_value_copy(&g->out->arena, &v, out) ? status : no_memory(g);
+            return tr_segment_damaged(g->segment, s->err, "a list in rows from", g->rows->first);
+        return status != SX_OK || span_value_copy(s->arena, &v, out) ? status : tr_row_no_memory(s);
     case SPAN_EMPTY:
         return SX_OK;
     case SPAN_BOOL:
@@ -85,135 +80,28 @@ static sx_status get_value(reading *g, const tr_cell *cell, span_value *out)
     }
 }
 
-static sx_status get_attrs(reading *g, tr_cells run, span_attrs *out)
+static const span_resource **resource_place(tr_row_source *s, uint32_t i)
 {
-    *out = (span_attrs){.count = run.count, .dropped = run.dropped};
-    if (run.count == 0)
-        return SX_OK;
-    span_attr *items = sx_arena_alloc(&g->out->arena, run.count * sizeof *items);
-    if (!items)
-        return no_memory(g);
-    out->items = items;
-    for (uint32_t i = 0; i < run.count; i++) {
-        const tr_cell *cell = &g->rows->cells[run.first + i];
-        sx_str key;
-        sx_status status = get_text(g, cell->key, &key);
-        if (status == SX_OK)
-            status = get_value(g, cell, &items[i].value);
-        if (status != SX_OK)
-            return status;
-        items[i].key = key.data;
-        items[i].key_len = (uint32_t)key.len;
-    }
-    return SX_OK;
+    return &((reading *)s)->resources[i];
 }
 
-static sx_status get_resource(reading *g, uint32_t i, const span_resource **out)
+static const span_scope **scope_place(tr_row_source *s, uint32_t i)
 {
-    const tr_resource *in = &g->rows->resources[i];
-    if (!g->resources[i]) {
-        span_resource *r = sx_arena_calloc(&g->out->arena, 1, sizeof *r);
-        sx_status status = r ? get_attrs(g, in->cells, &r->attrs) : no_memory(g);
-        if (status == SX_OK)
-            status = get_text(g, in->schema_url, &r->schema_url);
-        if (status == SX_OK)
-            status = get_text(g, in->service, &r->service);
-        if (status != SX_OK)
-            return status;
-        g->resources[i] = r;
-    }
-    *out = g->resources[i];
-    return SX_OK;
+    return &((reading *)s)->scopes[i];
 }
 
-static sx_status get_scope(reading *g, uint32_t i, const span_scope **out)
+/* From now on rows of this segment go to `out`. */
+static void begin_segment(reading *g, const tr_segment *s, span_batch *out, sx_error *err)
 {
-    const tr_scope *in = &g->rows->scopes[i];
-    if (!g->scopes[i]) {
-        span_scope *s = sx_arena_calloc(&g->out->arena, 1, sizeof *s);
-        sx_status status = s ? get_attrs(g, in->cells, &s->attrs) : no_memory(g);
-        if (status == SX_OK)
-            status = get_text(g, in->name, &s->name);
-        if (status == SX_OK)
-            status = get_text(g, in->version, &s->version);
-        if (status == SX_OK)
-            status = get_text(g, in->schema_url, &s->schema_url);
-        if (status != SX_OK)
-            return status;
-        g->scopes[i] = s;
-    }
-    *out = g->scopes[i];
-    return SX_OK;
-}
-
-static sx_status get_events(reading *g, const tr_row *row, span *s)
-{
-    span_event *to = sx_arena_calloc(&g->out->arena, row->event_count, sizeof *to);
-    sx_status status = to ? SX_OK : no_memory(g);
-    s->events = to;
-    s->event_count = row->event_count;
-    for (uint32_t i = 0; status == SX_OK && i < row->event_count; i++) {
-        const tr_event *e = &g->rows->events[row->first_event + i];
-        to[i].time_ns = e->time_ns;
-        status = get_text(g, e->name, &to[i].name);
-        if (status == SX_OK)
-            status = get_attrs(g, e->cells, &to[i].attrs);
-    }
-    return status;
-}
-
-static sx_status get_links(reading *g, const tr_row *row, span *s)
-{
-    span_link *to = sx_arena_calloc(&g->out->arena, row->link_count, sizeof *to);
-    sx_status status = to ? SX_OK : no_memory(g);
-    s->links = to;
-    s->link_count = row->link_count;
-    for (uint32_t i = 0; status == SX_OK && i < row->link_count; i++) {
-        const tr_link *l = &g->rows->links[row->first_link + i];
-        memcpy(to[i].trace_id, l->trace_id, sizeof l->trace_id);
-        memcpy(to[i].span_id, l->span_id, sizeof l->span_id);
-        to[i].flags = l->flags;
-        status = get_text(g, l->trace_state, &to[i].trace_state);
-        if (status == SX_OK)
-            status = get_attrs(g, l->cells, &to[i].attrs);
-    }
-    return status;
-}
-
-static sx_status get_span(reading *g, const tr_row *row, unsigned want, span *s)
-{
-    memcpy(s->trace_id, row->trace_id, sizeof s->trace_id);
-    memcpy(s->id, row->id, sizeof s->id);
-    memcpy(s->parent, row->parent, sizeof s->parent);
-    s->start_ns = row->start_ns;
-    s->end_ns = row->end_ns;
-    s->resource = &NO_RESOURCE;
-    s->scope = &NO_SCOPE;
-    sx_status status = SX_OK;
-    if (want & TR_WANT_BASICS) {
-        s->kind = row->kind;
-        s->status = row->status;
-        status = get_text(g, row->name, &s->name);
-        if (status == SX_OK)
-            status = get_resource(g, row->resource, &s->resource);
-        if (status == SX_OK)
-            status = get_scope(g, row->scope, &s->scope);
-    }
-    if (status != SX_OK || (want & TR_WANT_ALL) != TR_WANT_ALL)
-        return status;
-    s->flags = row->flags;
-    s->dropped_events = row->dropped_events;
-    s->dropped_links = row->dropped_links;
-    status = get_text(g, row->trace_state, &s->trace_state);
-    if (status == SX_OK)
-        status = get_text(g, row->status_message, &s->status_message);
-    if (status == SX_OK)
-        status = get_attrs(g, row->cells, &s->attrs);
-    if (status == SX_OK && row->event_count)
-        status = get_events(g, row, s);
-    if (status == SX_OK && row->link_count)
-        status = get_links(g, row, s);
-    return status;
+    g->segment = s;
+    g->out = out;
+    g->source = (tr_row_source){.arena = &out->arena,
+                                .what = "spans read from a segment",
+                                .err = err,
+                                .text = get_text,
+                                .value = get_value,
+                                .resource = resource_place,
+                                .scope = scope_place};
 }
 
 /* What is read next is of these rows; nothing of it is in the batch yet. */
@@ -221,10 +109,15 @@ static sx_status begin_group(reading *g, const tr_decoded *rows, sx_arena *scrat
 {
     size_t held = (size_t)rows->resource_count + rows->scope_count + 1;
     g->rows = rows;
+    g->source.cells = rows->cells;
+    g->source.events = rows->events;
+    g->source.links = rows->links;
+    g->source.resources = rows->resources;
+    g->source.scopes = rows->scopes;
     memset(g->copies, 0, sizeof g->copies);
     g->resources = sx_arena_calloc(scratch, held, sizeof(void *));
     if (!g->resources)
-        return no_memory(g);
+        return tr_row_no_memory(&g->source);
     g->scopes = (const span_scope **)(g->resources + rows->resource_count);
     return SX_OK;
 }
@@ -232,7 +125,7 @@ static sx_status begin_group(reading *g, const tr_decoded *rows, sx_arena *scrat
 static sx_status add_span(reading *g, const tr_row *row, unsigned want)
 {
     span *s = span_batch_add(g->out);
-    return s ? get_span(g, row, want, s) : no_memory(g);
+    return s ? tr_row_span(&g->source, row, want, s) : tr_row_no_memory(&g->source);
 }
 
 /* Rows from..from+count of what is unpacked. */
@@ -258,7 +151,7 @@ sx_status tr_segment_read(const tr_segment *s, uint64_t first, uint64_t count, u
     reading *g = sx_alloc(sizeof *g);
     if (!g)
         return sx_fail_memory(err, "spans read from a segment");
-    *g = (reading){.segment = s, .out = out, .err = err};
+    begin_segment(g, s, out, err);
     sx_arena_init(&rows.arena, TR_ARENA_CHUNK, 0);
     sx_status status = SX_OK;
     for (uint64_t group = tr_segment_group_of(s, first); count && status == SX_OK; group++) {
@@ -338,9 +231,7 @@ sx_status tr_reader_read(tr_reader *r, const tr_segment *s, const uint64_t *rows
     if (count && (rows[count - 1] >= s->info.rows || rows[0] > rows[count - 1]))
         return sx_fail(err, SX_EINVAL, "%s has no rows %llu to %llu", s->path,
                        (unsigned long long)rows[0], (unsigned long long)rows[count - 1]);
-    r->reading.segment = s;
-    r->reading.out = out;
-    r->reading.err = err;
+    begin_segment(&r->reading, s, out, err);
     sx_status status = SX_OK;
     for (size_t i = 0, end; i < wanted && status == SX_OK;) {
         uint64_t group = tr_segment_group_of(s, rows[i]);

@@ -199,4 +199,31 @@ static inline const char *attrs_text(span_attrs attrs)
     return text;
 }
 
+/* --- Settings that are refused. */
+
+typedef struct refused_settings {
+    const char *text, *expected; /* words of the message */
+} refused_settings;
+
+/* Each text between `before` and `after`, within a configuration that is right but for it. `place` is in
+ * each message, too. */
+static inline void assert_refused(const refused_settings *all, size_t count, const char *before,
+                                  const char *after, const char *place)
+{
+    for (size_t i = 0; i < count; i++) {
+        char text[1024];
+        collector_settings *s = NULL;
+        sx_error err = {0};
+        snprintf(text, sizeof(text),
+                 "receivers: {zipkin: }\nexporters: {nop: }\nprocessors:%s%s%s\nservice: "
+                 "{pipelines: {traces: {receivers: [zipkin], exporters: [nop]}}}\n",
+                 before, all[i].text, after);
+        sx_status st =
+            collector_settings_parse(sx_str_z(text), SX_STR("c.yml"), NULL, &s, NULL, &err);
+        if (st != SX_EFORMAT || !strstr(err.message, all[i].expected) ||
+            !strstr(err.message, place))
+            fail_msg("%s: %d \"%s\"", all[i].text, st, err.message);
+    }
+}
+
 #endif

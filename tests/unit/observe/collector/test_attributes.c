@@ -161,9 +161,7 @@ static void test_memory_limiter_refuses_while_memory_is_full(void **state)
 
 static void test_bad_settings_are_refused(void **state)
 {
-    static const struct {
-        const char *text, *expected;
-    } BAD[] = {
+    static const refused_settings BAD[] = {
         {"attributes: {actions: [{action: insert, value: 1}]}", "missing required field \"key\""},
         {"attributes: {actions: [{key: a, action: insert}]}", "one of value and from_attribute"},
         {"attributes: {actions: [{key: a, action: blow}]}", "unsupported action \"blow\""},
@@ -185,20 +183,7 @@ static void test_bad_settings_are_refused(void **state)
          "must be smaller"},
     };
     (void)state;
-    for (size_t i = 0; i < SX_COUNT_OF(BAD); i++) {
-        char text[1024];
-        collector_settings *s = NULL;
-        sx_error err = {0};
-        snprintf(text, sizeof(text),
-                 "receivers: {zipkin: }\nexporters: {nop: }\nprocessors: {%s}\nservice: "
-                 "{pipelines: {traces: {receivers: [zipkin], exporters: [nop]}}}\n",
-                 BAD[i].text);
-        sx_status st =
-            collector_settings_parse(sx_str_z(text), SX_STR("c.yml"), NULL, &s, NULL, &err);
-        if (st != SX_EFORMAT || !strstr(err.message, BAD[i].expected) ||
-            !strstr(err.message, "c.yml:3:"))
-            fail_msg("%s: %d \"%s\"", BAD[i].text, st, err.message);
-    }
+    assert_refused(BAD, SX_COUNT_OF(BAD), " {", "}", "c.yml:3:");
 }
 
 int main(void)

@@ -436,6 +436,38 @@ static void test_threads_lose_no_span(void **state)
     fixture_close(&f);
 }
 
+/* Flushes that found nothing to write have told nobody what the metrics are. */
+static void test_metrics_are_described_whenever_the_first_span_comes(void **state)
+{
+    fixture f;
+    made in;
+    sx_arena arena;
+    spanmetrics_settings s;
+    tsdb_metadata_of *told;
+    size_t count;
+    sx_error err = {0};
+    (void)state;
+    fixture_open(&f);
+    sx_arena_init(&arena, 0, 0);
+    made_init(&in, "shop");
+    add_span(&in, "GET /", SPAN_SERVER, 2, 1, 1, 0);
+    spanmetrics_defaults(&s);
+    spanmetrics *m = open_metrics(&f, &s);
+    flush(&f, m);
+    flush(&f, m);
+    spanmetrics_take(m, in.batch);
+    flush(&f, m);
+    assert_int_equal(tsdb_metadata_read(f.db, SX_STR("traces_span_metrics_calls_total"), 0, &arena,
+                                        &told, &count, &err),
+                     SX_OK);
+    assert_int_equal(count, 1);
+    assert_true(sx_str_eq(told->metadata.type, SX_STR("counter")));
+    span_batch_unref(in.batch);
+    spanmetrics_free(m);
+    sx_arena_done(&arena);
+    fixture_close(&f);
+}
+
 /* Without memory spans are counted in the overflow, or a flush fails and the next one makes up for it. */
 static void test_memory_that_fails_loses_no_span(void **state)
 {
@@ -506,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_events_scopes_and_resources_have_labels),
         cmocka_unit_test(test_settings_that_make_no_sense_are_told),
         cmocka_unit_test(test_threads_lose_no_span),
+        cmocka_unit_test(test_metrics_are_described_whenever_the_first_span_comes),
         cmocka_unit_test(test_memory_that_fails_loses_no_span),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

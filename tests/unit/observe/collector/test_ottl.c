@@ -196,9 +196,7 @@ static void test_an_error_drops_the_batch_unless_it_is_to_be_ignored(void **stat
 
 static void test_bad_statements_are_refused_where_they_stand(void **state)
 {
-    static const struct {
-        const char *text, *expected;
-    } BAD[] = {
+    static const refused_settings BAD[] = {
         {"Frobnicate(attributes)", "unknown function"},
         {"set(attributes[\"a\"], Frobnicate(1))", "unknown function"},
         {"set(colour, 1)", "there is no such path"},
@@ -215,21 +213,8 @@ static void test_bad_statements_are_refused_where_they_stand(void **state)
         {"set(name, 0x123)", "even number"},
     };
     (void)state;
-    for (size_t i = 0; i < SX_COUNT_OF(BAD); i++) {
-        char text[1024];
-        collector_settings *s = NULL;
-        sx_error err = {0};
-        snprintf(text, sizeof(text),
-                 "receivers: {zipkin: }\nexporters: {nop: }\nprocessors:\n  transform:\n"
-                 "    trace_statements:\n    - '%s'\nservice: "
-                 "{pipelines: {traces: {receivers: [zipkin], exporters: [nop]}}}\n",
-                 BAD[i].text);
-        sx_status st =
-            collector_settings_parse(sx_str_z(text), SX_STR("c.yml"), NULL, &s, NULL, &err);
-        if (st != SX_EFORMAT || !strstr(err.message, BAD[i].expected) ||
-            !strstr(err.message, "c.yml:6:7"))
-            fail_msg("%s: %d \"%s\"", BAD[i].text, st, err.message);
-    }
+    assert_refused(BAD, SX_COUNT_OF(BAD), "\n  transform:\n    trace_statements:\n    - '", "'",
+                   "c.yml:6:7");
 }
 
 int main(void)

@@ -219,9 +219,7 @@ static void test_priority_and_thresholds(void **state)
 
 static void test_bad_settings_are_refused(void **state)
 {
-    static const struct {
-        const char *text, *expected;
-    } BAD[] = {
+    static const refused_settings BAD[] = {
         {"tail_sampling: {}", "at least one of policies"},
         {"tail_sampling: {policies: [{name: a}]}", "a policy is {name, type"},
         {"tail_sampling: {policies: [{name: a, type: guess}]}", "unknown sampling policy type"},
@@ -246,20 +244,7 @@ static void test_bad_settings_are_refused(void **state)
         {"probabilistic_sampler: {sampling_precision: 15}", "from 1 to 14"},
     };
     (void)state;
-    for (size_t i = 0; i < SX_COUNT_OF(BAD); i++) {
-        char text[1024];
-        collector_settings *s = NULL;
-        sx_error err = {0};
-        snprintf(text, sizeof(text),
-                 "receivers: {zipkin: }\nexporters: {nop: }\nprocessors: {%s}\nservice: "
-                 "{pipelines: {traces: {receivers: [zipkin], exporters: [nop]}}}\n",
-                 BAD[i].text);
-        sx_status st =
-            collector_settings_parse(sx_str_z(text), SX_STR("c.yml"), NULL, &s, NULL, &err);
-        if (st != SX_EFORMAT || !strstr(err.message, BAD[i].expected) ||
-            !strstr(err.message, "c.yml:3:"))
-            fail_msg("%s: %d \"%s\"", BAD[i].text, st, err.message);
-    }
+    assert_refused(BAD, SX_COUNT_OF(BAD), " {", "}", "c.yml:3:");
 }
 
 int main(void)
