@@ -391,17 +391,16 @@ static sx_status round_of(bld *b, turn_of *of, bool countries, sx_error *err)
     turn *turns = NULL;
     sx_status status = SX_OK;
     for (size_t i = 0; i < b->places.count && status == SX_OK; i++) {
-        unsigned rank = of(&b->places.items[i]);
+        const bld_place *p = &b->places.items[i];
+        unsigned rank = of(p);
         if (rank == 0)
             continue;
-        if (!sx_grow(&turns, &cap, count + 1, sizeof *turns))
+        if (!sx_grow(&turns, &cap, count + 1, sizeof *turns)) {
             status = sx_fail_memory(err, "the order of places");
-        else {
-            const bld_place *p = &b->places.items[i];
-            turns[count++] =
-                (turn){rank, of == turn_of_boundary ? order_of_boundary(p) : bld_sector(p), p->row,
-                       (uint32_t)i, PLC_NONE};
+            break;
         }
+        uint32_t order = of == turn_of_boundary ? order_of_boundary(p) : bld_sector(p);
+        turns[count++] = (turn){rank, order, p->row, (uint32_t)i, PLC_NONE};
     }
     if (status == SX_OK && count > 0)
         qsort(turns, count, sizeof *turns, by_turn);
