@@ -1,6 +1,6 @@
 /* up.c - `sextant up`: everything on one machine, on real data.
  *
- * DIR holds what it makes: geocode/france.idx, observe/ (prometheus.yml, which is written once and may
+ * DIR holds what it makes: geocode/addresses.idx, observe/ (prometheus.yml, which is written once and may
  * then be edited, the targets that it names, and the samples), log/, and while it runs a lock and the
  * addresses it serves on, so that a second `sextant up` can print them. Children inherit the environment: OTEL_*
  * (where spans, logs and metrics go) and GEOCODE_* (settings) hold for them. */
@@ -134,26 +134,6 @@ static int already_up(const up *u, const sx_error *busy)
     return status;
 }
 
-/* The index is made if it is missing or older than its data. */
-static sx_status import_if_needed(const up *u, sx_error *err)
-{
-    char source[PATH_BYTES];
-    geo_import_input input = {.path = source};
-    sx_status status = join(source, u->data, "france.ndjson.gz", err);
-    if (status != SX_OK)
-        return status;
-    struct stat made, from;
-    if (stat(source, &from) != 0)
-        return sx_fail(err, SX_ENOTFOUND, "no address data at %s; name its folder with --data DIR",
-                       source);
-    if (stat(u->index, &made) == 0 && made.st_mtime >= from.st_mtime && cmd_index_usable(u->index))
-        return SX_OK;
-    printf("Importing %s (once)\n", source);
-    fflush(stdout);
-    geo_import_options options = {.inputs = &input, .input_count = 1, .output = u->index};
-    return cmd_import(&options, false, err);
-}
-
 /* Of `addresses`, "http=127.0.0.1:7878 admin=127.0.0.1:4321", the one that is `proto`'s. */
 static sx_str address_of(sx_str addresses, const char *proto)
 {
@@ -233,6 +213,7 @@ static void print_pages(const up *u, sx_buf *text)
         const char *proto, *path, *what;
     } PAGES[] = {{0, "http", "/", "search page"},
                  {0, "http", "/search/?q=34+avenue+de+l+opera", "Addok's API"},
+                 {0, "http", "/search/?q=St%C3%A4dtle+32+Vaduz", "maps of OpenStreetMap"},
                  {0, "http", "/metrics", "for Prometheus"},
                  {0, "http", "/health/ready", "for a load balancer"},
                  {0, "http", "/health/detailed", "what is well and what is not"},
@@ -554,7 +535,7 @@ static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error
     if (status == SX_OK)
         status = sx_folder_make(folder, err);
     if (status == SX_OK)
-        status = join(u->index, folder, "france.idx", err);
+        status = join(u->index, folder, "addresses.idx", err);
     if (status == SX_OK)
         status = join(u->observe, u->dir, "observe", err);
     if (status == SX_OK)
@@ -585,7 +566,7 @@ int cmd_up(const cmd_args *args)
     if (status == SX_OK)
         status = configure_if_needed(&u, &err);
     if (status == SX_OK)
-        status = import_if_needed(&u, &err);
+        status = cmd_up_import(u.data, u.index, &err);
     if (status == SX_OK)
         status = serve(&u, self, &err);
     sx_file_remove(u.addresses, &ignored);

@@ -262,10 +262,9 @@ typedef struct outcome {
 static sx_status build_places(const geo_osm_job *j, plc_writer *w, outcome *out, sx_error *err)
 {
     osm_dataset *data = NULL;
-    geo_source source = source_of(j);
     plc_build_options o = {.threads = j->options->threads,
-                           .attribution = source.attribution,
-                           .licence = source.licence,
+                           .attribution = j->input->attribution, /* empty: as Nominatim words it */
+                           .licence = j->input->licence,
                            .progress = tell_places,
                            .ctx = (void *)(uintptr_t)j};
     sx_status status = open_dataset(j, false, &data, err);
