@@ -33,8 +33,11 @@ typedef struct tr_write_options {
     int zstd_level; /* 0: 1 for flushes, 3 for merges of level 2 and more */
     bool sync;      /* fsync file and folder before the name appears */
     const _Atomic bool *canceled;
+    uint32_t copy_least; /* a merge packs groups of fewer rows anew; 0: half of TR_GROUP_ROWS */
     /* A merge leaves out traces this says no to; NULL keeps all. `newest_ns` is the trace's latest
-     * start, `error` and `longest_ns` are over the trace's spans in this merge. */
+     * start, `error` and `longest_ns` are over the trace's spans in this merge. Who keeps a trace keeps
+     * all that are newer: it is asked of id 0 and the least start first, and if it keeps that, it is
+     * not asked of traces in groups that are copied. */
     bool (*keep)(void *ctx, const uint8_t trace_id[16], uint64_t newest_ns, uint64_t longest_ns,
                  bool error);
     void *keep_ctx;
@@ -46,7 +49,7 @@ sx_status tr_segment_write(const char *path, const tr_rows *rows, const tr_write
                            tr_segment_info *info, sx_error *err);
 
 /* Several segments into one, in memory that does not grow with them (group by group; dictionaries
- * merged by their order). The inputs stay. Two equal spans (same ids, times, everything) stay two. */
+ * merged by their order). Groups whose traces no other input has are copied. The inputs stay. Two equal spans (same ids, times, everything) stay two. */
 sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t count,
                            const tr_write_options *options, tr_segment_info *info, sx_error *err);
 

@@ -495,6 +495,8 @@ static bool put_children(tr_feed *f, const tr_row *row, tr_builder *b)
 /* The side tables' part of a row: calls of databases and queues are seen at the caller. */
 static bool put_side(tr_builder *b, const tr_row *row)
 {
+    if (!tr_side_counts(b->side))
+        return true;
     tr_lists *l = &b->lists[TR_AT_SPAN];
     const tr_shape *shape = &l->shapes[l->shape_of[l->count - 1]];
     tr_side_span s = {.start_ns = row->start_ns,
@@ -509,7 +511,9 @@ static bool put_side(tr_builder *b, const tr_row *row)
         s.peer_kind = shape->peer_kind;
     }
     return s.service != UINT32_MAX && s.peer != UINT32_MAX &&
-           tr_side_operation(b->side, s.service, tr_builder_text_of(b, row->name), row->kind) &&
+           (!tr_side_lists(b->side) ||
+            tr_side_operation(b->side, s.service, tr_builder_text_of(b, row->name), row->kind,
+                              1)) &&
            tr_side_put(b->side, &s);
 }
 

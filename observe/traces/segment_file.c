@@ -17,6 +17,7 @@ sx_status tr_file_open(tr_file *f, const char *path, const tr_write_options *opt
     f->writer.fd = -1;
     f->info.min_ns = UINT64_MAX;
     f->info.level = options->level;
+    f->rows_soft = TR_GROUP_ROWS - TR_GROUP_SLACK;
     f->info.sequence = options->sequence;
     f->path = sx_alloc(len + 1);
     f->making = sx_alloc(len + 5);
@@ -121,41 +122,97 @@ static sx_status write_sides(tr_file *f, sx_error *err)
     return status;
 }
 
-static sx_status end_group(tr_file *f, bool goes_on, sx_error *err)
+sx_status tr_file_sides(tr_file *f, sx_error *err)
 {
-    tr_summary sum;
+    return tr_side_is_full(f->side) ? write_sides(f, err) : SX_OK;
+}
+
+/* The group and its filter that were put together, `sum` but its place and checksums. Its traces are in
+ * the index already. */
+static sx_status put_group(tr_file *f, tr_summary *sum, sx_error *err)
+{
+    sum->offset = f->writer.offset;
+    sum->first_row = f->info.rows;
+    sum->len = (uint32_t)f->group.len;
+    sum->filter_len = (uint32_t)f->filter.len;
+    sum->crc = sx_crc32c(0, f->group.data, f->group.len);
+    sum->filter_crc = sx_crc32c(0, f->filter.data, f->filter.len);
+    if (!sx_grow(&f->groups, &f->groups_cap, f->group_count + 1, sizeof *f->groups))
+        return sx_fail_memory(err, "a segment's index");
+    f->groups[f->group_count++] = *sum;
+    f->info.rows += sum->rows;
+    f->info.errors += sum->errors;
+    f->info.min_ns = sum->min_ns < f->info.min_ns ? sum->min_ns : f->info.min_ns;
+    f->info.max_ns = sum->max_ns > f->info.max_ns ? sum->max_ns : f->info.max_ns;
+    sx_status status = sx_writer_bytes(&f->writer, f->group.data, f->group.len, err);
+    if (status == SX_OK)
+        status = sx_writer_bytes(&f->writer, f->filter.data, f->filter.len, err);
+    return status == SX_OK ? tr_file_sides(f, err) : status;
+}
+
+static sx_status begin_group(tr_file *f, sx_error *err)
+{
     if (f->options->canceled && atomic_load_explicit(f->options->canceled, memory_order_relaxed))
         return sx_fail(err, SX_ECANCELED, "writing %s was canceled", f->path);
     if (f->group_count == TR_GROUPS_MAX)
         return sx_fail(err, SX_ELIMIT, "%s has more than %d groups", f->path, TR_GROUPS_MAX);
     sx_buf_clear(&f->group);
     sx_buf_clear(&f->filter);
-    sx_status status = tr_builder_encode(&f->builder, &f->group, &f->filter, &sum, err);
+    return align(f, err);
+}
+
+static sx_status end_group(tr_file *f, bool goes_on, sx_error *err)
+{
+    tr_summary sum;
+    sx_status status = begin_group(f, err);
     if (status == SX_OK)
-        status = align(f, err);
+        status = tr_builder_encode(&f->builder, &f->group, &f->filter, &sum, err);
     if (status != SX_OK)
         return status;
     sum.goes_on = f->group_goes_on;
-    sum.offset = f->writer.offset;
-    sum.first_row = f->info.rows;
-    sum.crc = sx_crc32c(0, f->group.data, f->group.len);
-    sum.filter_crc = sx_crc32c(0, f->filter.data, f->filter.len);
-    if (!sx_grow(&f->groups, &f->groups_cap, f->group_count + 1, sizeof *f->groups) ||
-        !index_traces(f, &sum))
+    if (!index_traces(f, &sum))
         return sx_fail_memory(err, "a segment's index");
-    f->groups[f->group_count++] = sum;
-    f->info.rows += sum.rows;
-    f->info.errors += sum.errors;
-    f->info.min_ns = sum.min_ns < f->info.min_ns ? sum.min_ns : f->info.min_ns;
-    f->info.max_ns = sum.max_ns > f->info.max_ns ? sum.max_ns : f->info.max_ns;
     f->group_goes_on = goes_on;
     tr_builder_clear(&f->builder);
-    status = sx_writer_bytes(&f->writer, f->group.data, f->group.len, err);
+    return put_group(f, &sum, err);
+}
+
+/* The same for traces that lie in the group's bytes. */
+static sx_status index_copied(tr_file *f, const tr_summary *sum, sx_error *err)
+{
+    tr_group_head head;
+    memcpy(&head, f->group.data, sizeof head); /* checked as it was copied */
+    const char *ids = f->group.data + sizeof head + 4 * ((size_t)TR_CHUNKS + head.column_count);
+    if (!sx_grow(&f->traces, &f->traces_cap, f->trace_count + sum->traces, sizeof *f->traces))
+        return sx_fail_memory(err, "a segment's index");
+    for (uint32_t t = sum->goes_on ? 1 : 0; t < sum->traces; t++)
+        f->traces[f->trace_count++] =
+            sx_hash_bytes(ids + 16 * (size_t)t, 16, 0) >> GROUP_BITS << GROUP_BITS | f->group_count;
+    return SX_OK;
+}
+
+sx_status tr_file_group(tr_file *f, const tr_segment *s, uint64_t group, const uint32_t *map,
+                        tr_unpacker *unpacker, sx_error *err)
+{
+    tr_summary sum = s->groups[group];
+    const uint8_t *filter;
+    sx_status status = SX_OK;
+    /* Rows of the group under way may wait for more, unless their trace began in the one before. */
+    if (f->builder.row_count && (f->group_goes_on || f->builder.row_count >= TR_GROUP_ROWS / 2))
+        status = end_group(f, false, err);
     if (status == SX_OK)
-        status = sx_writer_bytes(&f->writer, f->filter.data, f->filter.len, err);
-    if (status == SX_OK && tr_side_is_full(f->side))
-        status = write_sides(f, err);
-    return status;
+        status = begin_group(f, err);
+    if (status == SX_OK)
+        status = tr_copy_group(s, group, map, &f->builder.packer, unpacker, &f->group, err);
+    if (status == SX_OK)
+        status = tr_segment_filter(s, group, &filter, err);
+    if (status != SX_OK)
+        return status;
+    sx_buf_bytes(&f->filter, filter, sum.filter_len);
+    status = sx_buf_status(&f->filter, "a group of spans", err);
+    if (status == SX_OK)
+        status = index_copied(f, &sum, err);
+    return status == SX_OK ? put_group(f, &sum, err) : status;
 }
 
 sx_status tr_file_row(tr_file *f, tr_feed *feed, uint32_t row, sx_error *err)
@@ -168,7 +225,7 @@ sx_status tr_file_row(tr_file *f, tr_feed *feed, uint32_t row, sx_error *err)
         memcpy(f->trace, id, 16);
         f->in_trace = true;
     }
-    if (tr_builder_full(&f->builder)) {
+    if ((!same && f->builder.row_count >= f->rows_soft) || tr_builder_full(&f->builder)) {
         sx_status status = end_group(f, same, err);
         if (status != SX_OK)
             return status;
@@ -285,6 +342,7 @@ sx_status tr_file_commit(tr_file *f, tr_segment_info *info, sx_error *err)
         return sx_fail_memory(err, "a segment's calls");
     if (f->builder.row_count)
         status = end_group(f, false, err);
+    tr_side_sum(f->side, false);
     if (status == SX_OK)
         status = write_sides(f, err);
     f->info.groups = f->group_count;

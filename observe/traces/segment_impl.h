@@ -172,13 +172,23 @@ typedef struct tr_side_span {
     uint32_t service, peer; /* names; peer 0: none */
     uint8_t peer_kind;      /* tr_edge_kind */
     bool error;
-    bool called; /* tr_side's own: a span of another service has it as parent */
+    bool called;   /* tr_side's own: a span of another service has it as parent */
+    uint32_t part; /* the same: tr_side_part's */
 } tr_side_span;
-bool tr_side_operation(tr_side *s, uint32_t service, sx_str name, unsigned kind);
+bool tr_side_operation(tr_side *s, uint32_t service, sx_str name, unsigned kind, uint64_t count);
 bool tr_side_key(tr_side *s, unsigned place, sx_str key, unsigned type);
 bool tr_side_put(tr_side *s, const tr_side_span *one);
 /* All spans of a trace have been put. */
 bool tr_side_end_trace(tr_side *s, const uint8_t trace_id[16]);
+/* Tables summed up: they are filled from those of a merge's inputs by the functions here, and rows add
+ * only what the sums cannot have, the calls of traces whose parts come together, of which each part's
+ * own are taken back. `part` numbers the input the next rows come from; 0: they are counted already. */
+void tr_side_sum(tr_side *s, bool on);
+void tr_side_part(tr_side *s, uint32_t part);
+bool tr_side_counts(const tr_side *s); /* the calls of the rows that come */
+bool tr_side_lists(const tr_side *s);  /* their operations */
+bool tr_side_edge(tr_side *s, uint32_t parent, uint32_t child, const tr_edge *sum);
+bool tr_side_orphan(tr_side *s, const uint8_t trace_id[16], const tr_side_span *of);
 /* Edges and orphans take so much memory that they should be written. */
 bool tr_side_is_full(const tr_side *s);
 void tr_side_write_edges(tr_side *s, sx_buf *out);
@@ -322,6 +332,7 @@ typedef struct tr_file {
     size_t trace_count, traces_cap;
     uint8_t trace[16]; /* of the last row */
     bool in_trace, group_goes_on;
+    uint32_t rows_soft; /* a group of so many rows ends with the trace at hand */
     tr_segment_info info;
 } tr_file;
 sx_status tr_file_open(tr_file *f, const char *path, const tr_write_options *options,
@@ -329,7 +340,14 @@ sx_status tr_file_open(tr_file *f, const char *path, const tr_write_options *opt
 /* The dictionary, sorted; the views stay good until the end. */
 sx_status tr_file_dict(tr_file *f, const sx_str *texts, uint32_t count, sx_error *err);
 /* The next row, in order. */
+enum { TR_GROUP_SLACK = 256 }; /* rows below TR_GROUP_ROWS at which groups end with a trace */
 sx_status tr_file_row(tr_file *f, tr_feed *feed, uint32_t row, sx_error *err);
+/* A group of another segment as it is but for the numbers of its texts; `map` has those of all its
+ * dictionary. It may come to stand before rows that were given before. */
+sx_status tr_file_group(tr_file *f, const tr_segment *s, uint64_t group, const uint32_t *map,
+                        tr_unpacker *unpacker, sx_error *err);
+/* Writes edges and orphans if there are many. */
+sx_status tr_file_sides(tr_file *f, sx_error *err);
 sx_status tr_file_commit(tr_file *f, tr_segment_info *info, sx_error *err);
 void tr_file_abandon(tr_file *f);
 
@@ -445,6 +463,20 @@ typedef struct tr_decoded {
 /* `want` as tr_want; attributes, events and links only with TR_WANT_ALL. */
 sx_status tr_group_decode(const tr_segment *s, uint64_t group, uint32_t first, uint32_t count,
                           unsigned want, tr_unpacker *unpacker, tr_decoded *out, sx_error *err);
+
+/* --- Groups of a merge that are taken over as they are (segment_copy.c). */
+
+/* Marks the groups of each input that have traces which others may have, too. */
+sx_status tr_copy_find_shared(tr_segment *const *inputs, size_t count, uint8_t *const *marks,
+                              sx_error *err);
+/* The group's bytes with texts renumbered by `map`, appended to `out`. */
+sx_status tr_copy_group(const tr_segment *s, uint64_t group, const uint32_t *map, tr_packer *packer,
+                        tr_unpacker *unpacker, sx_buf *out, sx_error *err);
+/* The tables of the inputs into the file's side, which sums from here on. Orphans of traces that are in a marked
+ * group and in another input, too, are left out. *fits false: there are too many calls, nothing has
+ * happened. */
+sx_status tr_copy_sides(tr_segment *const *inputs, size_t count, uint8_t *const *marks,
+                        tr_file *file, bool *fits, sx_error *err);
 
 /* --- Groups kept unpacked (segment_hot.c). */
 typedef struct tr_hot_group tr_hot_group;

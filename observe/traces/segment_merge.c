@@ -1,6 +1,8 @@
 /* segment_merge.c - several segments into one.
  *
- * Each input is read group by group from its start; the trace that began first is taken next. A trace
+ * Groups of which no trace may be in another input are taken over as they are (segment_copy.c), the
+ * others so: each input is read group by group from its start; the trace that began first is taken
+ * next. A trace
  * that several inputs have belongs to the one in which it began first, which finds the other parts
  * by their index; when their turn comes they are passed over. Memory: the group under way of each
  * input whose time has come, some groups beside, a number for each text of each dictionary, the trace
@@ -22,6 +24,7 @@ typedef struct input {
     source now;    /* the group under way */
     uint64_t group;
     uint32_t trace; /* in the group */
+    uint8_t *apart; /* of each group: it must be taken apart; 0: it is copied as it is */
     bool loaded; /* the group is in `now`: only once its time has come, as inputs mostly follow one
                        another, and a group takes megabytes */
     bool ended;
@@ -31,6 +34,7 @@ typedef struct placed { /* a row of a trace that is joined */
     uint64_t start_ns;
     source *of;
     uint32_t part, row;
+    uint32_t input; /* number + 1 */
 } placed;
 
 /* A group that was looked into for parts of traces: those of the traces to come lie in the same. */
@@ -212,26 +216,48 @@ static input *first_loaded(merging *m)
     return best;
 }
 
+/* Of the inputs with no group loaded the one that comes first, if it may have a trace before `start`. */
+static input *first_due(merging *m, uint64_t start)
+{
+    input *best = NULL;
+    for (size_t i = 0; i < m->count; i++) {
+        input *in = &m->inputs[i];
+        uint64_t begins = in->ended || in->loaded ? 0 : in->segment->groups[in->group].min_ns;
+        if (in->ended || in->loaded || begins > start)
+            continue;
+        if (!best || begins < best->segment->groups[best->group].min_ns)
+            best = in;
+    }
+    return best;
+}
+
+/* The group at hand and those that go on with its last trace, as they are. */
+static sx_status copy_groups(merging *m, input *in)
+{
+    const tr_segment *s = in->segment;
+    sx_status status;
+    do {
+        status = tr_file_group(&m->file, s, in->group++, in->map, &m->unpacker, m->err);
+    } while (status == SX_OK && in->group < s->info.groups && s->groups[in->group].goes_on);
+    in->ended = in->group == s->info.groups;
+    return status;
+}
+
 /* The input with the trace that began first; NULL: all have ended. Groups that may have an earlier one
- * are loaded first. */
+ * are copied or loaded first. */
 static sx_status pick(merging *m, input **out)
 {
-    sx_status status = SX_OK;
-    for (bool again = true; again && status == SX_OK;) {
-        again = false;
+    for (;;) {
         *out = first_loaded(m);
-        uint64_t start = *out ? front(*out)->start_ns : UINT64_MAX;
-        for (size_t i = 0; i < m->count && status == SX_OK && !again; i++) {
-            input *in = &m->inputs[i];
-            if (in->ended || in->loaded || in->segment->groups[in->group].min_ns > start)
-                continue;
-            again = true;
-            status = load_group(m, in);
-            if (status == SX_OK)
-                settle(in);
-        }
+        input *in = first_due(m, *out ? front(*out)->start_ns : UINT64_MAX);
+        if (!in)
+            return SX_OK;
+        sx_status status = in->apart[in->group] ? load_group(m, in) : copy_groups(m, in);
+        if (status != SX_OK)
+            return status;
+        if (in->loaded)
+            settle(in);
     }
-    return status;
 }
 
 /* --- Traces. */
@@ -342,7 +368,8 @@ static sx_status add_part(merging *m, input *in, uint64_t group, uint32_t first,
     if (!sx_grow(&m->placed, &m->placed_cap, m->placed_count + count, sizeof *m->placed))
         return sx_fail_memory(m->err, "a merge of segments");
     for (uint32_t i = first; i < first + count; i++)
-        m->placed[m->placed_count++] = (placed){s->rows.rows[i].start_ns, s, m->part_count, i};
+        m->placed[m->placed_count++] =
+            (placed){s->rows.rows[i].start_ns, s, m->part_count, i, (uint32_t)(in - m->inputs) + 1};
     m->part_count++;
     return SX_OK;
 }
@@ -382,8 +409,14 @@ static sx_status write_parts(merging *m)
         look_at(&f, &m->placed[i].of->rows.rows[m->placed[i].row]);
     if (!keep(m, m->placed[0].of->rows.rows[m->placed[0].row].trace_id, &f))
         return SX_OK;
-    for (size_t i = 0; i < m->placed_count && status == SX_OK; i++)
+    bool several = false;
+    for (size_t i = 1; i < m->placed_count; i++)
+        several |= m->placed[i].input != m->placed[0].input;
+    for (size_t i = 0; i < m->placed_count && status == SX_OK; i++) {
+        tr_side_part(m->file.side, several ? m->placed[i].input : 0);
         status = tr_file_row(&m->file, &m->placed[i].of->feed, m->placed[i].row, m->err);
+    }
+    tr_side_part(m->file.side, 0);
     return status;
 }
 
@@ -479,6 +512,7 @@ static void merging_done(merging *m)
     for (size_t i = 0; m->inputs && i < m->count; i++) {
         source_done(&m->inputs[i].now);
         sx_free(m->inputs[i].map);
+        sx_free(m->inputs[i].apart);
     }
     for (size_t i = 0; i < m->nearby_count; i++)
         nearby_free(m->nearby[i]);
@@ -487,6 +521,75 @@ static void merging_done(merging *m)
     sx_free(m->placed);
     sx_free(m->texts);
     tr_unpacker_done(&m->unpacker);
+}
+
+/* --- What is copied. */
+
+/* Groups are copied together with those that go on with their last trace. Small ones are not, or there
+ * would be more and more of them. */
+static size_t spread_marks(const tr_segment *s, uint32_t least, uint8_t *apart)
+{
+    size_t copied = 0;
+    for (uint64_t g = 0, end; g < s->info.groups; g = end) {
+        uint64_t rows = 0;
+        bool marked = false;
+        for (end = g; end == g || (end < s->info.groups && s->groups[end].goes_on); end++) {
+            rows += s->groups[end].rows;
+            marked |= apart[end] != 0;
+        }
+        marked |= rows < (end - g) * least;
+        memset(apart + g, marked, end - g);
+        copied += marked ? 0 : end - g;
+    }
+    return copied;
+}
+
+/* All is taken apart where traces may be left out, as the tables are counted anew then. */
+static bool keeps_all(const merging *m)
+{
+    static const uint8_t ANY[16];
+    uint64_t oldest = UINT64_MAX;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->inputs[i].segment->info.min_ns < oldest)
+            oldest = m->inputs[i].segment->info.min_ns;
+    return keep(m, ANY, &(trace_facts){.newest_ns = oldest});
+}
+
+static sx_status mark_groups(merging *m, tr_segment *const *segments, uint8_t **marks)
+{
+    sx_status status = SX_OK;
+    size_t copied = 0;
+    bool copies = keeps_all(m);
+    uint32_t least = m->file.options->copy_least ? m->file.options->copy_least : TR_GROUP_ROWS / 2;
+    for (size_t i = 0; i < m->count; i++) {
+        input *in = &m->inputs[i];
+        uint64_t groups = segments[i]->info.groups;
+        marks[i] = in->apart = sx_calloc(groups + 1, 1);
+        if (!in->apart)
+            return sx_fail_memory(m->err, "a merge of segments");
+        bool whole = copies; /* all its texts are in the dictionary */
+        for (uint32_t t = 0; t < segments[i]->dict_count && whole; t++)
+            whole = in->map[t] != TR_UNMAPPED;
+        memset(in->apart, !whole, groups);
+    }
+    if (copies)
+        status = tr_copy_find_shared(segments, m->count, marks, m->err);
+    for (size_t i = 0; i < m->count; i++)
+        copied += spread_marks(segments[i], least, marks[i]);
+    if (status == SX_OK && copied)
+        status = tr_copy_sides(segments, m->count, marks, &m->file, &copies, m->err);
+    for (size_t i = 0; i < m->count && !copies; i++)
+        memset(marks[i], 1, segments[i]->info.groups);
+    return status;
+}
+
+static sx_status choose_copied(merging *m, tr_segment *const *segments)
+{
+    uint8_t **marks = sx_alloc((m->count + 1) * sizeof *marks);
+    sx_status status =
+        marks ? mark_groups(m, segments, marks) : sx_fail_memory(m->err, "a merge of segments");
+    sx_free(marks);
+    return status;
 }
 
 sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t count,
@@ -505,6 +608,8 @@ sx_status tr_segment_merge(const char *path, tr_segment *const *inputs, size_t c
     }
     if (status == SX_OK)
         status = merge_dictionaries(&m);
+    if (status == SX_OK)
+        status = choose_copied(&m, inputs);
     while (status == SX_OK) {
         input *in;
         status = pick(&m, &in);

@@ -55,7 +55,10 @@ struct tr_side {
     orphan *orphans;
     size_t operations_cap, keys_cap, edges_cap, orphan_count, orphans_cap;
     tr_side_span *spans; /* of the trace under way */
-    size_t span_count, spans_cap;
+    tr_side_span *parts; /* scratch: those of one part of it */
+    size_t span_count, spans_cap, parts_cap;
+    bool summing;
+    uint32_t part;        /* of the rows that come */
     uint32_t *span_slots; /* by id, which comes from outside: hashed with a secret */
     uint64_t seed;
     size_t span_slots_cap;
@@ -91,6 +94,7 @@ void tr_side_free(tr_side *s)
                       s->edges,
                       s->orphans,
                       s->spans,
+                      s->parts,
                       s->span_slots};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         sx_free(blocks[i]);
@@ -146,7 +150,7 @@ uint32_t tr_side_name(tr_side *s, sx_str name)
     return t->count - 1;
 }
 
-bool tr_side_operation(tr_side *s, uint32_t service, sx_str name, unsigned kind)
+bool tr_side_operation(tr_side *s, uint32_t service, sx_str name, unsigned kind, uint64_t count)
 {
     table *t = &s->operation_table;
     uint64_t hash = tr_text_hash(name) + ((uint64_t)service << 8 | kind) * 0x9e3779b97f4a7c15u;
@@ -158,7 +162,7 @@ bool tr_side_operation(tr_side *s, uint32_t service, sx_str name, unsigned kind)
         operation *o = &s->operations[t->slots[at] - 1];
         if (o->hash == hash && o->service == service && o->kind == kind &&
             sx_str_eq(o->name, name)) {
-            o->count++;
+            o->count += count;
             return true;
         }
     }
@@ -169,7 +173,7 @@ bool tr_side_operation(tr_side *s, uint32_t service, sx_str name, unsigned kind)
     sx_str copy = sx_arena_copy(&s->arena, name);
     if (!copy.data)
         return false;
-    s->operations[t->count] = (operation){service, kind, copy, 1, hash};
+    s->operations[t->count] = (operation){service, kind, copy, count, hash};
     t->slots[at] = ++t->count;
     return true;
 }
@@ -200,36 +204,50 @@ bool tr_side_key(tr_side *s, unsigned place, sx_str key, unsigned type)
 
 /* --- Calls. */
 
-static bool add_edge(tr_side *s, uint32_t parent, uint32_t child, tr_edge_kind kind,
-                     const tr_side_span *of)
+bool tr_side_edge(tr_side *s, uint32_t parent, uint32_t child, const tr_edge *sum)
 {
     table *t = &s->edge_table;
-    uint64_t minute = of->start_ns / 60000000000u;
-    uint64_t hash = sx_hash_u64((uint64_t)parent << 32 | child, minute << 2 | kind);
+    uint64_t hash = sx_hash_u64((uint64_t)parent << 32 | child, sum->minute << 2 | sum->kind);
     if (!table_room(t, s->edges, sizeof *s->edges, offsetof(edge, hash)))
         return false;
     size_t at = hash & t->mask;
     for (; t->slots[at]; at = (at + 1) & t->mask) {
         const edge *e = &s->edges[t->slots[at] - 1];
-        if (e->hash == hash && e->minute == minute && e->parent == parent && e->child == child &&
-            e->kind == kind)
+        if (e->hash == hash && e->minute == sum->minute && e->parent == parent &&
+            e->child == child && e->kind == sum->kind)
             break;
     }
     if (!t->slots[at]) {
         if (!sx_grow(&s->edges, &s->edges_cap, t->count + 1, sizeof *s->edges))
             return false;
-        s->edges[t->count] =
-            (edge){.minute = minute, .hash = hash, .parent = parent, .child = child, .kind = kind};
+        s->edges[t->count] = (edge){.minute = sum->minute,
+                                    .hash = hash,
+                                    .parent = parent,
+                                    .child = child,
+                                    .kind = sum->kind};
         t->slots[at] = ++t->count;
     }
     edge *e = &s->edges[t->slots[at] - 1];
-    e->calls++;
-    e->errors += of->error;
-    e->duration_ns += of->duration_ns;
+    e->calls += sum->calls;
+    e->errors += sum->errors;
+    e->duration_ns += sum->duration_ns;
     return true;
 }
 
-static bool add_orphan(tr_side *s, const uint8_t trace_id[16], const tr_side_span *of)
+/* One call; `by` is 1, or -1 to take it back: the sums wrap around and come out right. */
+static bool add_edge(tr_side *s, uint32_t parent, uint32_t child, tr_edge_kind kind,
+                     const tr_side_span *of, int by)
+{
+    uint64_t one = (uint64_t)(int64_t)by;
+    return tr_side_edge(s, parent, child,
+                        &(tr_edge){.kind = kind,
+                                   .minute = of->start_ns / 60000000000u,
+                                   .calls = one,
+                                   .errors = of->error ? one : 0,
+                                   .duration_ns = of->duration_ns * one});
+}
+
+bool tr_side_orphan(tr_side *s, const uint8_t trace_id[16], const tr_side_span *of)
 {
     if (!sx_grow(&s->orphans, &s->orphans_cap, s->orphan_count + 1, sizeof *s->orphans))
         return false;
@@ -243,11 +261,33 @@ static bool add_orphan(tr_side *s, const uint8_t trace_id[16], const tr_side_spa
     return true;
 }
 
+void tr_side_sum(tr_side *s, bool on)
+{
+    s->summing = on;
+    s->part = 0;
+}
+
+void tr_side_part(tr_side *s, uint32_t part)
+{
+    s->part = part;
+}
+
+bool tr_side_counts(const tr_side *s)
+{
+    return !s->summing || s->part;
+}
+
+bool tr_side_lists(const tr_side *s)
+{
+    return !s->summing;
+}
+
 bool tr_side_put(tr_side *s, const tr_side_span *one)
 {
     if (!sx_grow(&s->spans, &s->spans_cap, s->span_count + 1, sizeof *s->spans))
         return false;
-    s->spans[s->span_count++] = *one;
+    s->spans[s->span_count] = *one;
+    s->spans[s->span_count++].part = s->part;
     return true;
 }
 
@@ -259,53 +299,91 @@ static uint64_t id_of(const uint8_t id[8])
 }
 
 /* The slot of the first span of this id, or the free one where it belongs. */
-static uint32_t *slot_of(tr_side *s, uint64_t id, size_t mask)
+static uint32_t *slot_of(tr_side *s, const tr_side_span *spans, uint64_t id, size_t mask)
 {
     size_t at = sx_hash_u64(id, s->seed) & mask;
-    while (s->span_slots[at] && id_of(s->spans[s->span_slots[at] - 1].id) != id)
+    while (s->span_slots[at] && id_of(spans[s->span_slots[at] - 1].id) != id)
         at = (at + 1) & mask;
     return &s->span_slots[at];
 }
 
-bool tr_side_end_trace(tr_side *s, const uint8_t trace_id[16])
+static bool index_spans(tr_side *s, tr_side_span *spans, size_t count, size_t *mask)
 {
     size_t size = 4;
-    while (size < 2 * s->span_count)
+    while (size < 2 * count)
         size *= 2;
     if (!sx_grow(&s->span_slots, &s->span_slots_cap, size, sizeof *s->span_slots))
         return false;
     memset(s->span_slots, 0, size * sizeof *s->span_slots);
-    for (size_t i = 0; i < s->span_count; i++) {
-        uint32_t *slot = slot_of(s, id_of(s->spans[i].id), size - 1);
+    *mask = size - 1;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *slot = slot_of(s, spans, id_of(spans[i].id), *mask);
+        spans[i].called = false;
         if (!*slot)
             *slot = (uint32_t)i + 1;
     }
-    for (size_t i = 0; i < s->span_count; i++) {
-        const tr_side_span *c = &s->spans[i];
+    return true;
+}
+
+/* What a trace of these spans adds, `by` times. */
+static bool count_calls(tr_side *s, const uint8_t trace_id[16], tr_side_span *spans, size_t count,
+                        int by)
+{
+    size_t mask;
+    if (!index_spans(s, spans, count, &mask))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const tr_side_span *c = &spans[i];
         uint64_t parent_id = id_of(c->parent);
-        uint32_t parent = parent_id ? *slot_of(s, parent_id, size - 1) : 0;
-        tr_side_span *p = parent ? &s->spans[parent - 1] : NULL;
-        if (parent_id && !p && !add_orphan(s, trace_id, c))
+        uint32_t parent = parent_id ? *slot_of(s, spans, parent_id, mask) : 0;
+        tr_side_span *p = parent ? &spans[parent - 1] : NULL;
+        if (by > 0 && parent_id && !p && !tr_side_orphan(s, trace_id, c))
             return false;
         if (!p || p == c)
             continue;
         p->called |= p->service != c->service;
-        if (!add_edge(s, p->service, c->service, TR_EDGE_SERVICE, c))
+        if (!add_edge(s, p->service, c->service, TR_EDGE_SERVICE, c, by))
             return false;
     }
-    for (size_t i = 0; i < s->span_count; i++) {
-        const tr_side_span *c = &s->spans[i];
+    for (size_t i = 0; i < count; i++) {
+        const tr_side_span *c = &spans[i];
         if (c->peer && !c->called &&
-            !add_edge(s, c->service, c->peer, (tr_edge_kind)c->peer_kind, c))
+            !add_edge(s, c->service, c->peer, (tr_edge_kind)c->peer_kind, c, by))
             return false;
     }
-    s->span_count = 0;
     return true;
+}
+
+/* Takes back what the parts of a trace that were apart have added where they came from. */
+static bool take_back(tr_side *s, const uint8_t trace_id[16])
+{
+    bool fine = sx_grow(&s->parts, &s->parts_cap, s->span_count, sizeof *s->parts);
+    uint32_t most = 0;
+    for (size_t i = 0; i < s->span_count; i++)
+        most = s->spans[i].part > most ? s->spans[i].part : most;
+    for (uint32_t part = 1; fine && part <= most; part++) {
+        size_t count = 0;
+        for (size_t i = 0; i < s->span_count; i++)
+            if (s->spans[i].part == part)
+                s->parts[count++] = s->spans[i];
+        fine = count == 0 || count_calls(s, trace_id, s->parts, count, -1);
+    }
+    return fine;
+}
+
+bool tr_side_end_trace(tr_side *s, const uint8_t trace_id[16])
+{
+    if (s->span_count == 0)
+        return true;
+    bool fine = (!s->summing || take_back(s, trace_id)) &&
+                count_calls(s, trace_id, s->spans, s->span_count, 1);
+    s->span_count = 0;
+    return fine;
 }
 
 bool tr_side_is_full(const tr_side *s)
 {
-    return s->edge_table.count >= PART_MAX || s->orphan_count >= PART_MAX;
+    return (!s->summing && s->edge_table.count >= PART_MAX) || s->orphan_count >= PART_MAX;
 }
 
 /* --- The sections. */
@@ -323,14 +401,21 @@ static void put_names(const tr_side *s, sx_buf *out)
         put_str(out, s->names[i]);
 }
 
+/* While sums are taken over, what is written could not be taken back. */
 void tr_side_write_edges(tr_side *s, sx_buf *out)
 {
     table *t = &s->edge_table;
-    if (t->count == 0)
+    uint32_t count = 0;
+    if (s->summing)
         return;
-    put_names(s, out);
-    tr_put_varint(out, t->count);
-    for (uint32_t i = 0; i < t->count; i++) {
+    for (uint32_t i = 0; i < t->count; i++) /* what was taken back wholly is no call */
+        if ((int64_t)s->edges[i].calls > 0)
+            s->edges[count++] = s->edges[i];
+    if (count) {
+        put_names(s, out);
+        tr_put_varint(out, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
         const edge *e = &s->edges[i];
         tr_put_varint(out, e->minute);
         tr_put_varint(out, e->parent);
@@ -339,7 +424,8 @@ void tr_side_write_edges(tr_side *s, sx_buf *out)
         tr_put_varint(out, e->errors);
         tr_put_varint(out, e->duration_ns);
     }
-    memset(t->slots, 0, (t->mask + 1) * sizeof *t->slots);
+    if (t->slots)
+        memset(t->slots, 0, (t->mask + 1) * sizeof *t->slots);
     t->count = 0;
 }
 

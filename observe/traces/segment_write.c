@@ -241,6 +241,9 @@ sx_status tr_segment_write(const char *path, const tr_rows *rows, const tr_write
         file.builder.text_count = rows->dict.count;
         file.builder.texts_fixed = true;
         feed.map = w.map;
+        /* Groups of the same size, whole traces in each: so a merge can take them over. */
+        uint32_t usual = file.rows_soft, groups = (rows->count + usual - 1) / usual;
+        file.rows_soft = groups ? (rows->count + groups - 1) / groups : usual;
         status = tr_file_dict(&file, w.globals, w.global_count, err);
     }
     for (uint32_t i = 0; i < rows->count && status == SX_OK; i++)
