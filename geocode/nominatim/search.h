@@ -27,8 +27,8 @@ typedef struct nom_search_query {
     bool autocomplete; /* the last word may be unfinished (Photon) */
     bool has_near;     /* prefer what is near (Photon's location bias) */
     geo_at near;
-    double near_scale;       /* how much */
-    sx_str class_name, type; /* only such (Photon's osm_tag); empty: any */
+    double near_scale;       /* penalty of what is far away; 0: 0.3 */
+    sx_str class_name, type; /* only such (Photon's osm_tag); an empty type, or both: any */
 } nom_search_query;
 
 /* Opens the words of `places`; NULL and an error if there are none or they are damaged. */

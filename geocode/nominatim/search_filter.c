@@ -7,6 +7,8 @@
 enum { RANK_POI = 30 };
 
 #define IMPORTANCE_NOISE 1e-6
+#define NEARNESS_WEIGHT  0.3
+#define NEARNESS_HALF    0.25 /* degrees */
 
 bool nom_in_countries(const nom_choices *countries, uint16_t country)
 {
@@ -22,7 +24,7 @@ bool nom_has_category(const nom_run *run, const nom_choices *categories, const p
     sx_str type = plc_string(run->ix->places, p->type);
     for (uint32_t i = 0; i < categories->count; i++)
         if (sx_str_eq(categories->items[i].class_name, class_name) &&
-            sx_str_eq(categories->items[i].type, type))
+            (categories->items[i].type.len == 0 || sx_str_eq(categories->items[i].type, type)))
             return true;
     return false;
 }
@@ -112,6 +114,17 @@ double nom_viewbox_penalty(const nom_run *run, geo_box box)
     if (!d->has_viewbox || d->bounded || geo_box_meets(box, d->viewbox))
         return 0;
     return geo_box_meets(box, d->viewbox2) ? 0.5 : 1.0;
+}
+
+/* A wish for what is near: nothing at the point, half of it at NEARNESS_HALF, all of it far away. */
+double nom_bias_penalty(const nom_run *run, geo_at at)
+{
+    const nom_search_query *q = run->details.query;
+    if (!q->has_near)
+        return 0;
+    double scale = q->near_scale > 0 ? q->near_scale : NEARNESS_WEIGHT;
+    double distance = nom_degrees_between(at, geo_pt_of(q->near));
+    return scale * distance / (distance + NEARNESS_HALF);
 }
 
 geo_box nom_place_box(const plc_disk_place *p)

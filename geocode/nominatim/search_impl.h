@@ -178,6 +178,7 @@ bool nom_in_layers(const nom_run *run, const plc_disk_place *p, uint32_t place);
 bool nom_is_excluded(const nom_run *run, nom_source source, uint32_t id);
 bool nom_in_area(const nom_run *run, geo_box box, geo_at at);
 double nom_viewbox_penalty(const nom_run *run, geo_box box);
+double nom_bias_penalty(const nom_run *run, geo_at at);
 double nom_degrees_between(geo_at a, geo_pt b);
 geo_box nom_place_box(const plc_disk_place *p);
 static inline geo_at nom_place_at(const plc_disk_place *p)

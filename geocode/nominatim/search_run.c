@@ -345,7 +345,8 @@ void nom_run_places(nom_run *run, const nom_plan *plan, nom_founds *out)
     double best = INFINITY;
     for (uint32_t i = 0; i < count; i++) {
         const plc_disk_place *p = run->ix->places->places + c[i].place;
-        c[i].penalty += nom_viewbox_penalty(run, geo_box_at(nom_place_at(p)));
+        c[i].penalty += nom_viewbox_penalty(run, geo_box_at(nom_place_at(p))) +
+                        nom_bias_penalty(run, nom_place_at(p));
         double ranking = c[i].penalty - importance_of(run, c[i].place);
         best = ranking < best ? ranking : best;
     }
@@ -571,7 +572,8 @@ void nom_run_addresses(nom_run *run, const nom_plan *plan, nom_founds *out)
         if (plan->has_address && p->rank_address >= RANK_POI &&
             !fits_number(&plan->numbers, nom_numbers_of(run->w, c[i].place)))
             continue;
-        c[i].penalty += nom_viewbox_penalty(run, nom_place_box(p));
+        c[i].penalty +=
+            nom_viewbox_penalty(run, nom_place_box(p)) + nom_bias_penalty(run, nom_place_at(p));
         add_row(run, plan, rows, &kept, &c[i]);
     }
     if (kept)

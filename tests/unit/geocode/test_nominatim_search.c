@@ -216,6 +216,25 @@ static void test_an_unfinished_word_is_completed(void **state)
     assert_name(*state, q, "Encamp");
 }
 
+static void test_what_is_near_comes_first_if_wished(void **state)
+{
+    fixture *f = *state;
+    nom_search_query q = TEXT("hotel");
+    q.limit = 50;
+    q.class_name = SX_STR("tourism");
+    q.type = SX_STR("hotel");
+    nom_hits hits = search(f, &q);
+    assert_true(hits.count > 2);
+    q.has_near = true;
+    q.near = hits.items[hits.count - 1].at;
+    geo_at wanted = q.near;
+    hits = search(f, &q);
+    assert_true(hits.count > 0);
+    int64_t lon = (int64_t)hits.items[0].at.lon_e7 - wanted.lon_e7;
+    int64_t lat = (int64_t)hits.items[0].at.lat_e7 - wanted.lat_e7;
+    assert_true(llabs(lon) < 200000 && llabs(lat) < 200000);
+}
+
 static void test_coordinates_alone_are_a_reverse(void **state)
 {
     fixture *f = *state;
@@ -411,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_limits_filters_and_exclusions_hold),
         cmocka_unit_test(test_typing_errors_are_forgiven_only_if_asked),
         cmocka_unit_test(test_an_unfinished_word_is_completed),
+        cmocka_unit_test(test_what_is_near_comes_first_if_wished),
         cmocka_unit_test(test_coordinates_alone_are_a_reverse),
         cmocka_unit_test(test_nothing_to_search_for_is_an_error),
         cmocka_unit_test(test_hostile_queries_end),
