@@ -4,6 +4,7 @@
 #include "geocode/api/answer.h"
 #include "geocode/api/ask.h"
 #include "geocode/api/nominatim.h"
+#include "geocode/api/photon.h"
 #include "geocode/api/refusal.h"
 #include "geocode/api/spans.h"
 #include "geocode/reverse/reverse.h"
@@ -192,6 +193,10 @@ void geo_api_reverse(sx_request *r, void *ctx)
     task t;
     if (geo_nominatim_is_meant(r->query)) {
         geo_nominatim_reverse(r, NULL);
+        return;
+    }
+    if (geo_photon_is_meant(r->query)) {
+        geo_photon_reverse(r, NULL);
         return;
     }
     geo_scratch *s = geo_api_scratch(r, GEO_ENDPOINT_reverse);

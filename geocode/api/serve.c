@@ -17,6 +17,7 @@
 #include "geocode/api/csv.h"
 #include "geocode/api/nominatim.h"
 #include "geocode/api/page.h"
+#include "geocode/api/photon.h"
 
 enum { LOOPS_MAX = 256, SWEEP_MS = 1000 };
 
@@ -354,6 +355,12 @@ static void fill_routes(server *s)
         NOMINATIM_ALONE("/status", geo_nominatim_status),
         NOMINATIM_ALONE("/deletable", geo_nominatim_polygons),
         NOMINATIM_ALONE("/polygons", geo_nominatim_polygons),
+        ROUTE("/api", geo_photon_api),
+        ROUTE("/structured", geo_photon_structured),
+        ROUTE("/photon/api", geo_photon_api),
+        ROUTE("/photon/structured", geo_photon_structured),
+        ROUTE("/photon/reverse", geo_photon_reverse),
+        ROUTE("/photon/status", geo_photon_status),
     };
     _Static_assert(SX_COUNT_OF(rows) <= SX_COUNT_OF(((server *)0)->routes), "room for each row");
     memcpy(s->routes, rows, sizeof(rows));
@@ -367,7 +374,7 @@ static sx_service_def definition(server *s)
     fill_routes(s);
     return (sx_service_def){.name = "geocode",
                             .version = s->version,
-                            .summary = "address search with Addok's and Nominatim's APIs",
+                            .summary = "address search with Addok's, Nominatim's and Photon's APIs",
                             .listen = "127.0.0.1:7878",
                             .pages_on_main = true,
                             .defaults = DEFAULTS,
