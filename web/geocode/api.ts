@@ -1,5 +1,5 @@
 // api.ts - what the server is asked, typed, and its refusals in words. Addok's GeoJSON and CSV
-// endpoints, and the map's own.
+// endpoints, Nominatim's and Photon's, and the map's own.
 
 // A part of a score: points are value times weight, and those of all parts add up to it.
 export interface ScorePart {
@@ -32,6 +32,40 @@ export interface Answer {
   attribution?: string;
   explain?: SearchSteps;
 }
+
+// A place as Nominatim's jsonv2 tells it.
+export interface NominatimPlace {
+  place_id: number;
+  licence?: string;
+  osm_type?: string;
+  osm_id?: number;
+  lat: string;
+  lon: string;
+  category: string;
+  type: string;
+  place_rank?: number;
+  importance?: number;
+  addresstype?: string;
+  name?: string;
+  display_name: string;
+  address?: Record<string, string>;
+  extratags?: Record<string, string> | null;
+  boundingbox?: [string, string, string, string]; // south, north, west, east
+  geojson?: Geometry;
+}
+
+// A suggestion, as Photon tells it.
+export interface PhotonFeature {
+  geometry: { coordinates: [number, number] };
+  properties: Record<string, unknown>;
+}
+
+export type Geometry =
+  | { type: "Point"; coordinates: [number, number] }
+  | { type: "LineString" | "MultiPoint"; coordinates: [number, number][] }
+  | { type: "Polygon" | "MultiLineString"; coordinates: [number, number][][] }
+  | { type: "MultiPolygon"; coordinates: [number, number][][][] }
+  | { type: "GeometryCollection"; geometries: Geometry[] };
 
 // A street with its house numbers in order (or, without `numbers`, a few points along it), or a place
 // with its one point.
@@ -77,9 +111,10 @@ async function refusal(reply: Response): Promise<Refusal> {
     const seconds = wait || WAIT_DEFAULT_S;
     return new Refusal(`Too many requests: the server asks to wait ${seconds} s.`, 429, seconds);
   }
-  // Errors are JSON with a title and at times a description; a proxy's may be anything.
+  // Addok's errors have a title and at times a description, Nominatim's and Photon's a message; a
+  // proxy's may be anything.
   const body = await reply.json().catch(() => null);
-  const told = [body?.title, body?.description].filter(Boolean).join(": ");
+  const told = [body?.title, body?.description].filter(Boolean).join(": ") || body?.error?.message || body?.message;
   return new Refusal(told || `The server answered with status ${reply.status}.`, reply.status, wait);
 }
 
@@ -102,6 +137,10 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
 // Addresses are relative, so that a proxy may serve the page under a path of its own.
 const get = async <T>(path: string, params: URLSearchParams, signal?: AbortSignal): Promise<T> =>
   (await ask(`${path}?${params}`, { signal })).json() as Promise<T>;
+
+// The answer at `href`, for the other two APIs.
+export const at = async <T>(href: string, signal?: AbortSignal): Promise<T> =>
+  (await ask(href, { signal })).json() as Promise<T>;
 
 export const search = (params: URLSearchParams, signal?: AbortSignal): Promise<Answer> =>
   get("search/", params, signal);

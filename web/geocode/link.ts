@@ -2,12 +2,18 @@
 //
 //   #q=lyon&type=street&postcode=75002&citycode=75102&near=1&better=1&id=69123&map=12.50/45.75800/4.83500
 //   #at=48.868660,2.333380&map=…            (the address at a point)
+//   #q=vaduz&view=nominatim&layer=poi&countrycodes=li,at&id=R1155956&map=…
+
+export type ViewName = "addok" | "nominatim"; // whose answers are shown
 
 export interface State {
+  view: ViewName;
   q: string;
   type: string;
   postcode: string;
   citycode: string;
+  layer: string; // of Nominatim's view, as the next
+  countrycodes: string;
   near: boolean; // prefer what is near the map's centre
   better: boolean; // find more than Addok does
   id: string; // of the open result
@@ -29,10 +35,13 @@ export function read(hash: string): State {
   const at = numbers(params.get("at"), ",", 2);
   const map = numbers(params.get("map"), "/", 3);
   return {
+    view: text("view") === "nominatim" ? "nominatim" : "addok",
     q: text("q"),
     type: text("type"),
     postcode: text("postcode"),
     citycode: text("citycode"),
+    layer: text("layer"),
+    countrycodes: text("countrycodes"),
     near: text("near") === "1",
     better: text("better") === "1",
     id: text("id"),
@@ -43,7 +52,9 @@ export function read(hash: string): State {
 
 export function write(s: State): string {
   const params = new URLSearchParams();
-  for (const name of ["q", "type", "postcode", "citycode", "id"] as const) if (s[name]) params.set(name, s[name]);
+  for (const name of ["q", "type", "postcode", "citycode", "layer", "countrycodes", "id"] as const)
+    if (s[name]) params.set(name, s[name]);
+  if (s.view !== "addok") params.set("view", s.view);
   if (s.near) params.set("near", "1");
   if (s.better) params.set("better", "1");
   // Commas and slashes are legal in a fragment, and easier on the eye than %2C and %2F.

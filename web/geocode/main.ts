@@ -1,12 +1,12 @@
 // main.ts - the page: search box, results, map, CSV tab, and the address bar that remembers them.
-import { reverse } from "./api";
 import { by, h, say } from "./dom";
 import { findExtent, type Extent } from "./extent";
 import { FilePanel } from "./file";
-import { read, write, type State } from "./link";
+import { read, write, type State, type ViewName } from "./link";
 import { SmallMap } from "./map";
 import { Results } from "./result";
 import { SearchBox } from "./search";
+import { attribution, VIEWS } from "./views";
 
 const TABS = ["search", "file"] as const;
 const FIRST_LOOK_ZOOM_MOST = 16;
@@ -31,31 +31,32 @@ const map = new SmallMap(
   },
   covered,
 );
-const results = new Results(map, (f) => {
-  document.title = `${f.properties.label} - Sextant`;
+const results = new Results(map, () => box.view, (f) => {
+  document.title = `${f.label} - Sextant`;
+  by("attribution").textContent = attribution(results.all);
   unfold(true);
   remember(true);
 });
 const box = new SearchBox(
   () => map.centre,
-  (features, index, href) => {
+  (list, index, href) => {
     at = null;
     asked = box.query;
     naming?.abort();
-    results.show(features, index, href, true);
-    if (!features.length) remember(true);
+    results.show(list, index, href, true);
+    if (!list.length) remember(true);
   },
   () => remember(false),
-  (text) => (by("attribution").textContent = text ? `© ${text}` : ""),
 );
 new FilePanel(map);
 
 // The present state into the address bar: a step of its own for another place, none for a move.
 function remember(step: boolean): void {
   const hash = write({
+    view: box.view.name,
     q: at ? "" : asked,
     ...box.filters,
-    id: at ? "" : results.open?.properties.id ?? "",
+    id: at ? "" : results.open?.id ?? "",
     at,
     map: map.centre,
   });
@@ -70,13 +71,16 @@ async function recall(): Promise<void> {
   const s = read(location.hash);
   const toPlace = () => s.map && map.show(s.map.lon, s.map.lat, s.map.zoom);
   box.filters = s;
+  if (s.view !== box.view.name) box.view = VIEWS[s.view];
   toPlace();
   if (s.at) {
-    await nameNearest(s.at[0], s.at[1]);
     if (!s.map) map.show(s.at[0], s.at[1], FIRST_LOOK_ZOOM_MOST);
+    await nameNearest(s.at[0], s.at[1]);
+    toPlace(); // the sheet may cover more of the map by now
   } else if (s.q) {
     box.query = s.q;
     await box.run(s.id);
+    if (s.id && results.open?.id !== s.id) await box.recall(s.id);
     toPlace();
   } else {
     asked = "";
@@ -91,23 +95,34 @@ async function nameNearest(lon: number, lat: number): Promise<void> {
   box.stop();
   naming?.abort();
   const mine = (naming = new AbortController());
+  map.setOutline(null);
   map.setMarks([{ lon, lat, text: "", open: false }]);
   try {
-    const { features, attribution } = await reverse(lon, lat, mine.signal);
-    by("attribution").textContent = attribution ? `© ${attribution}` : "";
-    if (!features.length) {
+    const { found, href } = await box.view.reverse(lon, lat, map.centre.zoom, mine.signal);
+    if (!found.length) {
       results.clear();
+      by("attribution").textContent = "";
       map.setMarks([{ lon, lat, text: "", open: false }]);
       say("No address near this point.");
       remember(true);
       return;
     }
-    say(`Here: ${features[0].properties.label}`);
+    say(`Here: ${found[0].label}`);
     choose("search");
-    results.show(features, 0, `reverse/?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`, false);
+    results.show(found, 0, href, false);
   } catch (e) {
     if (!mine.signal.aborted) say((e as Error).message, true);
   }
+}
+
+// The same question in another view: a step that "back" undoes.
+async function change(name: ViewName): Promise<void> {
+  box.view = VIEWS[name];
+  naming?.abort();
+  results.clear();
+  if (at) await nameNearest(at[0], at[1]);
+  else if (box.query) await box.run();
+  remember(true);
 }
 
 // ---- tabs, sheet, examples
@@ -159,6 +174,8 @@ by("tabs").addEventListener("keydown", (e) => {
   choose(TABS[e.key === "Home" ? 0 : e.key === "End" ? 1 : 1 - now], true);
 });
 for (const name of TABS) by(`tab-${name}`).addEventListener("click", () => choose(name));
+for (const e of document.querySelectorAll<HTMLInputElement>("[name=view]"))
+  e.addEventListener("change", () => void change(e.value as ViewName));
 by("skip").addEventListener("click", () => choose("search"));
 by("handle").addEventListener("click", () => unfold(by("sheet").classList.contains("folded")));
 by("in").addEventListener("click", () => map.zoomBy(1));

@@ -2,7 +2,7 @@
 //
 // This file is the view: where it stands, how it is moved, what is asked of the server for it. What
 // is drawn for an answer is in paint.ts. Web Mercator; the world is the square from 0 to 1.
-import { around, type Box, type MapAnswer } from "./api";
+import { around, type Box, type Geometry, type MapAnswer } from "./api";
 import { paint, type Mark, type View } from "./paint";
 
 const EARTH_PIXELS = 256; // width of the world at zoom 0
@@ -41,6 +41,7 @@ export class SmallMap {
   private loading: AbortController | null = null;
   private marks: Mark[] = [];
   private dots: [number, number][] = [];
+  private outline: Geometry | null = null;
   private pointers = new Map<number, { x: number; y: number }>();
   private dragged = false;
   private frame = 0;
@@ -101,6 +102,13 @@ export class SmallMap {
 
   setDots(dots: [number, number][]): void {
     this.dots = dots;
+    this.redraw();
+  }
+
+  // What the open result is shaped like; null: nothing, or a point.
+  setOutline(outline: Geometry | null): void {
+    if (outline === this.outline) return;
+    this.outline = outline;
     this.redraw();
   }
 
@@ -300,6 +308,6 @@ export class SmallMap {
       metresPerPixel: (40075016.7 * Math.cos((this.centre.lat * Math.PI) / 180)) / this.scale(),
       crosshair: this.canvas.matches(":focus-visible") ? [w / 2, this.middle()] : null,
     };
-    paint(g, view, this.data, this.dots, this.marks);
+    paint(g, view, this.data, this.dots, this.marks, this.outline);
   }
 }

@@ -2,7 +2,7 @@
 //
 // Far out, the grid is a halftone: the more addresses a cell has, the bigger its dot. Nearer, streets
 // are lines with their names along them; close up, each house number stands where it is.
-import type { Grid, MapAnswer, Place } from "./api";
+import type { Geometry, Grid, MapAnswer, Place } from "./api";
 
 export interface View {
   w: number;
@@ -265,6 +265,37 @@ function drawDots(g: CanvasRenderingContext2D, v: View, dots: Point[]): void {
   }
 }
 
+// Rings and lines into the path, whatever they are parts of.
+function trace(g: CanvasRenderingContext2D, v: View, shape: Geometry): void {
+  const line = (points: [number, number][], close: boolean) => {
+    points.forEach((p, i) => (i ? g.lineTo(...v.toPixels(...p)) : g.moveTo(...v.toPixels(...p))));
+    if (close) g.closePath();
+  };
+  if (shape.type === "LineString") line(shape.coordinates, false);
+  else if (shape.type === "MultiLineString") shape.coordinates.forEach((l) => line(l, false));
+  else if (shape.type === "Polygon") shape.coordinates.forEach((r) => line(r, true));
+  else if (shape.type === "MultiPolygon") shape.coordinates.forEach((p) => p.forEach((r) => line(r, true)));
+  else if (shape.type === "GeometryCollection") shape.geometries.forEach((s) => trace(g, v, s));
+}
+
+// The open result: areas as a tinted ground, everything as a line with a light edge.
+function drawOutline(g: CanvasRenderingContext2D, v: View, shape: Geometry): void {
+  g.beginPath();
+  trace(g, v, shape);
+  g.lineJoin = g.lineCap = "round";
+  if (shape.type.endsWith("Polygon")) {
+    g.globalAlpha = 0.1;
+    g.fillStyle = v.color("mark");
+    g.fill("evenodd");
+  }
+  g.globalAlpha = 1;
+  for (const [color, width] of [["map", 5], ["mark", 2.5]] as const) {
+    g.strokeStyle = v.color(color);
+    g.lineWidth = width;
+    g.stroke();
+  }
+}
+
 function drawMark(g: CanvasRenderingContext2D, v: View, mark: Mark): void {
   const [x, y] = v.toPixels(mark.lon, mark.lat);
   const size = mark.open ? 1.25 : 1;
@@ -324,7 +355,10 @@ function drawCrosshair(g: CanvasRenderingContext2D, v: View, [x, y]: Point): voi
   }
 }
 
-export function paint(g: CanvasRenderingContext2D, v: View, data: MapAnswer | null, dots: Point[], marks: Mark[]): void {
+export function paint(
+  g: CanvasRenderingContext2D, v: View, data: MapAnswer | null, dots: Point[], marks: Mark[], outline: Geometry | null,
+): void {
+  if (!data && outline) drawOutline(g, v, outline);
   if (data) {
     if (data.grid) drawGrid(g, v, data.grid);
     const lined = data.places.filter((p) => p.numbers || p.points.length > 1);
@@ -335,6 +369,7 @@ export function paint(g: CanvasRenderingContext2D, v: View, data: MapAnswer | nu
     drawStreets(g, v, streets);
     if (lined.some((p) => p.numbers)) drawHouses(g, v, streets);
     if (!data.grid) drawPlaces(g, v, single);
+    if (outline) drawOutline(g, v, outline); // names stay legible on it
     const taken = new Taken();
     taken.put(v.w - BUTTONS_W, 0, v.w, BUTTONS_H);
     for (const mark of marks) {

@@ -1,46 +1,34 @@
-// result.ts - what was found: the open result with its facts, the list of the others, their pins.
-import type { Feature } from "./api";
-import { by, h, number, place, plural, say } from "./dom";
+// result.ts - what was found: the open result with its facts, the list of the others, their pins and
+// the open one's outline.
+import { by, h, place, plural, say } from "./dom";
 import { ExplainView } from "./explain";
+import { position, type Found } from "./found";
 import type { SmallMap } from "./map";
-
-const ZOOMS: Record<string, number> = { municipality: 11.7, locality: 15, street: 16.3, housenumber: 17.8 };
-const ZOOM_DEFAULT = 14;
-const KINDS: Record<string, string> = { housenumber: "house number", municipality: "town" };
-// Those one wants first; the others are under "All properties".
-const FACTS: [string, string][] = [
-  ["postcode", "Postcode"],
-  ["city", "Town"],
-  ["citycode", "Town code"],
-  ["district", "District"],
-  ["context", "Region"],
-  ["population", "Inhabitants"],
-  ["distance", "Metres away"],
-];
-
-const text = (value: unknown): string =>
-  typeof value === "number" ? (Number.isInteger(value) && value > 99999 ? number(value) : String(value))
-    : typeof value === "object" ? JSON.stringify(value) : String(value);
-
-const given = (value: unknown) => value !== undefined && value !== null && value !== "";
+import type { View } from "./views";
 
 export class Results {
-  private list: Feature[] = [];
+  private list: Found[] = [];
   private href = "";
   private index = -1;
   private why = new ExplainView();
+  private outlining: AbortController | null = null;
 
   constructor(
     private map: SmallMap,
-    private opened: (f: Feature) => void,
+    private view: () => View,
+    private opened: (f: Found) => void,
   ) {}
 
-  get open(): Feature | null {
+  get open(): Found | null {
     return this.list[this.index] ?? null;
   }
 
-  // `href` answers the same as GeoJSON. `move`: the map goes there; false leaves it where it is.
-  show(list: Feature[], index: number, href: string, move: boolean): void {
+  get all(): Found[] {
+    return this.list;
+  }
+
+  // `href` answers the same as JSON. `move`: the map goes there; false leaves it where it is.
+  show(list: Found[], index: number, href: string, move: boolean): void {
     this.list = list;
     this.href = href;
     this.choose(index, move);
@@ -50,56 +38,75 @@ export class Results {
     const f = this.list[index];
     if (!f) return this.clear();
     this.index = index;
-    const [lon, lat] = f.geometry.coordinates;
     this.fill(f);
     this.fillOthers();
     by("empty").hidden = true;
     by("sheet-body").scrollTop = 0;
     this.map.setMarks(
       this.list.map((o, i) => ({
-        lon: o.geometry.coordinates[0],
-        lat: o.geometry.coordinates[1],
+        lon: o.lon,
+        lat: o.lat,
         text: this.list.length > 1 ? String(i + 1) : "",
         open: i === index,
       })),
     );
-    if (move) this.map.show(lon, lat, ZOOMS[f.properties.type] ?? ZOOM_DEFAULT);
+    if (move) this.go(f);
     else this.map.redraw();
+    void this.outline(f);
     this.opened(f);
+  }
+
+  // There: the whole of it, or as near as its kind is looked at.
+  private go(f: Found, nearer = 0): void {
+    if (f.box) this.map.fit(f.box, f.zoom + 2);
+    else this.map.show(f.lon, f.lat, f.zoom + nearer);
+  }
+
+  // Its outline on the map, asked for if the answer had none.
+  private async outline(f: Found): Promise<void> {
+    this.outlining?.abort();
+    this.map.setOutline(f.outline);
+    const href = f.outline || !f.box ? "" : this.view().wholeAt(f);
+    if (!href) return;
+    const mine = (this.outlining = new AbortController());
+    try {
+      f.outline = (await this.view().search(href, mine.signal)).found[0]?.outline ?? null;
+      if (this.outlining === mine && this.open === f) this.map.setOutline(f.outline);
+    } catch {
+      // The answer stands without its outline, too.
+    }
   }
 
   clear(): void {
     this.list = [];
     this.index = -1;
     by("place").hidden = by("others").hidden = true;
+    this.outlining?.abort();
+    this.map.setOutline(null);
     this.map.setMarks([]);
   }
 
-  private fill(f: Feature): void {
-    const p = f.properties;
-    const [lon, lat] = f.geometry.coordinates;
-    by("label").textContent = p.label;
-    const score = Math.round(p.score * 100);
-    by("badges").replaceChildren(
-      h("span", { class: "badge" }, KINDS[p.type] ?? p.type),
-      h("span", { class: "badge" }, `score ${p.score.toFixed(3)}`),
-      h("meter", { min: 0, max: 100, low: 50, value: score, "aria-label": `Score ${score} of 100` }),
-    );
-    if (p.interpolated) by("badges").append(h("span", { class: "badge" }, "between two house numbers"));
-    const facts = FACTS.filter(([key]) => given(p[key])).map(([key, name]) => [name, text(p[key])]);
-    facts.push(["Position", place(lon, lat)]);
+  private fill(f: Found): void {
+    const share = f.share && Math.round(f.share.value * 100);
+    by("label").textContent = f.label;
+    by("badges").replaceChildren(...f.badges.map((badge) => h("span", { class: "badge" }, badge)));
+    if (share !== null)
+      by("badges").append(
+        h("meter", { min: 0, max: 100, low: 100 * f.share!.low, value: share, "aria-label": `${f.share!.name} ${share} of 100` }),
+      );
+    const facts = [...f.facts, position(f)];
     by("facts").replaceChildren(...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
     by("properties").replaceChildren(
-      ...Object.entries(p).map(([key, value]) =>
-        h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, text(value)))),
+      ...f.properties.map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, value))),
     );
     by("actions").replaceChildren(
-      h("button", { type: "button", onclick: () => this.map.show(lon, lat, (ZOOMS[p.type] ?? ZOOM_DEFAULT) + 0.5) }, "Zoom to it"),
-      ...this.copies(lon, lat),
-      h("a", { id: "api", href: this.href }, "GeoJSON"),
+      h("button", { type: "button", onclick: () => this.go(f, 0.5) }, "Zoom to it"),
+      ...this.copies(f.lon, f.lat),
+      h("a", { id: "api", href: this.href }, f.feature ? "GeoJSON" : "JSON"),
     );
     by("place").hidden = false;
-    this.why.show(f, this.href);
+    by("why").hidden = !f.feature;
+    if (f.feature) this.why.show(f.feature, this.href);
   }
 
   // Only where the browser lets a page copy, which plain HTTP to another machine does not.
@@ -128,8 +135,8 @@ export class Results {
           "button",
           { type: "button", onclick: () => this.pick(i), "aria-current": i === this.index && "true" },
           h("span", { class: "pin" }, String(i + 1)),
-          h("span", {}, f.properties.label, h("small", {}, describe(f))),
-          h("span", { class: "score" }, f.properties.score.toFixed(2)),
+          h("span", {}, f.label, h("small", {}, f.kind)),
+          h("span", { class: "score" }, f.score),
         );
         return h("li", {}, button);
       }),
@@ -141,10 +148,4 @@ export class Results {
     this.choose(index);
     by("results").children[index]?.querySelector("button")?.focus({ preventScroll: true });
   }
-}
-
-export function describe(f: Feature): string {
-  const kind = KINDS[f.properties.type] ?? f.properties.type;
-  const context = f.properties.context;
-  return typeof context === "string" && context ? `${kind} · ${context}` : kind;
 }

@@ -1,8 +1,8 @@
 // search.ts - the search box: a combobox that completes while one types (WAI-ARIA's "list
 // autocomplete with manual selection"), and its filters.
-import { search, type Feature } from "./api";
 import { by, h, plural, say } from "./dom";
-import { describe } from "./result";
+import type { Found } from "./found";
+import { VIEWS, type Asked, type Centre, type Filters, type View } from "./views";
 
 const SUGGEST_AFTER_MS = 120; // of no typing
 const SUGGESTIONS = 7;
@@ -10,20 +10,15 @@ const RESULTS = 10;
 const KEPT = 60; // answers, so that deleting a letter asks nothing
 const KEPT_MS = 60000; // no longer, since the index may be another by then
 
-export interface Filters {
-  type: string;
-  postcode: string;
-  citycode: string;
-  near: boolean;
-  better: boolean; // than Addok: see docs/geocode-quality.md
-}
-
-interface Asked {
-  features: Feature[];
-  attribution: string;
-  href: string;
+interface Kept extends Asked {
   time: number;
 }
+
+const TEXTS = ["type", "postcode", "citycode", "layer", "countrycodes"] as const;
+const CHECKS = ["near", "better"] as const;
+const NO_FILTERS: Filters = {
+  type: "", postcode: "", citycode: "", layer: "", countrycodes: "", near: false, better: false,
+};
 
 const fold = (s: string) => s.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
@@ -42,18 +37,18 @@ function marked(label: string, typed: string): (Node | string)[] {
 export class SearchBox {
   private input = by<HTMLInputElement>("q");
   private list = by<HTMLUListElement>("options");
-  private options: Feature[] = [];
+  private options: Found[] = [];
   private href = "";
   private active = -1;
   private asked: AbortController | null = null;
   private timer = 0;
-  private kept = new Map<string, Asked>();
+  private kept = new Map<string, Kept>();
+  private of: View = VIEWS.addok;
 
   constructor(
-    private centre: () => { lon: number; lat: number },
-    private found: (features: Feature[], index: number, href: string) => void,
+    private centre: () => Centre,
+    private found: (list: Found[], index: number, href: string) => void,
     private changed: () => void,
-    private attributed: (text: string) => void,
   ) {
     const { input } = this;
     input.addEventListener("input", (e) => {
@@ -65,17 +60,17 @@ export class SearchBox {
     by("form").addEventListener("submit", (e) => {
       e.preventDefault();
       clearTimeout(this.timer);
-      if (!this.list.hidden && this.active >= 0) this.choose(this.active);
+      if (!this.list.hidden && this.active >= 0) void this.choose(this.active);
       else void this.run();
     });
-    for (const id of ["type", "postcode", "citycode", "near", "better"])
+    for (const id of [...TEXTS, ...CHECKS])
       by(id).addEventListener("change", () => {
         this.tellFilters();
         this.changed();
         if (this.query) void this.run();
       });
     by("unfilter").addEventListener("click", () => {
-      this.filters = { type: "", postcode: "", citycode: "", near: false, better: false };
+      this.filters = NO_FILTERS;
       this.changed();
       if (this.query) void this.run();
     });
@@ -89,21 +84,30 @@ export class SearchBox {
     this.input.value = q;
   }
 
+  get view(): View {
+    return this.of;
+  }
+
+  // Whose answers are asked for from now on; the filters are its own.
+  set view(view: View) {
+    this.stop();
+    this.of = view;
+    this.options = [];
+    for (const e of document.querySelectorAll<HTMLElement>("[data-view]")) e.hidden = e.dataset.view !== view.name;
+    for (const e of document.querySelectorAll<HTMLInputElement>("[name=view]")) e.checked = e.value === view.name;
+    this.tellFilters();
+  }
+
   get filters(): Filters {
-    const value = (id: string) => by<HTMLInputElement>(id).value.trim();
-    return {
-      type: value("type"),
-      postcode: value("postcode"),
-      citycode: value("citycode"),
-      near: by<HTMLInputElement>("near").checked,
-      better: by<HTMLInputElement>("better").checked,
-    };
+    const out = { ...NO_FILTERS };
+    for (const id of TEXTS) out[id] = by<HTMLInputElement>(id).value.trim();
+    for (const id of CHECKS) out[id] = by<HTMLInputElement>(id).checked;
+    return out;
   }
 
   set filters(f: Filters) {
-    for (const id of ["type", "postcode", "citycode"] as const) by<HTMLInputElement>(id).value = f[id];
-    by<HTMLInputElement>("near").checked = f.near;
-    by<HTMLInputElement>("better").checked = f.better;
+    for (const id of TEXTS) by<HTMLInputElement>(id).value = f[id];
+    for (const id of CHECKS) by<HTMLInputElement>(id).checked = f[id];
     this.tellFilters();
   }
 
@@ -115,16 +119,17 @@ export class SearchBox {
   async run(id = ""): Promise<void> {
     this.close();
     if (!this.query) return;
-    const answer = await this.ask(RESULTS);
+    const { of } = this;
+    const answer = await this.ask(of.searchAt(this.query, this.filters, this.centre(), RESULTS), of.search);
     if (!answer) return;
-    const { features, href } = answer;
-    if (!features.length) {
+    const { found, href } = answer;
+    if (!found.length) {
       const filters = by("filtered").textContent ? " with these filters" : "";
       say(`Nothing found for “${this.query}”${filters}.`);
     } else {
-      say(`${plural(features.length, "result")}: ${features[0].properties.label}`);
+      say(`${plural(found.length, "result")}: ${found[0].label}`);
     }
-    this.found(features, Math.max(0, features.findIndex((f) => f.properties.id === id)), href);
+    this.found(found, Math.max(0, found.findIndex((f) => f.id === id)), href);
   }
 
   stop(): void {
@@ -133,45 +138,25 @@ export class SearchBox {
     this.close();
   }
 
+  // How many of those that the view has are set.
   private tellFilters(): void {
+    const hidden = (id: string) => by(id).closest<HTMLElement>("[data-view]")?.hidden;
     const f = this.filters;
-    const count = [f.type, f.postcode, f.citycode, f.near, f.better].filter(Boolean).length;
+    const count = [...TEXTS, ...CHECKS].filter((id) => f[id] && !hidden(id)).length;
     by("filtered").textContent = count ? `(${count} set)` : "";
   }
 
-  private params(limit: number): URLSearchParams {
-    const f = this.filters;
-    const params = new URLSearchParams({ q: this.query, limit: String(limit), autocomplete: "1" });
-    for (const name of ["type", "postcode", "citycode"] as const) if (f[name]) params.set(name, f[name]);
-    if (f.better) params.set("better", "1");
-    if (f.near) {
-      const { lon, lat } = this.centre();
-      params.set("lat", lat.toFixed(4));
-      params.set("lon", lon.toFixed(4));
-    }
-    return params;
-  }
-
   // null: a later question has taken its place, or it failed and that has been said.
-  private async ask(limit: number): Promise<Asked | null> {
+  private async ask(href: string, how: View["search"]): Promise<Asked | null> {
     this.asked?.abort();
-    const params = this.params(limit);
-    const key = params.toString();
-    const known = this.kept.get(key);
+    const known = this.kept.get(href);
     if (known && performance.now() - known.time < KEPT_MS) return known;
     const mine = (this.asked = new AbortController());
     this.input.setAttribute("aria-busy", "true");
     try {
-      const answer = await search(params, mine.signal);
-      const kept = {
-        features: answer.features,
-        attribution: answer.attribution ?? "",
-        href: `search/?${key}`,
-        time: performance.now(),
-      };
+      const kept = { ...(await how(href, mine.signal)), time: performance.now() };
       if (this.kept.size >= KEPT) this.kept.delete(this.kept.keys().next().value!);
-      this.kept.set(key, kept);
-      this.attributed(kept.attribution);
+      this.kept.set(href, kept);
       return kept;
     } catch (e) {
       if (!mine.signal.aborted) {
@@ -196,17 +181,19 @@ export class SearchBox {
   }
 
   private async suggest(): Promise<void> {
-    const answer = await this.ask(SUGGESTIONS);
+    const { of } = this;
+    const answer = await this.ask(of.suggestAt(this.query, this.filters, this.centre(), SUGGESTIONS), of.suggest);
     if (!answer || document.activeElement !== this.input) return;
-    this.href = answer.href;
-    this.openList(answer.features);
-    say(answer.features.length ? plural(answer.features.length, "suggestion") : `Nothing found for “${this.query}”.`);
+    const { found, href } = answer;
+    this.href = href;
+    this.openList(found);
+    say(found.length ? plural(found.length, "suggestion") : `Nothing found for “${this.query}”.`);
   }
 
-  private openList(features: Feature[]): void {
-    this.options = features;
+  private openList(found: Found[]): void {
+    this.options = found;
     this.list.replaceChildren(
-      ...features.map((f, i) =>
+      ...found.map((f, i) =>
         h(
           "li",
           {
@@ -214,15 +201,15 @@ export class SearchBox {
             role: "option",
             "aria-selected": "false",
             onpointerdown: (e) => e.preventDefault(), // the input keeps the focus
-            onclick: () => this.choose(i),
+            onclick: () => void this.choose(i),
           },
-          ...marked(f.properties.label, this.query),
-          h("small", {}, describe(f)),
+          ...marked(f.label, this.query),
+          h("small", {}, f.kind),
         ),
       ),
     );
-    this.list.hidden = features.length === 0;
-    this.input.setAttribute("aria-expanded", String(features.length > 0));
+    this.list.hidden = found.length === 0;
+    this.input.setAttribute("aria-expanded", String(found.length > 0));
     this.highlight(-1);
   }
 
@@ -243,14 +230,33 @@ export class SearchBox {
     this.list.children[index].scrollIntoView({ block: "nearest" });
   }
 
-  private choose(index: number): void {
+  private async choose(index: number): Promise<void> {
     const f = this.options[index];
     if (!f) return;
-    this.input.value = f.properties.label;
+    this.input.value = f.label;
     this.close();
-    say(`Shown: ${f.properties.label}`);
+    say(`Shown: ${f.label}`);
     if (matchMedia("(pointer: coarse)").matches) this.input.blur(); // the keyboard would cover the map
-    this.found(this.options, index, this.href);
+    await this.open(f, index);
+  }
+
+  // Photon's suggestions are looked up in full; one that has no object is asked for by its label.
+  private async open(f: Found, index: number): Promise<void> {
+    const { of, options, href } = this;
+    if (of.name === "addok") return this.found(options, index, href);
+    const whole = of.wholeAt(f);
+    const answer = whole ? await this.ask(whole, of.search) : null;
+    if (answer?.found.length) this.found(answer.found, 0, answer.href);
+    else if (!whole || answer) await this.run();
+  }
+
+  // The object of an id ("W123") that the search for the words does not give.
+  async recall(id: string): Promise<boolean> {
+    const whole = this.of.wholeAt({ osm: id, box: null });
+    const answer = whole ? await this.ask(whole, this.of.search) : null;
+    if (!answer?.found.length) return false;
+    this.found(answer.found, 0, answer.href);
+    return true;
   }
 
   private key(e: KeyboardEvent): void {
