@@ -12,6 +12,8 @@
 #include <sextant/clock.h>
 #include <sextant/mem.h>
 
+#include "geocode/nominatim/document.h"
+
 /* Addok names the filters of an answer in the order of its configuration; the Base Adresse Nationale's
  * is this one. */
 static const char *const USUAL_ORDER[] = {"type", "citycode", "postcode"};
@@ -60,6 +62,7 @@ static sx_status open_places(geo_snapshot *s, sx_error *err)
 {
     sx_str places = geo_index_places(s->index);
     s->nominatim.documents = s->index;
+    s->other_sources = nom_documents_any(s->index);
     if (places.len == 0)
         return SX_OK;
     s->nominatim.places = &s->places;

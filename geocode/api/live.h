@@ -29,6 +29,7 @@ typedef struct geo_snapshot {
     plc_index places;                              /* if the index has OpenStreetMap's */
     nom_index nominatim;                           /* where Nominatim's endpoints look */
     nom_words *words;                              /* of the places; NULL: none */
+    bool other_sources;                            /* has documents not made of places */
     uint32_t refs;                                 /* atomic */
 } geo_snapshot;
 

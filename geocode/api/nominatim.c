@@ -7,6 +7,7 @@
 #include "geocode/api/nominatim_ask.h"
 #include "geocode/api/refusal.h"
 #include "geocode/nominatim/details.h"
+#include "geocode/nominatim/document.h"
 #include "geocode/nominatim/lookup.h"
 
 bool geo_nominatim_is_meant(sx_str query)
@@ -265,6 +266,10 @@ static sx_status answer_reverse(const nom_asking *a, uint32_t *results, sx_error
     geo_spans_candidates(a->spans);
     if (ix->places && p->on_globe)
         status = nom_reverse_find(ix->places, &p->query, &a->s->arena, &hit, &found, err);
+    if (status == SX_OK && p->on_globe && a->task->ask.on->other_sources &&
+        (p->query.layers == NOM_LAYERS_ANY || (p->query.layers & NOM_LAYER_ADDRESS)))
+        status = nom_documents_reverse(ix->documents, &a->s->results, p->query.at,
+                                       p->query.rank_max, &hit, &found, err);
     if (status == SX_OK && found)
         status = nom_answer_of(ix, &hit, a->locale, &a->s->arena, &answer, err);
     if (status != SX_OK)

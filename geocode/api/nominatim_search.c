@@ -3,6 +3,7 @@
 
 #include "geocode/api/nominatim.h"
 #include "geocode/api/nominatim_ask.h"
+#include "geocode/nominatim/document.h"
 #include "geocode/nominatim/search.h"
 
 /* --- What XML repeats: the question, and a link to more answers. */
@@ -158,6 +159,48 @@ static sx_status print_xml(const nom_asking *a, const nom_answer *const *answers
     return status;
 }
 
+/* Addok's score of what is written as an address is; where typing errors are forgiven, less will do. */
+#define SCORE_EXACT 0.85
+#define SCORE_FUZZY 0.5
+
+/* The fields of a structured search in the order in which an address is written; the text of another. */
+static sx_str words_of(const nom_asking *a)
+{
+    const nom_search_query *q = &a->task->search.query;
+    const sx_str parts[] = {q->text, q->street, q->postalcode, q->city};
+    sx_str words = SX_STR("");
+    for (size_t i = 0; i < SX_COUNT_OF(parts); i++) {
+        if (parts[i].len)
+            words = words.len ? sx_arena_printf(&a->s->arena, "%.*s %.*s", SX_ARG(words),
+                                                SX_ARG(parts[i]))
+                              : parts[i];
+    }
+    return words;
+}
+
+/* What other sources than OpenStreetMap have, behind what it has. */
+static sx_status find_documents(const nom_asking *a, nom_hits *hits, sx_error *err)
+{
+    const nom_search_params *p = &a->task->search;
+    const nom_search_query *q = &p->query;
+    if (!a->task->ask.on->other_sources ||
+        (q->layers != NOM_LAYERS_ANY && !(q->layers & NOM_LAYER_ADDRESS)))
+        return SX_OK;
+    const nom_document_query query = {.text = words_of(a),
+                                      .score_min = q->fuzzy ? SCORE_FUZZY : SCORE_EXACT,
+                                      .countries = q->countries,
+                                      .country_count = q->country_count,
+                                      .bounded = q->bounded && q->has_viewbox,
+                                      .viewbox = q->viewbox,
+                                      .excluded = q->excluded,
+                                      .excluded_count = q->excluded_count,
+                                      .rank_min = q->rank_min,
+                                      .rank_max = q->rank_max,
+                                      .limit = q->limit};
+    return nom_documents_search(nom_asking_index(a)->documents, a->s->searcher, &a->s->results,
+                                &query, &a->s->arena, hits, err);
+}
+
 static sx_status find(const nom_asking *a, nom_hits *hits, sx_error *err)
 {
     const nom_search_params *p = &a->task->search;
@@ -165,8 +208,9 @@ static sx_status find(const nom_asking *a, nom_hits *hits, sx_error *err)
     if (p->nothing)
         return SX_OK;
     geo_spans_candidates(a->spans);
-    return nom_search(nom_asking_index(a), a->task->ask.on->words, a->s->nominatim, &p->query,
-                      a->locale, &a->s->arena, hits, err);
+    sx_status status = nom_search(nom_asking_index(a), a->task->ask.on->words, a->s->nominatim,
+                                  &p->query, a->locale, &a->s->arena, hits, err);
+    return status == SX_OK ? find_documents(a, hits, err) : status;
 }
 
 static sx_status answer_search(const nom_asking *a, uint32_t *results, sx_error *err)

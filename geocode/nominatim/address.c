@@ -69,13 +69,13 @@ static nom_row *add_place(builder *b, uint32_t place, bool linked_first)
     return row;
 }
 
-static sx_str country_name(const builder *b, uint16_t country)
+sx_str nom_country_name(const nom_locale *l, uint16_t country)
 {
     uint32_t count = 0, best = UINT32_MAX;
     const plc_country_name *names = plc_country_names(country, &count);
     sx_str name = count ? names[0].value : sx_str_of("", 0);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t rank = nom_locale_rank(b->locale, names[i].key);
+        uint32_t rank = nom_locale_rank(l, names[i].key);
         if (rank < best) {
             best = rank;
             name = names[i].value;
@@ -201,7 +201,7 @@ static void add_own(builder *b)
         row->name = o->only_name;
         row->from_area = true;
     } else if (o->source == NOM_COUNTRY) {
-        add_named(b, "country", RANK_COUNTRY, country_name(b, o->country));
+        add_named(b, "country", RANK_COUNTRY, nom_country_name(b->locale, o->country));
     }
 }
 
@@ -240,7 +240,7 @@ static void add_postcode_and_country(builder *b, uint16_t country)
         add_named(b, "postcode", RANK_POSTCODE, postcode);
     if (country == 0)
         return;
-    add_named(b, "country", RANK_COUNTRY, country_name(b, country));
+    add_named(b, "country", RANK_COUNTRY, nom_country_name(b->locale, country));
     nom_row *row = add_row(b, SX_STR("place"), SX_STR("country_code"), RANK_COUNTRY);
     row->name = plc_country_code(country);
     row->from_area = true;

@@ -22,6 +22,9 @@ uint32_t nom_locale_rank(const nom_locale *l, sx_str key);
 /* The first of the locale's keys among an object's names; else the first name; empty if there is none. */
 sx_str nom_locale_name(const nom_locale *l, const plc_index *ix, uint64_t tags);
 
+/* A country's name by the same rules; empty of an unknown one. Static. */
+sx_str nom_country_name(const nom_locale *l, uint16_t country);
+
 /* One row of an address, by falling rank_address as it is printed. */
 typedef struct nom_row {
     uint32_t place; /* PLC_NONE: a row without an object (postcode, country, country_code) */

@@ -1,5 +1,6 @@
 /* answer.c - what all formats say of an answer. See answer.h. */
 #include "geocode/nominatim/answer.h"
+#include "geocode/nominatim/document.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@ static const double IMPORTANCE_NOISE = 1e-6;
 sx_status nom_answer_of(const nom_index *ix, const nom_hit *hit, const nom_locale *locale,
                         sx_arena *arena, nom_answer *out, sx_error *err)
 {
+    if (hit->source == NOM_DOCUMENT)
+        return nom_document_answer(ix, hit, locale, arena, out, err);
     *out = (nom_answer){.distance = hit->distance};
     sx_status status = nom_object_of(ix, hit, &out->object, err);
     /* What a search says of a hit counts (near another place, it is the distance); it was a float. */

@@ -100,7 +100,7 @@ static void put_line(sx_json_writer *w, const line *l)
 
 static line line_of_row(const details *d, const nom_row *row, bool first)
 {
-    const plc_disk_place *p = plc_place(d->ix->places, row->place);
+    const plc_disk_place *p = row->place == PLC_NONE ? NULL : plc_place(d->ix->places, row->place);
     const nom_object *o = &d->answer->object;
     line l = {.name = row->name,
               .class_name = row->class_name,

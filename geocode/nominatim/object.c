@@ -237,7 +237,7 @@ bool nom_names_next(nom_names *it, sx_str *key, sx_str *value)
     }
     if (it->at++ > 0 || it->object->only_name.len == 0)
         return false;
-    *key = SX_STR("ref");
+    *key = it->object->source == NOM_DOCUMENT ? SX_STR("name") : SX_STR("ref");
     *value = it->object->only_name;
     return true;
 }
