@@ -20,8 +20,8 @@ void api_openapi(sx_request *r, void *ctx)
     sx_buf_printf(
         &out,
         "openapi: %s\n"
-        "info: {title: Sextant's metrics, version: \"%s\", description: Prometheus's HTTP "
-        "API}\n"
+        "info: {title: Sextant's metrics and traces, version: \"%s\", description: The HTTP APIs of "
+        "Prometheus, Jaeger and Tempo}\n"
         "servers:\n"
         "  - url: ",
         later ? "3.2.0" : "3.1.0", a->version);
