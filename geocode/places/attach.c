@@ -170,13 +170,50 @@ static sx_status finish_piece(bld *b, bld_worker *w, size_t from, size_t to, voi
     return status;
 }
 
+/* Streets are looked up by name and by where they are: a country has thousands of the same name. A
+ * street is in every cell of the globe that its box touches; one in too many of them is in a cell of
+ * its own, in which every house looks. */
+enum { CELL_E7 = 500000, CELLS_MAX = 64 };
+
+typedef struct cells {
+    uint32_t left, right, bottom, top; /* all of them belong to it */
+} cells;
+
+static cells cells_of(geo_box box)
+{
+    return (cells){(uint32_t)((int64_t)box.lon_min + GEO_LON_E7_MAX) / CELL_E7,
+                   (uint32_t)((int64_t)box.lon_max + GEO_LON_E7_MAX) / CELL_E7,
+                   (uint32_t)((int64_t)box.lat_min + GEO_LAT_E7_MAX) / CELL_E7,
+                   (uint32_t)((int64_t)box.lat_max + GEO_LAT_E7_MAX) / CELL_E7};
+}
+
+static uint64_t name_in_cell(uint64_t name, uint32_t x, uint32_t y)
+{
+    uint64_t cell = ((uint64_t)x + 1) << 32 | (y + 1);
+    return name ^ cell * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static sx_status name_street(bld *b, uint64_t name, uint32_t place, sx_error *err)
+{
+    cells c = cells_of(b->places.items[place].box);
+    uint64_t count = (uint64_t)(c.right - c.left + 1) * (c.top - c.bottom + 1);
+    if (count > CELLS_MAX)
+        return bld_chains_put(&b->street_names, name, place, err);
+    sx_status status = SX_OK;
+    for (uint32_t x = c.left; x <= c.right && status == SX_OK; x++) {
+        for (uint32_t y = c.bottom; y <= c.top && status == SX_OK; y++)
+            status = bld_chains_put(&b->street_names, name_in_cell(name, x, y), place, err);
+    }
+    return status;
+}
+
 static sx_status name_streets(bld *b, sx_error *err)
 {
     sx_status status = SX_OK;
     for (size_t i = 0; i < b->places.count && status == SX_OK; i++) {
         const bld_place *p = &b->places.items[i];
         for (uint32_t k = 0; k < p->forms.count && status == SX_OK; k++)
-            status = bld_chains_put(&b->street_names, p->forms.items[k], (uint32_t)i, err);
+            status = name_street(b, p->forms.items[k], (uint32_t)i, err);
     }
     return status;
 }
@@ -266,6 +303,32 @@ static uint32_t associated_street(const house *h, osm_kind kind, int64_t id)
     return best;
 }
 
+/* Looks at the streets under one key; which comes first makes no difference, nor does one met twice. */
+static void named_in_cell(const house *h, uint64_t key, geo_box near, uint32_t *best,
+                          double *distance)
+{
+    for (const bld_chain_link *l = bld_chains_first(&h->b->street_names, key); l;
+         l = bld_chains_next(&h->b->street_names, l)) {
+        const bld_place *p = &h->b->places.items[l->place];
+        if (p->partition == h->p->partition && geo_box_meets(p->box, near))
+            nearer(h, l->place, best, distance);
+    }
+}
+
+/* The same for something so large that there are fewer streets than cells to look at. */
+static sx_status named_in_box(house *h, uint64_t name, geo_box near, uint32_t *best)
+{
+    uint32_t *ids, count;
+    double distance = INFINITY;
+    sx_status status = bld_find(h->w, &h->b->streets, near, &ids, &count, h->err);
+    for (uint32_t i = 0; status == SX_OK && i < count; i++) {
+        const bld_place *p = &h->b->places.items[ids[i]];
+        if (p->partition == h->p->partition && bld_hashes_hold(&p->forms, name))
+            nearer(h, ids[i], best, &distance);
+    }
+    return status;
+}
+
 static sx_status named_street(house *h, uint32_t *out)
 {
     sx_str street = sx_str_trim(plc_pairs_get(&h->p->address, SX_STR("street")));
@@ -278,11 +341,13 @@ static sx_status named_street(house *h, uint32_t *out)
     if (status != SX_OK || hash == 0)
         return status;
     geo_box near = geo_box_expand(h->box, STREET_REACH);
-    for (const bld_chain_link *l = bld_chains_first(&h->b->street_names, hash); l;
-         l = bld_chains_next(&h->b->street_names, l)) {
-        const bld_place *p = &h->b->places.items[l->place];
-        if (p->partition == h->p->partition && geo_box_meets(p->box, near))
-            nearer(h, l->place, out, &distance);
+    cells c = cells_of(near);
+    if ((uint64_t)(c.right - c.left + 1) * (c.top - c.bottom + 1) > CELLS_MAX)
+        return named_in_box(h, hash, near, out);
+    named_in_cell(h, hash, near, out, &distance);
+    for (uint32_t x = c.left; x <= c.right; x++) {
+        for (uint32_t y = c.bottom; y <= c.top; y++)
+            named_in_cell(h, name_in_cell(hash, x, y), near, out, &distance);
     }
     return SX_OK;
 }
