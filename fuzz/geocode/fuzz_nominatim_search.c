@@ -55,6 +55,8 @@ static places *open_places(void)
     (void)remove(path);
     if (!good)
         abort();
+    osm_dataset_close(data);
+    plc_report_done(&report);
     p.index.places = &p.ix;
     p.words = nom_words_open(&p.ix, NULL);
     p.searcher = nom_searcher_new(NULL);
@@ -67,6 +69,8 @@ static void set_part(nom_search_query *q, unsigned which, sx_str text)
                        &q->state, &q->postalcode, &q->country, &q->amenity};
     *parts[which & 7] = text;
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -28,6 +28,8 @@ static void check_forms(sx_str in)
     sx_buf_done(&normal);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const COUNTRIES[] = {"li", "fr", "ru", "gr", "gb", "us", "es", "xx"};

@@ -23,12 +23,24 @@ typedef struct counted {
     uint32_t count;
 } counted;
 
+/* How a part of the address may be had: the same for every assignment that has this part. */
+typedef struct part_ranking {
+    nom_ranking ranking; /* without what every way costs */
+    double least;
+} part_ranking;
+
+typedef struct part_ways part_ways;
+
 typedef struct builder {
     nom_run *run;
     const nom_ask *ask;
     sx_arena *arena;
     nom_plan *plans;
     size_t count, cap;
+    part_ways *ways; /* scratch */
+    part_ranking *parts;
+    size_t part_count, part_cap;
+    uint16_t part_at[NOM_NODES_MAX][NOM_NODES_MAX]; /* + 1; 0: not made yet */
 } builder;
 
 static void *take(builder *b, size_t count, size_t size)
@@ -178,14 +190,14 @@ typedef struct part_way {
     nom_rank rank;
 } part_way;
 
-typedef struct part_ways {
+struct part_ways {
     builder *b;
     nom_range range;
     part_way todo[PARTS_TODO_MAX];
     uint32_t todo_count;
     nom_rank ranks[NOM_RANKS_MAX * 8];
     uint32_t count;
-} part_ways;
+};
 
 static int order_of_ways(const part_way *x, const part_way *y)
 {
@@ -262,11 +274,7 @@ static part_way next_way(part_ways *w)
 static nom_ranking address_ranking(builder *b, nom_range range)
 {
     nom_ranking r = {.address = true};
-    part_ways *w = sx_arena_alloc(b->arena, sizeof(*w));
-    if (!w) {
-        b->run->failed = true;
-        return r;
-    }
+    part_ways *w = b->ways;
     w->b = b;
     w->range = range;
     w->todo_count = w->count = 0;
@@ -296,6 +304,24 @@ static nom_ranking address_ranking(builder *b, nom_range range)
     if (r.count)
         qsort(r.ranks, r.count, sizeof(nom_rank), by_penalty);
     return r;
+}
+
+/* The same, made once a query. NULL without memory. */
+static const part_ranking *ranking_of_part(builder *b, nom_range range)
+{
+    uint16_t *at = &b->part_at[range.start][range.end];
+    if (*at)
+        return &b->parts[*at - 1];
+    nom_ranking r = address_ranking(b, range);
+    if (b->run->failed || !sx_arena_grow(b->arena, &b->parts, &b->part_cap, b->part_count + 1,
+                                         sizeof(part_ranking))) {
+        b->run->failed = true;
+        return NULL;
+    }
+    double least = r.count ? normalise(&r) : r.otherwise;
+    b->parts[b->part_count++] = (part_ranking){r, least};
+    *at = (uint16_t)b->part_count;
+    return &b->parts[b->part_count - 1];
 }
 
 /* --- What an assignment says besides names. */
@@ -433,13 +459,12 @@ static bool set_data(builder *b, const nom_assignment *a, nom_plan *plan)
         return false;
     plan->rankings = take(b, a->address_count + 1u, sizeof(nom_ranking));
     for (uint32_t i = 0; i < a->address_count && plan->rankings; i++) {
-        nom_ranking r = address_ranking(b, a->address[i]);
-        if (r.count)
-            plan->penalty += normalise(&r);
-        else
-            plan->penalty += r.otherwise;
-        if (r.count)
-            plan->rankings[plan->ranking_count++] = r;
+        const part_ranking *part = ranking_of_part(b, a->address[i]);
+        if (!part)
+            return false;
+        plan->penalty += part->least;
+        if (part->ranking.count)
+            plan->rankings[plan->ranking_count++] = part->ranking;
     }
     return plan->rankings != NULL;
 }
@@ -660,14 +685,22 @@ static int by_cost(const void *a, const void *b)
 
 sx_status nom_plans_build(nom_run *run, nom_plan **plans, uint32_t *count)
 {
-    builder b = {.run = run, .ask = &run->s->ask, .arena = &run->s->arena};
-    if (run->s->ask.node_count > 1)
-        nom_ask_assign(&run->s->ask, build, &b);
-    if (run->failed || run->s->ask.failed)
+    nom_searcher *s = run->s;
+    builder *b = sx_arena_calloc(&s->arena, 1, sizeof(*b));
+    part_ways *ways = sx_arena_alloc(&s->arena, sizeof(*ways));
+    if (!b || !ways)
         return sx_fail_memory(run->err, "the ways to read a query");
-    if (b.count)
-        qsort(b.plans, b.count, sizeof(nom_plan), by_cost);
-    *plans = b.plans;
-    *count = b.count < NOM_PLANS_MAX ? (uint32_t)b.count : NOM_PLANS_MAX;
+    b->run = run;
+    b->ask = &s->ask;
+    b->arena = &s->arena;
+    b->ways = ways;
+    if (s->ask.node_count > 1)
+        nom_ask_assign(&s->ask, build, b);
+    if (run->failed || s->ask.failed)
+        return sx_fail_memory(run->err, "the ways to read a query");
+    if (b->count)
+        qsort(b->plans, b->count, sizeof(nom_plan), by_cost);
+    *plans = b->plans;
+    *count = b->count < NOM_PLANS_MAX ? (uint32_t)b->count : NOM_PLANS_MAX;
     return SX_OK;
 }
