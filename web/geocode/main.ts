@@ -150,7 +150,7 @@ function unfold(open: boolean): void {
 function offerExamples(names: string[]): void {
   by("examples-label").hidden = names.length === 0;
   by("examples").replaceChildren(
-    ...names.slice(0, EXAMPLES).map((name) =>
+    ...[...new Set(names)].slice(0, EXAMPLES).map((name) =>
       h("li", {}, h("button", {
         type: "button",
         onclick: () => {

@@ -58,7 +58,7 @@ export class Results {
 
   // There: the whole of it, or as near as its kind is looked at.
   private go(f: Found, nearer = 0): void {
-    if (f.box) this.map.fit(f.box, f.zoom + 2);
+    if (f.box) this.map.fit(f.box, f.zoom + 0.5);
     else this.map.show(f.lon, f.lat, f.zoom + nearer);
   }
 
