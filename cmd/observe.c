@@ -21,7 +21,9 @@ int cmd_observe(const cmd_args *args)
     sx_status status = observe_serve(&options, &problems, &err);
     if (problems.len)
         fwrite(problems.data, 1, problems.len, stderr);
-    if (status != SX_OK && (!problems.len || err.message[0]))
+    sx_str told = sx_buf_view(&problems); /* often the error is the first of them */
+    if (status != SX_OK &&
+        (!told.len || (err.message[0] && sx_str_find(told, sx_str_z(err.message)) == told.len)))
         cmd_failed(&err);
     sx_buf_done(&problems);
     observe_flags_done(&flags);

@@ -235,7 +235,8 @@ static const flag_row ROWS[] = {
      "Prometheus Time Series Collection and Processing Server",
      "there are no pages yet: no effect"},
     {"web.read-timeout", MS, 0, AT(read_timeout_ms), "5m",
-     "longest silence inside a request, and of an idle connection"},
+     "longest silence inside a request, and of an idle connection; --http.body_ms_max and "
+     "--http.idle_ms_max say otherwise for the one and the other"},
     {"web.remote-write-receiver.accepted-protobuf-messages", JOINED, 0, AT(write_messages),
      "prometheus.WriteRequest,io.prometheus.write.v2.Request",
      "remote writes that are taken: prometheus.WriteRequest (1.0), io.prometheus.write.v2.Request"},

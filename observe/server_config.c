@@ -26,9 +26,13 @@ sx_status server_config_load(const server *s, prom_config **out, sx_buf *problem
                                    .environment = s->options->environment,
                                    .extra_metrics =
                                        s->flags->feature_bits & OBSERVE_FEATURE_EXTRA_METRICS};
+    size_t told = problems ? problems->len : 0;
     sx_status st = prom_config_load(path, &options, out, problems, err);
-    if (st == SX_ENOTFOUND || st == SX_EACCESS) /* who gave no flag did not name it either */
+    if (st == SX_ENOTFOUND || st == SX_EACCESS) { /* who gave no flag did not name it either */
         sx_error_prefix(err, st, "--config.file");
+        if (problems) /* once, with the flag in front */
+            problems->len = told;
+    }
     return st;
 }
 

@@ -422,6 +422,8 @@ static void free_telemetry(sx_service *s)
         sx_log_otlp(s->log, NULL);
         sx_otlp_free(s->otlp, SERVICE_FLUSH_MS);
     }
+    if (s->stopped) /* the last word: what the teardown and the export's end had to say stands above */
+        SX_LOG_INFO(sx_service_logger(s), NULL, "stopped");
     sx_web_auth_free(s->web);
     sx_guard_free(s->guard);
     sx_breakers_free(s->breakers);

@@ -382,9 +382,9 @@ static void stop(sx_service *s, int signals)
     sx_service_drain(s);
     wait_for(s->drained_fd, signals, (int64_t)s->settings.shutdown_ms_max + HALT_GRACE_MS);
     sx_service_halt(s);
-    if (s->otlp) /* what troubles it is told before the last word */
+    if (s->otlp)
         sx_otlp_end_metrics(s->otlp, SERVICE_FLUSH_MS);
-    SX_LOG_INFO(sx_service_logger(s), NULL, "stopped");
+    s->stopped = true;
 }
 
 void sx_service_stop(sx_service *s)

@@ -238,6 +238,20 @@ def test_its_last_metrics_are_exported_while_all_that_they_ask_is_there(start):
     assert process.wait(20) == 0
     log = process.log()
     assert log.index("OTLP export has trouble") < log.index("stopped"), log
+    assert log.index("OTLP export ended with losses") < log.index("stopped"), log
+
+
+def test_a_configuration_that_cannot_be_read_is_told_once(sextant_bin, tmp_path):
+    missing, wrong = tmp_path / "none.yml", tmp_path / "wrong.yml"
+    wrong.write_text("global: {scrape_intervall: 3s}\nfoo: 1\n")
+    for path, words in (missing, ["cannot open"]), (wrong, ["scrape_intervall", '"foo"']):
+        ended = subprocess.run([sextant_bin, "observe", f"--config.file={path}",
+                                f"--storage.tsdb.path={tmp_path / 'data'}"], capture_output=True,
+                               text=True, timeout=30, check=False)
+        assert ended.returncode == 2
+        for word in words:
+            assert ended.stderr.count(word) == 1, ended.stderr
+        assert len(ended.stderr.splitlines()) == len(words), ended.stderr
 
 
 def test_lifecycle_and_admin_need_their_flags(start):
