@@ -17,6 +17,7 @@ enum {
     NOM_TERM_MAX = 255, /* bytes of one token's text */
     NOM_ASSIGNMENTS_MAX = 2048,
     NOM_STATES_MAX = 20000,
+    NOM_GUESS_STEPS_MAX = 60000, /* about two milliseconds */
 };
 
 #define NOM_NO_TOKEN UINT32_MAX
@@ -86,6 +87,7 @@ typedef struct nom_ask {
     double direction;    /* a penalty on reading from the left (above 0) or from the right */
     bool forgive;        /* typing errors: unknown words are guessed */
     uint32_t suspect; /* the node behind a word that is known, but guessed all the same; 0: none */
+    uint32_t effort;  /* steps of guessing that are left to this query */
     uint32_t guesses; /* errors that were forgiven */
     sx_str last;      /* in place of the last word: what it becomes; empty: it is finished */
     bool failed;      /* no memory */

@@ -9,7 +9,6 @@ enum {
     WORD_MIN = 4,  /* shorter ones are not guessed */
     WORD_LONG = 8, /* from here on with two errors */
     WORD_MAX = 48,
-    VISITS_MAX = 20000,
     SCAN_MAX = 4096, /* terms looked at for a completion */
     PART_MIN = 3,    /* of a word that is taken apart */
 };
@@ -37,7 +36,7 @@ typedef struct closest {
     const nom_words *w;
     sx_str word;
     unsigned most, best;
-    uint32_t best_uses, visits;
+    uint32_t best_uses, effort;
     sx_str found;
     unsigned rows[WORD_MAX + 3][WORD_MAX + 1];
 } closest;
@@ -91,7 +90,7 @@ static unsigned next_row(closest *c, size_t depth, char letter, char before)
 /* Recursion is bounded by the length of the word. */
 static void go_down(closest *c, uint32_t low, uint32_t high, size_t depth, char before)
 {
-    while (low < high && c->visits < VISITS_MAX) {
+    while (low < high && c->effort > 0) {
         sx_str text = nom_term_text(c->w, c->w->terms + low);
         if (text.len <= depth) {
             if (c->rows[depth][c->word.len] <= c->most)
@@ -101,7 +100,7 @@ static void go_down(closest *c, uint32_t low, uint32_t high, size_t depth, char 
         }
         char letter = text.data[depth];
         uint32_t end = end_of_letter(c->w, low, high, depth, (uint8_t)letter);
-        c->visits++;
+        c->effort--;
         if (letter != ' ' && depth < c->word.len + c->most && depth + 1 < WORD_MAX &&
             next_row(c, depth + 1, letter, before) <= c->most)
             go_down(c, low, end, depth + 1, letter);
@@ -109,20 +108,20 @@ static void go_down(closest *c, uint32_t low, uint32_t high, size_t depth, char 
     }
 }
 
-sx_str nom_closest_word(const nom_words *w, sx_str word, unsigned *edits)
+sx_str nom_closest_word(const nom_words *w, sx_str word, uint32_t *effort, unsigned *edits)
 {
     *edits = 0;
     if (word.len < WORD_MIN || word.len >= WORD_MAX)
         return sx_str_of("", 0);
-    closest c = {.w = w, .word = word, .most = 1, .found = {"", 0}};
+    closest c = {.w = w, .word = word, .most = 1, .effort = *effort, .found = {"", 0}};
     for (size_t i = 0; i <= word.len; i++)
         c.rows[0][i] = (unsigned)i;
     for (; c.found.len == 0 && c.most <= (word.len >= WORD_LONG ? 2u : 1u); c.most++) {
         c.best = c.most + 1;
-        c.visits = 0;
         go_down(&c, 0, w->term_count, 0, 0);
     }
     *edits = c.best;
+    *effort = c.effort;
     return c.found;
 }
 
@@ -222,7 +221,7 @@ void nom_ask_guess(nom_ask *q)
         unsigned edits;
         if (i != q->suspect && (join(q, i) || part(q, i)))
             continue;
-        sx_str other = nom_closest_word(q->words, word, &edits);
+        sx_str other = nom_closest_word(q->words, word, &q->effort, &edits);
         if (other.len)
             replace(q, i, other, edits);
     }

@@ -9,9 +9,10 @@ enum { NOM_COMPLETIONS_MAX = 8 };
 
 /* The word of names that is closest to `word`, which is not in the index or not meant: one typing error, in
  * words of eight letters and more two. Of equally close ones the most frequent.
- *   *edits   how many errors that takes
+ *   *edits    how many errors that takes
+ *   *effort   steps that may be taken still; what was taken goes off
  * Empty if there is none. */
-sx_str nom_closest_word(const nom_words *w, sx_str word, unsigned *edits);
+sx_str nom_closest_word(const nom_words *w, sx_str word, uint32_t *effort, unsigned *edits);
 
 /* Words of names that begin with `prefix`, the most frequent first. Returns how many. */
 uint32_t nom_complete_word(const nom_words *w, sx_str prefix, sx_str out[NOM_COMPLETIONS_MAX]);

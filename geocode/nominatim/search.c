@@ -276,6 +276,7 @@ static void begin_ask(nom_run *run)
     ask->arena = &run->s->arena;
     ask->normal = ask->forgive = false;
     ask->suspect = 0;
+    ask->effort = NOM_GUESS_STEPS_MAX;
     ask->last = sx_str_of("", 0);
 }
 
@@ -293,7 +294,7 @@ static sx_status search_words(nom_run *run, const nom_locale *locale, sx_arena *
     if (status == SX_OK && q->fuzzy && founds.count == 0) {
         run->s->ask.forgive = true;
         status = search_once(run, 0, &founds);
-        if (status == SX_OK && founds.count == 0)
+        if (status == SX_OK && founds.count == 0 && run->s->ask.guesses == 0)
             status = suspect_words(run, &founds);
     }
     if (status != SX_OK)
