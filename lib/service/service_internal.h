@@ -173,7 +173,7 @@ struct sx_service {
     size_t loop_count;
     unsigned cores; /* that it may use */
     bool started;
-    bool stopped; /* it was, by sx_service_stop: to be told at the end of all */
+    bool stopped;                /* it was, by sx_service_stop: to be told at the end of all */
     int draining;                /* atomic: not ready any more */
     int loops_left;              /* atomic: loops that have not drained */
     int drained_fd;              /* eventfd, written by the last of them */

@@ -5,6 +5,7 @@
  * names it, and filled when the process comes. Times are microseconds there. What that form has made
  * text of (lists, maps) stays text. Source: jaeger-idl swagger/api_v2, jaeger's model/json. */
 #include <sextant/json.h>
+#include <sextant/map.h>
 #include <sextant/mem.h>
 
 #include "codec/base64.h"
@@ -12,18 +13,20 @@
 #include "observe/spans/jaeger_tags.h"
 #include "observe/spans/zipkin_span.h"
 
-typedef struct process {
-    sx_str id;
-    span_resource *resource;
-} process;
-
 typedef struct json_intake {
     sx_json r;
     sx_json value; /* of a tag's value, whose type may stand behind it */
     jaeger_intake j;
-    process *processes; /* of the trace; vector */
-    size_t process_count, process_cap;
+    sx_map processes; /* of the trace: resources by their id, in the batch's arena */
 } json_intake;
+
+/* Without memory nothing more is read, at whatever depth: the reader must not be left within a list that
+ * another then goes on with. */
+static void stop_without_memory(json_intake *in)
+{
+    if (in->j.k.no_memory)
+        sx_json_fail(&in->r, SX_ENOMEM, "no memory for spans");
+}
 
 static sx_str read_text(json_intake *in)
 {
@@ -155,23 +158,12 @@ static void read_tags(json_intake *in, size_t base, uint32_t *dropped)
 
 static span_resource *resource_of(json_intake *in, sx_str id)
 {
-    for (size_t i = 0; i < in->process_count; i++)
-        if (sx_str_eq(in->processes[i].id, id))
-            return in->processes[i].resource;
-    if (in->process_count == in->process_cap) {
-        size_t cap = in->process_cap ? in->process_cap * 2 : 16;
-        process *more = sx_realloc(in->processes, cap * sizeof *more);
-        in->j.k.no_memory |= !more;
-        if (!more)
-            return NULL;
-        in->processes = more;
-        in->process_cap = cap;
-    }
-    span_resource *made = sx_arena_calloc(&in->j.k.batch->arena, 1, sizeof *made);
-    in->j.k.no_memory |= !made;
-    if (made)
-        in->processes[in->process_count++] = (process){id, made};
-    return made;
+    bool added;
+    sx_map_entry *e = sx_map_put(&in->processes, id, &added);
+    if (e && added)
+        e->ptr = sx_arena_calloc(&in->j.k.batch->arena, 1, sizeof(span_resource));
+    in->j.k.no_memory |= !e || !e->ptr;
+    return e ? e->ptr : NULL;
 }
 
 static void read_process(json_intake *in, span_resource *out)
@@ -201,7 +193,7 @@ static void read_processes(json_intake *in)
     if (sx_json_take_null(&in->r))
         return;
     sx_json_enter_object(&in->r);
-    while (sx_json_next_key(&in->r, &id) && !in->j.k.no_memory)
+    for (; sx_json_next_key(&in->r, &id); stop_without_memory(in))
         read_process(in, resource_of(in, span_intake_text(&in->j.k, id)));
 }
 
@@ -308,13 +300,13 @@ static void read_span(json_intake *in)
 static void read_trace(json_intake *in)
 {
     sx_str key;
-    in->process_count = 0;
+    sx_map_clear(&in->processes);
     sx_json_enter_object(&in->r);
-    while (sx_json_next_key(&in->r, &key) && !in->j.k.no_memory) {
+    while (sx_json_next_key(&in->r, &key)) {
         if (sx_str_eq(key, SX_STR("processes")))
             read_processes(in);
         else if (sx_str_eq(key, SX_STR("spans")) && !sx_json_take_null(&in->r))
-            for (sx_json_enter_array(&in->r); sx_json_next_item(&in->r) && !in->j.k.no_memory;)
+            for (sx_json_enter_array(&in->r); sx_json_next_item(&in->r); stop_without_memory(in))
                 read_span(in);
     }
 }
@@ -342,7 +334,7 @@ static void read_answer(json_intake *in)
     sx_json_enter_object(&in->r);
     while (sx_json_next_key(&in->r, &key))
         if (sx_str_eq(key, SX_STR("data")) && !sx_json_take_null(&in->r))
-            for (sx_json_enter_array(&in->r); sx_json_next_item(&in->r) && !in->j.k.no_memory;)
+            for (sx_json_enter_array(&in->r); sx_json_next_item(&in->r); stop_without_memory(in))
                 read_trace(in);
 }
 
@@ -353,6 +345,7 @@ sx_status span_read_jaeger_json(sx_str body, const span_limits *limits, span_bat
     if (!in)
         return sx_fail_memory(err, "Jaeger's JSON");
     jaeger_intake_init(&in->j, limits, out, refused);
+    sx_map_init(&in->processes, NULL);
     sx_json_init(&in->r, body, &(sx_json_options){.arena = &out->arena});
     if (is_wrapped(body))
         read_answer(in);
@@ -362,7 +355,7 @@ sx_status span_read_jaeger_json(sx_str body, const span_limits *limits, span_bat
     if (status == SX_OK)
         status = sx_json_finish(&in->r, err);
     jaeger_intake_done(&in->j);
-    sx_free(in->processes);
+    sx_map_done(&in->processes);
     sx_free(in);
     return status;
 }

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -287,6 +288,130 @@ static void protobuf_batches(void **state)
     sx_buf_done(&bytes);
 }
 
+/* Processes behind the spans, one of the span's own, all types of tags, both kinds of references. */
+static const char JSON[] =
+    "{\"data\":[{\"traceID\":\"1\",\"spans\":["
+    "{\"traceID\":\"1\",\"spanID\":\"2\",\"operationName\":\"GET /\",\"references\":["
+    "{\"refType\":\"CHILD_OF\",\"traceID\":\"1\",\"spanID\":\"9\"},"
+    "{\"refType\":\"FOLLOWS_FROM\",\"traceID\":\"7\",\"spanID\":\"8\"}],"
+    "\"startTime\":1700000000000005,\"duration\":250,\"tags\":["
+    "{\"key\":\"span.kind\",\"type\":\"string\",\"value\":\"server\"},"
+    "{\"value\":true,\"key\":\"error\",\"type\":\"bool\"},"
+    "{\"key\":\"n\",\"type\":\"int64\",\"value\":-5},"
+    "{\"key\":\"share\",\"type\":\"float64\",\"value\":0.5},"
+    "{\"key\":\"raw\",\"type\":\"binary\",\"value\":\"AQI=\"},"
+    "{\"key\":\"t\\u00e9\",\"value\":\"x\"}],"
+    "\"logs\":[{\"timestamp\":1700000000000006,\"fields\":["
+    "{\"key\":\"event\",\"type\":\"string\",\"value\":\"retry\"}]}],"
+    "\"processID\":\"p1\",\"warnings\":null},"
+    "{\"traceID\":\"1\",\"spanID\":\"3\",\"operationName\":\"own\",\"startTime\":1,\"duration\":1,"
+    "\"tags\":null,\"logs\":null,\"processID\":\"p2\","
+    "\"process\":{\"serviceName\":\"own\",\"tags\":[]}}],"
+    "\"processes\":{\"p1\":{\"serviceName\":\"shop\",\"tags\":["
+    "{\"key\":\"hostname\",\"type\":\"string\",\"value\":\"h1\"}]}}}],\"total\":0}";
+
+static void json_traces(void **state)
+{
+    (void)state;
+    sx_error err = {0};
+    span_batch *b = span_batch_new(0);
+    if (span_read_jaeger_json(sx_str_z(JSON), NULL, b, NULL, &err) != SX_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(b->count, 2);
+    const span *s = b->spans[0];
+    assert_text(s->name, "GET /");
+    assert_text(s->resource->service, "shop");
+    assert_non_null(attr(s->resource->attrs, "host.name"));
+    assert_int_equal(s->id[7], 2);
+    assert_int_equal(s->parent[7], 9);
+    assert_int_equal(s->link_count, 1);
+    assert_int_equal(s->start_ns, 1700000000000005000u);
+    assert_int_equal(s->end_ns - s->start_ns, 250000);
+    assert_int_equal(s->kind, SPAN_SERVER);
+    assert_int_equal(s->status, SPAN_ERROR);
+    assert_int_equal(attr(s->attrs, "n")->i, -5);
+    assert_true(attr(s->attrs, "share")->d == 0.5);
+    assert_int_equal(attr(s->attrs, "raw")->len, 2);
+    assert_text(span_value_str(attr(s->attrs, "t\xc3\xa9")), "x");
+    assert_int_equal(s->event_count, 1);
+    assert_text(s->events[0].name, "retry");
+    assert_text(b->spans[1]->resource->service, "own");
+    span_batch_unref(b);
+}
+
+static void json_cut_anywhere_is_refused(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len < sizeof(JSON) - 1; len++) {
+        sx_error err = {0};
+        char *exact = sx_alloc(len + 1); /* a read beyond it is seen by a sanitizer */
+        memcpy(exact, JSON, len);
+        span_batch *b = span_batch_new(0);
+        assert_int_equal(span_read_jaeger_json(sx_str_of(exact, len), NULL, b, NULL, &err),
+                         SX_EFORMAT);
+        assert_true(err.message[0] != '\0');
+        span_batch_unref(b);
+        sx_free(exact);
+    }
+}
+
+static void json_limits_drop_and_count(void **state)
+{
+    (void)state;
+    sx_error err = {0};
+    const span_limits few = {.attributes_max = 2, .events_max = 1, .links_max = 1};
+    static const char LOGS[] = "{\"spans\":[{\"traceID\":\"1\",\"spanID\":\"2\",\"logs\":["
+                               "{\"timestamp\":1},{\"timestamp\":2},{\"timestamp\":3}],\"tags\":["
+                               "{\"key\":\"a\",\"value\":1},{\"key\":\"b\",\"value\":2},"
+                               "{\"key\":\"c\",\"value\":3},{\"key\":\"d\",\"value\":4}]}]}";
+    span_batch *b = span_batch_new(0);
+    assert_int_equal(span_read_jaeger_json(sx_str_z(LOGS), &few, b, NULL, &err), SX_OK);
+    assert_int_equal(b->spans[0]->attrs.count, 2);
+    assert_int_equal(b->spans[0]->attrs.dropped, 2);
+    assert_int_equal(b->spans[0]->event_count, 1);
+    assert_int_equal(b->spans[0]->dropped_events, 2);
+    span_batch_unref(b);
+}
+
+/* Each process is looked up once: half a second would be much. */
+static void json_of_many_processes_takes_no_longer(void **state)
+{
+    (void)state;
+    enum { PROCESSES = 100000 };
+    sx_error err = {0};
+    sx_buf text;
+    sx_buf_init(&text, 0);
+    sx_buf_str(&text,
+               SX_STR("{\"spans\":[{\"traceID\":\"1\",\"spanID\":\"2\",\"processID\":\"p7\"}],"
+                      "\"processes\":{"));
+    for (unsigned i = 0; i < PROCESSES; i++)
+        sx_buf_printf(&text, "%s\"p%u\":{\"serviceName\":\"s%u\"}", i ? "," : "", i, i);
+    sx_buf_str(&text, SX_STR("}}"));
+    span_batch *b = span_batch_new(0);
+    clock_t began = clock();
+    assert_int_equal(span_read_jaeger_json(sx_buf_view(&text), NULL, b, NULL, &err), SX_OK);
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 3);
+    assert_text(b->spans[0]->resource->service, "s7");
+    span_batch_unref(b);
+    sx_buf_done(&text);
+}
+
+static void failing_memory_is_told_of_json(void **state)
+{
+    (void)state;
+    sx_status status = SX_ENOMEM;
+    for (int64_t n = 1; status != SX_OK; n++) {
+        sx_error err = {0};
+        sx_fault_alloc_set((sx_fault_alloc){.nth = n});
+        span_batch *b = span_batch_new(0);
+        status = b ? span_read_jaeger_json(sx_str_z(JSON), NULL, b, NULL, &err) : SX_ENOMEM;
+        assert_true(status == SX_OK || status == SX_ENOMEM);
+        span_batch_unref(b);
+        sx_fault_alloc_set((sx_fault_alloc){0});
+        assert_true(n < 1000);
+    }
+}
+
 static void failing_memory_is_told(void **state)
 {
     (void)state;
@@ -315,6 +440,11 @@ int main(void)
         cmocka_unit_test(structs_without_end_are_refused),
         cmocka_unit_test(protobuf_batches),
         cmocka_unit_test(failing_memory_is_told),
+        cmocka_unit_test(json_traces),
+        cmocka_unit_test(json_cut_anywhere_is_refused),
+        cmocka_unit_test(json_limits_drop_and_count),
+        cmocka_unit_test(json_of_many_processes_takes_no_longer),
+        cmocka_unit_test(failing_memory_is_told_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
