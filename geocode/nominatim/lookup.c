@@ -134,7 +134,7 @@ static sx_status find_by_place_id(const nom_index *ix, int64_t place_id, sx_aren
         *found = ix->places && id < ix->places->s[PLC_S_INTERPOLATIONS].count;
         return *found ? hit_interpolation(ix->places, (uint32_t)id, arena, out, err) : SX_OK;
     case NOM_DOCUMENT:
-        *found = nom_document_hit(ix->documents, (uint32_t)id, GEO_NO_NUMBER, out);
+        *found = ix->documents && nom_document_hit(ix->documents, (uint32_t)id, GEO_NO_NUMBER, out);
         return SX_OK;
     default:
         return SX_OK;
