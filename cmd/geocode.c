@@ -11,6 +11,7 @@
 
 #include "cmd/command.h"
 #include "geocode/import/import.h"
+#include "geocode/nominatim/search.h"
 #include "geocode/places/places.h"
 #include "geocode/search/explain.h"
 #include "geocode/search/search.h"
@@ -86,16 +87,6 @@ sx_status cmd_import(const geo_import_options *options, bool quiet, sx_error *er
     if (status == SX_OK && !quiet)
         cmd_import_summary(&summary, options->output);
     return status;
-}
-
-bool cmd_index_usable(const char *index)
-{
-    geo_index *ix;
-    sx_error ignored;
-    if (geo_index_open(index, &ix, &ignored) != SX_OK)
-        return false;
-    geo_index_close(ix);
-    return true;
 }
 
 /* A flag that cannot be done without. */
@@ -237,8 +228,10 @@ int cmd_geocode_import(const cmd_args *args)
     return cmd_import(&options, cmd_switch(args, "quiet"), &err) == SX_OK ? 0 : cmd_failed(&err);
 }
 
-/* The places of OpenStreetMap in an index, if there are any. */
-static sx_status verify_places(const geo_index *index, uint32_t *count, sx_error *err)
+typedef enum depth { OPEN_ONLY, ALL_OF_IT } depth;
+
+/* Opens or checks the places of OpenStreetMap in an index, and their words, if there are any. */
+static sx_status look_at_places(const geo_index *index, depth how, uint32_t *count, sx_error *err)
 {
     plc_index places;
     sx_str section = geo_index_places(index);
@@ -249,7 +242,25 @@ static sx_status verify_places(const geo_index *index, uint32_t *count, sx_error
     if (status != SX_OK)
         return status;
     *count = places.place_count;
-    return plc_verify(&places, err);
+    if (how == ALL_OF_IT)
+        status = plc_verify(&places, err);
+    nom_words *words = status == SX_OK ? nom_words_open(&places, err) : NULL;
+    if (status == SX_OK && !words)
+        status = SX_ECORRUPT;
+    nom_words_close(words);
+    return status;
+}
+
+bool cmd_index_usable(const char *index)
+{
+    geo_index *ix;
+    sx_error ignored;
+    uint32_t places;
+    if (geo_index_open(index, &ix, &ignored) != SX_OK)
+        return false;
+    bool usable = look_at_places(ix, OPEN_ONLY, &places, &ignored) == SX_OK;
+    geo_index_close(ix);
+    return usable;
 }
 
 int cmd_geocode_verify(const cmd_args *args)
@@ -264,7 +275,8 @@ int cmd_geocode_verify(const cmd_args *args)
     if (geo_index_open(path, &index, &err) != SX_OK)
         return cmd_failed(&err);
     uint32_t places;
-    if (geo_index_verify(index, &err) != SX_OK || verify_places(index, &places, &err) != SX_OK) {
+    if (geo_index_verify(index, &err) != SX_OK ||
+        look_at_places(index, ALL_OF_IT, &places, &err) != SX_OK) {
         sx_error_prefix(&err, SX_ECORRUPT, "%s", path);
         geo_index_close(index);
         return cmd_failed(&err);
