@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,11 +58,27 @@ static sx_status check_output(const char *output, char real[GEO_PATH_BYTES], sx_
                    output, S_ISDIR(info.st_mode) ? "a folder" : "a device, pipe or socket");
 }
 
+/* Refuses that two of the files that are written are one. */
+static sx_status check_written(const geo_import_options *o, const char *real, sx_error *err)
+{
+    const char *const others[] = {o->base, o->report_path};
+    char path[GEO_PATH_BYTES];
+    for (size_t i = 0; i < 2; i++) {
+        if (others[i] && (strcmp(others[i], o->output) == 0 ||
+                          (realpath(others[i], path) && strcmp(path, real) == 0)))
+            return sx_fail(err, SX_EINVAL, "%s is to be the index; name another file for the %s",
+                           o->output, i == 0 ? "map" : "report");
+    }
+    return SX_OK;
+}
+
 sx_status geo_paths_check(const geo_import_options *o, char real[GEO_PATH_BYTES], sx_error *err)
 {
     sx_status status = check_output(o->output, real, err);
     if (status == SX_OK)
         status = check_apart(o, real, err);
+    if (status == SX_OK)
+        status = check_written(o, real, err);
     if (status != SX_OK)
         return status;
     /* The index grows at PATH.tmp (sx_replace_open), whatever was there before. */

@@ -190,6 +190,13 @@ def test_a_map_from_a_pipe_is_refused_with_a_remedy(sextant_bin, repo, tmp_path)
     assert done.returncode == 1 and "save it to a file" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("flag", ["--base", "--report"])
+def test_a_file_is_not_written_over_the_index(sextant_bin, tmp_path, flag):
+    index = tmp_path / "x.idx"
+    done = sextant_run(sextant_bin, "import", "-o", index, flag, index, f"{OSM}/moscow-cyrillic.osm.gz")
+    assert done.returncode != 0 and "is to be the index" in done.stderr and not index.exists()
+
+
 def test_a_killed_import_leaves_the_old_index(sextant_bin, repo, tmp_path):
     target = tmp_path / "x.idx"
     imported(sextant_bin, target, f"{OSM}/moscow-cyrillic.osm.gz")
