@@ -79,6 +79,8 @@ static sx_status compute(const geo_ask *ask, sx_request *r, geo_scratch *s, sx_e
     const photon_asked asked = {.index = &ask->on->nominatim,
                                 .words = ask->on->words,
                                 .searcher = s->nominatim,
+                                .addresses = ask->on->other_sources ? s->searcher : NULL,
+                                .results = &s->results,
                                 .query = &t->query,
                                 .locale = &locale,
                                 .arena = &s->arena};

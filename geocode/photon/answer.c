@@ -53,6 +53,8 @@ static void read_rows(feature *f)
                 f->postcode = row->name;
             else if (sx_str_eq(row->type, SX_STR("house_number")))
                 f->housenumber = row->name;
+        } else if (f->answer.object.source == NOM_DOCUMENT && layer == f->layer && !f->name.len) {
+            f->name = row->name; /* its own row is no place's */
         } else if (layer != f->layer && layer != PHOTON_LAYER_house &&
                    layer != PHOTON_LAYER_other && f->within[layer].len == 0) {
             f->within[layer] = row->name;

@@ -28,6 +28,16 @@ double photon_best_most(const photon_best *b);
 /* Sorts them, best first, into `out`; the heap is then gone. */
 void photon_best_take(photon_best *b, nom_hits *out);
 
+/* Whether anything is left out. */
+bool photon_is_filtered(const photon_wanted *w);
+
+/* reverse.c: offers a hit, whose distance is measured first; one beyond the radius is none. */
+void photon_reverse_offer(const photon_query *q, photon_best *best, nom_hit *hit);
+
+/* documents.c: what other sources have is added to what OpenStreetMap has. */
+sx_status photon_documents_search(const photon_asked *asked, nom_hits *hits, sx_error *err);
+sx_status photon_documents_reverse(const photon_asked *asked, photon_best *best, sx_error *err);
+
 /* list.c: places of the wanted categories, without words. */
 sx_status photon_list(const photon_asked *asked, nom_hits *out, sx_error *err);
 

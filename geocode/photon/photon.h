@@ -13,12 +13,15 @@
 #include "geocode/nominatim/answer.h"
 #include "geocode/nominatim/search.h"
 #include "geocode/photon/params.h"
+#include "geocode/search/search.h"
 
 /* What is asked of, and for whom. */
 typedef struct photon_asked {
     const nom_index *index;
     const nom_words *words; /* NULL: the index has none; nothing is found by words */
     nom_searcher *searcher;
+    geo_searcher *addresses; /* of the index's other sources; NULL: there are none */
+    geo_results *results;    /* theirs, scribbled on */
     const photon_query *query;
     const nom_locale *locale;
     sx_arena *arena;

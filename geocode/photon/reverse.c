@@ -31,9 +31,14 @@ static double least_km(double lat, double km)
 }
 
 /* Where distance is not asked to count, importance does. */
-static double ranking_of(const photon_query *q, double km, double importance)
+void photon_reverse_offer(const photon_query *q, photon_best *best, nom_hit *hit)
 {
-    return q->by_distance ? km : -importance;
+    double km = photon_km(q->at, geo_pt_of(hit->at));
+    if (km > q->radius_km)
+        return;
+    hit->distance = km * 1000;
+    hit->ranking = q->by_distance ? km : -hit->importance;
+    photon_best_offer(best, hit);
 }
 
 static sx_status search_tree(const photon_asked *a, plc_section section, photon_best *best,
@@ -57,12 +62,7 @@ static sx_status search_tree(const photon_asked *a, plc_section section, photon_
         if (!p || !photon_record_wanted(ix, &q->wanted, p))
             continue;
         nom_hit hit = photon_place_hit(box.id, p);
-        double km = photon_km(q->at, geo_pt_of(hit.at));
-        if (km > q->radius_km)
-            continue;
-        hit.distance = km * 1000;
-        hit.ranking = ranking_of(q, km, hit.importance);
-        photon_best_offer(best, &hit);
+        photon_reverse_offer(q, best, &hit);
     }
     if (near.failed)
         status = sx_fail_memory(err, "the places around a point");
@@ -81,6 +81,8 @@ sx_status photon_reverse(const photon_asked *a, nom_hits *out, sx_error *err)
     sx_status status = photon_best_init(&best, a->arena, cap, err);
     for (size_t i = 0; i < SX_COUNT_OF(TREES) && a->index->places && status == SX_OK; i++)
         status = search_tree(a, TREES[i], &best, &looked, err);
+    if (status == SX_OK)
+        status = photon_documents_reverse(a, &best, err);
     if (status == SX_OK)
         photon_best_take(&best, out);
     return status;

@@ -48,7 +48,7 @@ nom_hit photon_place_hit(uint32_t id, const plc_disk_place *p)
                      .importance = importance};
 }
 
-static bool is_filtered(const photon_wanted *w)
+bool photon_is_filtered(const photon_wanted *w)
 {
     return w->tag_count || w->category_count || w->layers || w->country_count || w->has_box;
 }
@@ -58,7 +58,7 @@ static sx_status filter(const photon_asked *a, nom_hits *hits, sx_error *err)
 {
     const photon_wanted *w = &a->query->wanted;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < hits->count && is_filtered(w); i++) {
+    for (uint32_t i = 0; i < hits->count && photon_is_filtered(w); i++) {
         nom_object o;
         sx_status status = nom_object_of(a->index, &hits->items[i], &o, err);
         if (status != SX_OK)
@@ -67,7 +67,7 @@ static sx_status filter(const photon_asked *a, nom_hits *hits, sx_error *err)
             photon_place_wanted(w, photon_layer_of(o.rank_address), o.country, o.at))
             hits->items[kept++] = hits->items[i];
     }
-    if (is_filtered(w))
+    if (photon_is_filtered(w))
         hits->count = kept;
     return SX_OK;
 }
@@ -85,7 +85,7 @@ static void fill(const photon_query *q, sx_arena *arena, nom_search_query *out)
                               .has_viewbox = w->has_box,
                               .bounded = w->has_box,
                               .viewbox = w->box,
-                              .limit = is_filtered(w) || more > FOUND_MAX ? FOUND_MAX : more,
+                              .limit = photon_is_filtered(w) || more > FOUND_MAX ? FOUND_MAX : more,
                               .dedupe = q->dedupe,
                               .fuzzy = q->fuzzy,
                               .autocomplete = q->endpoint == PHOTON_API,
@@ -129,5 +129,6 @@ sx_status photon_find(const photon_asked *a, nom_hits *out, sx_error *err)
     if (a->query->endpoint == PHOTON_API && a->query->q.len == 0)
         return photon_list(a, out, err);
     *out = (nom_hits){0};
-    return a->words ? find_words(a, out, err) : SX_OK;
+    sx_status status = a->words ? find_words(a, out, err) : SX_OK;
+    return status == SX_OK ? photon_documents_search(a, out, err) : status;
 }
