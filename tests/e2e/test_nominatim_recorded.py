@@ -15,7 +15,9 @@ FILES = {"liechtenstein": "data/liechtenstein.osm.pbf", "andorra": "data/andorra
          **{name: f"tests/e2e/data/osm/{name}.osm.gz" for name in ("broken-boundaries", "moscow-cyrillic", "features")}}
 AGREED = {"status": 1.0, "error": 1.0, "first": .98, "list": .95, "reverse": .98, "display_name": .99, "address": .99,
           "kind": .99}
-SHARES = {"truth-400": AGREED, "more-1100": AGREED}
+# Two fifths of the second file are of invented towns that share their names on purpose: which of equals comes first is
+# left to the order of the peer's rows.
+SHARES = {"truth-400": AGREED, "more-1100": {**AGREED, "first": .975}}
 
 
 @pytest.fixture(scope="module")
