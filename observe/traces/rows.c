@@ -6,8 +6,8 @@
  *
  * What makes adding cheap: a resource or scope is interned when the batch comes to another one; a
  * key is found by its length and ends in a small cache, without a hash; the texts of a span's values
- * are hashed first and their slots fetched, then looked up, so that the misses of a big dictionary
- * overlap. */
+ * are hashed and their slots fetched while the span before is put, their entries while its keys are
+ * looked up, so that the misses of a big dictionary overlap. */
 #include "observe/traces/rows.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ enum {
     RESERVE_LEAST = 1 << 20,
     SLOTS_LEAST = 4096,
     DICT_CHUNK = 256 << 10,
-    WINDOW = 16 /* values hashed before the first is looked up */
+    WINDOW = 16 /* values whose hashes are ready before the first is looked up */
 };
 
 /* What a cleared memtable keeps under each array. */
@@ -149,6 +149,32 @@ static bool dict_insert(tr_dict *d, const char *data, uint32_t len, uint32_t has
     return true;
 }
 
+/* memcmp of short texts without a call. */
+static inline bool same_text(const char *a, const char *b, uint32_t len)
+{
+    uint64_t x, y, u, v;
+    if (len >= 8) {
+        for (uint32_t at = 0; at + 8 < len; at += 8) {
+            memcpy(&x, a + at, 8);
+            memcpy(&y, b + at, 8);
+            if (x != y)
+                return false;
+        }
+        memcpy(&u, a + len - 8, 8);
+        memcpy(&v, b + len - 8, 8);
+        return u == v;
+    }
+    if (len >= 4) {
+        uint32_t i, j, k, l;
+        memcpy(&i, a, 4);
+        memcpy(&j, b, 4);
+        memcpy(&k, a + len - 4, 4);
+        memcpy(&l, b + len - 4, 4);
+        return i == j && k == l;
+    }
+    return len == 0 || (a[0] == b[0] && a[len - 1] == b[len - 1] && a[len / 2] == b[len / 2]);
+}
+
 static inline bool dict_intern(tr_dict *d, const char *data, uint32_t len, uint32_t hash,
                                uint32_t *id)
 {
@@ -156,7 +182,7 @@ static inline bool dict_intern(tr_dict *d, const char *data, uint32_t len, uint3
     for (uint64_t slot; (slot = d->slots[at]) != 0; at = (at + 1) & d->slot_mask)
         if ((uint32_t)(slot >> 32) == hash) {
             const tr_dict_entry *e = &d->entries[(uint32_t)slot - 1];
-            if (e->len == len && memcmp(e->data, data, len) == 0) {
+            if (e->len == len && same_text(e->data, data, len)) {
                 *id = (uint32_t)slot - 1;
                 return true;
             }
@@ -198,21 +224,22 @@ bool tr_dict_find(const tr_dict *d, sx_str s, uint32_t *id)
 /* A key: by its length and ends among those seen before, else as any text. */
 static inline bool intern_key(tr_rows *r, const char *data, uint32_t len, uint32_t *id)
 {
-    if (sx_unlikely(len < 4))
+    if (sx_unlikely(len < 4 || len > sizeof r->key_cache[0].text))
         return intern(&r->dict, sx_str_of(data, len), id);
     uint32_t head, tail;
     memcpy(&head, data, 4);
     memcpy(&tail, data + len - 4, 4);
     uint32_t mixed = (head * 0x9e3779b1u) ^ (tail * 0x85ebca6bu) ^ (len * 0xc2b2ae35u);
-    uint32_t *slot = &r->key_cache[mixed >> 23];
-    const tr_dict_entry *e = &r->dict.entries[*slot];
-    if (sx_likely(e->len == len && memcmp(e->data, data, len) == 0)) {
-        *id = *slot;
+    tr_key *key = &r->key_cache[mixed >> 23];
+    if (sx_likely(key->len == len && same_text(key->text, data, len))) {
+        *id = key->id;
         return true;
     }
     if (!intern(&r->dict, sx_str_of(data, len), id))
         return false;
-    *slot = *id;
+    key->id = *id;
+    key->len = len;
+    memcpy(key->text, data, len);
     return true;
 }
 
@@ -341,11 +368,10 @@ static bool put_composed(tr_rows *r, const span_value *v, uint64_t *bits)
     return true;
 }
 
-/* Up to WINDOW attributes: first the keys, numbers and hashes, then the texts. */
-static bool put_window(tr_rows *r, const span_attr *items, uint32_t count, tr_cell *out)
+/* Hashes of up to WINDOW values that are texts; their slots are on the way then. */
+static inline void hash_values(const tr_dict *d, const span_attr *items, uint32_t count,
+                               uint32_t *hashes)
 {
-    uint32_t hashes[WINDOW];
-    tr_dict *d = &r->dict;
     for (uint32_t i = 0; i < count; i++) {
         const span_value *v = &items[i].value;
         if (v->type == SPAN_STR || v->type == SPAN_BYTES) {
@@ -353,12 +379,27 @@ static bool put_window(tr_rows *r, const span_attr *items, uint32_t count, tr_ce
             __builtin_prefetch(&d->slots[hashes[i] & d->slot_mask]);
         }
     }
+}
+
+/* The same attributes as cells: first the keys, while entries come, then the values. */
+static bool put_window(tr_rows *r, const span_attr *items, uint32_t count, const uint32_t *hashes,
+                       tr_cell *out)
+{
+    tr_dict *d = &r->dict;
+    for (uint32_t i = 0; i < count; i++) {
+        const span_value *v = &items[i].value;
+        if (v->type == SPAN_STR || v->type == SPAN_BYTES) {
+            uint64_t slot = d->slots[hashes[i] & d->slot_mask];
+            if ((uint32_t)(slot >> 32) == hashes[i] && slot)
+                __builtin_prefetch(&d->entries[(uint32_t)slot - 1]);
+        }
+        out[i].type = v->type;
+        if (!intern_key(r, items[i].key, items[i].key_len, &out[i].key))
+            return false;
+    }
     for (uint32_t i = 0; i < count; i++) {
         const span_value *v = &items[i].value;
         tr_cell *cell = &out[i];
-        cell->type = v->type;
-        if (!intern_key(r, items[i].key, items[i].key_len, &cell->key))
-            return false;
         switch ((span_type)v->type) {
         case SPAN_STR:
         case SPAN_BYTES: {
@@ -383,15 +424,19 @@ static bool put_window(tr_rows *r, const span_attr *items, uint32_t count, tr_ce
     return true;
 }
 
-static bool put_cells(tr_rows *r, span_attrs attrs, tr_cells *out)
+/* `ahead`: hashes of the first window, NULL: not computed. */
+static bool put_cells(tr_rows *r, span_attrs attrs, const uint32_t *ahead, tr_cells *out)
 {
+    uint32_t hashes[WINDOW];
     tr_cell *cells = room(r, CELLS, r->cell_count, attrs.count);
     if (!cells)
         return false;
     *out = (tr_cells){r->cell_count, attrs.count, attrs.dropped};
     for (uint32_t i = 0; i < attrs.count; i += WINDOW) {
-        uint32_t left = attrs.count - i;
-        if (!put_window(r, attrs.items + i, left < WINDOW ? left : WINDOW, cells + i))
+        uint32_t count = attrs.count - i < WINDOW ? attrs.count - i : WINDOW;
+        if (i || !ahead)
+            hash_values(&r->dict, attrs.items + i, count, hashes);
+        if (!put_window(r, attrs.items + i, count, i || !ahead ? hashes : ahead, cells + i))
             return false;
     }
     r->cell_count += attrs.count;
@@ -454,7 +499,8 @@ static bool put_resource(tr_rows *r, const span_resource *in, uint32_t *id)
     tr_resource *x = room(r, RESOURCES, r->resource_count, 1);
     if (!x ||
         !slots_grow(r, &r->resource_slots, &r->resource_mask, r->resource_count, resource_hash) ||
-        !put_cells(r, in->attrs, &x->cells) || !intern(&r->dict, in->schema_url, &x->schema_url) ||
+        !put_cells(r, in->attrs, NULL, &x->cells) ||
+        !intern(&r->dict, in->schema_url, &x->schema_url) ||
         !intern(&r->dict, in->service, &x->service))
         return false;
     uint32_t at = resource_hash(r, r->resource_count) & r->resource_mask;
@@ -477,7 +523,8 @@ static bool put_scope(tr_rows *r, const span_scope *in, uint32_t *id)
     uint32_t before = r->cell_count;
     tr_scope *x = room(r, SCOPES, r->scope_count, 1);
     if (!x || !slots_grow(r, &r->scope_slots, &r->scope_mask, r->scope_count, scope_hash) ||
-        !put_cells(r, in->attrs, &x->cells) || !intern(&r->dict, in->schema_url, &x->schema_url) ||
+        !put_cells(r, in->attrs, NULL, &x->cells) ||
+        !intern(&r->dict, in->schema_url, &x->schema_url) ||
         !intern(&r->dict, in->name, &x->name) || !intern(&r->dict, in->version, &x->version))
         return false;
     uint32_t at = scope_hash(r, r->scope_count) & r->scope_mask;
@@ -510,7 +557,7 @@ static bool put_events(tr_rows *r, const span *s, tr_row *row)
     for (uint32_t i = 0; i < s->event_count; i++) {
         out[i].time_ns = s->events[i].time_ns;
         if (!intern(&r->dict, s->events[i].name, &out[i].name) ||
-            !put_cells(r, s->events[i].attrs, &out[i].cells))
+            !put_cells(r, s->events[i].attrs, NULL, &out[i].cells))
             return false;
     }
     r->event_count += s->event_count;
@@ -533,7 +580,7 @@ static bool put_links(tr_rows *r, const span *s, tr_row *row)
         memcpy(out[i].span_id, l->span_id, sizeof l->span_id);
         out[i].flags = l->flags;
         if (!intern(&r->dict, l->trace_state, &out[i].trace_state) ||
-            !put_cells(r, l->attrs, &out[i].cells))
+            !put_cells(r, l->attrs, NULL, &out[i].cells))
             return false;
     }
     r->link_count += s->link_count;
@@ -541,7 +588,7 @@ static bool put_links(tr_rows *r, const span *s, tr_row *row)
 }
 
 /* HOT, 300 ns with eight attributes. */
-static bool put_span(tr_rows *r, const span *s)
+static bool put_span(tr_rows *r, const span *s, const uint32_t *ahead)
 {
     if (s->resource != r->last_resource) {
         if (!put_resource(r, s->resource, &r->last_resource_id))
@@ -569,7 +616,8 @@ static bool put_span(tr_rows *r, const span *s)
     if (!intern(&r->dict, s->name, &row->name) ||
         !intern(&r->dict, s->trace_state, &row->trace_state) ||
         !intern(&r->dict, s->status_message, &row->status_message) ||
-        !put_cells(r, s->attrs, &row->cells) || !put_events(r, s, row) || !put_links(r, s, row))
+        !put_cells(r, s->attrs, ahead, &row->cells) || !put_events(r, s, row) ||
+        !put_links(r, s, row))
         return false;
     if (s->start_ns < r->min_ns)
         r->min_ns = s->start_ns;
@@ -592,13 +640,21 @@ sx_status tr_rows_add_part(tr_rows *r, const span_batch *b, tr_part part, sx_err
     tr_mark mark = tr_rows_mark(r);
     r->last_resource = NULL; /* another batch's may have lain at the same place */
     r->last_scope = NULL;
-    for (size_t i = 0; i < b->count; i++) {
-        if (!tr_part_has(part, b->spans[i]->trace_id))
+    uint32_t hashes[2][WINDOW]; /* of the span that is put, and of the next one */
+    const span *now = NULL;
+    for (size_t i = 0, turn = 0; i <= b->count; i++) {
+        const span *next = i < b->count ? b->spans[i] : NULL;
+        if (next && !tr_part_has(part, next->trace_id))
             continue;
-        if (sx_unlikely(!put_span(r, b->spans[i]))) {
+        if (next)
+            hash_values(&r->dict, next->attrs.items,
+                        next->attrs.count < WINDOW ? next->attrs.count : WINDOW, hashes[turn]);
+        turn ^= 1;
+        if (now && sx_unlikely(!put_span(r, now, hashes[turn]))) {
             tr_rows_rewind(r, mark);
             return sx_fail_memory(err, "spans in the memtable");
         }
+        now = next;
     }
     return SX_OK;
 }

@@ -90,6 +90,12 @@ typedef struct tr_row {
     uint8_t kind, status;
 } tr_row;
 
+/* A key that was seen: the text is here, so that one line of the cache tells all. */
+typedef struct tr_key {
+    uint32_t id, len; /* 0: none */
+    char text[56];
+} tr_key;
+
 enum { TR_KEY_CACHE = 512, TR_ARRAYS = 6 };
 
 typedef struct tr_rows {
@@ -109,7 +115,7 @@ typedef struct tr_rows {
     const span_resource *last_resource; /* of the batch being added: interned once each */
     const span_scope *last_scope;
     uint32_t last_resource_id, last_scope_id;
-    uint32_t key_cache[TR_KEY_CACHE]; /* dictionary ids by length and ends of the key */
+    tr_key key_cache[TR_KEY_CACHE]; /* by length and ends of the key */
     sx_buf scratch;
 } tr_rows;
 

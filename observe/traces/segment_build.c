@@ -354,7 +354,7 @@ static const tr_cell *map_cells(tr_feed *f, tr_cells run, tr_builder *b)
             if (code == TR_UNMAPPED)
                 return NULL;
             c.bits = code;
-            if (b->texts_fixed && code >= b->globals) /* else counted as it is interned */
+            if (b->texts_counted && code >= b->globals) /* else as they are interned */
                 b->text_bytes += b->texts[code - b->globals].len;
         }
         f->cell_scratch[i] = c;

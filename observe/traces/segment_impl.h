@@ -234,6 +234,7 @@ typedef struct tr_builder {
     sx_str *texts; /* behind the globals; fixed for a flush, of the group for a merge */
     size_t text_count, texts_cap;
     bool texts_fixed;
+    bool texts_counted; /* fixed ones of which a group could have too many bytes */
     sx_arena text_arena;
     uint32_t *text_slots; /* index + 1 */
     size_t text_mask;

@@ -33,6 +33,7 @@ typedef struct writing {
     row_place *places; /* rows in the order of the file */
     uint32_t *firsts;
     uint32_t trace_count, global_count;
+    uint64_t text_bytes; /* of all texts */
 } writing;
 
 static void writing_done(writing *w)
@@ -97,6 +98,7 @@ static void choose_globals(writing *w)
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < d->count; i++) {
         w->texts[i] = tr_dict_get(d, i);
+        w->text_bytes += w->texts[i].len;
         if (w->uses[i] < GLOBAL_USES || w->texts[i].len > TR_DICT_TEXT_MAX ||
             bytes + w->texts[i].len > TR_DICT_BYTES_MAX || w->global_count == TR_DICT_COUNT_MAX)
             continue;
@@ -240,6 +242,7 @@ sx_status tr_segment_write(const char *path, const tr_rows *rows, const tr_write
         file.builder.texts = w.texts;
         file.builder.text_count = rows->dict.count;
         file.builder.texts_fixed = true;
+        file.builder.texts_counted = w.text_bytes >= TR_GROUP_TEXT;
         feed.map = w.map;
         /* Groups of the same size, whole traces in each: so a merge can take them over. */
         uint32_t usual = file.rows_soft, groups = (rows->count + usual - 1) / usual;
