@@ -173,7 +173,7 @@ sx_status server_set_up(sx_service *service, void *ctx, sx_error *err)
                             .route_count = s->route_count,
                             .fallback = api_not_found,
                             .web_config = true};
-        char proto[16];
+        char proto[32]; /* copied */
         snprintf(proto, sizeof proto, "http%zu", i + 1);
         more.proto = proto;
         status = sx_service_listen(service, &more, err);

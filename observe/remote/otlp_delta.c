@@ -15,8 +15,7 @@ enum {
     SWEEP_MS = 60 * 1000,
     BUCKETS_MAX = 160, /* of a side of an exponential stream: a wider one is folded */
     STREAMS_MAX = 1 << 22,
-    CELLS_MAX =
-        1 << 26 /* counts and bounds of all streams: classic ones are as long as they came */
+    CELLS_MAX = 1 << 26 /* classic streams are as long as they came */
 };
 
 /* A stream's sum. */
@@ -36,14 +35,20 @@ struct remote_deltas {
     const sx_clock *clock;
     int64_t swept_ms;
     size_t cells; /* room for numbers in all streams */
+    uint32_t streams_max;
+    uint64_t cells_max;
 };
 
-sx_status remote_deltas_new(const sx_clock *clock, remote_deltas **out, sx_error *err)
+sx_status remote_deltas_new(const remote_deltas_options *options, remote_deltas **out,
+                            sx_error *err)
 {
+    const remote_deltas_options o = options ? *options : (remote_deltas_options){0};
     remote_deltas *d = sx_calloc(1, sizeof *d);
     if (!d)
         return sx_fail_memory(err, "delta streams");
-    d->clock = clock ? clock : sx_clock_system();
+    d->clock = o.clock ? o.clock : sx_clock_system();
+    d->streams_max = o.streams_max ? o.streams_max : STREAMS_MAX;
+    d->cells_max = o.buckets_max ? o.buckets_max : CELLS_MAX;
     pthread_mutex_init(&d->lock, NULL);
     sx_map64_init(&d->streams, NULL);
     *out = d;
@@ -299,8 +304,8 @@ static sx_status find_stream(remote_deltas *d, uint64_t key, delta_stream **out,
     *out = sx_map64_get(&d->streams, key);
     if (*out)
         return SX_OK;
-    if (sx_map64_count(&d->streams) >= STREAMS_MAX)
-        return sx_fail(err, SX_ELIMIT, "more than %d delta streams", STREAMS_MAX);
+    if (sx_map64_count(&d->streams) >= d->streams_max)
+        return sx_fail(err, SX_ELIMIT, "more than %u delta streams", d->streams_max);
     delta_stream *st = sx_calloc(1, sizeof *st);
     sx_map64_entry *e = st ? sx_map64_put(&d->streams, key, NULL) : NULL;
     if (!e) {
@@ -332,8 +337,9 @@ static sx_status accumulate(remote_deltas *d, otlp_state *s, sx_error *err)
                        "out of order: dropped sample from time=%llu, because series is already at "
                        "time=%llu",
                        (unsigned long long)p->t_ns, (unsigned long long)st->t_ns);
-    if (fresh && d->cells > CELLS_MAX)
-        return sx_fail(err, SX_ELIMIT, "delta streams of more than %d buckets", CELLS_MAX);
+    if (fresh && d->cells > d->cells_max)
+        return sx_fail(err, SX_ELIMIT, "delta streams of more than %llu buckets",
+                       (unsigned long long)d->cells_max);
     size_t before = cells_of(st);
     int32_t scale = p->scale;
     status = fresh ? begin_stream(st, s->kind, p, err) : add_point(st, s->kind, p, err);

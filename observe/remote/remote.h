@@ -25,7 +25,14 @@ typedef struct remote_written {
 
 /* Deltas of OTLP added up, for all writers of a store. Thread-safe; outlives them. */
 typedef struct remote_deltas remote_deltas;
-sx_status remote_deltas_new(const sx_clock *clock, remote_deltas **out, sx_error *err);
+typedef struct remote_deltas_options {
+    const sx_clock *clock; /* NULL: the system's */
+    uint32_t streams_max;  /* 0: 4,194,304; a point of one more is rejected */
+    uint64_t buckets_max;  /* counts and bounds of all streams together; 0: 67,108,864 */
+} remote_deltas_options;
+/* `options` may be NULL. */
+sx_status remote_deltas_new(const remote_deltas_options *options, remote_deltas **out,
+                            sx_error *err);
 void remote_deltas_free(remote_deltas *d);
 
 typedef struct remote_limits {  /* 0 takes the default */

@@ -232,7 +232,8 @@ static void test_deltas_add_up_until_a_stream_is_silent(void **state)
     fixture *f = *state;
     remote_deltas *d;
     remote_writer *first = f->w;
-    assert_int_equal(remote_deltas_new(&f->clock.clock, &d, &f->err), SX_OK);
+    assert_int_equal(
+        remote_deltas_new(&(remote_deltas_options){.clock = &f->clock.clock}, &d, &f->err), SX_OK);
     remote_limits limits = {.clock = &f->clock.clock, .deltas = d};
     remote_writer *writers[2];
     for (int i = 0; i < 2; i++)
@@ -295,7 +296,8 @@ static void test_deltas_of_any_scale_are_taken_or_refused(void **state)
     };
     fixture *f = *state;
     remote_deltas *d;
-    assert_int_equal(remote_deltas_new(&f->clock.clock, &d, &f->err), SX_OK);
+    assert_int_equal(
+        remote_deltas_new(&(remote_deltas_options){.clock = &f->clock.clock}, &d, &f->err), SX_OK);
     f->w->limits.deltas = d;
     for (size_t i = 0; i < sizeof POINTS / sizeof *POINTS; i++) {
         sx_str body = wide_delta(f, NOW - 100 + (int64_t)i, POINTS[i].scale, POINTS[i].offset,
@@ -312,7 +314,8 @@ static void test_a_wide_first_delta_is_folded(void **state)
     fixture *f = *state;
     remote_deltas *d;
     tsdb_columns c;
-    assert_int_equal(remote_deltas_new(&f->clock.clock, &d, &f->err), SX_OK);
+    assert_int_equal(
+        remote_deltas_new(&(remote_deltas_options){.clock = &f->clock.clock}, &d, &f->err), SX_OK);
     f->w->limits.deltas = d;
     for (int i = 0; i < 2; i++)
         assert_int_equal(send(f, &PLAIN, wide_delta(f, NOW - 100 + i, 4, 0, 400)).rejected, 0);
@@ -323,6 +326,44 @@ static void test_a_wide_first_delta_is_folded(void **state)
         assert_true(c.h[i]->count == 400.0 * (double)(i + 1));
     }
     tsdb_columns_done(&c);
+    f->w->limits.deltas = NULL;
+    remote_deltas_free(d);
+}
+
+/* Deltas of the counters s<from>, s<from + 1>, ... */
+static sx_str counters(fixture *f, int64_t t_s, int from, int count)
+{
+    char metrics[4096];
+    int at = 0;
+    for (int i = from; i < from + count; i++)
+        at += snprintf(metrics + at, sizeof metrics - (size_t)at,
+                       "%s{\"name\":\"s%d\",\"sum\":{\"isMonotonic\":true,"
+                       "\"aggregationTemporality\":1,\"dataPoints\":[{\"timeUnixNano\":"
+                       "\"%lld000000000\",\"asInt\":\"5\"}]}}",
+                       i > from ? "," : "", i, (long long)t_s);
+    return request(f, SERVICE, metrics);
+}
+
+/* What is over a bound is rejected by name; streams that are known go on, and silent ones make room. */
+static void test_delta_streams_are_bounded_in_number_and_size(void **state)
+{
+    fixture *f = *state;
+    remote_deltas *d;
+    remote_deltas_options few = {.clock = &f->clock.clock, .streams_max = 4, .buckets_max = 100};
+    assert_int_equal(remote_deltas_new(&few, &d, &f->err), SX_OK);
+    f->w->limits.deltas = d;
+    remote_otlp_result out = send(f, &PLAIN, counters(f, NOW - 400, 0, 6));
+    assert_int_equal(out.rejected, 2);
+    assert_non_null(memmem(f->messages.data, f->messages.len, "more than 4 delta streams", 25));
+    assert_int_equal(send(f, &PLAIN, counters(f, NOW - 399, 0, 4)).rejected, 0);
+    assert_int_equal(send(f, &PLAIN, counters(f, NOW - 398, 4, 2)).rejected, 2);
+    sx_fake_clock_advance(&f->clock, 10 * 60 * 1000);
+    assert_int_equal(send(f, &PLAIN, counters(f, NOW - 10, 4, 2)).rejected, 0);
+    /* The first wide one may go beyond the bound of buckets, the next may not begin. */
+    assert_int_equal(send(f, &PLAIN, wide_delta(f, NOW - 9, 4, 0, 120)).rejected, 0);
+    out = send(f, &PLAIN, counters(f, NOW - 8, 9, 1));
+    assert_int_equal(out.rejected, 1);
+    assert_non_null(memmem(f->messages.data, f->messages.len, "more than 100 buckets", 21));
     f->w->limits.deltas = NULL;
     remote_deltas_free(d);
 }
@@ -338,7 +379,8 @@ static void test_deltas_without_memory_are_errors(void **state)
         remote_otlp_result out = {.message = &message};
         sx_str body = deltas(f, NOW - 100 + (n > 90 ? 90 : n), 5, 0.5);
         sx_fault_alloc_set((sx_fault_alloc){.nth = n});
-        sx_status status = remote_deltas_new(&f->clock.clock, &d, &f->err);
+        sx_status status =
+            remote_deltas_new(&(remote_deltas_options){.clock = &f->clock.clock}, &d, &f->err);
         first->limits.deltas = d;
         for (int i = 0; i < 2 && status == SX_OK; i++)
             status = remote_otlp_metrics(first, &PLAIN, body, true, &out, &f->err);
@@ -393,6 +435,7 @@ int main(void)
         TEST(test_deltas_add_up_until_a_stream_is_silent),
         TEST(test_deltas_of_any_scale_are_taken_or_refused),
         TEST(test_a_wide_first_delta_is_folded),
+        TEST(test_delta_streams_are_bounded_in_number_and_size),
         TEST(test_deltas_without_memory_are_errors),
         TEST(test_failing_memory_is_an_error_and_no_more),
     };
