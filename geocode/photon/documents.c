@@ -66,8 +66,7 @@ sx_status photon_documents_search(const photon_asked *a, nom_hits *hits, sx_erro
                              .autocomplete = q->endpoint == PHOTON_API,
                              .has_point = q->has_point,
                              .lat = q->at.lat,
-                             .lon = q->at.lon,
-                             .better = q->fuzzy ? GEO_BETTER_TYPOS : 0};
+                             .lon = q->at.lon};
     sx_status status = geo_search(a->index->documents, a->addresses, &query, a->results, err);
     if (status == SX_ELIMIT)
         return SX_OK; /* no address is so long */
