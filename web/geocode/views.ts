@@ -65,7 +65,8 @@ const addokAt = (q: string, f: Filters, { lon, lat }: Centre, limit: number) =>
   })}`;
 
 function addokFound(answer: Answer, href: string): Asked {
-  const source = answer.attribution ? `© ${answer.attribution}` : "";
+  const told = answer.attribution ?? "";
+  const source = !told || told.includes("©") ? told : `© ${told}`;
   return { found: answer.features.map((f) => ofAddok(f, source)), href };
 }
 
