@@ -7,21 +7,36 @@ static const sx_str NAMES[PHOTON_LAYERS] = {
 #undef X
 };
 
+static const struct {
+    uint8_t rank_min, rank_max, layer;
+} ROWS[] = {
+    {29, 30, PHOTON_LAYER_house},    {26, 28, PHOTON_LAYER_street}, {22, 25, PHOTON_LAYER_locality},
+    {17, 21, PHOTON_LAYER_district}, {13, 16, PHOTON_LAYER_city},   {10, 12, PHOTON_LAYER_county},
+    {5, 9, PHOTON_LAYER_state},      {4, 4, PHOTON_LAYER_country},
+};
+
 photon_layer photon_layer_of(unsigned rank_address)
 {
-    static const struct {
-        uint8_t rank_min, rank_max, layer;
-    } ROWS[] = {
-        {29, 30, PHOTON_LAYER_house},    {26, 28, PHOTON_LAYER_street},
-        {22, 25, PHOTON_LAYER_locality}, {17, 21, PHOTON_LAYER_district},
-        {13, 16, PHOTON_LAYER_city},     {10, 12, PHOTON_LAYER_county},
-        {5, 9, PHOTON_LAYER_state},      {4, 4, PHOTON_LAYER_country},
-    };
     for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
         if (rank_address >= ROWS[i].rank_min && rank_address <= ROWS[i].rank_max)
             return (photon_layer)ROWS[i].layer;
     }
     return PHOTON_LAYER_other;
+}
+
+bool photon_layer_ranks(uint32_t layers, uint8_t *rank_min, uint8_t *rank_max)
+{
+    if (layers == 0 || (layers & 1u << PHOTON_LAYER_other))
+        return false;
+    *rank_min = UINT8_MAX;
+    *rank_max = 0;
+    for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
+        if (!(layers & 1u << ROWS[i].layer))
+            continue;
+        *rank_min = ROWS[i].rank_min < *rank_min ? ROWS[i].rank_min : *rank_min;
+        *rank_max = ROWS[i].rank_max > *rank_max ? ROWS[i].rank_max : *rank_max;
+    }
+    return true;
 }
 
 sx_str photon_layer_name(photon_layer layer)

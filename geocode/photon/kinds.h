@@ -19,6 +19,10 @@ typedef enum photon_layer {
 /* The layer of an address rank; of one that is no part of addresses PHOTON_LAYER_other. */
 photon_layer photon_layer_of(unsigned rank_address);
 
+/* The address ranks from the lowest of the layers (1 << photon_layer each) to the highest; false, nothing
+ * written, if they have no bounds. */
+bool photon_layer_ranks(uint32_t layers, uint8_t *rank_min, uint8_t *rank_max);
+
 /* "house"; static. */
 sx_str photon_layer_name(photon_layer layer);
 

@@ -92,6 +92,7 @@ static void fill(const photon_query *q, sx_arena *arena, nom_search_query *out)
                               .has_near = q->has_point && q->zoom >= BIAS_FROM_ZOOM,
                               .near = geo_at_of(q->at),
                               .near_scale = 1 - q->bias};
+    (void)photon_layer_ranks(w->layers, &out->rank_min, &out->rank_max);
     if (w->tag_count == 1 && w->tags[0].kind == PHOTON_TAG_WANTED) {
         out->class_name = w->tags[0].key;
         out->type = w->tags[0].value;
