@@ -385,7 +385,7 @@ static int64_t count_allocations(fixture *f, const char *at, bool http2)
         if (i == 300)
             assert_int_equal(sx_loop_post(loop, count_from_here, NULL, NULL), SX_OK);
         once(fd, &stream);
-        if (i % 25 == 0)
+        if (i % 5 == 0)
             assert_true(sx_log_flush(f->service->access_log, 5000));
     }
     assert_int_equal(sx_loop_post(loop, count_to_here, &calls, NULL), SX_OK);
