@@ -151,6 +151,8 @@ static sx_status prepare(server *s, sx_buf *problems, sx_error *err)
     if (status == SX_OK)
         status = collect_site_new(&s->collect, &s->api.collectors, problems, err);
     if (status == SX_OK)
+        status = ui_init(&s->api.site, s->api.external_url, &s->arena, err);
+    if (status == SX_OK)
         status = api_routes(&s->api, s->api.prefix, &s->arena, s->routes, &s->route_count, err);
     if (status == SX_OK)
         status = server_config_load(s, &s->api.config, problems, err);

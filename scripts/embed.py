@@ -2,12 +2,18 @@
 """Turns files into a C table of assets, plain and gzipped, so that the binary carries its pages.
 
     embed.py OUT.c NAME PATH=FILE:TYPE [PATH=FILE:TYPE ...]
+    embed.py OUT.c NAME FILE ...            each as /NAME-OF-THE-FILE, its type by its extension
 
 The output depends on the files' bytes alone: two builds of one commit are equal.
 """
 import gzip
 import hashlib
+import os
 import sys
+
+TYPES = {".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8",
+         ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+         ".txt": "text/plain; charset=utf-8"}
 
 
 def array(name, data):
@@ -16,8 +22,16 @@ def array(name, data):
     return f"static const unsigned char {name}[] = {{\n    {body}}};\n"
 
 
+def whole(item):
+    """An item as PATH=FILE:TYPE."""
+    if "=" in item:
+        return item
+    return f"/{os.path.basename(item)}={item}:{TYPES[os.path.splitext(item)[1]]}"
+
+
 def main():
     out, table, *items = sys.argv[1:]
+    items = [whole(item) for item in items]
     parts, rows = [], []
     for n, item in enumerate(sorted(items)):
         path, _, rest = item.partition("=")

@@ -21,6 +21,7 @@
 #include "observe/flags.h"
 #include "observe/promql/engine.h"
 #include "observe/tsdb/db.h"
+#include "observe/ui/ui.h"
 
 typedef struct observe_api observe_api;
 typedef struct api_call api_call;
@@ -84,6 +85,7 @@ typedef enum api_note {
 
 struct observe_api {
     sx_service *service;
+    ui_site site; /* the browser interface */
     const observe_flags *flags;
     tsdb *db;
     tsdb_queryable *store;

@@ -159,6 +159,22 @@ static void live(sx_request *r, void *ctx)
     api_notifications_live(r, ((const route_ctx *)ctx)->api);
 }
 
+/* Handlers of the interface get the site as their context, these rows' is a route_ctx. */
+static void page(sx_request *r, void *ctx)
+{
+    ui_page(r, &((const route_ctx *)ctx)->api->site);
+}
+
+static void root(sx_request *r, void *ctx)
+{
+    ui_root(r, &((const route_ctx *)ctx)->api->site);
+}
+
+static void file(sx_request *r, void *ctx)
+{
+    ui_file(r, &((const route_ctx *)ctx)->api->site);
+}
+
 static void openapi(sx_request *r, void *ctx)
 {
     api_openapi(r, ((const route_ctx *)ctx)->api);
@@ -230,6 +246,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         {SX_GET, "/-/quit", only_writes},
         {SX_GET, "/api/v1/notifications/live", live},
         {SX_GET, "/api/v1/openapi.yaml", openapi},
+        {SX_GET, "/", root},
+        {SX_GET, "/assets/:name", file},
     };
     static const route_row METRICS = {"/metrics", GET, api_metrics, OTHERS};
     filling f = {.api = a, .prefix = prefix, .arena = arena, .rows = rows};
@@ -239,8 +257,16 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
     for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
         status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
                      SX_ROUTE_UNLIMITED, err);
+    for (size_t i = 0; i < UI_PATHS_COUNT && status == SX_OK; i++)
+        status = add(&f, SX_GET, UI_PATHS[i], page, NULL, SX_ROUTE_UNLIMITED, err);
     if (status == SX_OK && prefix.len) /* without one the service has this page */
         status = add_row(&f, &METRICS, err);
+    if (status == SX_OK && prefix.len) { /* whoever does not know the prefix finds it */
+        status = add(&f, SX_GET, "", root, NULL, SX_ROUTE_UNLIMITED, err);
+        f.prefix = SX_STR("");
+        if (status == SX_OK)
+            status = add(&f, SX_GET, "/", root, NULL, SX_ROUTE_UNLIMITED, err);
+    }
     *count = f.count;
     return status;
 }

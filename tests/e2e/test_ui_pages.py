@@ -1,0 +1,279 @@
+"""The observatory's interface: its pages in Chromium in both themes, wide and narrow, by keyboard
+alone; how it is served; how much of it there is."""
+import gzip
+import os
+import re
+
+import pytest
+import requests
+
+from lib.observe import NO_TRACES
+from lib.service import free_port
+from lib.ui import SIZES, Pages, wait_scraped, write_files
+from lib.wait import wait_for
+
+HTML = {"Accept": "text/html"}
+FIRST_PAINT_BYTES_MAX = 100_000
+ALL_BYTES_MAX = 350_000
+
+
+@pytest.fixture(scope="module")
+def server(sextant_bin, tmp_path_factory):
+    """One for all pages: it scrapes itself, one of its targets is down, an alert fires, a rule fails."""
+    from lib.service import Service
+    folder = tmp_path_factory.mktemp("ui")
+    port = free_port()
+    config = write_files(folder, port)
+    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+                    f"--web.listen-address=127.0.0.1:{port}", "--web.enable-admin-api", *NO_TRACES], str(folder), name="observe")
+    made.start(10)
+    made.at = f"http://127.0.0.1:{port}"
+    wait_scraped(made.at)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    from lib.browser import open_browser
+    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def ui(server, chromium):
+    chromium.console()
+    pages = Pages(chromium, server.at)
+    yield pages
+    pages.quiet()
+    pages.js("localStorage.clear()")
+
+
+# ---- how it is served
+
+def test_browsers_get_the_page_and_others_are_led_to_the_query(server):
+    page = requests.get(server.at + "/", headers=HTML, timeout=5)
+    assert page.status_code == 200 and '<base href="/">' in page.text and page.headers["Vary"] == "Accept"
+    other = requests.get(server.at + "/", allow_redirects=False, timeout=5)
+    assert (other.status_code, other.headers["Location"]) == (302, "/query")
+    assert requests.get(server.at + "/", timeout=5).text == page.text
+    assert requests.get(server.at + "/nowhere", headers=HTML, timeout=5).status_code == 404
+
+
+def test_every_page_forbids_what_is_not_its_own(server):
+    for path in ("/", "/query", "/graph", "/explore", "/targets", "/status", "/alerts", "/rules", "/flags", "/config"):
+        page = requests.get(server.at + path, headers=HTML, timeout=5)
+        policy = page.headers["Content-Security-Policy"]
+        assert page.status_code == 200 and "unsafe" not in policy and "default-src 'none'" in policy, path
+        assert "frame-ancestors 'none'" in policy
+        assert not re.search(r"(src|href)=\"(https?:)?//", page.text), "something is loaded from elsewhere"
+
+
+def test_files_are_kept_for_ever_and_the_page_is_asked_for_again(server):
+    page = requests.get(server.at + "/targets", headers=HTML, timeout=5)
+    again = requests.get(server.at + "/targets", headers={**HTML, "If-None-Match": page.headers["ETag"]}, timeout=5)
+    assert page.headers["Cache-Control"] == "no-cache" and again.status_code == 304
+    for name in re.findall(r"(?:src|href)=\"(assets/[^\"]+)\"", page.text):
+        file = requests.get(f"{server.at}/{name}", timeout=5)
+        assert file.status_code == 200 and file.headers["Content-Encoding"] == "gzip"
+        assert ("immutable" in file.headers["Cache-Control"]) == (name != "assets/favicon.svg")
+    for name in ("index.html", "meson.build", "nothing.js", "..%2findex.html"):
+        assert requests.get(f"{server.at}/assets/{name}", timeout=5).status_code == 404
+
+
+def test_below_a_prefix_and_behind_a_proxy(sextant, tmp_path):
+    config = tmp_path / "p.yml"
+    config.write_text("scrape_configs: []\n", encoding="utf-8")
+    made = sextant("observe", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data", "--web.listen-address=127.0.0.1:0",
+                   "--web.external-url=http://proxy/a<b/x", "--web.route-prefix=/inside", *NO_TRACES)
+    page = requests.get(made.url("/inside/targets"), headers=HTML, timeout=5)
+    assert '<base href="/a&#60;b/x/">' in page.text
+    assert requests.get(made.url("/"), allow_redirects=False, timeout=5).headers["Location"] == "/a<b/x/query"
+    assert requests.get(made.url("/inside"), headers=HTML, timeout=5).text == page.text
+
+
+def test_the_whole_stays_small(repo):
+    folder = os.path.join(repo, "web", "dist", "observe")
+    sizes = {}
+    for name in os.listdir(folder):
+        if name.endswith((".js", ".css", ".html")):
+            with open(os.path.join(folder, name), "rb") as f:
+                sizes[name] = len(gzip.compress(f.read(), 9))
+    with open(os.path.join(folder, "index.html"), encoding="utf-8") as f:
+        first = set(re.findall(r"assets/([^\"]+\.(?:js|css))", f.read())) | {"index.html"}
+    at_first = sum(sizes[n] for n in first)
+    largest_view = max(s for n, s in sizes.items() if n not in first and not n.startswith("editor"))
+    print(f"interface: {at_first} bytes at first, {at_first + largest_view} with the largest view, {sum(sizes.values())} in all, gzip")
+    assert at_first + largest_view < FIRST_PAINT_BYTES_MAX and sum(sizes.values()) < ALL_BYTES_MAX
+
+
+# ---- every page, in every size and theme
+
+PAGES = {
+    "/targets": ("gone", "1 of 1 target up", "Connection refused"),
+    "/alerts": ("InstanceDown", "firing", "gone is down", "NeverFires"),
+    "/rules": ("job:up:avg", "many-to-many", "instances"),
+    "/status": ("Runtime", "Host", "Revision"),
+    "/status?tab=storage": ("Series in memory", "Series by metric", "Blocks on disk"),
+    "/status?tab=queries": ("Queries under way",),
+    "/status?tab=configuration": ("job_name: gone",),
+    "/status?tab=flags": ("--config.file",),
+    "/status?tab=alertmanagers": ("No Alertmanager is configured",),
+    "/explore?g0.expr=up&g0.tab=table": ("job=gone", "on the server"),
+    "/explore?g0.expr=rate(http_requests_total[30s])&from=now-5m": ("Lines", "Last", "on the server"),
+    "/explore?g0.expr=sum by (le) (http_request_duration_seconds_bucket)&g0.display_mode=heatmap&from=now-5m": ("on the server",),
+    "/explore?g0.expr=sum(up)&g0.tab=explain": ("expression", "peakSamples"),
+}
+
+
+@pytest.mark.parametrize("width,scheme", SIZES)
+def test_every_page_is_right(ui, width, scheme):
+    for path, words in PAGES.items():
+        ui.open(path, width, scheme).wait(*words)
+        try:
+            ui.judge()
+        except AssertionError as e:
+            raise AssertionError(f"{path} at {width} {scheme}: {e}") from e
+
+
+def test_the_theme_can_be_chosen_and_stays(ui):
+    ui.open("/targets", scheme="light").wait("gone")
+    ui.click(".side-foot button", "Theme").click(".side-foot button", "light")
+    assert ui.js("return document.documentElement.dataset.theme") == "dark"
+    ui.open("/rules", scheme="light").wait("instances")
+    assert ui.js("return document.documentElement.dataset.theme") == "dark"
+    ui.judge()
+
+
+# ---- by keyboard alone
+
+def test_keys_lead_through_the_pages(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/targets").wait("gone")
+    ui.keys("g", "a").wait("InstanceDown").keys("g", "r").wait("job:up:avg").keys("g", "s").wait("Runtime")
+    ui.keys("?").wait("Go to Alerts", selector="dialog[open]").keys(Keys.ESCAPE)
+    ui.wait_for("!document.querySelector('dialog')", "the help to close")
+    ui.chord(Keys.CONTROL, "k").wait_for("document.querySelector('dialog[open] input')", "the palette")
+    ui.keys("flagless").wait("Nothing is called so", selector="dialog[open]")
+    ui.keys(*[Keys.BACKSPACE] * 8).keys("targ").wait("Go to Targets", selector="dialog[open]").keys(Keys.ENTER).wait("gone")
+    assert ui.path() == "/targets"
+    ui.chord(Keys.CONTROL, "k").keys("http_requests_total").wait("http_requests_total", selector="dialog[open]").keys(Keys.ENTER)
+    ui.wait("on the server")
+    assert "g0.expr=http_requests_total" in ui.path()
+
+
+def test_a_filter_takes_letters_that_are_shortcuts(ui):
+    ui.open("/targets").wait("gone")
+    ui.js("document.querySelector('input.filter').focus()")
+    ui.keys("g", "a").wait_for("location.search === '?search=ga'", "the filter in the address")
+    ui.wait("No target is like that")
+
+
+def test_the_first_tab_stop_leads_to_the_content(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/targets").wait("gone").keys(Keys.TAB)
+    assert ui.focused() == "To the content"
+    ui.keys(Keys.ENTER)
+    assert ui.js("return document.activeElement.id") == "main"
+
+
+# ---- targets, alerts, status
+
+def test_targets_are_filtered_and_relabelling_is_shown(ui):
+    ui.open("/targets").wait("gone", "itself").click(".choice button", "Down").wait_for(
+        "!document.querySelector('main').innerText.includes('/metrics\\nplace')", "the others to go")
+    assert "state=down" in ui.path() and "place=here" not in ui.text()
+    ui.click(".choice button", "All").wait("place=here").click("[aria-label='Scrape pool itself'] .target button.quiet", "")
+    ui.wait("Before relabelling", "After").click(".relabel button", "Show each step").wait("Step 1: replace", "replacement: here")
+    ui.click(".choice button", "Dropped").wait("Relabelling has left these out", "dropped")
+    ui.open("/targets?pool=gone").wait("Connection refused")
+    assert "itself" not in ui.text(".pool")
+
+
+def test_a_refresh_keeps_what_is_open(ui):
+    ui.open("/targets").wait("gone").click("[aria-label='Scrape pool itself'] .target button.quiet", "").wait("Before relabelling")
+    ui.js("window.kept = document.querySelector('.relabel')")
+    ui.keys("d", "r")
+    ui.wait_for("performance.getEntriesByType('resource').filter((r) => r.name.includes('/api/v1/targets?')).length > 1", "it to be asked again")
+    assert ui.js("return window.kept.isConnected")
+
+
+def test_alerts_link_to_their_expression(ui):
+    ui.open("/alerts?state=firing").wait("InstanceDown")
+    assert "NeverFires" not in ui.text()
+    link = ui.js("return document.querySelector('a[href^=\"https://runbooks.example/\"]').rel")
+    assert "noreferrer" in link
+    ui.click("main a", "Explore").wait("on the server")
+    assert ui.path().startswith("/explore?g0.expr=up+%3D%3D+0")
+
+
+def test_peers_addresses_lead_here(ui):
+    ui.open("/flags").wait("--config.file")
+    assert ui.path() == "/status?tab=flags"
+    ui.open("/graph?g0.expr=up&g0.tab=1").wait("job=gone")
+    ui.open("/query?g0.expr=up&g0.tab=graph&g0.range_input=30m").wait("on the server")
+    assert "from=now-30m" in ui.path() and "Last 30 minutes" in ui.text("header")
+
+
+# ---- the time
+
+def test_the_range_is_typed_and_shifted(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/explore?g0.expr=up").wait("on the server").keys("t", "a")
+    ui.wait_for("document.querySelector('dialog[open]')", "the range to be asked")
+    ui.chord(Keys.CONTROL, "a").keys("now-7").wait("is no time", selector="dialog[open]").keys("m", Keys.ENTER)
+    wait_for(lambda: "from=now-7m" in ui.path(), 5, "the range in the address")
+    ui.keys("t", Keys.ARROW_LEFT)
+    wait_for(lambda: re.search(r"from=\d{13}&to=\d{13}", ui.path()), 5, "an absolute range")
+    ui.js("history.back()")
+    wait_for(lambda: "from=now-7m" in ui.path(), 5, "the range before")
+
+
+# ---- explore
+
+def test_a_query_is_typed_completed_and_run(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/explore").wait("Type a query")
+    ui.wait_for("document.querySelector('[data-editor=ready]')", "the editor")
+    ui.js("document.querySelector('[data-editor]').shadowRoot.querySelector('.cm-content').focus()")
+    ui.keys("http_requests_tot")
+    ui.wait_for("document.querySelector('[data-editor]').shadowRoot.querySelector('.cm-tooltip-autocomplete')?.innerText.includes('http_requests_total')",
+                "the completion")
+    # The editor takes no Enter for a list that has only just come up: whoever types fast means the query.
+    ui.wait_for("performance.now() - (window.seen ??= performance.now()) > 300", "the list to have been seen")
+    ui.keys(Keys.ENTER)
+    ui.wait_for("document.querySelector('[data-editor]').shadowRoot.querySelector('.cm-content').innerText === 'http_requests_total'",
+                "the name to be taken")
+    ui.keys(Keys.ESCAPE, Keys.ENTER).wait("on the server")
+    assert "g0.expr=http_requests_total" in ui.path()
+
+
+def test_a_wrong_query_says_where(ui):
+    ui.open("/explore?g0.expr=sum(up").wait("parse error")
+    ui.wait_for("document.querySelector('[role=alert]')", "an alert")
+    ui.browser.console()  # Chromium notes the answer 400
+
+
+def test_the_graph_by_keys_and_by_its_legend(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/explore?g0.expr=up&from=now-5m").wait("on the server")
+    ui.wait_for("document.querySelectorAll('.series').length === 2", "two lines")
+    ui.js("document.querySelector('.plot').focus()")
+    ui.keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT).wait_for("document.querySelector('.tip')?.innerText.includes('gone')", "the tooltip")
+    ui.keys(Keys.ESCAPE).wait_for("!document.querySelector('.tip')", "the tooltip to go")
+    ui.click(".series", "gone")
+    assert ui.js("return [...document.querySelectorAll('.series')].map((e) => e.getAttribute('aria-pressed'))").count("false") == 1
+    ui.click(".series", "gone")
+    assert ui.js("return [...document.querySelectorAll('.series')].map((e) => e.getAttribute('aria-pressed'))").count("false") == 0
+
+
+def test_panels_are_added_compared_and_kept_in_the_address(ui):
+    ui.open("/explore?g0.expr=up&g0.shift=1h&from=now-5m&g0.show_exemplars=1").wait("on the server")
+    ui.click("main button", "Add a query").wait_for("document.querySelectorAll('.panel').length === 2", "a second query")
+    ui.click(".panel:nth-of-type(2) button", "Metrics").wait("up", selector="dialog[open]")
+    ui.js("document.querySelector('dialog input').focus()")
+    ui.keys("http_requests_total").wait_for("document.querySelectorAll('dialog tbody tr').length < 5", "a few metrics")
+    ui.click("dialog .pick", "http_requests_total").wait_for("location.search.includes('g1.expr=rate')", "its rate in the address")
+    ui.click("[aria-label='Keep this query']", "").click(".panel button", "Metrics").click("dialog .choice button", "Kept")
+    ui.wait("up", selector="dialog[open] .picks")

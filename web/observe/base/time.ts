@@ -1,0 +1,156 @@
+// time.ts - the time range that is looked at, as Grafana's addresses have it: from=now-6h&to=now or
+// milliseconds, timezone=utc, refresh=30s. Relative ends are resolved at each refresh.
+import { computed, effect, signal } from "@preact/signals";
+import { parameter, setQuery } from "./route";
+
+const UNIT_S: Record<string, number> = {
+  s: 1, m: 60, h: 3600, d: 86400, w: 604800, M: 2592000, y: 31536000,
+};
+
+// "1h30m" in milliseconds; NaN if it is none.
+export function parseDuration(text: string): number {
+  let ms = 0;
+  const rest = text.trim().replace(/(\d+(?:\.\d+)?)(ms|[smhdwMy])/g, (_, n: string, unit: string) => {
+    ms += Number(n) * (unit === "ms" ? 1 : UNIT_S[unit]! * 1000);
+    return "";
+  });
+  return rest.trim() || !text.trim() ? NaN : ms;
+}
+
+// The shortest exact text: 5400000 is "1h30m".
+export function durationText(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)}ms`;
+  let seconds = Math.round(ms / 1000);
+  let out = "";
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]] as const) {
+    const n = Math.floor(seconds / size);
+    if (n) out += n + unit;
+    seconds -= n * size;
+  }
+  return out;
+}
+
+// "now-1h", "2026-11-22 10:00", "2026-11-22T10:00:00Z" or milliseconds; NaN if it is none.
+export function parseInstant(text: string, now: number, utc: boolean): number {
+  const t = text.trim();
+  const relative = /^now(?:\s*([+-])\s*(\S+))?$/.exec(t);
+  if (relative) {
+    const by = relative[2] ? parseDuration(relative[2]) : 0;
+    return now + (relative[1] === "-" ? -by : by);
+  }
+  if (/^\d{11,}$/.test(t)) return Number(t);
+  const parts = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(t);
+  if (!parts) return NaN;
+  return Date.parse(`${parts[1]}T${parts[2] ?? "00:00"}${parts[3] ?? (utc ? "Z" : "")}`);
+}
+
+export const DEFAULT_FROM = "now-1h";
+const ZONE_KEY = "sextant.timezone";
+
+export const from = computed(() => parameter("from") || DEFAULT_FROM);
+export const to = computed(() => parameter("to") || "now");
+export const utc = computed(() => (parameter("timezone") || localStorage.getItem(ZONE_KEY)) === "utc");
+export const refresh = computed(() => parameter("refresh"));
+
+export function setUtc(on: boolean): void {
+  localStorage.setItem(ZONE_KEY, on ? "utc" : "browser");
+  setQuery({ timezone: on ? "utc" : "browser" });
+}
+
+// Counted up whenever what is shown should be asked again: by the interval, and by hand.
+export const beat = signal(0);
+export const beatAgain = (): void => void beat.value++;
+
+// The range in milliseconds, as of the last beat.
+export const range = computed(() => {
+  void beat.value;
+  const now = Date.now();
+  const end = parseInstant(to.value, now, utc.value);
+  const start = parseInstant(from.value, now, utc.value);
+  const sane = Number.isFinite(start) && Number.isFinite(end) && start < end;
+  return sane ? { start, end } : { start: now - 3600e3, end: now };
+});
+
+// A hidden page asks nothing; shown again, it asks at once.
+export function startRefreshing(): void {
+  let timer = 0;
+  const arm = () => {
+    clearInterval(timer);
+    const every = parseDuration(refresh.value);
+    if (every >= 1000 && !document.hidden) timer = window.setInterval(beatAgain, every);
+  };
+  effect(arm);
+  document.addEventListener("visibilitychange", () => {
+    arm();
+    if (!document.hidden && refresh.value) beatAgain();
+  });
+}
+
+export function setRange(newFrom: string, newTo: string): void {
+  setQuery({ from: newFrom === DEFAULT_FROM && newTo === "now" ? null : newFrom,
+             to: newTo === "now" ? null : newTo }, true);
+}
+
+export function setRangeMs(start: number, end: number): void {
+  setRange(String(Math.round(start)), String(Math.round(end)));
+}
+
+// Twice as wide about its middle, but not into the future.
+export function zoomOut(): void {
+  const { start, end } = range.value;
+  const now = Date.now();
+  const newEnd = Math.min(end + (end - start) / 2, Math.max(now, end));
+  setRangeMs(newEnd - 2 * (end - start), newEnd);
+}
+
+export function shiftRange(direction: number): void {
+  const { start, end } = range.value;
+  const by = ((end - start) / 2) * direction;
+  setRangeMs(start + by, end + by);
+}
+
+// ---- writing times
+
+const two = (n: number): string => String(n).padStart(2, "0");
+
+export function timeParts(ms: number, inUtc = utc.value): { date: string; time: string; ms: string } {
+  const d = new Date(inUtc ? ms : ms - new Date(ms).getTimezoneOffset() * 60000);
+  return {
+    date: `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`,
+    time: `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())}`,
+    ms: String(d.getUTCMilliseconds()).padStart(3, "0"),
+  };
+}
+
+export function timeText(ms: number): string {
+  if (!Number.isFinite(ms)) return "–";
+  const p = timeParts(ms);
+  return `${p.date} ${p.time}`;
+}
+
+// "12 s ago", for what a person compares with now.
+export function agoText(ms: number): string {
+  const s = (Date.now() - ms) / 1000;
+  if (!Number.isFinite(s) || ms <= 0) return "never";
+  if (s < 0) return `in ${durationText(-s * 1000)}`;
+  if (s < 1) return "now";
+  const [n, unit] = s < 90 ? [s, "s"] : s < 5400 ? [s / 60, "min"] : s < 129600 ? [s / 3600, "h"] : [s / 86400, "d"];
+  return `${Math.round(n)} ${unit} ago`;
+}
+
+// ---- ranges that are named
+
+export const QUICK: [text: string, from: string][] = [
+  ["5 minutes", "now-5m"], ["15 minutes", "now-15m"], ["30 minutes", "now-30m"],
+  ["1 hour", "now-1h"], ["3 hours", "now-3h"], ["6 hours", "now-6h"], ["12 hours", "now-12h"],
+  ["24 hours", "now-24h"], ["2 days", "now-2d"], ["7 days", "now-7d"], ["30 days", "now-30d"],
+];
+
+export function rangeText(): string {
+  const quick = QUICK.find(([, f]) => f === from.value);
+  if (quick && to.value === "now") return `Last ${quick[0]}`;
+  if (from.value.startsWith("now")) return `${from.value} to ${to.value}`;
+  const a = timeParts(range.value.start);
+  const b = timeParts(range.value.end);
+  return `${a.date} ${a.time} – ${a.date === b.date ? "" : b.date + " "}${b.time}`;
+}

@@ -1,0 +1,21 @@
+// icon.tsx - the few pictures of the shell, drawn in strokes of the text's colour.
+const PATHS = {
+  home: "M3 11 12 4l9 7M6 9.5V20h12V9.5",
+  explore: "M4 19h16M5 15l4-5 4 3 6-8",
+  alerts: "M6 16V11a6 6 0 0 1 12 0v5l2 2H4ZM10 21h4",
+  rules: "M5 6h14M5 12h14M5 18h9",
+  targets: "M12 12m-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0M12 12m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
+  status: "M4 12h4l2-6 4 12 2-6h4",
+  clock: "M12 12m-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0M12 8v4l3 2",
+  refresh: "M20 11a8 8 0 1 0-2 6M20 5v6h-6",
+  search: "M10.5 10.5m-6 0a6 6 0 1 0 12 0a6 6 0 1 0-12 0M15 15l5 5",
+  theme: "M12 12m-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0M12 4v16M12 4a8 8 0 0 0 0 16",
+  menu: "M4 7h16M4 12h16M4 17h16",
+  help: "M9 9a3 3 0 1 1 4 3c-1 .5-1 1-1 2M12 17.5v.5",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { name: IconName }) {
+  return <svg class="pic" viewBox="0 0 24 24" aria-hidden="true"><path d={PATHS[name]} /></svg>;
+}

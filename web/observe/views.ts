@@ -1,0 +1,20 @@
+// views.ts - the pages: one row each, in the order of the navigation.
+import type { ComponentType } from "preact";
+import type { IconName } from "./parts/icon";
+
+export interface View {
+  path: string;
+  title: string;
+  icon: IconName;
+  keys: string;
+  ranged?: boolean; // it shows a range of time
+  load: () => Promise<{ default: ComponentType }>;
+}
+
+export const VIEWS: View[] = [
+  { path: "/explore", title: "Explore", icon: "explore", keys: "g e", ranged: true, load: () => import("./views/explore") },
+  { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", load: () => import("./views/alerts") },
+  { path: "/rules", title: "Rules", icon: "rules", keys: "g r", load: () => import("./views/rules") },
+  { path: "/targets", title: "Targets", icon: "targets", keys: "g t", load: () => import("./views/targets") },
+  { path: "/status", title: "Status", icon: "status", keys: "g s", load: () => import("./views/status") },
+];
