@@ -18,7 +18,8 @@ static inline geo_cursor geo_cursor_at(const uint8_t *base, uint64_t bytes, uint
 {
     if (sx_unlikely(offset > bytes))
         return (geo_cursor){base, base, true};
-    return (geo_cursor){base + offset, base + bytes, false};
+    return (geo_cursor){offset ? base + offset : base, /* NULL + 0 is undefined in C */
+                        bytes ? base + bytes : base, false};
 }
 
 static inline uint8_t geo_cursor_byte(geo_cursor *c)

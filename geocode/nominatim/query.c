@@ -118,7 +118,7 @@ static bool split_part(nom_ask *q, const nom_ask_part *part)
     for (size_t from = 0, at = 0; at <= part->text.len && good; at++) {
         if (at < part->text.len && !is_part(part->text.data[at]))
             continue;
-        sx_str word = sx_str_of(part->text.data + from, at - from);
+        sx_str word = sx_str_from(sx_str_first(part->text, at), from);
         from = at + 1;
         if (word.len == 0)
             continue;

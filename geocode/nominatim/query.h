@@ -17,7 +17,7 @@ enum {
     NOM_TERM_MAX = 255, /* bytes of one token's text */
     NOM_ASSIGNMENTS_MAX = 2048,
     NOM_STATES_MAX = 20000,
-    NOM_GUESS_STEPS_MAX = 7000, /* about half a millisecond */
+    NOM_GUESS_STEPS_MAX = 7000, /* unless the query says otherwise; about half a millisecond */
 };
 
 #define NOM_NO_TOKEN UINT32_MAX

@@ -276,7 +276,8 @@ static void begin_ask(nom_run *run)
     ask->arena = &run->s->arena;
     ask->normal = ask->forgive = false;
     ask->suspect = 0;
-    ask->effort = NOM_GUESS_STEPS_MAX;
+    ask->effort =
+        run->details.query->guess_steps ? run->details.query->guess_steps : NOM_GUESS_STEPS_MAX;
     ask->last = sx_str_of("", 0);
 }
 

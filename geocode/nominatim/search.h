@@ -23,9 +23,10 @@ typedef struct nom_search_query {
     uint32_t layers;            /* NOM_LAYER_*; 0: any */
     uint8_t rank_min, rank_max; /* of featureType; 0 and 0: any */
     bool dedupe;
-    bool fuzzy;        /* forgive typing errors, ranked behind exact matches */
-    bool autocomplete; /* the last word may be unfinished (Photon) */
-    bool has_near;     /* prefer what is near (Photon's location bias) */
+    bool fuzzy;           /* forgive typing errors, ranked behind exact matches */
+    uint32_t guess_steps; /* of guessing at misspelt words, about 70 ns each; 0: 7,000 */
+    bool autocomplete;    /* the last word may be unfinished (Photon) */
+    bool has_near;        /* prefer what is near (Photon's location bias) */
     geo_at near;
     double near_scale;       /* penalty of what is far away; 0: 0.3 */
     sx_str class_name, type; /* only such (Photon's osm_tag); an empty type, or both: any */

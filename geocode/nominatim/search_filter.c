@@ -98,14 +98,22 @@ double nom_degrees_between(geo_at a, geo_pt b)
     return hypot(p.lon - b.lon, p.lat - b.lat);
 }
 
-/* Within the radius of the point asked for, and in the viewbox if that is a bound. */
-bool nom_in_area(const nom_run *run, geo_box box, geo_at at)
+/* Within the radius of the point asked for by its shape, and in the viewbox, if that is a bound, by its
+ * box: so the peer has it too. */
+bool nom_in_area(const nom_run *run, const plc_disk_place *p, geo_box box)
 {
-    (void)at;
     const nom_details *d = &run->details;
-    if (d->has_near && d->near_radius >= 0 && geo_box_distance(box, d->near) > d->near_radius)
+    if (d->has_viewbox && d->bounded && !geo_box_meets(box, d->viewbox))
         return false;
-    return !(d->has_viewbox && d->bounded) || geo_box_meets(box, d->viewbox);
+    if (!d->has_near || d->near_radius < 0)
+        return true;
+    if (geo_box_distance(box, d->near) > d->near_radius)
+        return false;
+    bool point = box.lon_min == box.lon_max && box.lat_min == box.lat_max;
+    sx_str shape = p && !point && (p->flags & PLC_HAS_SHAPE) ? plc_shape(run->ix->places, p->shape)
+                                                             : sx_str_of("", 0);
+    return shape.len == 0 ||
+           geo_bytes_distance(shape, d->near, d->near_radius, NULL) <= d->near_radius;
 }
 
 double nom_viewbox_penalty(const nom_run *run, geo_box box)

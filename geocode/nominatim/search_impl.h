@@ -176,7 +176,8 @@ bool nom_in_countries(const nom_choices *countries, uint16_t country);
 bool nom_has_category(const nom_run *run, const nom_choices *categories, const plc_disk_place *p);
 bool nom_in_layers(const nom_run *run, const plc_disk_place *p, uint32_t place);
 bool nom_is_excluded(const nom_run *run, nom_source source, uint32_t id);
-bool nom_in_area(const nom_run *run, geo_box box, geo_at at);
+/* `p` may be NULL: what has a box only. */
+bool nom_in_area(const nom_run *run, const plc_disk_place *p, geo_box box);
 double nom_viewbox_penalty(const nom_run *run, geo_box box);
 double nom_bias_penalty(const nom_run *run, geo_at at);
 double nom_degrees_between(geo_at a, geo_pt b);

@@ -8,6 +8,8 @@
 
 enum { RANK_COUNTRY = 4, RANK_POSTCODE = 5, RANK_STREETS = 26, RANK_POI = 30 };
 
+enum { NEAR_STEPS = 8 }; /* in which a country is looked for around a point, to each side */
+
 /* Degrees around a place in which a category is looked for: of those that phrases know, and of others. */
 #define NEAR_KNOWN   0.05
 #define NEAR_UNKNOWN 0.01
@@ -26,6 +28,23 @@ static double choice_penalty(const nom_choices *countries, uint16_t country)
 
 /* --- Countries. */
 
+/* Whether a country is within the radius of the point asked for, by built-in borders: looked up at the
+ * point and at steps around it. */
+static bool is_country_near(const nom_details *d, uint16_t country)
+{
+    if (!d->has_near || d->near_radius < 0)
+        return true;
+    for (int y = -NEAR_STEPS; y <= NEAR_STEPS; y++)
+        for (int x = -NEAR_STEPS; x <= NEAR_STEPS; x++) {
+            geo_at at = geo_at_of((geo_pt){d->near.lon + d->near_radius * x / NEAR_STEPS,
+                                           d->near.lat + d->near_radius * y / NEAR_STEPS});
+            if (x * x + y * y <= NEAR_STEPS * NEAR_STEPS &&
+                plc_country_at(at.lon_e7, at.lat_e7) == country)
+                return true;
+        }
+    return false;
+}
+
 static void put_built_in(nom_run *run, const nom_plan *plan, nom_founds *out)
 {
     const nom_search_query *q = run->details.query;
@@ -36,7 +55,8 @@ static void put_built_in(nom_run *run, const nom_plan *plan, nom_founds *out)
         plc_country_extent e = plc_country_extent_of(country);
         geo_box box = {e.lon_min, e.lat_min, e.lon_max, e.lat_max};
         geo_at at = {e.lon_e7, e.lat_e7};
-        if ((box.lon_min == 0 && box.lon_max == 0) || !nom_in_area(run, box, at))
+        if ((box.lon_min == 0 && box.lon_max == 0) || !nom_in_area(run, NULL, box) ||
+            !is_country_near(&run->details, country))
             continue;
         nom_found f = {.penalty = plan->penalty + plan->countries.items[i].penalty,
                        .rank_search = RANK_COUNTRY,
@@ -61,8 +81,7 @@ void nom_run_countries(nom_run *run, const nom_plan *plan, nom_founds *out)
     for (uint32_t i = 0; i < ix->place_count && ix->places[i].rank_search <= RANK_COUNTRY; i++) {
         const plc_disk_place *p = ix->places + i;
         if (p->rank_address == RANK_COUNTRY && nom_in_countries(&plan->countries, p->country) &&
-            !nom_is_excluded(run, NOM_PLACE, i) &&
-            nom_in_area(run, nom_place_box(p), nom_place_at(p)))
+            !nom_is_excluded(run, NOM_PLACE, i) && nom_in_area(run, p, nom_place_box(p)))
             nom_found_put(
                 run, out,
                 nom_found_place(run, i,
@@ -126,7 +145,7 @@ void nom_run_postcodes(nom_run *run, const nom_plan *plan, nom_founds *out)
             which++;
         geo_box box = {p->lon_min, p->lat_min, p->lon_max, p->lat_max};
         geo_at at = {p->lon_e7, p->lat_e7};
-        if (which == plan->postcodes.count || !nom_in_area(run, box, at) ||
+        if (which == plan->postcodes.count || !nom_in_area(run, plc_place(ix, p->place), box) ||
             (plan->countries.count && !nom_in_countries(&plan->countries, p->country)) ||
             nom_is_excluded(run, NOM_POSTCODE, i) || !parent_fits(run, plan, p->parent))
             continue;
@@ -180,7 +199,7 @@ void nom_run_pois(nom_run *run, const nom_plan *plan, nom_founds *out)
                 nom_is_excluded(run, NOM_PLACE, places[i]) || (small && (p->flags & PLC_LINKED)))
                 continue;
             geo_box box = small ? nom_place_box(p) : geo_box_at(nom_place_at(p));
-            if (!nom_in_area(run, box, nom_place_at(p)))
+            if (!nom_in_area(run, p, box))
                 continue;
             nom_found f = nom_found_place(run, places[i], plan->penalty + q->penalty);
             f.order = nom_order_of(p);

@@ -209,6 +209,23 @@ static void test_typing_errors_are_forgiven_only_if_asked(void **state)
     assert_name(f, q, "Encamp");
 }
 
+static void test_guessing_takes_no_more_steps_than_allowed(void **state)
+{
+    nom_search_query q = TEXT("encmap");
+    q.fuzzy = true;
+    q.guess_steps = 3;
+    assert_int_equal(search(*state, &q).count, 0);
+}
+
+/* The country's box reaches within a tenth of a degree of all these points, its shape only of the last. */
+static void test_a_radius_is_measured_to_shapes(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(search(f, &TEXT("Andorra 42.72,1.36")).count, 0);
+    assert_int_equal(search(f, &TEXT("Andorra 42.34,1.66")).count, 0);
+    assert_int_equal(search(f, &TEXT("Andorra 42.70,1.70")).count, 1);
+}
+
 static void test_an_unfinished_word_is_completed(void **state)
 {
     nom_search_query q = TEXT("enca");
@@ -429,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_structured_queries_take_parts_as_they_are),
         cmocka_unit_test(test_limits_filters_and_exclusions_hold),
         cmocka_unit_test(test_typing_errors_are_forgiven_only_if_asked),
+        cmocka_unit_test(test_guessing_takes_no_more_steps_than_allowed),
+        cmocka_unit_test(test_a_radius_is_measured_to_shapes),
         cmocka_unit_test(test_an_unfinished_word_is_completed),
         cmocka_unit_test(test_what_is_near_comes_first_if_wished),
         cmocka_unit_test(test_coordinates_alone_are_a_reverse),

@@ -180,6 +180,7 @@ static void test_many_variants_stay_bounded(void **state)
     char name[WRD_NAME_BYTES_MAX + 1];
     for (size_t i = 0; i + 16 < sizeof(name); i += 16)
         memcpy(name + i, "Straße Äcker \xC3\xB6\xC3\xBC", 17);
+    name[sizeof(name) - 1] = '\0';
     wrd_words w = words_of(a, "li", "name", name);
     for (uint32_t i = 0; i < w.full_count; i++)
         assert_true(w.fulls[i].count <= WRD_VARIANTS_MAX);
