@@ -12,7 +12,12 @@
 #include "geocode/nominatim/words_build.h"
 #include "geocode/places/build.h"
 
-enum { PHRASES_BYTES_MAX = 64 << 20, ARENA_BYTES = 1 << 16, MEMORY_DEFAULT = 1 << 30 };
+enum {
+    PHRASES_BYTES_MAX = 64 << 20,
+    ARENA_BYTES = 1 << 16,
+    MEMORY_DEFAULT = 1 << 30,
+    DATA_SHARE = 4
+};
 
 static const sx_str ATTRIBUTION = SX_STR_INIT("© OpenStreetMap contributors");
 static const sx_str LICENCE = SX_STR_INIT("ODbL-1.0");
@@ -193,12 +198,17 @@ static geo_source source_of(const geo_osm_job *j)
                         .language = in->language};
 }
 
+static size_t memory_of(const geo_osm_job *j)
+{
+    return j->options->memory_max ? j->options->memory_max : MEMORY_DEFAULT;
+}
+
+/* Beyond a quarter of the memory the map lies in files: places need more. */
 static sx_status open_dataset(const geo_osm_job *j, bool for_writing, osm_dataset **out,
                               sx_error *err)
 {
     osm_dataset_options o = {.folder = j->folder,
-                             .memory_max =
-                                 j->options->memory_max ? j->options->memory_max : MEMORY_DEFAULT,
+                             .memory_max = memory_of(j) / DATA_SHARE,
                              .threads = j->options->threads,
                              .for_writing = for_writing,
                              .progress = tell_bytes,
@@ -263,6 +273,8 @@ static sx_status build_places(const geo_osm_job *j, plc_writer *w, outcome *out,
 {
     osm_dataset *data = NULL;
     plc_build_options o = {.threads = j->options->threads,
+                           .folder = j->folder,
+                           .memory_max = memory_of(j),
                            .attribution = j->input->attribution, /* empty: as Nominatim words it */
                            .licence = j->input->licence,
                            .progress = tell_places,

@@ -41,7 +41,7 @@ static sx_status prepare_piece(bld *b, bld_worker *w, size_t from, size_t to, vo
             geo_shape *shape = sx_arena_alloc(&w->arena, sizeof *shape);
             if (!shape)
                 return sx_fail_memory(err, "the areas of addresses");
-            status = bld_decode(b, p, &w->arena, shape, err);
+            status = bld_decode(p, &w->arena, shape, err);
             if (status == SX_OK)
                 status = geo_area_new(shape, &p->area, err);
         }
@@ -84,7 +84,7 @@ static sx_status below_boundaries(bld *b, bld_worker *w, bld_place *p, unsigned 
         const bld_place *c = &b->places.items[ids[i]];
         if (c->kind != OSM_RELATION || !is_boundary(c) || c->admin_level >= p->admin_level ||
             c->admin_level <= 3 || c->rank_address < 1 || c->rank_address > BLD_RANK_AREA_MAX ||
-            (above && above->admin_level >= c->admin_level) || !bld_area_holds(b, c, p->center))
+            (above && above->admin_level >= c->admin_level) || !bld_area_holds(c, p->center))
             continue;
         above = c;
     }
@@ -93,7 +93,7 @@ static sx_status below_boundaries(bld *b, bld_worker *w, bld_place *p, unsigned 
     sx_str mine = plc_pairs_get(&p->extratags, SX_STR("wikidata"));
     sx_str theirs = plc_pairs_get(&above->extratags, SX_STR("wikidata"));
     if (mine.len && sx_str_eq(mine, theirs) &&
-        sx_str_eq(bld_shape_bytes(b, &p->shape), bld_shape_bytes(b, &above->shape))) {
+        sx_str_eq(bld_shape_bytes(&p->shape), bld_shape_bytes(&above->shape))) {
         p->rank_address = 0; /* the same boundary on two levels */
         return status;
     }
@@ -121,7 +121,7 @@ static sx_status below_areas(bld *b, bld_worker *w, bld_place *p, inside_of whic
                                     : c->base_address >= 24 || c->rank_address < 1 ||
                                           c->rank_address > BLD_RANK_AREA_MAX) ||
             (above && above->base_address >= c->base_address) || !geo_box_holds(c->box, p->box) ||
-            sx_str_eq(bld_shape_bytes(b, &p->shape), bld_shape_bytes(b, &c->shape)))
+            sx_str_eq(bld_shape_bytes(&p->shape), bld_shape_bytes(&c->shape)))
             continue;
         status = geo_area_covers(c->area, p->area, &covers, err);
         if (covers)
@@ -143,7 +143,7 @@ static sx_status node_below(bld *b, bld_worker *w, bld_place *p, sx_error *err)
                                 : sx_str_eq(c->class_name, SX_STR("boundary")) &&
                                       c->rank_address == p->rank_address;
         if (c->kind == OSM_RELATION && same && c->rank_address >= 1 &&
-            c->rank_address <= BLD_RANK_AREA_MAX && bld_area_holds(b, c, p->center)) {
+            c->rank_address <= BLD_RANK_AREA_MAX && bld_area_holds(c, p->center)) {
             p->rank_address += 2;
             break;
         }

@@ -235,7 +235,7 @@ static double away(const house *h, const bld_place *p, double most)
 {
     if (p->shape.kind == GEO_SHAPE_POINT)
         return geo_box_distance(h->box, geo_pt_of(p->center));
-    return plc_box_nearness(bld_shape_bytes(h->b, &p->shape), h->box, most);
+    return plc_box_nearness(bld_shape_bytes(&p->shape), h->box, most);
 }
 
 /* Of two equally near, the one that Nominatim has worked on first: by rank, square degree and row. */
@@ -250,9 +250,22 @@ static bool is_earlier(const bld *b, uint32_t a, uint32_t other)
     return x->row != y->row ? x->row < y->row : a < other;
 }
 
+/* Whether the boxes of both are surely farther apart than `most`: by more than rounding makes of it. */
+static bool is_beyond(const house *h, const bld_place *p, double most)
+{
+    double dx = fmax(
+        0, fmax((double)p->box.lon_min - h->box.lon_max, (double)h->box.lon_min - p->box.lon_max));
+    double dy = fmax(
+        0, fmax((double)p->box.lat_min - h->box.lat_max, (double)h->box.lat_min - p->box.lat_max));
+    double limit = most * GEO_E7 + 1;
+    return dx * dx + dy * dy > limit * limit;
+}
+
 /* Takes `at` if it is nearer than what there is. */
 static void nearer(const house *h, uint32_t at, uint32_t *best, double *distance)
 {
+    if (at == *best || is_beyond(h, &h->b->places.items[at], *distance))
+        return;
     double d = away(h, &h->b->places.items[at], *distance);
     if (d < 0 || d > *distance ||
         (d == *distance && *best != PLC_NONE && !is_earlier(h->b, at, *best)))
@@ -345,6 +358,8 @@ static sx_status named_street(house *h, uint32_t *out)
     if ((uint64_t)(c.right - c.left + 1) * (c.top - c.bottom + 1) > CELLS_MAX)
         return named_in_box(h, hash, near, out);
     named_in_cell(h, hash, near, out, &distance);
+    cells own = cells_of(geo_box_at(h->middle)); /* first: then most others are too far away */
+    named_in_cell(h, name_in_cell(hash, own.left, own.bottom), near, out, &distance);
     for (uint32_t x = c.left; x <= c.right; x++) {
         for (uint32_t y = c.bottom; y <= c.top; y++)
             named_in_cell(h, name_in_cell(hash, x, y), near, out, &distance);
@@ -400,7 +415,7 @@ static sx_status smallest_area(house *h, uint32_t *out)
         const bld_place *p = &h->b->places.items[ids[i]];
         if (p->rank_address >= RANK_MIN && p->rank_address <= BLD_RANK_AREA_MAX &&
             (*out == PLC_NONE || p->rank_address > h->b->places.items[*out].rank_address) &&
-            bld_area_holds(h->b, p, h->middle))
+            bld_area_holds(p, h->middle))
             *out = ids[i];
     }
     return status;
@@ -475,7 +490,7 @@ static sx_status inherit_address(house *h)
             bld_find(h->w, &h->b->buildings, geo_box_at(p->center), &ids, &count, h->err);
         for (uint32_t i = 0; i < count && status == SX_OK; i++) {
             const bld_place *building = &h->b->places.items[ids[i]];
-            if (!bld_area_holds(h->b, building, p->center))
+            if (!bld_area_holds(building, p->center))
                 continue;
             p->address = building->tagged;
             status = with_pair(h->w, &p->address, SX_STR("_inherited"), SX_STR(""), h->err);
@@ -571,7 +586,8 @@ sx_status bld_find_street(bld *b, bld_worker *w, const plc_pairs *address, uint1
                           geo_at center, uint32_t *out, sx_error *err)
 {
     bld_place asked = {.address = *address, .partition = partition};
-    house h = {.b = b, .w = w, .p = &asked, .box = geo_box_at(center), .err = err};
+    house h = {
+        .b = b, .w = w, .p = &asked, .box = geo_box_at(center), .middle = center, .err = err};
     sx_status status = named_street(&h, out);
     return status == SX_OK && *out == PLC_NONE ? named_place(&h, out) : status;
 }

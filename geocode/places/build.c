@@ -32,7 +32,7 @@ static sx_status start(bld *b, sx_error *err)
     for (uint32_t i = 0; i < count; i++) {
         sx_arena_init(&b->workers[i].arena, ARENA_BYTES, 0);
         sx_arena_init(&b->workers[i].scratch, SCRATCH_BYTES, 0);
-        sx_buf_init(&b->workers[i].shapes, 0);
+        sx_buf_init(&b->workers[i].shape, 0);
         b->workers[i].words = wrd_analyzer_new(err);
         b->workers[i].texts = sx_calloc(BLD_TEXTS, sizeof(bld_text_hash));
         if (!b->workers[i].words || !b->workers[i].texts)
@@ -46,7 +46,7 @@ static void finish(bld *b)
     for (uint32_t i = 0; i < b->worker_count; i++) {
         sx_arena_done(&b->workers[i].arena);
         sx_arena_done(&b->workers[i].scratch);
-        sx_buf_done(&b->workers[i].shapes);
+        sx_buf_done(&b->workers[i].shape);
         wrd_analyzer_free(b->workers[i].words);
         sx_free(b->workers[i].texts);
         sx_free(b->workers[i].hashes);
@@ -54,7 +54,9 @@ static void finish(bld *b)
     sx_free(b->workers);
     for (size_t i = 0; i < b->places.count; i++)
         geo_area_free(b->places.items[i].area);
-    sx_free(b->places.items);
+    if (!b->room.places_map)
+        sx_free(b->places.items);
+    bld_room_done(&b->room);
     sx_free(b->postcodes_at.items);
     sx_free(b->interpolations.items);
     sx_free(b->entrances.items);
@@ -95,7 +97,9 @@ sx_status plc_build(const osm_dataset *data, const plc_build_options *options, p
         b.options = *options;
     if (b.options.close_gap <= 0)
         b.options.close_gap = CLOSE_GAP;
-    sx_status status = start(&b, err);
+    sx_status status = bld_room_init(&b.room, b.options.folder, b.options.memory_max, err);
+    if (status == SX_OK)
+        status = start(&b, err);
     for (size_t i = 0; i < SX_COUNT_OF(STEPS) && status == SX_OK; i++) {
         if (b.options.progress &&
             !b.options.progress(b.options.ctx, STEPS[i].name, i, SX_COUNT_OF(STEPS)))

@@ -21,6 +21,8 @@
 
 typedef struct plc_build_options {
     uint32_t threads;   /* 0: all cores */
+    const char *folder; /* for temporary files; NULL: everything stays in memory */
+    size_t memory_max;  /* places are in memory up to about half of it, then in files; 0: all */
     double close_gap;   /* degrees: open rings of areas with narrower gaps are closed; 0: 0.00001 */
     sx_str attribution; /* shown with answers; empty: OpenStreetMap's */
     sx_str licence;     /* empty: OpenStreetMap's */

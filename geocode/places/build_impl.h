@@ -1,10 +1,12 @@
 /* build_impl.h - what the steps of the build of places share. Internal to geocode/places.
  *
- * A bld_place is a place while it is made: texts are the data set's, lists lie in the arena of the
- * worker that read it, its stored shape in that worker's buffer. Places have the order in which they
+ * A bld_place is a place while it is made: texts are the data set's, lists and its stored shape lie in
+ * the arena of the worker that read it (in memory, or in a file: room.c). Places have the order in which they
  * were gathered (nodes, ways, relations, each by id); their numbers of the file come last. */
 #ifndef GEOCODE_PLACES_BUILD_IMPL_H
 #define GEOCODE_PLACES_BUILD_IMPL_H
+
+#include <pthread.h>
 
 #include "geocode/geometry/measure.h"
 #include "geocode/geometry/rings.h"
@@ -13,14 +15,14 @@
 #include "geocode/places/ranks.h"
 #include "geocode/geometry/relate.h"
 #include "geocode/geometry/rtree.h"
+#include "geocode/index/spool.h"
 #include "geocode/places/style.h"
 #include "geocode/words/words.h"
 
-/* Stored bytes of a shape in the buffer of one worker. */
+/* Stored bytes of a shape, in a worker's arena. */
 typedef struct bld_shape {
-    uint64_t offset;
+    const char *data;
     uint32_t bytes;
-    uint16_t worker;
     uint8_t kind; /* geo_shape_kind */
 } bld_shape;
 
@@ -170,7 +172,7 @@ typedef struct bld_circle {
 typedef struct bld_worker {
     sx_arena arena;   /* lives as long as the build */
     sx_arena scratch; /* reset for every object */
-    sx_buf shapes;
+    sx_buf shape;     /* scratch: one while it is encoded */
     wrd_analyzer *words;
     uint64_t *hashes; /* scratch */
     size_t hash_cap;
@@ -198,6 +200,17 @@ typedef struct bld_tree {
     geo_rtree tree;
 } bld_tree;
 
+/* Where places and what belongs to them lie beyond the memory given: see room.c. */
+typedef struct bld_room {
+    geo_temp temp; /* folder NULL: all stays in memory */
+    size_t memory_max;
+    pthread_mutex_t lock; /* of the extents */
+    geo_temp_file lists, places;
+    void **extents; /* mapped parts of `lists` */
+    size_t extent_count, extent_cap;
+    void *places_map; /* NULL: they are on the heap */
+} bld_room;
+
 typedef struct bld {
     const osm_dataset *data;
     plc_build_options options;
@@ -205,7 +218,8 @@ typedef struct bld {
     plc_report *report;
     uint32_t worker_count;
     bld_worker *workers;
-    BLD_LIST(bld_place) places;
+    bld_room room;
+    BLD_LIST(bld_place) places; /* bld_places_grow() */
     BLD_LIST(bld_postcode_at) postcodes_at;
     BLD_LIST(bld_interpolation) interpolations;
     BLD_LIST(bld_entrance) entrances; /* by node */
@@ -233,10 +247,21 @@ typedef sx_status bld_job(bld *b, bld_worker *w, size_t from, size_t to, void *c
  * pieces is returned. */
 sx_status bld_run(bld *b, size_t count, size_t piece, bld_job *job, void *ctx, sx_error *err);
 
-static inline sx_str bld_shape_bytes(const bld *b, const bld_shape *s)
+static inline sx_str bld_shape_bytes(const bld_shape *s)
 {
-    return sx_str_of(b->workers[s->worker].shapes.data + s->offset, s->bytes);
+    return sx_str_of(s->data, s->bytes);
 }
+
+/* room.c */
+sx_status bld_room_init(bld_room *r, const char *folder, size_t memory_max, sx_error *err);
+void bld_room_done(bld_room *r);
+/* Before a piece: gives the worker's arena space of the file if its share of the heap is used up. */
+sx_status bld_room_for(bld *b, bld_worker *w, sx_error *err);
+/* Makes room for `need` places, which may move. */
+sx_status bld_places_grow(bld *b, size_t need, sx_error *err);
+
+/* gather.c: encodes a shape into the worker's arena. SX_ELIMIT beyond 4 GB. */
+sx_status bld_keep_shape(bld_worker *w, const geo_shape *shape, bld_shape *out, sx_error *err);
 
 /* names.c */
 typedef enum bld_with_forms { BLD_WITHOUT_FORMS, BLD_WITH_FORMS } bld_with_forms;
@@ -277,9 +302,9 @@ sx_status bld_tree_build(bld *b, bld_tree *t, bld_box_of *box_of, sx_error *err)
 /* Places whose boxes meet `box`, rising, in the worker's scratch arena. */
 sx_status bld_find(bld_worker *w, const bld_tree *t, geo_box box, uint32_t **ids, uint32_t *count,
                    sx_error *err);
-sx_status bld_decode(bld *b, const bld_place *p, sx_arena *arena, geo_shape *out, sx_error *err);
+sx_status bld_decode(const bld_place *p, sx_arena *arena, geo_shape *out, sx_error *err);
 /* Inside or on the edge. */
-bool bld_area_holds(const bld *b, const bld_place *area, geo_at at);
+bool bld_area_holds(const bld_place *area, geo_at at);
 /* The places of an object: [*first, *first + what is returned). */
 size_t bld_find_object(const bld *b, osm_kind kind, int64_t id, size_t *first);
 /* By the boundaries of the data, else `built_in`: what the built-in ones say. */

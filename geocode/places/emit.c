@@ -5,6 +5,7 @@
  * decides between equals: bld_row(). */
 #include <stdlib.h>
 
+#include <sextant/map.h>
 #include <sextant/mem.h>
 
 #include "geocode/places/build_impl.h"
@@ -24,11 +25,10 @@ uint32_t bld_number_of(const bld *b, uint32_t at)
     return p ? p->number : PLC_NONE;
 }
 
-/* By what the numbers of places rise. */
+/* By what the numbers of places rise: those of rank 28 and more within their parent. */
 typedef struct order_key {
-    uint32_t rank, parent;
     uint64_t row;
-    uint32_t at;
+    uint32_t rank, at;
 } order_key;
 
 static int by_order(const void *a, const void *b)
@@ -36,19 +36,71 @@ static int by_order(const void *a, const void *b)
     const order_key *x = a, *y = b;
     if (x->rank != y->rank)
         return x->rank < y->rank ? -1 : 1;
-    if (x->parent != y->parent)
-        return x->parent < y->parent ? -1 : 1;
     if (x->row != y->row)
         return x->row < y->row ? -1 : 1;
     return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static order_key key_of(const bld *b, size_t at, uint32_t rank)
+{
+    return (order_key){b->places.items[at].row, rank, (uint32_t)at};
+}
+
+/* Sorts keys of one parent: nearly always few. */
+static void sort_children(order_key *keys, size_t count)
+{
+    enum { FEW = 24 };
+    if (count > FEW) {
+        qsort(keys, count, sizeof *keys, by_order);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        order_key key = keys[i];
+        size_t k = i;
+        for (; k > 0 && by_order(&keys[k - 1], &key) > 0; k--)
+            keys[k] = keys[k - 1];
+        keys[k] = key;
+    }
+}
+
+/* Numbers the places of rank 28 and more, of which there are most: counted by their parent first. */
+static sx_status number_children(bld *b, size_t low, order_key *keys, sx_error *err)
+{
+    size_t count = b->places.count;
+    /* Parents by number; the last slot: those without one, and those whose parent is a child itself. */
+    size_t *from = sx_calloc(low + 2, sizeof *from);
+    if (!from)
+        return sx_fail_memory(err, "the numbers of places");
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < count; i++) {
+            const bld_place *p = &b->places.items[i];
+            if (p->rank_search < BLD_RANK_CHILD)
+                continue;
+            uint32_t parent = bld_number_of(b, p->parent);
+            size_t slot = parent < low ? parent : low;
+            if (round == 0)
+                from[slot + 1]++;
+            else
+                keys[from[slot]++] = key_of(b, i, parent);
+        }
+        for (size_t i = 0; i <= low && round == 0; i++)
+            from[i + 1] += from[i];
+    }
+    for (size_t i = 0, at = 0; i <= low; at = from[i], i++) /* from[i]: now where it ends */
+        sort_children(keys + at, from[i] - at);
+    sx_free(from);
+    return SX_OK;
 }
 
 /* Numbers all places; b->order lists them. Of those with a street, the rank is not told apart: it
  * would tear what lies together. */
 static sx_status number_places(bld *b, sx_error *err)
 {
-    size_t count = b->places.count, low = 0;
-    order_key *keys = sx_calloc(count + 1, sizeof *keys);
+    size_t count = b->places.count, low = 0, n = 0;
+    for (size_t i = 0; i < count; i++)
+        low += b->places.items[i].rank_search < BLD_RANK_CHILD;
+    size_t most = low > count - low ? low : count - low;
+    order_key *keys = sx_calloc(most + 1, sizeof *keys);
     b->order = sx_calloc(count + 1, sizeof *b->order);
     if (!keys || !b->order) {
         sx_free(keys);
@@ -57,22 +109,20 @@ static sx_status number_places(bld *b, sx_error *err)
     for (size_t i = 0; i < count; i++) {
         const bld_place *p = &b->places.items[i];
         if (p->rank_search < BLD_RANK_CHILD)
-            low++;
-        keys[i] = (order_key){p->rank_search < BLD_RANK_CHILD ? p->rank_search : BLD_RANK_CHILD, 0,
-                              p->row, (uint32_t)i};
+            keys[n++] = key_of(b, i, p->rank_search);
     }
-    qsort(keys, count, sizeof *keys, by_order);
-    for (size_t i = 0; i < low; i++)
-        b->places.items[keys[i].at].number = (uint32_t)i;
-    for (size_t i = low; i < count; i++)
-        keys[i].parent = bld_number_of(b, b->places.items[keys[i].at].parent);
-    qsort(keys + low, count - low, sizeof *keys, by_order);
-    for (size_t i = 0; i < count; i++) {
+    qsort(keys, low, sizeof *keys, by_order);
+    for (size_t i = 0; i < low; i++) {
         b->order[i] = keys[i].at;
         b->places.items[keys[i].at].number = (uint32_t)i;
     }
+    sx_status status = number_children(b, low, keys, err);
+    for (size_t i = low; i < count && status == SX_OK; i++) {
+        b->order[i] = keys[i - low].at;
+        b->places.items[b->order[i]].number = (uint32_t)i;
+    }
     sx_free(keys);
-    return SX_OK;
+    return status;
 }
 
 static void put_pairs(bld *b, sx_buf *out, const plc_pairs *pairs, sx_status *status, sx_error *err)
@@ -106,7 +156,7 @@ sx_status bld_put_shape(bld *b, const bld_shape *shape, uint64_t *at, sx_error *
     geo_spool *s = plc_writer_section(b->writer, PLC_S_SHAPES);
     *at = geo_spool_bytes(s);
     geo_put_varint(&s->tail, shape->bytes);
-    sx_buf_str(&s->tail, bld_shape_bytes(b, shape));
+    sx_buf_str(&s->tail, bld_shape_bytes(shape));
     return geo_spool_settle(s, "shapes of places", err);
 }
 
@@ -151,16 +201,19 @@ static sx_status put_place(bld *b, const bld_place *p, plc_disk_place *d, sx_err
     return status;
 }
 
+/* What hangs on a place. */
+typedef struct brood {
+    uint32_t first, count;
+} brood;
+
 /* Children of rank 28 and more follow their parents in the numbers: b->order tells how many. */
-static void count_children(bld *b, plc_disk_place *disk)
+static void count_children(const bld *b, brood *broods)
 {
     for (size_t i = 0; i < b->places.count; i++) {
         const bld_place *p = &b->places.items[b->order[i]];
         uint32_t parent = p->rank_search >= BLD_RANK_CHILD ? bld_number_of(b, p->parent) : PLC_NONE;
-        if (parent == PLC_NONE)
-            continue;
-        if (disk[parent].child_count++ == 0)
-            disk[parent].first_child = (uint32_t)i;
+        if (parent != PLC_NONE && broods[parent].count++ == 0)
+            broods[parent].first = (uint32_t)i;
     }
 }
 
@@ -187,47 +240,67 @@ static sx_status put_lines(bld *b, const bld_place *p, uint32_t *first, sx_error
 static sx_status emit_places(bld *b, sx_error *err)
 {
     sx_status status = SX_OK;
-    plc_disk_place *disk = sx_calloc(b->places.count + 1, sizeof *disk);
-    if (!disk)
+    brood *broods = sx_calloc(b->places.count + 1, sizeof *broods);
+    if (!broods)
         return sx_fail_memory(err, "the records of places");
-    count_children(b, disk);
+    count_children(b, broods);
     for (size_t i = 0; i < b->places.count && status == SX_OK; i++) {
         const bld_place *p = &b->places.items[b->order[i]];
-        plc_disk_place *d = &disk[i];
-        d->osm_id = p->osm_id;
-        d->parent = bld_number_of(b, p->parent);
-        d->linked = bld_number_of(b, p->linked);
-        d->lon_e7 = p->center.lon_e7;
-        d->lat_e7 = p->center.lat_e7;
-        d->lon_min = p->box.lon_min;
-        d->lat_min = p->box.lat_min;
-        d->lon_max = p->box.lon_max;
-        d->lat_max = p->box.lat_max;
-        d->importance = p->importance;
-        d->line_count = (uint16_t)p->line_count;
-        d->country = p->country;
-        d->osm_kind = p->kind;
-        d->rank_search = p->rank_search;
-        d->rank_address = p->rank_address;
-        d->admin_level = p->admin_level;
-        d->flags = flags_of(p);
+        plc_disk_place d = {.child_count = broods[i].count, .first_child = broods[i].first};
+        d.osm_id = p->osm_id;
+        d.parent = bld_number_of(b, p->parent);
+        d.linked = bld_number_of(b, p->linked);
+        d.lon_e7 = p->center.lon_e7;
+        d.lat_e7 = p->center.lat_e7;
+        d.lon_min = p->box.lon_min;
+        d.lat_min = p->box.lat_min;
+        d.lon_max = p->box.lon_max;
+        d.lat_max = p->box.lat_max;
+        d.importance = p->importance;
+        d.line_count = (uint16_t)p->line_count;
+        d.country = p->country;
+        d.osm_kind = p->kind;
+        d.rank_search = p->rank_search;
+        d.rank_address = p->rank_address;
+        d.admin_level = p->admin_level;
+        d.flags = flags_of(p);
         count_place(b->report, p);
-        status = put_place(b, p, d, err);
+        status = put_place(b, p, &d, err);
         if (status == SX_OK)
-            status = put_lines(b, p, &d->lines, err);
+            status = put_lines(b, p, &d.lines, err);
         if (status == SX_OK)
-            status = put_record(b, PLC_S_PLACES, d, sizeof *d, err);
+            status = put_record(b, PLC_S_PLACES, &d, sizeof d, err);
     }
-    sx_free(disk);
+    sx_free(broods);
     return status;
+}
+
+static bool is_after(const plc_disk_osm_id *x, const plc_disk_osm_id *y)
+{
+    return x->object != y->object ? x->object > y->object : x->place > y->place;
 }
 
 static int by_object(const void *a, const void *b)
 {
-    const plc_disk_osm_id *x = a, *y = b;
-    if (x->object != y->object)
-        return x->object < y->object ? -1 : 1;
-    return x->place < y->place ? -1 : x->place > y->place;
+    return is_after(a, b) ? 1 : is_after(b, a) ? -1 : 0;
+}
+
+/* Places lie by object already, but for the numbers of one object's and for negative ids. */
+static void sort_objects(plc_disk_osm_id *rows, size_t count)
+{
+    enum { STEPS_MAX = 8 };
+    size_t steps = 0;
+    for (size_t i = 1; i < count; i++) {
+        plc_disk_osm_id row = rows[i];
+        size_t k = i;
+        for (; k > 0 && is_after(&rows[k - 1], &row); k--, steps++)
+            rows[k] = rows[k - 1];
+        rows[k] = row;
+        if (steps > STEPS_MAX * count) {
+            qsort(rows, count, sizeof *rows, by_object);
+            return;
+        }
+    }
 }
 
 static sx_status emit_osm_ids(bld *b, sx_error *err)
@@ -240,54 +313,125 @@ static sx_status emit_osm_ids(bld *b, sx_error *err)
         const bld_place *p = &b->places.items[i];
         rows[i] = (plc_disk_osm_id){plc_osm_object(p->kind, p->osm_id), p->number, 0};
     }
-    qsort(rows, count, sizeof *rows, by_object);
+    sort_objects(rows, count);
     sx_status status = put_record(b, PLC_S_OSM_IDS, rows, count * sizeof *rows, err);
     sx_free(rows);
     return status;
 }
 
-/* A place and its category, to be sorted. */
-typedef struct category_key {
+/* A class with a type, and its places. */
+typedef struct category {
     sx_str class_name, type;
-    uint32_t place;
-} category_key;
+    uint32_t count;
+    uint32_t next; /* where its next place is put */
+} category;
 
-static int by_category(const void *a, const void *b)
+typedef struct categories {
+    sx_map known; /* class, NUL, type: index into items */
+    BLD_LIST(category) items;
+    uint32_t *of; /* by number: index into items; PLC_NONE: in none */
+    uint32_t *sorted;
+    uint32_t *places; /* by category, then number */
+    sx_arena keys;
+} categories;
+
+static sx_status find_category(categories *c, sx_buf *key, const bld_place *p, uint32_t *out,
+                               sx_error *err)
 {
-    const category_key *x = a, *y = b;
+    bool added;
+    sx_buf_clear(key);
+    sx_buf_str(key, p->class_name);
+    sx_buf_byte(key, '\0');
+    sx_buf_str(key, p->type);
+    sx_status status = sx_buf_status(key, "the categories of places", err);
+    if (status != SX_OK)
+        return status;
+    const sx_map_entry *known = sx_map_find(&c->known, sx_buf_view(key));
+    if (known) {
+        *out = (uint32_t)known->u64;
+        return SX_OK;
+    }
+    sx_str own = sx_arena_copy(&c->keys, sx_buf_view(key));
+    sx_map_entry *e = own.data ? sx_map_put(&c->known, own, &added) : NULL;
+    if (!e || !sx_grow(&c->items.items, &c->items.cap, c->items.count + 1, sizeof(category)))
+        return sx_fail_memory(err, "the categories of places");
+    e->u64 = *out = (uint32_t)c->items.count;
+    c->items.items[c->items.count++] = (category){.class_name = p->class_name, .type = p->type};
+    return SX_OK;
+}
+
+/* Which of the categories each place has, and how many places each has. */
+static sx_status tell_categories(const bld *b, categories *c, sx_error *err)
+{
+    sx_buf key;
+    sx_status status = SX_OK;
+    sx_buf_init(&key, 0);
+    for (size_t i = 0; i < b->places.count && status == SX_OK; i++) {
+        const bld_place *p = &b->places.items[b->order[i]];
+        c->of[i] = PLC_NONE;
+        if (p->linked != PLC_NONE || p->is_postcode)
+            continue;
+        status = find_category(c, &key, p, &c->of[i], err);
+        if (status == SX_OK)
+            c->items.items[c->of[i]].count++;
+    }
+    sx_buf_done(&key);
+    return status;
+}
+
+static int by_category(const void *a, const void *b, void *items)
+{
+    const category *x = (const category *)items + *(const uint32_t *)a;
+    const category *y = (const category *)items + *(const uint32_t *)b;
     int order = sx_str_cmp(x->class_name, y->class_name);
-    if (order == 0)
-        order = sx_str_cmp(x->type, y->type);
-    return order ? order : x->place < y->place ? -1 : x->place > y->place;
+    return order ? order : sx_str_cmp(x->type, y->type);
+}
+
+static sx_status put_categories(bld *b, categories *c, sx_error *err)
+{
+    sx_status status = SX_OK;
+    uint32_t at = 0;
+    for (size_t i = 0; i < c->items.count; i++)
+        c->sorted[i] = (uint32_t)i;
+    qsort_r(c->sorted, c->items.count, sizeof *c->sorted, by_category, c->items.items);
+    for (size_t i = 0; i < c->items.count && status == SX_OK; i++) {
+        category *item = &c->items.items[c->sorted[i]];
+        plc_disk_category row = {.first = at, .count = item->count};
+        item->next = at;
+        at += item->count;
+        status = plc_writer_string(b->writer, item->class_name, &row.class_name, err);
+        if (status == SX_OK)
+            status = plc_writer_string(b->writer, item->type, &row.type, err);
+        if (status == SX_OK)
+            status = put_record(b, PLC_S_CATEGORIES, &row, sizeof row, err);
+    }
+    for (size_t i = 0; i < b->places.count && status == SX_OK; i++)
+        if (c->of[i] != PLC_NONE)
+            c->places[c->items.items[c->of[i]].next++] = (uint32_t)i;
+    return status == SX_OK ? put_record(b, PLC_S_CATEGORY_PLACES, c->places,
+                                        (size_t)at * sizeof *c->places, err)
+                           : status;
 }
 
 static sx_status emit_categories(bld *b, sx_error *err)
 {
-    size_t count = 0;
-    sx_status status = SX_OK;
-    category_key *keys = sx_calloc(b->places.count + 1, sizeof *keys);
-    if (!keys)
-        return sx_fail_memory(err, "the categories of places");
-    for (size_t i = 0; i < b->places.count; i++) {
-        const bld_place *p = &b->places.items[i];
-        if (p->linked == PLC_NONE && !p->is_postcode)
-            keys[count++] = (category_key){p->class_name, p->type, p->number};
-    }
-    qsort(keys, count, sizeof *keys, by_category);
-    for (size_t i = 0; i < count && status == SX_OK;) {
-        plc_disk_category row = {.first = (uint32_t)i};
-        for (; i < count && sx_str_eq(keys[i].class_name, keys[row.first].class_name) &&
-               sx_str_eq(keys[i].type, keys[row.first].type) && status == SX_OK;
-             i++, row.count++)
-            status = put_record(b, PLC_S_CATEGORY_PLACES, &keys[i].place, 4, err);
-        if (status == SX_OK)
-            status = plc_writer_string(b->writer, keys[row.first].class_name, &row.class_name, err);
-        if (status == SX_OK)
-            status = plc_writer_string(b->writer, keys[row.first].type, &row.type, err);
-        if (status == SX_OK)
-            status = put_record(b, PLC_S_CATEGORIES, &row, sizeof row, err);
-    }
-    sx_free(keys);
+    categories c = {.of = sx_calloc(b->places.count + 1, sizeof(uint32_t)),
+                    .places = sx_calloc(b->places.count + 1, sizeof(uint32_t))};
+    sx_map_init(&c.known, NULL);
+    sx_arena_init(&c.keys, 0, 0);
+    sx_status status = c.of && c.places ? tell_categories(b, &c, err) : SX_ENOMEM;
+    if (status == SX_OK)
+        c.sorted = sx_calloc(c.items.count + 1, sizeof(uint32_t));
+    if (status == SX_OK)
+        status = c.sorted ? put_categories(b, &c, err) : SX_ENOMEM;
+    if (status == SX_ENOMEM)
+        status = sx_fail_memory(err, "the categories of places");
+    sx_map_done(&c.known);
+    sx_arena_done(&c.keys);
+    sx_free(c.items.items);
+    sx_free(c.of);
+    sx_free(c.places);
+    sx_free(c.sorted);
     return status;
 }
 

@@ -57,9 +57,11 @@ sx_status bld_add_postcode_places(bld *b, sx_error *err)
         if (!c->is_area)
             continue;
         osm_tag *tag = sx_arena_alloc(&b->workers[0].arena, sizeof *tag);
-        if (!tag || !sx_grow(&b->places.items, &b->places.cap, b->places.count + 1,
-                             sizeof *b->places.items))
+        if (!tag)
             return sx_fail_memory(err, "the areas of postcodes");
+        sx_status status = bld_places_grow(b, b->places.count + 1, err);
+        if (status != SX_OK)
+            return status;
         *tag = (osm_tag){SX_STR("postcode"), c->postcode};
         c->place = (uint32_t)b->places.count;
         b->places.items[b->places.count++] = (bld_place){

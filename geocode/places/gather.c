@@ -29,6 +29,7 @@ catch;
 
 typedef struct gathering {
     osm_kind kind;
+    size_t from;    /* the first object */
     catch *catches; /* by piece */
 } gathering;
 
@@ -204,19 +205,31 @@ static sx_status need_shape(finder *f, sx_error *err)
     return SX_OK;
 }
 
+sx_status bld_keep_shape(bld_worker *w, const geo_shape *shape, bld_shape *out, sx_error *err)
+{
+    sx_buf_clear(&w->shape);
+    geo_shape_encode(shape, &w->shape);
+    sx_status status = sx_buf_status(&w->shape, "the shapes of places", err);
+    if (status != SX_OK)
+        return status;
+    if (w->shape.len > UINT32_MAX)
+        return sx_fail(err, SX_ELIMIT, "a shape takes more than 4 GB");
+    sx_str kept = sx_arena_copy(&w->arena, sx_buf_view(&w->shape));
+    if (!kept.data)
+        return sx_fail_memory(err, "the shapes of places");
+    *out = (bld_shape){kept.data, (uint32_t)kept.len, (uint8_t)shape->kind};
+    return SX_OK;
+}
+
 static sx_status keep_shape(finder *f, const geo_shape *shape, bld_shape *out, sx_error *err)
 {
-    uint64_t from = f->w->shapes.len;
-    *out = (bld_shape){
-        .offset = from, .worker = (uint16_t)(f->w - f->b->workers), .kind = (uint8_t)shape->kind};
+    *out = (bld_shape){.kind = (uint8_t)shape->kind};
     if (shape->kind == GEO_SHAPE_POINT)
         return SX_OK; /* its place says it all */
-    geo_shape_encode(shape, &f->w->shapes);
-    if (f->w->shapes.len - from > UINT32_MAX)
-        return sx_fail(err, SX_ELIMIT, "the shape of %s %lld takes more than 4 GB",
-                       osm_kind_name(f->o->kind), (long long)f->o->id);
-    out->bytes = (uint32_t)(f->w->shapes.len - from);
-    return sx_buf_status(&f->w->shapes, "the shapes of places", err);
+    sx_status status = bld_keep_shape(f->w, shape, out, err);
+    return status == SX_ELIMIT ? sx_error_prefix(err, status, "%s %lld", osm_kind_name(f->o->kind),
+                                                 (long long)f->o->id)
+                               : status;
 }
 
 static sx_status keep_pairs(finder *f, plc_pairs *p, sx_error *err)
@@ -414,9 +427,10 @@ static sx_status take_piece(bld *b, bld_worker *w, size_t from, size_t to, void 
     for (size_t i = from; i < to; i++) {
         osm_object o;
         sx_arena_reset(&w->scratch);
-        sx_status status = osm_dataset_at(b->data, g->kind, i, &w->scratch, &o, err);
+        sx_status status = osm_dataset_at(b->data, g->kind, g->from + i, &w->scratch, &o, err);
         if (status == SX_OK) {
-            finder f = {.b = b, .w = w, .c = &g->catches[from / PIECE], .o = &o, .object = i};
+            finder f = {
+                .b = b, .w = w, .c = &g->catches[from / PIECE], .o = &o, .object = g->from + i};
             status = take_object(&f, err);
         }
         if (status != SX_OK)
@@ -448,7 +462,12 @@ static sx_status move_catch(bld *b, catch *c, sx_error *err)
         report->broken[report->listed++] = c->broken.items[i];
         c->broken.items[i] = (plc_broken){0};
     }
-    sx_status status = MOVE(places, err);
+    sx_status status = bld_places_grow(b, b->places.count + c->places.count, err);
+    if (status == SX_OK && c->places.count) {
+        memcpy(b->places.items + b->places.count, c->places.items,
+               c->places.count * sizeof *c->places.items);
+        b->places.count += c->places.count;
+    }
     if (status == SX_OK)
         status = MOVE(postcodes_at, err);
     if (status == SX_OK)
@@ -474,11 +493,12 @@ static void free_catch(catch *c)
     sx_free(c->street_members.items);
 }
 
-static sx_status gather_kind(bld *b, osm_kind kind, sx_error *err)
+/* Some of a kind's objects: what they give is moved before the next are read, so that it is not there
+ * twice. */
+static sx_status gather_slice(bld *b, osm_kind kind, size_t from, size_t count, sx_error *err)
 {
-    size_t count = osm_dataset_count(b->data, kind);
     size_t pieces = (count + PIECE - 1) / PIECE;
-    gathering g = {.kind = kind, .catches = sx_calloc(pieces + 1, sizeof *g.catches)};
+    gathering g = {.kind = kind, .from = from, .catches = sx_calloc(pieces + 1, sizeof *g.catches)};
     if (!g.catches)
         return sx_fail_memory(err, "the pieces of the import");
     sx_status status = bld_run(b, count, PIECE, take_piece, &g, err);
@@ -488,6 +508,16 @@ static sx_status gather_kind(bld *b, osm_kind kind, sx_error *err)
         free_catch(&g.catches[i]);
     }
     sx_free(g.catches);
+    return status;
+}
+
+static sx_status gather_kind(bld *b, osm_kind kind, sx_error *err)
+{
+    enum { SLICE = 256 * PIECE };
+    size_t count = osm_dataset_count(b->data, kind);
+    sx_status status = SX_OK;
+    for (size_t from = 0; from < count && status == SX_OK; from += SLICE)
+        status = gather_slice(b, kind, from, count - from < SLICE ? count - from : SLICE, err);
     return status;
 }
 

@@ -131,15 +131,13 @@ static sx_status keep_piece(cutter *c, const geo_ring *line, sx_error *err)
     bld_piece row = c->piece;
     geo_shape shape = {line->count > 1 ? GEO_SHAPE_LINE : GEO_SHAPE_POINT, line, 1};
     row.box = geo_shape_box(&shape);
-    row.shape = (bld_shape){.offset = c->w->shapes.len,
-                            .worker = (uint16_t)(c->w - c->b->workers),
-                            .kind = (uint8_t)shape.kind};
-    geo_shape_encode(&shape, &c->w->shapes);
-    row.shape.bytes = (uint32_t)(c->w->shapes.len - row.shape.offset);
+    sx_status status = bld_keep_shape(c->w, &shape, &row.shape, err);
+    if (status != SX_OK)
+        return status;
     if (!sx_grow(&c->b->pieces.items, &c->b->pieces.cap, c->b->pieces.count + 1, sizeof row))
         return sx_fail_memory(err, "the interpolations");
     c->b->pieces.items[c->b->pieces.count++] = row;
-    return sx_buf_status(&c->w->shapes, "the interpolations", err);
+    return SX_OK;
 }
 
 static sx_status postcode_of(cutter *c, const numbered *from, const numbered *to, sx_str *found)
@@ -199,7 +197,7 @@ static void nearest_street(cutter *c, const uint32_t *ids, uint32_t count)
         if (p->kind != OSM_WAY || p->rank_search != BLD_RANK_STREET ||
             p->shape.kind == GEO_SHAPE_POINT)
             continue;
-        double d = plc_line_nearness(bld_shape_bytes(c->b, &p->shape), &c->shape.rings[0], best);
+        double d = plc_line_nearness(bld_shape_bytes(&p->shape), &c->shape.rings[0], best);
         if (d >= 0 && (d < best || (d == best && c->piece.parent == PLC_NONE))) {
             best = d;
             c->piece.parent = ids[i];
@@ -254,7 +252,7 @@ static sx_status cut_way(cutter *c)
 {
     numbered from = {0}, to;
     uint32_t at = 0;
-    sx_str bytes = bld_shape_bytes(c->b, &c->way->shape);
+    sx_str bytes = bld_shape_bytes(&c->way->shape);
     geo_cursor cursor = geo_cursor_at((const uint8_t *)bytes.data, bytes.len, 0);
     sx_status status =
         geo_shape_decode(&cursor, &c->w->scratch, (geo_shape_limits){0}, &c->shape, c->err);

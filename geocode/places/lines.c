@@ -351,7 +351,7 @@ static sx_status start(feature *f, bld_whole whole)
         return SX_OK;
     }
     f->box = f->p->box;
-    sx_status status = bld_decode(f->b, f->p, &f->w->scratch, &f->shape, f->err);
+    sx_status status = bld_decode(f->p, &f->w->scratch, &f->shape, f->err);
     return status == SX_OK ? geo_area_new(&f->shape, &f->prepared, f->err) : status;
 }
 

@@ -159,7 +159,7 @@ sx_status bld_find_linked(bld *b, bld_worker *w, const bld_place *area, uint32_t
         status = small_name(w, node, &names[kept], err);
         for (int way = 0; way < LINK_WAYS; way++)
             may_suit |= suits((link_way)way, area, area_name, node, names[kept]) > 0;
-        if (may_suit && bld_area_holds(b, area, node->center))
+        if (may_suit && bld_area_holds(area, node->center))
             ids[kept++] = ids[i];
     }
     for (int way = 0; way < LINK_WAYS && *out == PLC_NONE; way++) {

@@ -55,7 +55,7 @@ sx_status bld_find(bld_worker *w, const bld_tree *t, geo_box box, uint32_t **ids
     return SX_OK;
 }
 
-sx_status bld_decode(bld *b, const bld_place *p, sx_arena *arena, geo_shape *out, sx_error *err)
+sx_status bld_decode(const bld_place *p, sx_arena *arena, geo_shape *out, sx_error *err)
 {
     if (p->shape.kind == GEO_SHAPE_POINT) {
         geo_ring *ring = sx_arena_alloc(arena, sizeof *ring);
@@ -66,18 +66,18 @@ sx_status bld_decode(bld *b, const bld_place *p, sx_arena *arena, geo_shape *out
         *out = geo_shape_point(at, ring);
         return SX_OK;
     }
-    sx_str bytes = bld_shape_bytes(b, &p->shape);
+    sx_str bytes = bld_shape_bytes(&p->shape);
     geo_cursor c = geo_cursor_at((const uint8_t *)bytes.data, bytes.len, 0);
     return geo_shape_decode(&c, arena, (geo_shape_limits){0}, out, err);
 }
 
-bool bld_area_holds(const bld *b, const bld_place *area, geo_at at)
+bool bld_area_holds(const bld_place *area, geo_at at)
 {
     if (!geo_box_meets(area->box, geo_box_at(at)))
         return false;
     geo_pt p = geo_pt_of(at);
     geo_side side = area->area ? geo_area_side(area->area, p)
-                               : geo_bytes_side(bld_shape_bytes(b, &area->shape), p);
+                               : geo_bytes_side(bld_shape_bytes(&area->shape), p);
     return side == GEO_SIDE_IN || side == GEO_SIDE_EDGE;
 }
 
@@ -104,7 +104,7 @@ uint16_t bld_country_of(const bld *b, geo_at at, uint16_t built_in)
     uint16_t best = 0;
     for (size_t i = 0; i < b->country_count; i++) {
         const bld_place *area = &b->places.items[b->countries[i]];
-        if (!bld_area_holds(b, area, at))
+        if (!bld_area_holds(area, at))
             continue;
         if (best == 0) {
             best = area->country;

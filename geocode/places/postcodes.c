@@ -139,7 +139,7 @@ static bool in_postcode_area(const bld *b, geo_pt at)
     for (size_t i = 0; i < b->postcodes_at.count; i++) {
         const bld_postcode_at *area = &b->postcodes_at.items[i];
         if (area->is_area && geo_box_meets(area->box, geo_box_at(rounded)) &&
-            geo_bytes_side(bld_shape_bytes(b, &area->shape), at) != GEO_SIDE_OUT)
+            geo_bytes_side(bld_shape_bytes(&area->shape), at) != GEO_SIDE_OUT)
             return true;
     }
     return false;
@@ -280,7 +280,7 @@ static void only_postcode(const bld *b, bld_place *p, const uint32_t *ids, uint3
         if (c->country != p->country)
             continue;
         geo_side side = p->area ? geo_area_side(p->area, c->center)
-                                : geo_bytes_side(bld_shape_bytes(b, &p->shape), c->center);
+                                : geo_bytes_side(bld_shape_bytes(&p->shape), c->center);
         if (side != GEO_SIDE_IN)
             continue;
         if (only)
@@ -291,12 +291,12 @@ static void only_postcode(const bld *b, bld_place *p, const uint32_t *ids, uint3
         p->postcode = only->postcode;
 }
 
-static bool covers(const bld *b, const bld_postcode *c, const geo_shape *shape)
+static bool covers(const bld_postcode *c, const geo_shape *shape)
 {
     for (uint32_t r = 0; r < shape->ring_count; r++) {
         for (uint32_t i = 0; i < shape->rings[r].count; i++) {
             geo_pt at = geo_pt_of(shape->rings[r].at[i]);
-            bool in = c->is_area ? geo_bytes_side(bld_shape_bytes(b, &c->shape), at) != GEO_SIDE_OUT
+            bool in = c->is_area ? geo_bytes_side(bld_shape_bytes(&c->shape), at) != GEO_SIDE_OUT
                                  : at.lon >= c->around.lon_min && at.lon <= c->around.lon_max &&
                                        at.lat >= c->around.lat_min && at.lat <= c->around.lat_max;
             if (!in)
@@ -321,7 +321,7 @@ sx_status bld_postcode_near(bld *b, bld_worker *w, uint16_t country, const geo_s
         double distance = geo_shape_distance(shape, c->center, NULL);
         if (best && best->is_area == c->is_area && distance >= best_distance)
             continue;
-        if (!covers(b, c, shape))
+        if (!covers(c, shape))
             continue;
         best = c;
         best_distance = distance;
@@ -346,7 +346,7 @@ sx_status bld_nearest_postcode(bld *b, bld_worker *w, bld_place *p, sx_error *er
             only_postcode(b, p, ids, count);
         return status;
     } else {
-        sx_status status = bld_decode(b, p, &w->scratch, &shape, err);
+        sx_status status = bld_decode(p, &w->scratch, &shape, err);
         if (status != SX_OK)
             return status;
         box = p->box;
@@ -386,7 +386,7 @@ sx_status bld_postcode_parents(bld *b, sx_error *err)
         for (uint32_t k = 0; k < count; k++) {
             const bld_place *p = &b->places.items[ids[k]];
             if (!p->is_location || !p->area || p->partition != partition ||
-                p->rank_address >= c->rank_search || !bld_area_holds(b, p, at))
+                p->rank_address >= c->rank_search || !bld_area_holds(p, at))
                 continue;
             geo_pt middle = geo_pt_of(p->center);
             double distance = hypot(middle.lon - c->center.lon, middle.lat - c->center.lat);

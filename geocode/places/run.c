@@ -37,7 +37,9 @@ static void *work(void *arg)
             break;
         size_t to = r->count - from < r->piece ? r->count : from + r->piece;
         sx_error err = {0};
-        sx_status status = r->job(r->b, t->worker, from, to, r->ctx, &err);
+        sx_status status = bld_room_for(r->b, t->worker, &err);
+        if (status == SX_OK)
+            status = r->job(r->b, t->worker, from, to, r->ctx, &err);
         if (status == SX_OK)
             continue;
         pthread_mutex_lock(&r->lock);
