@@ -185,6 +185,10 @@ static void set_country(bld *b, bld_place *p)
             own && plc_country_partition(own) ? own : bld_country_of(b, p->center, p->grid_country);
     }
     p->partition = plc_country_partition(p->country);
+    if (p->country == p->grid_country && p->rank_search >= BLD_RANK_COUNTRY) {
+        p->rank_address = p->base_address; /* as it was classified */
+        return;
+    }
     plc_ranks ranks = bld_ranks(p, p->country);
     p->rank_search = ranks.search;
     p->rank_address = p->base_address = ranks.address;

@@ -37,6 +37,22 @@ static int by_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* There are few of them nearly always, for which a call of qsort() takes longer than the sorting. */
+static void sort_numbers(uint32_t *ids, uint32_t count)
+{
+    enum { FEW = 32 };
+    if (count > FEW) {
+        qsort(ids, count, sizeof *ids, by_number);
+        return;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t id = ids[i], k = i;
+        for (; k > 0 && ids[k - 1] > id; k--)
+            ids[k] = ids[k - 1];
+        ids[k] = id;
+    }
+}
+
 sx_status bld_find(bld_worker *w, const bld_tree *t, geo_box box, uint32_t **ids, uint32_t *count,
                    sx_error *err)
 {
@@ -51,7 +67,7 @@ sx_status bld_find(bld_worker *w, const bld_tree *t, geo_box box, uint32_t **ids
             break;
         room = *count;
     }
-    qsort(*ids, *count, sizeof **ids, by_number);
+    sort_numbers(*ids, *count);
     return SX_OK;
 }
 

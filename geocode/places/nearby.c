@@ -4,11 +4,22 @@
 
 #include <math.h>
 
+/* As fmin() and fmax() of numbers, without a call. */
+static inline double lesser(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline double greater(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static double to_segment2(geo_pt p, geo_pt a, geo_pt b)
 {
     double dx = b.lon - a.lon, dy = b.lat - a.lat, square = dx * dx + dy * dy, t = 0;
     if (square > 0)
-        t = fmin(1, fmax(0, ((p.lon - a.lon) * dx + (p.lat - a.lat) * dy) / square));
+        t = lesser(1, greater(0, ((p.lon - a.lon) * dx + (p.lat - a.lat) * dy) / square));
     double x = a.lon + t * dx - p.lon, y = a.lat + t * dy - p.lat;
     return x * x + y * y;
 }
@@ -29,16 +40,19 @@ static double between2(geo_pt a, geo_pt b, geo_pt c, geo_pt d)
 {
     if (cross(a, b, c, d))
         return 0;
-    return fmin(fmin(to_segment2(a, c, d), to_segment2(b, c, d)),
-                fmin(to_segment2(c, a, b), to_segment2(d, a, b)));
+    return lesser(lesser(to_segment2(a, c, d), to_segment2(b, c, d)),
+                  lesser(to_segment2(c, a, b), to_segment2(d, a, b)));
 }
 
 static double between_boxes(geo_box a, geo_box b)
 {
-    double dx = fmax(0, fmax((double)a.lon_min - b.lon_max, (double)b.lon_min - a.lon_max));
-    double dy = fmax(0, fmax((double)a.lat_min - b.lat_max, (double)b.lat_min - a.lat_max));
+    double dx = greater(0, greater((double)a.lon_min - b.lon_max, (double)b.lon_min - a.lon_max));
+    double dy = greater(0, greater((double)a.lat_min - b.lat_max, (double)b.lat_min - a.lat_max));
     return sqrt(dx * dx + dy * dy) / GEO_E7;
 }
+
+/* Degrees: by less, distances of boxes and of what is in them may be wrong. */
+static const double ROUNDING = 1e-9;
 
 /* The least distance of any edge to the closed or open chain of points. */
 static double chain_nearness(sx_str bytes, const geo_pt *chain, uint32_t count, geo_box box,
@@ -54,9 +68,13 @@ static double chain_nearness(sx_str bytes, const geo_pt *chain, uint32_t count, 
                 continue;
             }
             for (geo_at a = s.at; geo_scan_step(&s); a = s.at) {
+                geo_box edge = geo_box_at(a);
+                geo_box_add(&edge, s.at);
+                if (between_boxes(edge, box) > lesser(most, sqrt(best2)) + ROUNDING)
+                    continue;
                 geo_pt p = geo_pt_of(a), q = geo_pt_of(s.at);
                 for (uint32_t i = 0; i + 1 < count; i++)
-                    best2 = fmin(best2, between2(p, q, chain[i], chain[i + 1]));
+                    best2 = lesser(best2, between2(p, q, chain[i], chain[i + 1]));
             }
         }
     }

@@ -30,19 +30,19 @@ static const main_row *main_rows(sx_str key)
     size_t low = 0, high = SX_COUNT_OF(MAIN);
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (sx_str_cmp(sx_str_z(MAIN[mid].key), key) < 0)
+        if (sx_str_cmp(MAIN[mid].key, key) < 0)
             low = mid + 1;
         else
             high = mid;
     }
-    return low < SX_COUNT_OF(MAIN) && is_z(key, MAIN[low].key) ? &MAIN[low] : NULL;
+    return low < SX_COUNT_OF(MAIN) && sx_str_eq(key, MAIN[low].key) ? &MAIN[low] : NULL;
 }
 
 static style_rule main_rule(sx_str key, sx_str value)
 {
     const main_row *row = main_rows(key);
-    for (; row && row < MAIN + SX_COUNT_OF(MAIN) && is_z(key, row->key); row++) {
-        if (!row->value || is_z(value, row->value))
+    for (; row && row < MAIN + SX_COUNT_OF(MAIN) && sx_str_eq(key, row->key); row++) {
+        if (!row->value.data || sx_str_eq(value, row->value))
             return row->rule;
     }
     return R_NONE;
