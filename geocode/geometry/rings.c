@@ -23,7 +23,10 @@
 #include "geocode/geometry/exact.h"
 
 enum { SEGMENTS_MAX = 16 << 20, TOUCHING_MAX = 100 };
-static const uint64_t CHECKS_MAX = 2000000000;
+static const uint64_t CHECKS_MAX = 300000000; /* about a second */
+
+/* An area with so many is no area, and the rest of them tell nobody more. */
+enum { CROSSINGS_MAX = 1000 };
 
 typedef struct segment {
     geo_at a, b; /* a is the western, or southern, end */
@@ -192,7 +195,7 @@ static bool meets(const segment *s, const segment *t, geo_at *at)
 
 static sx_status find_crossings(assembly *m, sx_error *err)
 {
-    for (uint32_t i = 0; i < m->count; i++) {
+    for (uint32_t i = 0; i < m->count && m->report->crossings < CROSSINGS_MAX; i++) {
         const segment *s = &m->segments[i];
         int32_t south = s->a.lat_e7 < s->b.lat_e7 ? s->a.lat_e7 : s->b.lat_e7;
         int32_t north = s->a.lat_e7 < s->b.lat_e7 ? s->b.lat_e7 : s->a.lat_e7;

@@ -61,7 +61,7 @@ typedef struct geo_ring_options {
     double
         close_gap; /* degrees: a narrower gap between open ends is closed; 0 (as osm2pgsql): none */
     uint32_t segments_max; /* of all ways; 0: 16 M */
-    uint64_t checks_max;   /* pairs of segments looked at for crossings; 0: 2 G */
+    uint64_t checks_max;   /* pairs of segments looked at for crossings; 0: 300 M */
 } geo_ring_options;
 
 /* Makes an area of `count` ways.

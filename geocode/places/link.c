@@ -104,7 +104,7 @@ static bool different_wikidata(const bld_place *a, const bld_place *b)
 
 static bool has_part(sx_str whole, sx_str part)
 {
-    return memmem(whole.data, whole.len, part.data, part.len) != NULL;
+    return part.len == 0 || sx_str_find(whole, part) < whole.len;
 }
 
 /* The ways to find the node, best first; each looks at the nodes inside of the area. */
