@@ -355,8 +355,8 @@ static sx_status answer_details(const nom_asking *a, uint32_t *results, sx_error
         return sx_fail(err, SX_ENOTFOUND, "No place with that OSM ID found.");
     *results = 1;
     geo_spans_format(a->spans);
-    return nom_print_details(ix, NULL, &hit, p, &a->s->api->nominatim, a->locale, &a->s->arena,
-                             &a->s->body, err);
+    return nom_print_details(ix, a->s->now->words, &hit, p, &a->s->api->nominatim, a->locale,
+                             &a->s->arena, &a->s->body, err);
 }
 
 void geo_nominatim_details(sx_request *r, void *ctx)

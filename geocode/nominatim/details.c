@@ -8,6 +8,7 @@
 
 #include "geocode/geometry/measure.h"
 #include "geocode/nominatim/json.h"
+#include "geocode/nominatim/keywords.h"
 
 /* Outlines of more points are simplified, by so many degrees: they are for looking at. */
 enum { OUTLINE_POINTS_MAX = 5000 };
@@ -31,21 +32,10 @@ static void put_tag(sx_json_writer *w, sx_str key, sx_str value)
     sx_json_str(w, value);
 }
 
-static void put_text(sx_json_writer *w, const char *key, sx_str value)
-{
-    put_tag(w, sx_str_z(key), value);
-}
-
 static void put_some(sx_json_writer *w, const char *key, sx_str value)
 {
     if (value.len > 0)
-        put_text(w, key, value);
-}
-
-static void put_number(sx_json_writer *w, const char *key, int64_t value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_i64(w, value);
+        nom_json_text(w, key, value);
 }
 
 static void put_double(sx_json_writer *w, const char *key, double value)
@@ -62,7 +52,7 @@ static void put_bool(sx_json_writer *w, const char *key, bool value)
 
 static void put_osm_type(sx_json_writer *w, unsigned kind)
 {
-    put_text(w, "osm_type", sx_str_of(&KIND_LETTERS[kind], 1));
+    nom_json_text(w, "osm_type", sx_str_of(&KIND_LETTERS[kind], 1));
 }
 
 /* --- One line of an address, a list of linked places, or a hierarchy. */
@@ -81,18 +71,18 @@ typedef struct line {
 static void put_line(sx_json_writer *w, const line *l)
 {
     sx_json_begin_object(w);
-    put_text(w, "localname", l->name);
+    nom_json_text(w, "localname", l->name);
     if (l->place_id)
-        put_number(w, "place_id", (int64_t)l->place_id);
+        nom_json_number(w, "place_id", (int64_t)l->place_id);
     if (l->osm_kind != NOM_OSM_NONE) {
-        put_number(w, "osm_id", l->osm_id);
+        nom_json_number(w, "osm_id", l->osm_id);
         put_osm_type(w, l->osm_kind);
     }
-    put_text(w, "class", l->class_name);
-    put_text(w, "type", l->type);
+    nom_json_text(w, "class", l->class_name);
+    nom_json_text(w, "type", l->type);
     if (l->admin_level >= 0)
-        put_number(w, "admin_level", l->admin_level);
-    put_number(w, "rank_address", l->rank_address);
+        nom_json_number(w, "admin_level", l->admin_level);
+    nom_json_number(w, "rank_address", l->rank_address);
     put_double(w, "distance", l->distance);
     put_bool(w, "isaddress", l->is_address);
     sx_json_end_object(w);
@@ -366,7 +356,7 @@ static void put_country(details *d)
     if (d->answer->address.country == 0)
         return;
     plc_country_text(d->answer->address.country, code);
-    put_text(&d->w, "country_code", sx_str_z(code));
+    nom_json_text(&d->w, "country_code", sx_str_z(code));
 }
 
 static uint64_t parent_place_id(const nom_object *o)
@@ -379,17 +369,17 @@ static void put_head(details *d)
 {
     const nom_object *o = &d->answer->object;
     sx_json_writer *w = &d->w;
-    put_number(w, "place_id", (int64_t)nom_object_place_id(o));
+    nom_json_number(w, "place_id", (int64_t)nom_object_place_id(o));
     if (parent_place_id(o))
-        put_number(w, "parent_place_id", (int64_t)parent_place_id(o));
+        nom_json_number(w, "parent_place_id", (int64_t)parent_place_id(o));
     if (o->osm_kind != NOM_OSM_NONE) {
         put_osm_type(w, o->osm_kind);
-        put_number(w, "osm_id", o->osm_id);
+        nom_json_number(w, "osm_id", o->osm_id);
     }
-    put_text(w, "category", o->class_name);
-    put_text(w, "type", o->type);
-    put_number(w, "admin_level", o->admin_level);
-    put_text(w, "localname", d->answer->name);
+    nom_json_text(w, "category", o->class_name);
+    nom_json_text(w, "type", o->type);
+    nom_json_number(w, "admin_level", o->admin_level);
+    nom_json_text(w, "localname", d->answer->name);
     put_names(d);
     put_address_tags(d);
     put_some(w, "housenumber", o->housenumber);
@@ -399,8 +389,8 @@ static void put_head(details *d)
         put_double(w, "importance", o->importance);
     put_double(w, "calculated_importance", o->importance);
     put_extratags(d);
-    put_number(w, "rank_address", o->rank_address);
-    put_number(w, "rank_search", o->rank_search);
+    nom_json_number(w, "rank_address", o->rank_address);
+    nom_json_number(w, "rank_search", o->rank_search);
 }
 
 static void put_point(sx_json_writer *w, const char *key, geo_at at)
@@ -408,7 +398,7 @@ static void put_point(sx_json_writer *w, const char *key, geo_at at)
     char text[NOM_COORDINATE_BYTES];
     sx_json_key(w, sx_str_z(key));
     sx_json_begin_object(w);
-    put_text(w, "type", SX_STR("Point"));
+    nom_json_text(w, "type", SX_STR("Point"));
     sx_json_key(w, SX_STR("coordinates"));
     sx_json_begin_array(w);
     sx_json_raw_value(w, nom_coordinate(at.lon_e7, text));
@@ -466,13 +456,18 @@ static sx_status put_geometry(details *d, const nom_limits *limits, sx_error *er
     return status;
 }
 
-static sx_status put_lists(details *d, sx_error *err)
+static sx_status put_lists(details *d, const nom_words *words, sx_error *err)
 {
     const nom_details_params *p = d->params;
     if (p->address)
         put_address(d);
     if (p->linked)
         put_linked(d);
+    if (p->keywords) {
+        sx_status status = nom_json_keywords(&d->w, words, &d->answer->object, d->arena, err);
+        if (status != SX_OK)
+            return status;
+    }
     if (!p->hierarchy)
         return SX_OK;
     if (p->group_hierarchy)
@@ -497,13 +492,12 @@ sx_status nom_print_details(const nom_index *ix, const nom_words *words, const n
                  .arena = arena,
                  .hierarchy_max = limits && limits->hierarchy_max ? (uint32_t)limits->hierarchy_max
                                                                   : NOM_HIERARCHY_MAX};
-    (void)words;
     sx_json_writer_init(&d.w, out, &STYLE);
     sx_json_begin_object(&d.w);
     put_head(&d);
     status = put_geometry(&d, limits, err);
     if (status == SX_OK)
-        status = put_lists(&d, err);
+        status = put_lists(&d, words, err);
     if (status != SX_OK)
         return status; /* what is half written goes nowhere */
     if (params->entrances)

@@ -7,7 +7,7 @@
 /* The most places of a street's `hierarchy`, where nom_limits says nothing. */
 enum { NOM_HIERARCHY_MAX = 5000 };
 
-/* Appends the answer as JSON. `words` may be NULL: then `keywords` are empty.
+/* Appends the answer as JSON. `words` may be NULL: then `keywords` are empty lists.
  *   errors  SX_ECORRUPT, SX_ENOMEM, SX_EUNSUPPORTED (simplification without its library) */
 sx_status nom_print_details(const nom_index *ix, const nom_words *words, const nom_hit *hit,
                             const nom_details_params *params, const nom_limits *limits,

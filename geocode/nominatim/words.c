@@ -48,6 +48,7 @@ nom_words *nom_words_open(const plc_index *places, sx_error *err)
     w->row_at = section(w, NOM_S_ROW_AT, &rows);
     w->number_at = section(w, NOM_S_NUMBER_AT, &numbers);
     w->categories = section(w, NOM_S_CATEGORIES, &w->category_count);
+    w->spellings = section(w, NOM_S_SPELLINGS, &w->spelling_count);
     w->slot_mask = slots ? slots - 1 : 0;
     if (!slots || (slots & (slots - 1)) || rows < places->place_count ||
         numbers < places->place_count) {
@@ -169,6 +170,69 @@ bool nom_row_has_extra(const nom_words *w, uint32_t place, uint32_t token)
     for (uint32_t names = geo_cursor_u32(&c); names > 0 && !c.bad; names--)
         (void)geo_cursor_u32(&c);
     return list_has(&c, token);
+}
+
+void nom_row_tokens_begin(const nom_words *w, uint32_t place, bool extra, nom_row_tokens *it)
+{
+    *it = (nom_row_tokens){0};
+    if (!row_at(w, place, &it->c))
+        return;
+    it->left = geo_cursor_u32(&it->c);
+    if (!extra)
+        return;
+    for (; it->left > 0 && !it->c.bad; it->left--)
+        (void)geo_cursor_u32(&it->c);
+    it->left = geo_cursor_u32(&it->c);
+}
+
+bool nom_row_tokens_next(nom_row_tokens *it)
+{
+    if (it->left == 0 || it->c.bad)
+        return false;
+    it->left--;
+    it->token += geo_cursor_u32(&it->c);
+    return !it->c.bad;
+}
+
+/* The token of a spelling; a damaged one is behind all. */
+static uint64_t token_of_spelling(const nom_words *w, uint32_t spelling)
+{
+    uint32_t entry = w->spellings[spelling];
+    return entry < w->entry_count ? w->entries[entry].token : UINT64_MAX;
+}
+
+/* The first spelling of a token that is not below `token`. */
+static uint32_t spelling_from(const nom_words *w, uint64_t token)
+{
+    uint32_t low = 0, high = w->spelling_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (token_of_spelling(w, middle) < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const uint32_t *nom_spellings(const nom_words *w, uint32_t token, uint32_t *count)
+{
+    uint32_t from = spelling_from(w, token), to = spelling_from(w, (uint64_t)token + 1);
+    *count = to > from ? to - from : 0;
+    return *count ? w->spellings + from : NULL;
+}
+
+sx_str nom_entry_text(const nom_words *w, uint32_t entry)
+{
+    uint32_t low = 0, high = w->term_count; /* the last term whose first entry is not behind it */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (w->terms[middle].entries <= entry)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? nom_term_text(w, w->terms + low - 1) : sx_str_of("", 0);
 }
 
 sx_str nom_numbers_of(const nom_words *w, uint32_t place)

@@ -20,7 +20,8 @@ struct nom_words {
     const nom_disk_token *tokens;
     const uint32_t *row_at, *number_at;
     const nom_disk_category *categories;
-    uint32_t term_count, slot_mask, entry_count, token_count, category_count;
+    const uint32_t *spellings;
+    uint32_t term_count, slot_mask, entry_count, token_count, category_count, spelling_count;
 };
 
 /* The hash of a term can be made letter by letter: start, one call a byte, then the slot's hash. */
@@ -90,6 +91,20 @@ static inline bool nom_postings_next(nom_postings *it)
 /* Whether a place has a token in its names, or among what only its own address tags say. */
 bool nom_row_has(const nom_words *w, uint32_t place, uint32_t token);
 bool nom_row_has_extra(const nom_words *w, uint32_t place, uint32_t token);
+
+/* Goes through the tokens of a place's names, or of what only its own address tags say, rising. */
+typedef struct nom_row_tokens {
+    geo_cursor c;
+    uint32_t left, token;
+} nom_row_tokens;
+void nom_row_tokens_begin(const nom_words *w, uint32_t place, bool extra, nom_row_tokens *it);
+bool nom_row_tokens_next(nom_row_tokens *it);
+
+/* The numbers of the entries that stand for a token, in nom_entry_text()'s order of texts; NULL if none do. */
+const uint32_t *nom_spellings(const nom_words *w, uint32_t token, uint32_t *count);
+
+/* The text of the term that has entry `entry`; empty if none has. */
+sx_str nom_entry_text(const nom_words *w, uint32_t entry);
 
 /* A place that is found by words. */
 static inline bool nom_has_row(const nom_words *w, uint32_t place)

@@ -288,7 +288,8 @@ static void declare_sections(plc_writer *out)
                                                              1,
                                                              4,
                                                              1,
-                                                             sizeof(nom_disk_category)};
+                                                             sizeof(nom_disk_category),
+                                                             4};
     for (unsigned id = NOM_S_META; id < NOM_S_END; id++)
         plc_writer_record(out, id, RECORDS[id - NOM_S_META]);
 }

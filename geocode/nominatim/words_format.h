@@ -9,7 +9,7 @@
 
 #include "geocode/places/format.h"
 
-enum { NOM_WORDS_VERSION = 1 };
+enum { NOM_WORDS_VERSION = 2 };
 
 typedef enum nom_section {
     NOM_S_META = PLC_S_WORDS, /* one nom_disk_meta */
@@ -24,6 +24,7 @@ typedef enum nom_section {
     NOM_S_NUMBER_AT,  /* uint32 a place: its house numbers + 1 in TEXTS; 0: none */
     NOM_S_TEXTS,      /* a length (varint) and its bytes; terms and lookups are bytes alone */
     NOM_S_CATEGORIES, /* nom_disk_category: what special phrases stand for */
+    NOM_S_SPELLINGS,  /* uint32: the entries that stand for tokens, by token, then by entry */
     NOM_S_END
 } nom_section;
 

@@ -162,6 +162,32 @@ static void write_terms(nom_builder *b)
     sx_free(terms);
 }
 
+/* The entries as they were written, the other way round: those of each token. A phrase's `token` is a
+ * category, a country has none. */
+static void write_spellings(nom_builder *b)
+{
+    uint32_t *at = sx_calloc(b->token_count + 2, sizeof(*at));
+    uint32_t *spellings = sx_calloc(b->entry_count + 1, sizeof(*spellings));
+    uint32_t written = 0, of_term = 0;
+    b->failed |= !at || !spellings;
+    for (size_t i = 0; i < b->entry_count && !b->failed; i++)
+        if (b->entries[i].entry.kind <= NOM_E_NUMBER)
+            at[b->entries[i].entry.token + 1]++;
+    for (size_t t = 0; t < b->token_count && !b->failed; t++)
+        at[t + 1] += at[t];
+    for (size_t i = 0; i < b->entry_count && !b->failed; i++) {
+        const nom_new_entry *e = &b->entries[i];
+        of_term = i && e->term == e[-1].term ? of_term + 1 : 0;
+        if (e->entry.kind <= NOM_E_NUMBER) /* one beyond a term's most stands at its last */
+            spellings[at[e->entry.token]++] = of_term < UINT16_MAX ? written : written - 1;
+        written += of_term < UINT16_MAX;
+    }
+    if (!b->failed && b->token_count) /* by now each stands where the next one began */
+        put_bytes(b, NOM_S_SPELLINGS, spellings, at[b->token_count - 1] * sizeof(*spellings));
+    sx_free(spellings);
+    sx_free(at);
+}
+
 sx_status nom_words_write(nom_builder *b)
 {
     nom_disk_meta meta = {.version = NOM_WORDS_VERSION, .row_count = b->row_count};
@@ -171,6 +197,8 @@ sx_status nom_words_write(nom_builder *b)
         status = write_postings(b);
     if (status == SX_OK)
         write_terms(b);
+    if (status == SX_OK && !b->failed)
+        write_spellings(b);
     for (unsigned id = NOM_S_META; id < NOM_S_END && status == SX_OK && !b->failed; id++) {
         geo_spool *spool = plc_writer_section(b->out, id);
         if (spool)

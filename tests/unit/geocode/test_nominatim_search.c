@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "geocode/nominatim/details.h"
+#include "geocode/nominatim/lookup.h"
 #include "geocode/nominatim/query.h"
 #include "geocode/nominatim/search.h"
 #include "geocode/nominatim/search_text.h"
@@ -321,6 +323,67 @@ static void test_without_memory_a_search_fails_cleanly(void **state)
     }
 }
 
+/* The answer of /details with keywords of a node. */
+static sx_status keywords_of(fixture *f, const nom_words *w, int64_t node, sx_arena *arena,
+                             sx_buf *out, sx_error *err)
+{
+    const nom_details_params p = {.ref = {.osm_kind = 0, .id = node}, .keywords = true};
+    nom_locale locale;
+    nom_hit hit;
+    bool found = false;
+    nom_locale_init(&locale, sx_str_of("", 0));
+    sx_status status = nom_lookup(&f->index, &p.ref, arena, &hit, &found, err);
+    sx_buf_clear(out);
+    return status == SX_OK && found
+               ? nom_print_details(&f->index, w, &hit, &p, NULL, &locale, arena, out, err)
+               : status;
+}
+
+static void assert_token(sx_str part, const char *token)
+{
+    char member[128];
+    (void)snprintf(member, sizeof(member), "\"token\":\"%s\"", token);
+    if (sx_str_find(part, sx_str_z(member)) == part.len)
+        fail_msg("no %s in %.*s", token, SX_ARG(part));
+}
+
+static void test_details_tell_the_words_of_a_place(void **state)
+{
+    fixture *f = *state;
+    sx_buf out;
+    sx_buf_init(&out, 0);
+    assert_int_equal(keywords_of(f, f->words, 899526084, &f->arena, &out, NULL), SX_OK);
+    sx_str text = sx_buf_view(&out);
+    size_t names = sx_str_find(text, SX_STR("\"keywords\":{\"name\":[{\"id\":"));
+    size_t address = sx_str_find(text, SX_STR("],\"address\":[{\"id\":"));
+    assert_true(names < address && address < text.len);
+    sx_str part = sx_str_of(text.data + names, address - names);
+    assert_token(part, "refugi de l illa");
+    assert_token(part, "illa");
+    part = sx_str_of(text.data + address, text.len - address);
+    assert_token(part, "carrer del cortals"); /* its street, in each spelling */
+    assert_token(part, "c del cortals");
+    assert_token(part, "encamp");
+    assert_int_equal(keywords_of(f, NULL, 899526084, &f->arena, &out, NULL), SX_OK);
+    assert_true(sx_str_find(sx_buf_view(&out),
+                            SX_STR("\"keywords\":{\"name\":[],\"address\":[]}")) < out.len);
+    for (int64_t nth = 1;; nth++) {
+        sx_arena arena;
+        sx_arena_init(&arena, 0, 0);
+        sx_fault_alloc_set((sx_fault_alloc){.nth = nth});
+        sx_status status = keywords_of(f, f->words, 899526084, &arena, &out, NULL);
+        bool hit = sx_fault_alloc_calls() >= nth;
+        sx_fault_alloc_set((sx_fault_alloc){0});
+        sx_arena_done(&arena);
+        if (!hit) {
+            assert_int_equal(status, SX_OK);
+            break;
+        }
+        assert_true(status == SX_ENOMEM || status == SX_OK);
+    }
+    sx_buf_done(&out);
+}
+
 static void test_damaged_words_are_not_found_and_harm_nothing(void **state)
 {
     fixture *f = *state;
@@ -338,9 +401,14 @@ static void test_damaged_words_are_not_found_and_harm_nothing(void **state)
             nom_locale locale;
             nom_hits hits;
             nom_locale_init(&locale, sx_str_of("", 0));
-            if (w)
+            sx_buf out;
+            sx_buf_init(&out, 0);
+            if (w) {
+                (void)keywords_of(f, w, 899526084, &f->arena, &out, NULL);
                 (void)nom_search(&index, w, f->searcher, &TEXT("avinguda carlemany, escaldes"),
                                  &locale, &f->arena, &hits, NULL);
+            }
+            sx_buf_done(&out);
             nom_words_close(w);
         }
         ix.s[id] = kept;
@@ -454,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_search_for_is_an_error),
         cmocka_unit_test(test_hostile_queries_end),
         cmocka_unit_test(test_without_memory_a_search_fails_cleanly),
+        cmocka_unit_test(test_details_tell_the_words_of_a_place),
         cmocka_unit_test(test_damaged_words_are_not_found_and_harm_nothing),
         cmocka_unit_test(test_tokens_are_compared_as_difflib_does),
         cmocka_unit_test(test_phrases_are_read_from_csv),
