@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "geocode/geometry/measure.h"
+
 static const geo_box GLOBE = {-GEO_LON_E7_MAX, -GEO_LAT_E7_MAX, GEO_LON_E7_MAX, GEO_LAT_E7_MAX};
 
 enum { POINTS_MAX = 16 << 20, RINGS_MAX = 1 << 20, HEAD_BYTES = 26 };
@@ -102,18 +104,6 @@ static size_t put_move(uint8_t *to, geo_at from, geo_at at)
     return n + put_zigzag(to + n, (int64_t)at.lat_e7 - from.lat_e7);
 }
 
-static void grow_box(geo_box *box, geo_at at)
-{
-    if (at.lon_e7 < box->lon_min)
-        box->lon_min = at.lon_e7;
-    if (at.lon_e7 > box->lon_max)
-        box->lon_max = at.lon_e7;
-    if (at.lat_e7 < box->lat_min)
-        box->lat_min = at.lat_e7;
-    if (at.lat_e7 > box->lat_max)
-        box->lat_max = at.lat_e7;
-}
-
 /* Steps from at[0] to at[1] ... at[steps], at most a block's. */
 static void put_block(sx_buf *out, const geo_at *at, uint32_t steps, bool with_head)
 {
@@ -122,7 +112,7 @@ static void put_block(sx_buf *out, const geo_at *at, uint32_t steps, bool with_h
     size_t n = 0;
     for (uint32_t i = 1; i <= steps; i++) {
         n += put_move(body + n, at[i - 1], at[i]);
-        grow_box(&box, at[i]);
+        geo_box_add(&box, at[i]);
     }
     if (with_head) {
         uint16_t bytes = (uint16_t)n; /* at most 1,280 */
@@ -263,7 +253,7 @@ bool geo_scan_block(geo_scan *s)
         s->closes = s->begun = true;
         s->block_steps = 1;
         s->block = (geo_box){s->at.lon_e7, s->at.lat_e7, s->at.lon_e7, s->at.lat_e7};
-        grow_box(&s->block, s->part_first);
+        geo_box_add(&s->block, s->part_first);
         return true;
     }
     bool point = !s->begun; /* a point: one block without a step */

@@ -286,12 +286,39 @@ static sx_str shown_name(nom_run *run, const nom_locale *locale, const nom_found
     return name;
 }
 
+/* What is known of a found place while duplicates are looked for; each is made when first asked for. */
+typedef struct looks {
+    sx_str own, shown;
+} looks;
+
+static sx_str own_name(const nom_run *run, const nom_locale *locale, const nom_found *f, looks *l)
+{
+    if (!l->own.data)
+        l->own = nom_locale_name(locale, run->ix->places, run->ix->places->places[f->hit.id].tags);
+    return l->own;
+}
+
+/* Whether what is shown of two places is the same. Their names come first in it, so that where neither
+ * begins with the other the addresses need not be put together. */
+static bool same_shown(nom_run *run, const nom_locale *locale, const nom_found *a, looks *x,
+                       const nom_found *b, looks *y)
+{
+    sx_str own = own_name(run, locale, a, x), other = own_name(run, locale, b, y);
+    if (own.len && other.len && !sx_str_starts(own, other) && !sx_str_starts(other, own))
+        return false;
+    if (!x->shown.data)
+        x->shown = shown_name(run, locale, a);
+    if (!y->shown.data)
+        y->shown = shown_name(run, locale, b);
+    return sx_str_eq(x->shown, y->shown);
+}
+
 void nom_drop_duplicates(nom_run *run, const nom_locale *locale, nom_founds *founds, uint32_t most)
 {
     const plc_index *ix = run->ix->places;
-    sx_str *names = sx_arena_calloc(&run->s->arena, founds->count + 1, sizeof(*names));
+    looks *known = sx_arena_calloc(&run->s->arena, founds->count + 1, sizeof(*known));
     size_t kept = 0;
-    if (!names) {
+    if (!known) {
         run->failed = true;
         return;
     }
@@ -306,13 +333,8 @@ void nom_drop_duplicates(nom_run *run, const nom_locale *locale, nom_founds *fou
                 continue;
             const plc_disk_place *other = ix->places + all[k].hit.id;
             dropped[i] = p->osm_kind == other->osm_kind && p->osm_id == other->osm_id;
-            if (dropped[i] || !same_look(p, other))
-                continue;
-            if (!names[i].data)
-                names[i] = shown_name(run, locale, &all[i]);
-            if (!names[k].data)
-                names[k] = shown_name(run, locale, &all[k]);
-            dropped[i] = sx_str_eq(names[i], names[k]);
+            if (!dropped[i] && same_look(p, other))
+                dropped[i] = same_shown(run, locale, &all[i], &known[i], &all[k], &known[k]);
         }
         kept += !dropped[i];
     }

@@ -184,6 +184,12 @@ static bool read_at(sx_str text, size_t from, int which, geo_pt *out, size_t *en
     return !r.bad && (r.at == text.len || is_space(text.data[r.at]));
 }
 
+/* Only at such a letter can coordinates begin: most words need no closer look. */
+static bool may_begin(char c)
+{
+    return is_digit(c) || memchr(".[+-NS", c, 6) != NULL;
+}
+
 bool nom_take_coordinates(sx_str *text, sx_arena *arena, geo_pt *out)
 {
     (void)arena;
@@ -193,7 +199,7 @@ bool nom_take_coordinates(sx_str *text, sx_arena *arena, geo_pt *out)
         for (size_t from = 0; from < s.len; from++) {
             if (from > 0 && !is_space(s.data[from - 1]))
                 continue;
-            if (is_space(s.data[from]) || !read_at(s, from, which, out, &end))
+            if (!may_begin(s.data[from]) || !read_at(s, from, which, out, &end))
                 continue;
             sx_str before = sx_str_trim_all(sx_str_first(s, from));
             sx_str behind = sx_str_trim_all(sx_str_from(s, end));
