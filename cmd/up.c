@@ -213,7 +213,8 @@ static void print_pages(const up *u, sx_buf *text)
         const char *proto, *path, *what;
     } PAGES[] = {{0, "http", "/", "search page"},
                  {0, "http", "/search/?q=34+avenue+de+l+opera", "Addok's API"},
-                 {0, "http", "/search/?q=St%C3%A4dtle+32+Vaduz", "maps of OpenStreetMap"},
+                 {0, "http", "/nominatim/search?q=St%C3%A4dtle+32+Vaduz", "Nominatim's API"},
+                 {0, "http", "/photon/api?q=vadu", "Photon's API"},
                  {0, "http", "/metrics", "for Prometheus"},
                  {0, "http", "/health/ready", "for a load balancer"},
                  {0, "http", "/health/detailed", "what is well and what is not"},
@@ -221,15 +222,16 @@ static void print_pages(const up *u, sx_buf *text)
                  {0, "admin", "/admin/limits", "rate limits"},
                  {0, "admin", "/admin/log-levels", "log levels"},
                  {0, "admin", "/admin/config", "the settings in force"},
+                 {1, "http", "/", "metrics, alerts, what is scraped"},
                  {1, "http", "/api/v1/query?query=up", "metrics, by Prometheus's API"},
-                 {1, "http", "/api/v1/targets", "what is scraped"},
                  {1, "jaeger-query", "/api/services", "traces, by Jaeger's API"},
                  {1, "otlp-http", "/v1/traces", "where spans are sent to (OTLP)"}};
     for (size_t i = 0; i < SX_COUNT_OF(PAGES); i++) {
         sx_str where = address_of(sx_str_z(u->ready[PAGES[i].child]), PAGES[i].proto);
+        char url[ADDRESS_BYTES];
+        snprintf(url, sizeof(url), "http://%.*s%s", SX_ARG(where), PAGES[i].path);
         if (where.len)
-            sx_buf_printf(text, "  http://%.*s%-33s  %s\n", SX_ARG(where), PAGES[i].path,
-                          PAGES[i].what);
+            sx_buf_printf(text, "  %-62s  %s\n", url, PAGES[i].what);
     }
     sx_buf_printf(text, "Logs are in %s\n%c", u->log, '\0');
 }

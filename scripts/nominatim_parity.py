@@ -33,7 +33,7 @@ from lib import nominatim, nominatim_queries  # noqa: E402
 CACHE = ROOT / ".cache" / "peers" / "nominatim"
 RECORDED = ROOT / "tests" / "e2e" / "data" / "nominatim" / "truth-400.ndjson.gz"
 PEER = ROOT / "scripts" / "nominatim_peer.sh"
-PHRASES = RECORDED.parent / "phrases.csv"
+PHRASES = ROOT / "data" / "phrases.csv"
 FILES = {"liechtenstein": "data/liechtenstein.osm.pbf", "andorra": "data/andorra.osm.pbf", "monaco": "data/monaco.osm.gz",
          "broken-boundaries": "tests/e2e/data/osm/broken-boundaries.osm.gz",
          "moscow-cyrillic": "tests/e2e/data/osm/moscow-cyrillic.osm.gz",

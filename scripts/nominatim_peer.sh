@@ -27,7 +27,7 @@ http_port=${NOMINATIM_HTTP_PORT:-18101}
 workers=${NOMINATIM_WORKERS:-1}
 pg_bin=/usr/lib/postgresql/15/bin
 venv=$top/venv
-phrases=$repository/tests/e2e/data/nominatim/phrases.csv
+phrases=$repository/data/phrases.csv
 # In the order of their ports; a further import gets the next free one.
 known='liechtenstein andorra monaco broken-boundaries moscow-cyrillic'
 debian='postgresql-15 postgresql-15-postgis-3 osm2pgsql osmium-tool python3-venv python3-dev libicu-dev pkg-config g++'

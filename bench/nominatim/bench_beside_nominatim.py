@@ -35,7 +35,7 @@ BUILD = os.environ.get("BENCH_BUILD", str(ROOT / "build"))
 PEER = str(ROOT / "scripts" / "nominatim_peer.sh")
 CLUSTER = ROOT / ".cache" / "peers" / "nominatim" / "pg"
 DATA = str(ROOT / "data" / "liechtenstein.osm.pbf")
-PHRASES = str(ROOT / "tests" / "e2e" / "data" / "nominatim" / "phrases.csv")
+PHRASES = str(ROOT / "data" / "phrases.csv")
 EXTRACT, NAME, WORKERS, REQUESTS = "liechtenstein", "bench", 2, 3000
 sys.path[:0] = [str(ROOT / "tests" / "e2e"), str(ROOT / "bench" / "geocode")]
 from bench_geocode import Server, memory_kb  # noqa: E402

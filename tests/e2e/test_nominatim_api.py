@@ -19,7 +19,7 @@ def index(sextant_bin, repo, tmp_path_factory):
     path = tmp_path_factory.mktemp("index") / "three.idx"
     files = [f"{repo}/data/{name}" for name in ("paris-ban.csv.gz", "spain-madrid.ndjson.gz", "liechtenstein.osm.pbf")]
     subprocess.run([sextant_bin, "geocode", "import", "-q", "-o", path, "--phrases",
-                    f"{repo}/tests/e2e/data/nominatim/phrases.csv", *files], check=True, timeout=300)
+                    f"{repo}/data/phrases.csv", *files], check=True, timeout=300)
     return str(path)
 
 

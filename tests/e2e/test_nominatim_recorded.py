@@ -29,7 +29,7 @@ def tallies(sextant_bin, repo, tmp_path_factory):
     try:
         for name, path in FILES.items():
             index = folder / f"{name}.idx"
-            subprocess.run([sextant_bin, "geocode", "import", "-q", "-o", index, "--phrases", f"{data}/phrases.csv",
+            subprocess.run([sextant_bin, "geocode", "import", "-q", "-o", index, "--phrases", f"{repo}/data/phrases.csv",
                             f"{repo}/{path}"], check=True, timeout=300)
             service = Service([sextant_bin, "geocode", "serve", "--index", index, "--listen", "127.0.0.1:0"], str(folder),
                               name=name)
