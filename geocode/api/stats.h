@@ -21,7 +21,8 @@ struct geo_cache;
 #define GEO_ENDPOINT_LIST(X)                                                                       \
     X(search)                                                                                      \
     X(reverse)                                                                                     \
-    X(search_csv) X(reverse_csv) X(map) X(page) X(health) X(nominatim_search) X(nominatim_reverse) \
+    X(search_csv)                                                                                  \
+    X(reverse_csv) X(map) X(page) X(health) X(nominatim_search) X(nominatim_reverse)               \
         X(nominatim_lookup) X(nominatim_details) X(nominatim_status) X(photon_api)                 \
             X(photon_reverse) X(photon_status) X(other)
 typedef enum geo_endpoint {

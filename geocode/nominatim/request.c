@@ -57,7 +57,7 @@ static bool is_no_number(nom_param p, nom_refusal *r)
 }
 
 bool nom_request_int(const nom_request *q, nom_param p, const int64_t *otherwise, int64_t *out,
-                   nom_refusal *r)
+                     nom_refusal *r)
 {
     if (nom_request_has(q, p))
         return geo_python_int(q->values[p], out) || is_no_number(p, r);
@@ -68,7 +68,7 @@ bool nom_request_int(const nom_request *q, nom_param p, const int64_t *otherwise
 }
 
 bool nom_request_float(const nom_request *q, nom_param p, const double *otherwise, double *out,
-                     nom_refusal *r)
+                       nom_refusal *r)
 {
     double value;
     if (!nom_request_has(q, p)) {

@@ -95,8 +95,8 @@ bool nom_request_bool(const nom_request *q, nom_param p, bool otherwise);
 /* Reads a number; *out is the default where it is not given. NULL for `otherwise`: it must be given.
  * False, the refusal filled, if it is none. */
 bool nom_request_int(const nom_request *q, nom_param p, const int64_t *otherwise, int64_t *out,
-                   nom_refusal *r);
-bool nom_request_float(const nom_request *q, nom_param p, const double *otherwise, double *out,
                      nom_refusal *r);
+bool nom_request_float(const nom_request *q, nom_param p, const double *otherwise, double *out,
+                       nom_refusal *r);
 
 #endif
