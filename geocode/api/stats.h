@@ -22,9 +22,10 @@ struct geo_cache;
     X(search)                                                                                      \
     X(reverse)                                                                                     \
     X(search_csv)                                                                                  \
-    X(reverse_csv) X(map) X(page) X(health) X(nominatim_search) X(nominatim_reverse)               \
-        X(nominatim_lookup) X(nominatim_details) X(nominatim_status) X(photon_api)                 \
-            X(photon_reverse) X(photon_status) X(other)
+    X(reverse_csv)                                                                                 \
+    X(map) X(page) X(health) X(nominatim_search) X(nominatim_reverse) X(nominatim_lookup)          \
+        X(nominatim_details) X(nominatim_status) X(photon_api) X(photon_reverse) X(photon_status)  \
+            X(other)
 typedef enum geo_endpoint {
 #define X(name) GEO_ENDPOINT_##name,
     GEO_ENDPOINT_LIST(X)
