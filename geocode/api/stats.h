@@ -18,14 +18,30 @@
 struct geo_cache;
 
 /* Where a request came in; the names are the label's values. */
-#define GEO_ENDPOINT_LIST(X)                                                                       \
+#define GEO_ENDPOINTS_OF_ADDOK(X)                                                                  \
     X(search)                                                                                      \
     X(reverse)                                                                                     \
     X(search_csv)                                                                                  \
     X(reverse_csv)                                                                                 \
-    X(map) X(page) X(health) X(nominatim_search) X(nominatim_reverse) X(nominatim_lookup)          \
-        X(nominatim_details) X(nominatim_status) X(photon_api) X(photon_reverse) X(photon_status)  \
-            X(other)
+    X(map)                                                                                         \
+    X(page)                                                                                        \
+    X(health)
+
+#define GEO_ENDPOINTS_OF_NOMINATIM(X)                                                              \
+    X(nominatim_search)                                                                            \
+    X(nominatim_reverse)                                                                           \
+    X(nominatim_lookup)                                                                            \
+    X(nominatim_details)                                                                           \
+    X(nominatim_status)
+
+#define GEO_ENDPOINTS_OF_PHOTON(X)                                                                 \
+    X(photon_api)                                                                                  \
+    X(photon_reverse)                                                                              \
+    X(photon_status)
+
+#define GEO_ENDPOINT_LIST(X)                                                                       \
+    GEO_ENDPOINTS_OF_ADDOK(X) GEO_ENDPOINTS_OF_NOMINATIM(X) GEO_ENDPOINTS_OF_PHOTON(X) X(other)
+
 typedef enum geo_endpoint {
 #define X(name) GEO_ENDPOINT_##name,
     GEO_ENDPOINT_LIST(X)
