@@ -358,8 +358,6 @@ static sx_status named_street(house *h, uint32_t *out)
     if ((uint64_t)(c.right - c.left + 1) * (c.top - c.bottom + 1) > CELLS_MAX)
         return named_in_box(h, hash, near, out);
     named_in_cell(h, hash, near, out, &distance);
-    cells own = cells_of(geo_box_at(h->middle)); /* first: then most others are too far away */
-    named_in_cell(h, name_in_cell(hash, own.left, own.bottom), near, out, &distance);
     for (uint32_t x = c.left; x <= c.right; x++) {
         for (uint32_t y = c.bottom; y <= c.top; y++)
             named_in_cell(h, name_in_cell(hash, x, y), near, out, &distance);
