@@ -111,6 +111,7 @@ def test_the_whole_stays_small(repo):
 # ---- every page, in every size and theme
 
 PAGES = {
+    "/": ("gone", "down", "itself", "up"),
     "/targets": ("gone", "1 of 1 target up", "Connection refused"),
     "/alerts": ("InstanceDown", "firing", "gone is down", "NeverFires"),
     "/rules": ("job:up:avg", "many-to-many", "instances"),

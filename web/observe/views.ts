@@ -12,6 +12,7 @@ export interface View {
 }
 
 export const VIEWS: View[] = [
+  { path: "/", title: "Home", icon: "home", keys: "g h", ranged: true, load: () => import("./views/home") },
   { path: "/explore", title: "Explore", icon: "explore", keys: "g e", ranged: true, load: () => import("./views/explore") },
   { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", load: () => import("./views/alerts") },
   { path: "/rules", title: "Rules", icon: "rules", keys: "g r", load: () => import("./views/rules") },

@@ -13,7 +13,6 @@ export const base = new URL(document.baseURI).pathname.replace(/\/+$/, "");
 
 // Other pages' addresses, and where what they showed is here; `query` is added to theirs.
 const ALIASES: Record<string, [path: string, query?: Record<string, string>]> = {
-  "/": ["/explore"],
   "/query": ["/explore"],
   "/graph": ["/explore"],
   "/flags": ["/status", { tab: "flags" }],

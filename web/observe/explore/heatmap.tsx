@@ -1,5 +1,6 @@
 // heatmap.tsx - how a histogram's observations lie over time: columns are times, rows buckets, darker
-// is more. Drawn on a canvas; the cell under the pointer is told, and a table has all of it.
+// is more. Drawn on a canvas; the cell under the pointer is told. The numbers themselves are to be had
+// as the panel's table and its CSV, of the latest instant and of all times.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Unit, valueText } from "../base/format";
 import { isDark } from "../base/store";

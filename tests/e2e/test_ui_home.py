@@ -1,0 +1,208 @@
+"""The observatory's home page in Chromium: services of every kind of metrics, found from what is scraped,
+those in trouble first; its links, keys, filters, and what it says when there is nothing."""
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from lib.observe import NO_TRACES
+from lib.service import Service, free_port
+from lib.ui import SIZES, Pages, write_files
+from lib.wait import wait_for
+
+# Two services more: one as OpenTelemetry's libraries count, one known by its spans alone, as a
+# collector tells of it; of the latter a quarter fails. `n` grows with every scrape.
+METRICS = """# TYPE http_server_request_duration_seconds histogram
+http_server_request_duration_seconds_bucket{{http_route="/cart",http_response_status_code="200",le="0.1"}} {n}
+http_server_request_duration_seconds_bucket{{http_route="/cart",http_response_status_code="200",le="0.5"}} {n2}
+http_server_request_duration_seconds_bucket{{http_route="/cart",http_response_status_code="200",le="+Inf"}} {n2}
+http_server_request_duration_seconds_sum{{http_route="/cart",http_response_status_code="200"}} {n}
+http_server_request_duration_seconds_count{{http_route="/cart",http_response_status_code="200"}} {n2}
+# TYPE target_info gauge
+target_info{{service_version="4.2.0"}} 1
+# TYPE traces_span_metrics_calls_total counter
+traces_span_metrics_calls_total{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill",status_code="STATUS_CODE_UNSET"}} {n3}
+traces_span_metrics_calls_total{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill",status_code="STATUS_CODE_ERROR"}} {n}
+traces_span_metrics_calls_total{{service_name="billing",span_kind="SPAN_KIND_CLIENT",span_name="ask",status_code="STATUS_CODE_UNSET"}} {n9}
+# TYPE traces_span_metrics_duration_milliseconds histogram
+traces_span_metrics_duration_milliseconds_bucket{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill",le="50"}} 0
+traces_span_metrics_duration_milliseconds_bucket{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill",le="100"}} {n2}
+traces_span_metrics_duration_milliseconds_bucket{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill",le="+Inf"}} {n2}
+traces_span_metrics_duration_milliseconds_sum{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill"}} {n}
+traces_span_metrics_duration_milliseconds_count{{service_name="billing",span_kind="SPAN_KIND_SERVER",span_name="GET /bill"}} {n2}
+"""
+
+
+class Shop(BaseHTTPRequestHandler):
+    began = time.monotonic()
+
+    def do_GET(self):
+        n = int(100 * (time.monotonic() - self.began))
+        body = METRICS.format(n=n, n2=2 * n, n3=3 * n, n9=9 * n).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def shop():
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield served.server_port
+    served.shutdown()
+
+
+def start(sextant_bin, folder, config, port):
+    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
+    made.start(10)
+    made.at = f"http://127.0.0.1:{port}"
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(sextant_bin, shop, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    port = free_port()
+    config = write_files(folder, port)
+    with open(config, "a", encoding="utf-8") as f:
+        f.write(f'  - job_name: shop\n    static_configs: [{{targets: ["127.0.0.1:{shop}"]}}]\n')
+    made = start(sextant_bin, folder, config, port)
+
+    def ready():
+        for query in ("rate(traces_span_metrics_calls_total[1m])", "rate(http_requests_total[1m]) > 0", 'ALERTS{alertstate="firing"}'):
+            if not requests.get(made.at + "/api/v1/query", {"query": query}, timeout=5).json()["data"]["result"]:
+                return False
+        return True
+    wait_for(ready, 30, "samples of every service")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    from lib.browser import open_browser
+    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def ui(server, chromium):
+    chromium.console()
+    pages = Pages(chromium, server.at)
+    yield pages
+    pages.quiet()
+    pages.js("localStorage.clear()")
+
+
+FULL = "document.querySelectorAll('a.signal').length >= 11"
+
+CELLS = """return Object.fromEntries([...document.querySelectorAll('.service')].map((r) => [r.querySelector('h2').innerText,
+[...r.querySelectorAll('.signal b')].map((b) => b.innerText)]))"""
+
+
+def names(ui):
+    return ui.js("return [...document.querySelectorAll('.service h2')].map((e) => e.innerText)")
+
+
+@pytest.mark.parametrize("width,scheme", SIZES)
+def test_home_shows_every_service_those_in_trouble_first(ui, width, scheme, tmp_path):
+    ui.open("/?from=now-5m", width, scheme).wait("gone", "itself", "shop", "billing").wait_for(FULL, "the sparklines")
+    ui.judge()
+    assert names(ui) == ["gone", "billing", "itself", "shop"]
+    ui.browser.save_screenshot(str(tmp_path / f"home-{width}-{scheme}.png"))
+
+
+def test_what_is_shown_is_what_was_measured(ui):
+    ui.open("/?from=now-5m").wait("billing").wait_for(FULL, "the sparklines")
+    cells = ui.js(CELLS)
+    assert cells["gone"] == ["–"] * 5
+    rate, errors, p95, cpu, memory = cells["billing"]
+    assert (errors, cpu, memory) == ("25 %", "–", "–") and p95 == "97.5 ms"
+    billing = float(rate.split("/")[0])
+    rate, errors, p95, _, _ = cells["shop"]
+    assert (errors, p95) == ("0 %", "460 ms")
+    assert 1.8 < billing / float(rate.split("/")[0]) < 2.2, "spans that call others are not the service's own"
+    rate, errors, p95, cpu, memory = cells["itself"]
+    assert rate.endswith("/s") and errors == "0 %" and p95.endswith("s") and "–" not in (cpu, memory) and memory.endswith("iB")
+    text = ui.text(".services")
+    assert text.startswith("gone\n■\ndown") and "1 alert firing" in text and "not scraped" in text and "4.2.0" in text, text
+    own = requests.get(ui.url + "/api/v1/query", {"query": 'prometheus_build_info'}, timeout=5).json()["data"]["result"][0]["metric"]
+    assert own["revision"] in text
+
+
+def test_few_questions_are_asked_however_many_services(ui):
+    ui.open("/").wait("billing").wait_for(FULL, "the sparklines")
+    asked = ui.js("return performance.getEntriesByType('resource').filter((r) => r.name.includes('/api/')).map((r) => r.name)")
+    assert len(asked) <= 8, asked
+
+
+def test_a_signal_leads_to_its_query_and_a_service_to_its_targets(ui):
+    for job, signal, query in (("itself", "Duration p95", "http_request_duration_seconds_bucket"),
+                               ("billing", "Errors", "STATUS_CODE_ERROR"), ("shop", "Requests", "http_route"),
+                               ("billing", "Duration p95", "0.001"), ("itself", "CPU", "process_cpu_seconds_total"),
+                               ("itself", "Memory", "process_resident_memory_bytes")):
+        ui.open("/?from=now-5m").wait("billing").wait_for(FULL, "the sparklines")
+        ui.click("a.signal", f"{signal} of {job}").wait("on the server")
+        assert ui.path().startswith("/explore?") and query in ui.path() and "from=now-5m" in ui.path()
+        ui.wait_for("document.querySelector('.series')", f"a line of {signal} of {job}")
+    ui.open("/").wait("gone").click(".service h2 a", "gone").wait("Connection refused")
+    assert ui.path().startswith("/targets?search=job%3Dgone")
+    ui.open("/").wait("gone").click(".service a", "alert firing").wait("InstanceDown")
+    assert ui.path().startswith("/alerts?state=firing&search=gone")
+
+
+def test_services_are_filtered_and_gone_through_by_keys(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/").wait("billing")
+    ui.keys("j")
+    ui.wait_for("document.activeElement.innerText === 'gone'", "the first")
+    ui.keys("j", "j", "k")
+    ui.wait_for("document.activeElement.innerText === 'billing'", "the second")
+    ui.js("window.kept = document.activeElement")
+    asked = "performance.getEntriesByType('resource').filter((r) => r.name.includes('/api/v1/alerts')).length"
+    ui.keys("d", "r")
+    ui.wait_for(f"{asked} > 1", "it to be asked again")
+    assert ui.js("return window.kept.isConnected && document.activeElement === window.kept")
+    ui.keys("/").keys("shj").wait("No service is like that")
+    ui.keys(Keys.BACKSPACE)
+    ui.wait_for("document.querySelectorAll('.service').length === 1", "one to be left")
+    assert names(ui) == ["shop"] and "search=sh" in ui.path()
+    ui.open("/").wait("billing").click(".choice button", "In trouble 2")
+    ui.wait_for("document.querySelectorAll('.service').length === 2", "those in trouble")
+    ui.keys("g", "t").wait("Connection refused").keys("g", "h").wait("billing")
+    assert ui.path() == "/"
+
+
+def test_a_refresh_never_empties_the_page(ui):
+    ui.open("/?from=now-5m").wait("billing").wait_for(FULL, "the sparklines")
+    ui.js("""window.least = 99; window.loading = 0; new MutationObserver(() => {
+        window.least = Math.min(window.least, document.querySelectorAll('a.signal').length);
+        window.loading += document.querySelectorAll('.loading').length; }).observe(document.querySelector('main'), {childList: true, subtree: true, attributes: true});""")
+    full = ui.js("return document.querySelectorAll('a.signal').length")
+    for turn in (2, 3, 4):
+        ui.keys("d", "r")
+        ui.wait_for(
+            f"performance.getEntriesByType('resource').filter((r) => r.name.includes('build_info')).length >= {turn}", "it to be asked again")
+    assert ui.js("return window.loading") == 0 and ui.js("return window.least") >= full
+
+
+def test_nothing_yet_says_what_to_do(sextant_bin, chromium, tmp_path):
+    config = tmp_path / "p.yml"
+    config.write_text("scrape_configs: []\n", encoding="utf-8")
+    made = start(sextant_bin, tmp_path, config, free_port())
+    try:
+        ui = Pages(chromium, made.at)
+        for width, scheme in SIZES:
+            ui.open("/", width, scheme).wait("No service is known yet", "scrape_configs", "make up")
+            ui.judge()
+    finally:
+        made.stop()
