@@ -414,13 +414,27 @@ static void free_endpoints(sx_service *s)
         sx_tls_unref(s->web_tls);
 }
 
+static uint32_t flush_left_ms(const sx_service *s)
+{
+    return s->flushed_ms < SERVICE_FLUSH_MS ? (uint32_t)(SERVICE_FLUSH_MS - s->flushed_ms) : 0;
+}
+
+void sx_service_end_metrics(sx_service *s)
+{
+    if (!s->otlp)
+        return;
+    int64_t began_ms = sx_clock_mono_ms(s->clock);
+    sx_otlp_end_metrics(s->otlp, flush_left_ms(s));
+    s->flushed_ms += sx_clock_mono_ms(s->clock) - began_ms;
+}
+
 /* The exporter is first: it scrapes the registry, whose metrics ask the others. */
 static void free_telemetry(sx_service *s)
 {
     sx_tracer_free(s->tracer);
     if (s->otlp) {
         sx_log_otlp(s->log, NULL);
-        sx_otlp_free(s->otlp, SERVICE_FLUSH_MS);
+        sx_otlp_free(s->otlp, flush_left_ms(s));
     }
     if (s->stopped) /* the last word: what the teardown and the export's end had to say stands above */
         SX_LOG_INFO(sx_service_logger(s), NULL, "stopped");
@@ -444,8 +458,7 @@ void sx_service_free(sx_service *s)
         return;
     if (s->started)
         sx_service_stop(s);
-    if (s->otlp)
-        sx_otlp_end_metrics(s->otlp, SERVICE_FLUSH_MS); /* they ask what is torn down next */
+    sx_service_end_metrics(s); /* they ask what is torn down next */
     if (s->setup_done && s->def->teardown)
         s->def->teardown(s, s->def->ctx);
     free_endpoints(s);

@@ -129,7 +129,9 @@ struct sx_loop_state {
 };
 
 enum { SX_ENDPOINTS_MAX = 24 };
-enum { SERVICE_FLUSH_MS = 3000 }; /* longest wait for the exporter, at each step of the end */
+enum {
+    SERVICE_FLUSH_MS = 3000
+}; /* longest wait for the exporter, in all steps of the end together */
 
 /* What of the settings a reload replaces at once: published by pointer, read by loops, kept until the
  * service is freed. */
@@ -171,7 +173,8 @@ struct sx_service {
     size_t endpoint_count;
     sx_loop_state *loops;
     size_t loop_count;
-    unsigned cores; /* that it may use */
+    unsigned cores;     /* that it may use */
+    int64_t flushed_ms; /* of SERVICE_FLUSH_MS, spent */
     bool started;
     bool stopped;                /* it was, by sx_service_stop: to be told at the end of all */
     int draining;                /* atomic: not ready any more */
@@ -320,5 +323,8 @@ void sx_service_signals(sigset_t *out);
 
 /* Stops the loops, joins the threads. */
 void sx_service_halt(sx_service *s);
+
+/* Exports metrics for the last time; what is torn down next is not asked again. Once more: nothing. */
+void sx_service_end_metrics(sx_service *s);
 
 #endif

@@ -382,8 +382,7 @@ static void stop(sx_service *s, int signals)
     sx_service_drain(s);
     wait_for(s->drained_fd, signals, (int64_t)s->settings.shutdown_ms_max + HALT_GRACE_MS);
     sx_service_halt(s);
-    if (s->otlp)
-        sx_otlp_end_metrics(s->otlp, SERVICE_FLUSH_MS);
+    sx_service_end_metrics(s);
     s->stopped = true;
 }
 
