@@ -23,6 +23,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -228,12 +229,26 @@ def bench_served(served, load, suffix, name, seconds, connections):
     return found, served.memory()
 
 
+def wait_for_port(port, seconds=60):
+    """A server that was started may not listen yet."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 def bench_http(table, index, name, load, quick):
     seconds = 4 if quick else 12
     peer("stop", name, check=False)
     peer("start", name)
     try:
         listed = re.search(rf"^{name} http://127\.0\.0\.1:(\d+) ", peer("list"), re.M)
+        wait_for_port(int(listed.group(1)))
         pid = int((CLUSTER.parent / "projects" / name / "pid").read_text(encoding="ascii"))
         theirs, their_memory = bench_served(Served(int(listed.group(1)), [pid, postmaster()]), load, "", "nominatim", seconds, 8)
     finally:
