@@ -168,9 +168,13 @@ start_one() {
         say "$1 runs already: http://127.0.0.1:$port"
         return
     fi
-    # In a session of its own, so that it outlives the shell; its pid is the one that stop ends.
-    in_project "$1" setsid nice uvicorn --host 127.0.0.1 --port "$port" --workers "$workers" --no-access-log \
-        --factory nominatim_api.server.falcon.server:run_wsgi > "$(project "$1")/server.log" 2>&1 < /dev/null &
+    # In a session of its own, so that it outlives the shell; its pid is the one that stop ends. The shell that
+    # waits for it has let go of our output: else whoever reads that would wait, too.
+    (
+        exec > "$(project "$1")/server.log" 2>&1 < /dev/null
+        in_project "$1" setsid nice uvicorn --host 127.0.0.1 --port "$port" --workers "$workers" --no-access-log \
+            --factory nominatim_api.server.falcon.server:run_wsgi
+    ) &
     tries=0
     until answers "http://127.0.0.1:$port/status"; do
         tries=$((tries + 1))
@@ -184,6 +188,11 @@ start_one() {
 stop_one() {
     if running "$(project "$1")/pid"; then
         kill "$(cat "$(project "$1")/pid")"
+        tries=0 # it goes on for the requests it has
+        while running "$(project "$1")/pid" && [ "$tries" -lt 50 ]; do
+            tries=$((tries + 1))
+            sleep 0.2
+        done
         say "$1 stopped"
     fi
     rm -f "$(project "$1")/pid"

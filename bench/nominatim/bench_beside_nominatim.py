@@ -256,15 +256,15 @@ def bench_http(table, index, name, load, quick):
     with Server(index, "--no-cache") as server:
         served = Served(server.port, [server.pid])
         ours, our_memory = bench_served(served, load, "_ours", "ours", seconds, 32)
-        rate, _ = served.most(load.path("autocomplete"), seconds / 2, 32)
-        partial = served.latency(load.path("autocomplete"), rate / 2, seconds)
+        completions, _ = served.most(load.path("autocomplete"), seconds / 2, 32)
+        partial = served.latency(load.path("autocomplete"), completions / 2, seconds)
     for kind, what in (("search", "searches"), ("reverse", "reverses")):
         (rate, per_cpu, latency), (rate2, per_cpu2, latency2) = ours[kind], theirs[kind]
         table.add(f"{what} a second over HTTP", rate, rate2, "1/s")
         table.add(f"{what} a CPU second", per_cpu, per_cpu2, "1/s", "200")
         for share in ("p50", "p95", "p99"):
             table.add(f"{what}, {share} at half that rate", latency.get(share, 0), latency2.get(share, 0), "ms", "", False)
-    say("autocomplete_ours", rate, "1/s")
+    say("autocomplete_ours", completions, "1/s")
     for share, ms in partial.items():
         print(f"autocomplete_ours_half_rate_{share} {ms:.3f} ms")
     table.add("autocompletion, p99 at half its rate", partial["p99"], 0, "ms", "1 ms")
