@@ -35,13 +35,7 @@ static void put_tag(sx_json_writer *w, sx_str key, sx_str value)
 static void put_some(sx_json_writer *w, const char *key, sx_str value)
 {
     if (value.len > 0)
-        nom_json_text(w, key, value);
-}
-
-static void put_double(sx_json_writer *w, const char *key, double value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_double(w, value);
+        key_str(w, key, value);
 }
 
 static void put_bool(sx_json_writer *w, const char *key, bool value)
@@ -52,7 +46,7 @@ static void put_bool(sx_json_writer *w, const char *key, bool value)
 
 static void put_osm_type(sx_json_writer *w, unsigned kind)
 {
-    nom_json_text(w, "osm_type", sx_str_of(&KIND_LETTERS[kind], 1));
+    key_str(w, "osm_type", sx_str_of(&KIND_LETTERS[kind], 1));
 }
 
 /* --- One line of an address, a list of linked places, or a hierarchy. */
@@ -71,19 +65,19 @@ typedef struct line {
 static void put_line(sx_json_writer *w, const line *l)
 {
     sx_json_begin_object(w);
-    nom_json_text(w, "localname", l->name);
+    key_str(w, "localname", l->name);
     if (l->place_id)
-        nom_json_number(w, "place_id", (int64_t)l->place_id);
+        key_i64(w, "place_id", (int64_t)l->place_id);
     if (l->osm_kind != NOM_OSM_NONE) {
-        nom_json_number(w, "osm_id", l->osm_id);
+        key_i64(w, "osm_id", l->osm_id);
         put_osm_type(w, l->osm_kind);
     }
-    nom_json_text(w, "class", l->class_name);
-    nom_json_text(w, "type", l->type);
+    key_str(w, "class", l->class_name);
+    key_str(w, "type", l->type);
     if (l->admin_level >= 0)
-        nom_json_number(w, "admin_level", l->admin_level);
-    nom_json_number(w, "rank_address", l->rank_address);
-    put_double(w, "distance", l->distance);
+        key_i64(w, "admin_level", l->admin_level);
+    key_i64(w, "rank_address", l->rank_address);
+    key_double(w, "distance", l->distance);
     put_bool(w, "isaddress", l->is_address);
     sx_json_end_object(w);
 }
@@ -356,7 +350,7 @@ static void put_country(details *d)
     if (d->answer->address.country == 0)
         return;
     plc_country_text(d->answer->address.country, code);
-    nom_json_text(&d->w, "country_code", sx_str_z(code));
+    key_str(&d->w, "country_code", sx_str_z(code));
 }
 
 static uint64_t parent_place_id(const nom_object *o)
@@ -369,28 +363,28 @@ static void put_head(details *d)
 {
     const nom_object *o = &d->answer->object;
     sx_json_writer *w = &d->w;
-    nom_json_number(w, "place_id", (int64_t)nom_object_place_id(o));
+    key_i64(w, "place_id", (int64_t)nom_object_place_id(o));
     if (parent_place_id(o))
-        nom_json_number(w, "parent_place_id", (int64_t)parent_place_id(o));
+        key_i64(w, "parent_place_id", (int64_t)parent_place_id(o));
     if (o->osm_kind != NOM_OSM_NONE) {
         put_osm_type(w, o->osm_kind);
-        nom_json_number(w, "osm_id", o->osm_id);
+        key_i64(w, "osm_id", o->osm_id);
     }
-    nom_json_text(w, "category", o->class_name);
-    nom_json_text(w, "type", o->type);
-    nom_json_number(w, "admin_level", o->admin_level);
-    nom_json_text(w, "localname", d->answer->name);
+    key_str(w, "category", o->class_name);
+    key_str(w, "type", o->type);
+    key_i64(w, "admin_level", o->admin_level);
+    key_str(w, "localname", d->answer->name);
     put_names(d);
     put_address_tags(d);
     put_some(w, "housenumber", o->housenumber);
     put_some(w, "calculated_postcode", o->postcode);
     put_country(d);
     if (o->source == NOM_PLACE)
-        put_double(w, "importance", o->importance);
-    put_double(w, "calculated_importance", o->importance);
+        key_double(w, "importance", o->importance);
+    key_double(w, "calculated_importance", o->importance);
     put_extratags(d);
-    nom_json_number(w, "rank_address", o->rank_address);
-    nom_json_number(w, "rank_search", o->rank_search);
+    key_i64(w, "rank_address", o->rank_address);
+    key_i64(w, "rank_search", o->rank_search);
 }
 
 static void put_point(sx_json_writer *w, const char *key, geo_at at)
@@ -398,7 +392,7 @@ static void put_point(sx_json_writer *w, const char *key, geo_at at)
     char text[NOM_COORDINATE_BYTES];
     sx_json_key(w, sx_str_z(key));
     sx_json_begin_object(w);
-    nom_json_text(w, "type", SX_STR("Point"));
+    key_str(w, "type", SX_STR("Point"));
     sx_json_key(w, SX_STR("coordinates"));
     sx_json_begin_array(w);
     sx_json_raw_value(w, nom_coordinate(at.lon_e7, text));

@@ -11,21 +11,21 @@ static void put_ids(sx_json_writer *w, const nom_answer *a)
 {
     const nom_object *o = &a->object;
     if (o->source != NOM_COUNTRY)
-        nom_json_number(w, "place_id", (int64_t)nom_object_place_id(o));
+        key_i64(w, "place_id", (int64_t)nom_object_place_id(o));
 }
 
 static void put_osm(sx_json_writer *w, const nom_object *o)
 {
     if (o->osm_kind == NOM_OSM_NONE)
         return;
-    nom_json_text(w, "osm_type", sx_str_z(nom_osm_kind_name(o->osm_kind)));
-    nom_json_number(w, "osm_id", o->osm_id);
+    key_str(w, "osm_type", sx_str_z(nom_osm_kind_name(o->osm_kind)));
+    key_i64(w, "osm_id", o->osm_id);
 }
 
 static void put_coordinate(sx_json_writer *w, const char *key, int32_t e7)
 {
     char text[NOM_COORDINATE_BYTES];
-    nom_json_text(w, key, nom_coordinate(e7, text));
+    key_str(w, key, nom_coordinate(e7, text));
 }
 
 static void put_degrees(sx_json_writer *w, int32_t e7)
@@ -111,8 +111,8 @@ void nom_json_entrances(sx_json_writer *w, const nom_index *ix, const nom_object
     sx_json_begin_array(w);
     for (uint32_t i = 0; i < count; i++) {
         sx_json_begin_object(w);
-        nom_json_number(w, "osm_id", e[i].osm_id);
-        nom_json_text(w, "type", plc_string(ix->places, e[i].type));
+        key_i64(w, "osm_id", e[i].osm_id);
+        key_str(w, "type", plc_string(ix->places, e[i].type));
         put_coordinate(w, "lat", e[i].lat_e7);
         put_coordinate(w, "lon", e[i].lon_e7);
         plc_tags it;
@@ -152,9 +152,9 @@ static sx_status put_details(sx_json_writer *w, const nom_index *ix, const nom_a
 static void put_what(sx_json_writer *w, const nom_index *ix, const nom_answer *a)
 {
     char label[NOM_LABEL_BYTES_MAX];
-    nom_json_text(w, "addresstype", nom_answer_label(ix, a, label));
-    nom_json_text(w, "name", a->name);
-    nom_json_text(w, "display_name", a->display_name);
+    key_str(w, "addresstype", nom_answer_label(ix, a, label));
+    key_str(w, "name", a->name);
+    key_str(w, "display_name", a->display_name);
 }
 
 /* An outline, as JSON where it is, else as a string. */
@@ -179,7 +179,7 @@ static sx_status put_outline(sx_json_writer *w, const char *key, unsigned polygo
 static void put_point(sx_json_writer *w, geo_at at)
 {
     sx_json_begin_object(w);
-    nom_json_text(w, "type", SX_STR("Point"));
+    key_str(w, "type", SX_STR("Point"));
     sx_json_key(w, SX_STR("coordinates"));
     sx_json_begin_array(w);
     put_degrees(w, at.lon_e7);
@@ -221,13 +221,13 @@ static sx_status put_plain(sx_json_writer *w, const nom_index *ix, const nom_ans
     const nom_object *o = &a->object;
     sx_json_begin_object(w);
     put_ids(w, a);
-    nom_json_text(w, "licence", attribution_of(a));
+    key_str(w, "licence", attribution_of(a));
     put_osm(w, o);
     put_coordinate(w, "lat", o->at.lat_e7);
     put_coordinate(w, "lon", o->at.lon_e7);
-    nom_json_text(w, options->format == NOM_FORMAT_JSON ? "class" : "category", o->class_name);
-    nom_json_text(w, "type", o->type);
-    nom_json_number(w, "place_rank", o->rank_search);
+    key_str(w, options->format == NOM_FORMAT_JSON ? "class" : "category", o->class_name);
+    key_str(w, "type", o->type);
+    key_i64(w, "place_rank", o->rank_search);
     put_importance(w, o);
     put_what(w, ix, a);
     sx_status status = put_details(w, ix, a, options, arena, err);
@@ -255,14 +255,14 @@ static sx_status put_feature(sx_json_writer *w, const nom_index *ix, const nom_a
 {
     const nom_object *o = &a->object;
     sx_json_begin_object(w);
-    nom_json_text(w, "type", SX_STR("Feature"));
+    key_str(w, "type", SX_STR("Feature"));
     sx_json_key(w, SX_STR("properties"));
     sx_json_begin_object(w);
     put_ids(w, a);
     put_osm(w, o);
-    nom_json_number(w, "place_rank", o->rank_search);
-    nom_json_text(w, "category", o->class_name);
-    nom_json_text(w, "type", o->type);
+    key_i64(w, "place_rank", o->rank_search);
+    key_str(w, "category", o->class_name);
+    key_str(w, "type", o->type);
     put_importance(w, o);
     put_what(w, ix, a);
     sx_status status = put_details(w, ix, a, options, arena, err);
@@ -310,9 +310,9 @@ static void put_geocoding_address(sx_json_writer *w, const nom_answer *a)
         if (!r->is_address || r->name.len == 0)
             continue;
         if (sx_str_eq(r->type, SX_STR("postcode")) || sx_str_eq(r->type, SX_STR("postal_code"))) {
-            nom_json_text(w, "postcode", r->name);
+            key_str(w, "postcode", r->name);
         } else if (sx_str_eq(r->type, SX_STR("house_number"))) {
-            nom_json_text(w, "housenumber", r->name);
+            key_str(w, "housenumber", r->name);
         } else if ((r->place == PLC_NONE || r->place != a->object.place) && r->rank_address >= 4 &&
                    r->rank_address < 28) {
             const char *word = rank_word(r->rank_address);
@@ -326,11 +326,11 @@ static void put_geocoding_address(sx_json_writer *w, const nom_answer *a)
         }
     }
     for (size_t i = 0; i < done_count; i++)
-        nom_json_text(w, done[i], values[i]);
+        key_str(w, done[i], values[i]);
     if (a->address.country) {
         char code[3];
         plc_country_text(a->address.country, code);
-        nom_json_text(w, "country_code", sx_str_z(code));
+        key_str(w, "country_code", sx_str_z(code));
     }
     sx_json_key(w, SX_STR("admin"));
     sx_json_begin_object(w);
@@ -342,7 +342,7 @@ static void put_geocoding_address(sx_json_writer *w, const nom_answer *a)
             !sx_str_eq(r->type, SX_STR("administrative")))
             continue;
         snprintf(key, sizeof(key), "level%u", r->admin_level);
-        nom_json_text(w, key, r->name);
+        key_str(w, key, r->name);
     }
     sx_json_end_object(w);
 }
@@ -353,21 +353,21 @@ static sx_status put_geocoding(sx_json_writer *w, const nom_index *ix, const nom
     const nom_object *o = &a->object;
     unsigned rank = o->rank_address < 3 ? 3 : o->rank_address;
     sx_json_begin_object(w);
-    nom_json_text(w, "type", SX_STR("Feature"));
+    key_str(w, "type", SX_STR("Feature"));
     sx_json_key(w, SX_STR("properties"));
     sx_json_begin_object(w);
     sx_json_key(w, SX_STR("geocoding"));
     sx_json_begin_object(w);
     put_ids(w, a);
     put_osm(w, o);
-    nom_json_text(w, "osm_key", o->class_name);
-    nom_json_text(w, "osm_value", o->type);
-    nom_json_text(w, "type", sx_str_z(rank_word(rank)));
+    key_str(w, "osm_key", o->class_name);
+    key_str(w, "osm_value", o->type);
+    key_str(w, "type", sx_str_z(rank_word(rank)));
     if (options->single)
-        nom_json_number(w, "accuracy", (int64_t)a->distance);
-    nom_json_text(w, "label", a->display_name);
+        key_i64(w, "accuracy", (int64_t)a->distance);
+    key_str(w, "label", a->display_name);
     if (a->name.len > 0)
-        nom_json_text(w, "name", a->name);
+        key_str(w, "name", a->name);
     if (options->address)
         put_geocoding_address(w, a);
     if (options->entrances)
@@ -386,17 +386,17 @@ static sx_status put_geocoding(sx_json_writer *w, const nom_index *ix, const nom
 static void begin_collection(sx_json_writer *w, const nom_print *options)
 {
     sx_json_begin_object(w);
-    nom_json_text(w, "type", SX_STR("FeatureCollection"));
+    key_str(w, "type", SX_STR("FeatureCollection"));
     if (options->format == NOM_FORMAT_GEOJSON) {
-        nom_json_text(w, "licence", SX_STR(NOM_ATTRIBUTION));
+        key_str(w, "licence", SX_STR(NOM_ATTRIBUTION));
     } else {
         sx_json_key(w, SX_STR("geocoding"));
         sx_json_begin_object(w);
-        nom_json_text(w, "version", SX_STR("0.1.0"));
-        nom_json_text(w, "attribution", SX_STR(NOM_ATTRIBUTION));
-        nom_json_text(w, "licence", SX_STR("ODbL"));
+        key_str(w, "version", SX_STR("0.1.0"));
+        key_str(w, "attribution", SX_STR(NOM_ATTRIBUTION));
+        key_str(w, "licence", SX_STR("ODbL"));
         if (options->query.data)
-            nom_json_text(w, "query", options->query);
+            key_str(w, "query", options->query);
         sx_json_end_object(w);
     }
     sx_json_key(w, SX_STR("features"));
@@ -420,7 +420,7 @@ sx_status nom_print_json(const nom_index *ix, const nom_answer *const *answers, 
     sx_json_writer_init(&w, out, &STYLE);
     if (options->single && count == 0) {
         sx_json_begin_object(&w);
-        nom_json_text(&w, "error", SX_STR("Unable to geocode"));
+        key_str(&w, "error", SX_STR("Unable to geocode"));
         sx_json_end_object(&w);
         return sx_json_writer_finish(&w, err);
     }

@@ -86,8 +86,8 @@ static void put_token(sx_json_writer *w, const nom_words *words, uint32_t token)
             continue; /* the same text for two normal forms */
         last = text;
         sx_json_begin_object(w);
-        nom_json_number(w, "id", (int64_t)token + 1);
-        nom_json_text(w, "token", text);
+        key_i64(w, "id", (int64_t)token + 1);
+        key_str(w, "token", text);
         sx_json_end_object(w);
     }
 }

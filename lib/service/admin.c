@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/build.h"
-#include "service/json_member.h"
+#include "codec/json_member.h"
 #include "service/service_internal.h"
 
 /* Who did it and from where: a change by hand is found again in the log. */

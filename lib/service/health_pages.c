@@ -9,7 +9,7 @@
 
 #include <sextant/file.h>
 
-#include "service/json_member.h"
+#include "codec/json_member.h"
 #include "service/service_internal.h"
 
 static const sx_str JSON_TYPE = SX_STR_INIT("application/json");

@@ -1,6 +1,6 @@
-/* json_member.h - one member of a JSON object in one call: for the pages that a service answers. */
-#ifndef SEXTANT_SERVICE_JSON_MEMBER_H
-#define SEXTANT_SERVICE_JSON_MEMBER_H
+/* json_member.h - one member of a JSON object in one call: for pages and answers with many. */
+#ifndef SEXTANT_CODEC_JSON_MEMBER_H
+#define SEXTANT_CODEC_JSON_MEMBER_H
 
 #include <sextant/json.h>
 
@@ -14,6 +14,12 @@ static inline void key_u64(sx_json_writer *w, const char *key, uint64_t value)
 {
     sx_json_key(w, sx_str_z(key));
     sx_json_u64(w, value);
+}
+
+static inline void key_i64(sx_json_writer *w, const char *key, int64_t value)
+{
+    sx_json_key(w, sx_str_z(key));
+    sx_json_i64(w, value);
 }
 
 static inline void key_double(sx_json_writer *w, const char *key, double value)
