@@ -20,6 +20,12 @@ const char *const UI_PATHS[] = {
     "/service-discovery",
     "/alertmanager-discovery",
     "/explore",
+    "/dashboards",
+    "/d/:uid",
+    "/d/:uid/:slug",
+    "/traces",
+    "/trace/:id",
+    "/search",
     "/query",
     "/graph",
 };

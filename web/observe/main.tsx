@@ -5,9 +5,9 @@ import { followLinks, route } from "./base/route";
 import { startRefreshing } from "./base/time";
 import { listenToKeys } from "./parts/commands";
 import { Shell } from "./parts/shell";
-import { VIEWS } from "./views";
+import { viewOf } from "./views";
 
-void VIEWS.find((v) => v.path === route.value.path)?.load();
+void viewOf(route.value.path)?.load();
 followLinks();
 startRefreshing();
 listenToKeys();

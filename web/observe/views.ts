@@ -1,4 +1,5 @@
-// views.ts - the pages: one row each, in the order of the navigation.
+// views.ts - the pages: one row each, in the order of the navigation. A page whose path has further
+// parts (/d/UID/slug) is a row with `below`; it reads them from the route.
 import type { ComponentType } from "preact";
 import type { IconName } from "./parts/icon";
 
@@ -8,6 +9,7 @@ export interface View {
   icon: IconName;
   keys: string;
   ranged?: boolean; // it shows a range of time
+  below?: boolean; // it is every address below its path, and no entry of the navigation
   load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -19,3 +21,6 @@ export const VIEWS: View[] = [
   { path: "/targets", title: "Targets", icon: "targets", keys: "g t", load: () => import("./views/targets") },
   { path: "/status", title: "Status", icon: "status", keys: "g s", load: () => import("./views/status") },
 ];
+
+export const viewOf = (path: string): View | undefined =>
+  VIEWS.find((v) => (v.below ? path.startsWith(`${v.path}/`) : v.path === path));

@@ -15,6 +15,7 @@ export const base = new URL(document.baseURI).pathname.replace(/\/+$/, "");
 const ALIASES: Record<string, [path: string, query?: Record<string, string>]> = {
   "/query": ["/explore"],
   "/graph": ["/explore"],
+  "/search": ["/traces"],
   "/flags": ["/status", { tab: "flags" }],
   "/config": ["/status", { tab: "configuration" }],
   "/tsdb-status": ["/status", { tab: "storage" }],

@@ -38,6 +38,9 @@ effect(() => {
   document.documentElement.dataset.theme = isDark.value ? "dark" : "light";
 });
 
+// What a view calls itself where its row's title says too little; the shell clears it.
+export const pageTitle = signal("");
+
 export interface Toast {
   id: number;
   text: string;

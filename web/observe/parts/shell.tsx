@@ -4,9 +4,9 @@ import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { underWay } from "../base/data";
 import { go, href, route } from "../base/route";
-import { dismiss, tell, theme, type Theme, toasts } from "../base/store";
+import { dismiss, pageTitle, tell, theme, type Theme, toasts } from "../base/store";
 import { beatAgain, shiftRange, zoomOut } from "../base/time";
-import { VIEWS, type View } from "../views";
+import { VIEWS, viewOf, type View } from "../views";
 import { Empty } from "./bits";
 import { helpOpen, paletteOpen, shellCommands } from "./commands";
 import { Icon } from "./icon";
@@ -15,11 +15,9 @@ import { pickerOpen, RangePicker, RefreshPicker } from "./picker";
 
 const NEXT_THEME: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
 
-const viewOf = (path: string): View | undefined => VIEWS.find((v) => v.path === path);
-
 function setUpCommands(): void {
   shellCommands([
-    ...VIEWS.map((v) => ({ id: v.path, title: `Go to ${v.title}`, keys: v.keys, run: () => go(href(v.path)) })),
+    ...VIEWS.filter((v) => !v.below).map((v) => ({ id: v.path, title: `Go to ${v.title}`, keys: v.keys, run: () => go(href(v.path)) })),
     { id: "help", title: "Keyboard shortcuts", keys: "?", run: () => (helpOpen.value = true) },
     { id: "refresh", title: "Refresh now", keys: "d r", run: beatAgain },
     { id: "range", title: "Set the time range", keys: "t a", run: () => viewOf(route.value.path)?.ranged && (pickerOpen.value = true) },
@@ -51,16 +49,18 @@ export function Shell() {
   const wanted = viewOf(route.value.path);
   useEffect(setUpCommands, []);
   useEffect(() => {
-    document.title = wanted ? `${wanted.title} · Sextant` : "Sextant";
+    pageTitle.value = "";
     setMenu(false);
   }, [wanted]);
+  const title = pageTitle.value || wanted?.title;
+  useEffect(() => { document.title = title ? `${title} · Sextant` : "Sextant"; }, [title]);
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById("main")!.focus(); }}>To the content</a>
       <div class={underWay.value ? "busy on" : "busy"} aria-hidden="true" />
       <nav class={menu ? "side open" : "side"} aria-label="Pages">
         <a class="brand" href={href("/")}><img src="assets/favicon.svg" alt="" width="22" height="22" /> Sextant</a>
-        {VIEWS.map((v) => (
+        {VIEWS.filter((v) => !v.below).map((v) => (
           <a key={v.path} href={href(v.path)} aria-current={v === wanted ? "page" : undefined}><Icon name={v.icon} />{v.title}</a>
         ))}
         <div class="side-foot">
@@ -73,7 +73,7 @@ export function Shell() {
       <div class="page">
         <header>
           <button type="button" class="icon menu" aria-label="Menu" aria-expanded={menu} onClick={() => setMenu(!menu)}><Icon name="menu" /></button>
-          <h1>{wanted?.title ?? "Not found"}</h1>
+          <h1>{title ?? "Not found"}</h1>
           <div class="tools">
             {wanted?.ranged && <RangePicker />}
             {wanted && <RefreshPicker />}
