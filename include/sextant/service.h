@@ -101,6 +101,20 @@ const sx_context *sx_request_context(const sx_request *r);
 /* Who asks, as basic or bearer authentication found out (web_config.h); empty if nobody was asked. */
 sx_str sx_request_user(const sx_request *r);
 
+/* What the definition's `admit` found out about who asks: `identity` is its own and lives as long as the
+ * request; `user` is for sx_request_user() and logs. */
+void sx_request_identify(sx_request *r, sx_str user, const void *identity);
+
+/* What sx_request_identify() was given; NULL if nobody was. Any thread, while the request is held. */
+const void *sx_request_identity(const sx_request *r);
+
+/* Goes on with a request that `admit` has taken (SX_ADMIT_TAKEN), on its loop. If the client has gone
+ * meanwhile nothing happens. */
+void sx_request_admit(sx_request *r);
+
+/* Whether the web configuration file names users or tokens. Any thread. */
+bool sx_service_has_users(const sx_service *s);
+
 /* Whose request it is, and what loop_setup gave for this loop. */
 sx_service *sx_request_service(const sx_request *r);
 void *sx_request_loop_context(const sx_request *r);
@@ -122,6 +136,15 @@ void sx_reply_coded(sx_request *r, int status, sx_str content_type, sx_str body,
 void sx_reply_error(sx_request *r, int status, const char *message);
 
 /* ---- definition ---- */
+
+/* What `admit` says of a request. */
+typedef enum sx_admission {
+    SX_ADMIT_WEB,   /* no opinion: as the web configuration file has it */
+    SX_ADMIT_YES,   /* its handler runs */
+    SX_ADMIT_TAKEN, /* it is answered, or will be, or sx_request_admit() follows */
+    SX_ADMIT_USERS  /* the web configuration's users and tokens say who asks; then `admit` is asked again,
+                     * with sx_request_user(), which is empty if the file names none */
+} sx_admission;
 
 /* Asked at every GET /health/ready, on a loop: answers from what it knows, without waiting. SX_OK, or
  * why not in `err`. More of them, and checks that are told, are added to sx_service_kit()->health. */
@@ -179,6 +202,9 @@ typedef struct sx_service_def {
 
     const sx_service_default *defaults; /* of the kit's own settings, where this service's differ */
     size_t default_count;
+    /* Who may ask what: called on the loop for each request that a route of any listener fits, before
+     * its handler and before its body is read. NULL: SX_ADMIT_WEB. `ctx` is the definition's. */
+    sx_admission (*admit)(sx_request *r, const sx_route *route, void *ctx);
     bool
         pages_on_main; /* /metrics and /health/… answer on the main listener, too, where there is an */
                        /* admin one: for load balancers that know only the main address */

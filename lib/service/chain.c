@@ -122,6 +122,12 @@ static void call_handler(sx_request *r, const sx_endpoint_state *e, const sx_rou
 void sx_chain_admitted(sx_request *r, sx_request_state *state)
 {
     const sx_endpoint_state *e = state->at->endpoint;
+    const sx_service_def *def = e->service->def;
+    if (sx_unlikely(state->ask_again)) {
+        state->ask_again = false;
+        if (def->admit(r, &e->routes[state->route], def->ctx) != SX_ADMIT_YES)
+            return;
+    }
     /* Fields so far are ours: if the handler adds none, the policy's need not be compared with any. */
     state->fields_own = sx_exchange_of(r)->reply_fields.len;
     if (sx_likely(state->result == SX_ROUTE_FOUND))
@@ -148,6 +154,17 @@ static void admit(sx_request *r, sx_request_state *state)
         return;
     if (!sx_guard_enter(e->service->guard, e->guards, r, route, state->route, &state->pass))
         return;
+    const sx_service_def *def = e->service->def;
+    if (def->admit && state->result == SX_ROUTE_FOUND) {
+        sx_admission said = def->admit(r, route, def->ctx);
+        if (said == SX_ADMIT_TAKEN)
+            return;
+        state->ask_again = said == SX_ADMIT_USERS;
+        if (said == SX_ADMIT_YES) {
+            sx_chain_admitted(r, state);
+            return;
+        }
+    }
     if (sx_likely(!e->web_config || !e->service->web) || is_open(e->service, state, route))
         sx_chain_admitted(r, state);
     else
@@ -173,6 +190,8 @@ void sx_chain_handler(sx_request *r, void *ctx)
     state->coded = NULL;
     state->fields_own = 0;
     state->user = sx_str_of(NULL, 0);
+    state->identity = NULL;
+    state->ask_again = false;
     state->has_ids = false;
     sx_gauge_add(e->service->in_flight, 1);
     sx_headers_scan(r, &state->seen);
@@ -292,6 +311,29 @@ const sx_context *sx_request_context(const sx_request *r)
 sx_str sx_request_user(const sx_request *r)
 {
     return sx_request_state_of(r)->user;
+}
+
+void sx_request_identify(sx_request *r, sx_str user, const void *identity)
+{
+    sx_request_state *state = sx_request_state_of(r);
+    state->user = user;
+    state->identity = identity;
+}
+
+const void *sx_request_identity(const sx_request *r)
+{
+    const sx_request_state *state = sx_request_state_of(r);
+    return state ? state->identity : NULL;
+}
+
+void sx_request_admit(sx_request *r)
+{
+    sx_request_state *state = sx_request_state_of(r);
+    if (sx_exchange_of(r)->state != SX_EXCHANGE_HEAD)
+        return;
+    const sx_context *outer = sx_context_enter(&state->context);
+    sx_chain_admitted(r, state);
+    sx_context_leave(outer);
 }
 
 sx_service *sx_request_service(const sx_request *r)

@@ -146,6 +146,12 @@ static sx_status add_own_endpoints(sx_service *s, sx_error *err)
 
 /* ---- the web configuration file ---- */
 
+bool sx_service_has_users(const sx_service *s)
+{
+    const sx_web_config *config = s->web ? sx_web_auth_config(s->web) : NULL;
+    return config && (config->user_count > 0 || config->token_count > 0);
+}
+
 static sx_status open_web_config(sx_service *s, sx_error *err)
 {
     sx_web_config *config;

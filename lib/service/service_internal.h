@@ -205,6 +205,8 @@ typedef struct sx_request_state {
     const sx_coded_store *coded; /* of the reply that is being sent; NULL: none */
     size_t fields_own;           /* bytes of reply fields that the chain itself has added */
     sx_str user;                 /* who asks, once known */
+    const void *identity;        /* the same, as the definition's `admit` knows it */
+    bool ask_again;              /* `admit`, once the web configuration's users have been asked */
     bool has_ids;                /* `ids` is written */
     sx_context_ids ids;
     char id[SX_UUID_BYTES];

@@ -1,5 +1,6 @@
 /* routes.c - which path is whose: one table, for each prefix. */
 #include "observe/api/api.h"
+#include "observe/auth/auth.h"
 
 typedef enum methods {
     GET = 1,
@@ -246,6 +247,7 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         {SX_GET, "/-/quit", only_writes},
         {SX_GET, "/api/v1/notifications/live", live},
         {SX_GET, "/api/v1/openapi.yaml", openapi},
+        {SX_GET, "/api/user", auth_answer_user},
         {SX_GET, "/", root},
         {SX_GET, "/assets/:name", file},
     };
