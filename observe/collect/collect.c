@@ -1,8 +1,11 @@
 /* collect.c - the page of the host: its collectors in order, each with its success and duration. */
 #include "observe/collect/collect.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <sextant/clock.h>
 #include <sextant/file.h>
@@ -18,20 +21,28 @@ static const struct {
     {"arp", collect_arp},
     {"conntrack", collect_conntrack},
     {"cpu", collect_stat}, /* and what /proc/stat says besides */
+    {"cpufreq", collect_cpufreq},
     {"diskstats", collect_diskstats},
     {"entropy", collect_entropy},
     {"filefd", collect_filefd},
     {"filesystem", collect_filesystem},
+    {"hwmon", collect_hwmon},
+    {"interrupts", collect_interrupts},
     {"loadavg", collect_loadavg},
     {"meminfo", collect_meminfo},
     {"netclass", collect_netclass},
     {"netdev", collect_netdev},
     {"netstat", collect_netstat},
     {"os", collect_os},
+    {"powersupplyclass", collect_power_supply},
     {"pressure", collect_pressure},
+    {"processes", collect_processes},
     {"schedstat", collect_schedstat},
+    {"self", collect_self}, /* the process that collects, where an exporter tells of itself */
     {"sockstat", collect_sockstat},
     {"softnet", collect_softnet},
+    {"tcpstat", collect_tcpstat},
+    {"thermal_zone", collect_thermal},
     {"time", collect_time},
     {"timex", collect_timex},
     {"udp_queues", collect_udp_queues},
@@ -58,6 +69,29 @@ bool collect_read_value(collector *c, const char *root, const char *path, sx_str
         return false;
     *text = sx_str_trim_all(*text);
     return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+void collect_folder(const char *root, const char *path, const char *prefix, collect_list *out)
+{
+    char whole[512];
+    struct dirent *e;
+    out->count = 0;
+    int len = snprintf(whole, sizeof whole, "%s/%s", root, path);
+    DIR *folder = len > 0 && len < (int)sizeof whole ? opendir(whole) : NULL;
+    while (folder && out->count < SX_COUNT_OF(out->names) && (e = readdir(folder))) {
+        sx_str name = sx_str_z(e->d_name);
+        if (name.data[0] != '.' && name.len < sizeof out->names[0] &&
+            sx_str_starts(name, sx_str_z(prefix)))
+            memcpy(out->names[out->count++], e->d_name, name.len + 1);
+    }
+    if (folder)
+        closedir(folder);
+    qsort(out->names, out->count, sizeof out->names[0], by_name);
 }
 
 bool collect_line(sx_str *rest, sx_str *line)

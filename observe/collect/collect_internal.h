@@ -22,6 +22,14 @@ bool collect_read_value(collector *c, const char *root, const char *path, sx_str
 bool collect_line(sx_str *rest, sx_str *line);
 bool collect_word(sx_str *rest, sx_str *word);
 
+/* The names in ROOT/PATH that begin with `prefix`, in their order; those longer than 63 bytes and those
+ * beyond the 256th are left out. */
+typedef struct collect_list {
+    char names[256][64];
+    size_t count;
+} collect_list;
+void collect_folder(const char *root, const char *path, const char *prefix, collect_list *out);
+
 /* The words of a line. Returns how many there are, at most COLLECT_FIELDS_MAX. */
 size_t collect_words(sx_str line, sx_str words[COLLECT_FIELDS_MAX]);
 
@@ -55,5 +63,9 @@ collect_fn collect_netdev, collect_netstat, collect_sockstat, collect_udp_queues
     collect_conntrack, collect_netclass;                           /* host_net.c */
 collect_fn collect_diskstats, collect_filesystem;                  /* host_disk.c */
 collect_fn collect_time, collect_timex, collect_uname, collect_os; /* host_os.c */
+collect_fn collect_processes, collect_tcpstat, collect_interrupts; /* host_tasks.c */
+collect_fn collect_cpufreq, collect_hwmon, collect_thermal,
+    collect_power_supply; /* host_hardware.c */
+collect_fn collect_self;  /* host_self.c */
 
 #endif

@@ -207,27 +207,36 @@ bool collect_schedstat(collector *c)
     return true;
 }
 
-/* A line a processor, hexadecimal. */
+/* A line a processor, hexadecimal; later kernels have more columns. */
 bool collect_softnet(collector *c)
 {
-    static const char *const NAMES[] = {"node_softnet_processed_total",
-                                        "node_softnet_dropped_total",
-                                        "node_softnet_times_squeezed_total"};
+    static const struct {
+        const char *name, *type, *help;
+        size_t column;
+    } COLUMNS[] = {
+        {"node_softnet_processed_total", "counter", "Packets processed.", 0},
+        {"node_softnet_dropped_total", "counter", "Packets dropped: the backlog was full.", 1},
+        {"node_softnet_times_squeezed_total", "counter", "Times that time ran out.", 2},
+        {"node_softnet_cpu_collision_total", "counter", "Collisions when sending.", 8},
+        {"node_softnet_received_rps_total", "counter", "Wakings by another processor.", 9},
+        {"node_softnet_flow_limit_count_total", "counter", "Times that a flow met its limit.", 10},
+        {"node_softnet_backlog_len", "gauge", "Packets in the backlog.", 11},
+    };
     sx_str text, line, words[COLLECT_FIELDS_MAX];
     if (!collect_read(c, c->proc, "net/softnet_stat", &text))
         return false;
-    for (size_t i = 0; i < SX_COUNT_OF(NAMES); i++) {
+    for (size_t i = 0; i < SX_COUNT_OF(COLUMNS); i++) {
         unsigned row = 0;
-        collect_family(c, NAMES[i], "counter", "Packets in the processor's backlog.");
+        collect_family(c, COLUMNS[i].name, COLUMNS[i].type, COLUMNS[i].help);
         for (sx_str rest = text; collect_line(&rest, &line); row++) {
             char cpu[16];
             size_t count = collect_words(line, words);
-            if (count < 3)
+            if (count <= COLUMNS[i].column)
                 continue;
             int len = snprintf(cpu, sizeof cpu, "%llu",
                                (unsigned long long)(count > 12 ? collect_hex(words[12]) : row));
-            collect_sample(c, NAMES[i], &(collect_label){"cpu", sx_str_of(cpu, (size_t)len)}, 1,
-                           (double)collect_hex(words[i]));
+            collect_sample(c, COLUMNS[i].name, &(collect_label){"cpu", sx_str_of(cpu, (size_t)len)},
+                           1, (double)collect_hex(words[COLUMNS[i].column]));
         }
     }
     return true;

@@ -1,5 +1,4 @@
 /* host_net.c - network devices, protocols and sockets. */
-#include <dirent.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -241,24 +240,6 @@ bool collect_conntrack(collector *c)
 
 /* --- /sys/class/net */
 
-typedef struct devices {
-    char names[256][64];
-    size_t count;
-} devices;
-
-static void list_devices(const collector *c, devices *d)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/class/net", c->sys);
-    DIR *folder = opendir(path);
-    for (struct dirent *e; folder && d->count < SX_COUNT_OF(d->names) && (e = readdir(folder));) {
-        if (e->d_name[0] != '.' && strlen(e->d_name) < sizeof d->names[0])
-            snprintf(d->names[d->count++], sizeof d->names[0], "%.63s", e->d_name);
-    }
-    if (folder)
-        closedir(folder);
-}
-
 static bool device_file(collector *c, const char *device, const char *file, sx_str *text)
 {
     char path[256];
@@ -306,9 +287,9 @@ bool collect_netclass(collector *c)
                  {"statistics/rx_nohandler", "receive_nohandler_total", "counter", 1},
                  {"tx_queue_len", "transmit_queue_length", "gauge", 1},
                  {"type", "protocol_type", "gauge", 1}};
-    devices d = {.count = 0};
+    collect_list d;
     sx_str text;
-    list_devices(c, &d);
+    collect_folder(c->sys, "class/net", "", &d);
     for (size_t f = 0; f < SX_COUNT_OF(FILES); f++) {
         char name[96];
         snprintf(name, sizeof name, "node_network_%s", FILES[f].name);

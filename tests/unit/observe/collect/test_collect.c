@@ -31,6 +31,27 @@ static const struct {
     {"net/softnet_stat", "0000000a 00000001 00000002\n"},
     {"pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n"},
     {"sys/fs/file-nr", "100\t0\t200\n"},
+    {"interrupts", "      CPU0  CPU1\n 24:  1  2  IO-APIC   5-edge   ACPI:Ged\n"
+                   "NMI: 3 4 Non-maskable interrupts\nERR: 5\n"},
+    {"schedstat", "version 15\ncpu0 0 0 0 0 0 0 2000000000 1000000000 7\n"},
+    {"1/stat", "1 (a (b) c) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1\n"},
+    {"7/stat", "7 (x) R 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0 1\n"},
+    {"7/task/7/stat", "7 (x) R 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0 1\n"},
+    {"7/task/8/stat", "8 (y) D 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0 1\n"},
+    {"sys/kernel/pid_max", "4194304\n"},
+    {"class/hwmon/hwmon0/name", "coretemp\n"},
+    {"class/hwmon/hwmon0/temp1_input", "45000\n"},
+    {"class/hwmon/hwmon0/temp1_label", "Package id 0\n"},
+    {"class/hwmon/hwmon0/fan2_input", "1200\n"},
+    {"class/thermal/thermal_zone0/temp", "36500\n"},
+    {"class/thermal/thermal_zone0/type", "acpitz\n"},
+    {"class/thermal/cooling_device1/cur_state", "2\n"},
+    {"class/thermal/cooling_device1/max_state", "10\n"},
+    {"class/thermal/cooling_device1/type", "Processor\n"},
+    {"class/power_supply/BAT0/capacity", "93\n"},
+    {"class/power_supply/BAT0/voltage_now", "12000000\n"},
+    {"class/power_supply/BAT0/status", "Full\n"},
+    {"devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "2400000\n"},
     {"1/mounts", "/dev/x\\040y / ext4 ro,noatime 0 0\nproc /proc proc rw 0 0\n"},
 };
 
@@ -38,6 +59,31 @@ typedef struct tree {
     char root[64];
     char path[256];
 } tree;
+
+/* Those that hold others come first. */
+static const char *const FOLDERS[] = {"net",
+                                      "pressure",
+                                      "sys",
+                                      "sys/fs",
+                                      "sys/kernel",
+                                      "1",
+                                      "7",
+                                      "7/task",
+                                      "7/task/7",
+                                      "7/task/8",
+                                      "class",
+                                      "class/hwmon",
+                                      "class/hwmon/hwmon0",
+                                      "class/thermal",
+                                      "class/thermal/thermal_zone0",
+                                      "class/thermal/cooling_device1",
+                                      "class/power_supply",
+                                      "class/power_supply/BAT0",
+                                      "devices",
+                                      "devices/system",
+                                      "devices/system/cpu",
+                                      "devices/system/cpu/cpu0",
+                                      "devices/system/cpu/cpu0/cpufreq"};
 
 static const char *in_tree(tree *t, const char *path)
 {
@@ -54,7 +100,6 @@ static void put(tree *t, const char *path, sx_str text)
 static int make_tree(void **state)
 {
     static tree t;
-    static const char *const FOLDERS[] = {"net", "pressure", "sys/fs", "1"};
     sx_error err;
     snprintf(t.root, sizeof t.root, "/tmp/test_collect.XXXXXX");
     assert_non_null(mkdtemp(t.root));
@@ -68,13 +113,13 @@ static int make_tree(void **state)
 
 static int remove_tree(void **state)
 {
-    static const char *const FOLDERS[] = {"net", "pressure", "sys/fs", "sys", "1", ""};
     tree *t = *state;
     sx_error err;
     for (size_t i = 0; i < SX_COUNT_OF(FILES); i++)
         (void)sx_file_remove(in_tree(t, FILES[i].path), &err);
     for (size_t i = 0; i < SX_COUNT_OF(FOLDERS); i++)
-        rmdir(in_tree(t, FOLDERS[i]));
+        rmdir(in_tree(t, FOLDERS[SX_COUNT_OF(FOLDERS) - 1 - i]));
+    rmdir(t->root);
     return 0;
 }
 
@@ -133,7 +178,26 @@ static void test_values_are_in_base_units(void **state)
         "\nnode_filefd_maximum 200\n",
         "\nnode_filesystem_readonly{device=\"/dev/x y\",fstype=\"ext4\",mountpoint=\"/\"} 1\n",
         "\nnode_scrape_collector_success{collector=\"meminfo\"} 1\n",
-        "\nnode_scrape_collector_success{collector=\"schedstat\"} 0\n",
+        "\nnode_scrape_collector_success{collector=\"tcpstat\"} 0\n", /* not this tree's */
+        "\nnode_schedstat_running_seconds_total{cpu=\"0\"} 2\n",
+        "\nnode_interrupts_total{cpu=\"1\",devices=\"5-edge ACPI:Ged\",info=\"IO-APIC\",type=\"24\"} 2\n",
+        "\nnode_interrupts_total{cpu=\"0\",devices=\"\",info=\"Non-maskable interrupts\",type=\"NMI\"} "
+        "3\n",
+        "\nnode_processes_pids 2\n",
+        "\nnode_processes_threads 3\n",
+        "\nnode_processes_state{state=\"S\"} 1\n",
+        "\nnode_processes_threads_state{thread_state=\"D\"} 1\n",
+        "\nnode_processes_max_processes 4194304\n",
+        "\nnode_hwmon_temp_celsius{chip=\"coretemp\",sensor=\"temp1\"} 45\n",
+        "\nnode_hwmon_fan_rpm{chip=\"coretemp\",sensor=\"fan2\"} 1200\n",
+        "\nnode_hwmon_chip_names{chip=\"coretemp\",chip_name=\"coretemp\"} 1\n",
+        "\nnode_hwmon_sensor_label{chip=\"coretemp\",label=\"Package id 0\",sensor=\"temp1\"} 1\n",
+        "\nnode_thermal_zone_temp{type=\"acpitz\",zone=\"0\"} 36.5\n",
+        "\nnode_cooling_device_cur_state{name=\"1\",type=\"Processor\"} 2\n",
+        "\nnode_power_supply_capacity{power_supply=\"BAT0\"} 93\n",
+        "\nnode_power_supply_voltage_volt{power_supply=\"BAT0\"} 12\n",
+        "\nnode_power_supply_info{power_supply=\"BAT0\",status=\"Full\"} 1\n",
+        "\nnode_cpu_scaling_frequency_hertz{cpu=\"0\"} 2400000000\n",
     };
     sx_buf page;
     collect(*state, &page);
@@ -144,6 +208,21 @@ static void test_values_are_in_base_units(void **state)
     assert_int_equal(sx_str_find(text, SX_STR("nr_free_pages")), text.len);
     assert_int_equal(sx_str_find(text, SX_STR("Tcp_Other")), text.len);
     assert_readable(text);
+    sx_buf_done(&page);
+}
+
+/* The machine's own tables: a connection of ours is among those that it tells of. */
+static void test_the_own_machine_tells_of_itself(void **state)
+{
+    (void)state;
+    sx_buf page;
+    sx_error err;
+    sx_buf_init(&page, 0);
+    assert_int_equal(collect_host(NULL, &page, &err), SX_OK);
+    assert_readable(sx_buf_view(&page));
+    assert_has(&page, "\nprocess_cpu_seconds_total ");
+    assert_has(&page, "\nnode_tcp_connection_states{state=\"listen\"} ");
+    assert_has(&page, "\nnode_processes_pids ");
     sx_buf_done(&page);
 }
 
@@ -204,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_are_in_base_units),
+        cmocka_unit_test(test_the_own_machine_tells_of_itself),
         cmocka_unit_test(test_files_cut_at_every_byte_are_read),
         cmocka_unit_test(test_foreign_text_gives_no_broken_page),
         cmocka_unit_test(test_without_memory_it_says_so),
