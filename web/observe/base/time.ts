@@ -1,48 +1,10 @@
 // time.ts - the time range that is looked at, as Grafana's addresses have it: from=now-6h&to=now or
 // milliseconds, timezone=utc, refresh=30s. Relative ends are resolved at each refresh.
 import { computed, effect, signal } from "@preact/signals";
+import { durationText, parseDuration, parseInstant } from "./duration";
 import { parameter, setQuery } from "./route";
 
-const UNIT_S: Record<string, number> = {
-  s: 1, m: 60, h: 3600, d: 86400, w: 604800, M: 2592000, y: 31536000,
-};
-
-// "1h30m" in milliseconds; NaN if it is none.
-export function parseDuration(text: string): number {
-  let ms = 0;
-  const rest = text.trim().replace(/(\d+(?:\.\d+)?)(ms|[smhdwMy])/g, (_, n: string, unit: string) => {
-    ms += Number(n) * (unit === "ms" ? 1 : UNIT_S[unit]! * 1000);
-    return "";
-  });
-  return rest.trim() || !text.trim() ? NaN : ms;
-}
-
-// The shortest exact text: 5400000 is "1h30m".
-export function durationText(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  let seconds = Math.round(ms / 1000);
-  let out = "";
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]] as const) {
-    const n = Math.floor(seconds / size);
-    if (n) out += n + unit;
-    seconds -= n * size;
-  }
-  return out;
-}
-
-// "now-1h", "2026-11-22 10:00", "2026-11-22T10:00:00Z" or milliseconds; NaN if it is none.
-export function parseInstant(text: string, now: number, utc: boolean): number {
-  const t = text.trim();
-  const relative = /^now(?:\s*([+-])\s*(\S+))?$/.exec(t);
-  if (relative) {
-    const by = relative[2] ? parseDuration(relative[2]) : 0;
-    return now + (relative[1] === "-" ? -by : by);
-  }
-  if (/^\d{11,}$/.test(t)) return Number(t);
-  const parts = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(t);
-  if (!parts) return NaN;
-  return Date.parse(`${parts[1]}T${parts[2] ?? "00:00"}${parts[3] ?? (utc ? "Z" : "")}`);
-}
+export { durationText, parseDuration, parseInstant };
 
 export const DEFAULT_FROM = "now-1h";
 const ZONE_KEY = "sextant.timezone";
@@ -65,7 +27,7 @@ export const beatAgain = (): void => void beat.value++;
 export const range = computed(() => {
   void beat.value;
   const now = Date.now();
-  const end = parseInstant(to.value, now, utc.value);
+  const end = parseInstant(to.value, now, utc.value, true);
   const start = parseInstant(from.value, now, utc.value);
   const sane = Number.isFinite(start) && Number.isFinite(end) && start < end;
   return sane ? { start, end } : { start: now - 3600e3, end: now };

@@ -17,6 +17,8 @@ export interface Scope {
   interval_ms?: number; // of the query at hand: $__interval, $__interval_ms
   rate_interval?: string; // $__rate_interval
   dashboard?: { uid: string; title: string };
+  // What belongs to one field or cell: ("__field", "labels.job"), ("__value", "raw"); undefined: not known here.
+  lookup?: (name: string, path: string) => string | undefined;
 }
 
 // For the body of one repeat, a query, a cell: the same with some values over it.

@@ -1,0 +1,132 @@
+// layout.ts - where everything is on the page: rows open and folded, panels and rows repeated over the
+// values of a variable, all packed upward in 24 columns. What comes out is in reading order, which is
+// also the order on a phone, where each takes the whole width.
+import { ALL } from "./interpolate";
+import type { Dashboard, Panel, Place } from "./model";
+import { within, type Scope, type Value } from "./scope";
+
+export interface Placed {
+  panel: Panel;
+  key: string; // "panel-12", a repeat "panel-12-clone-1": what viewPanel= names
+  scope: Scope; // with the values of its repeats
+  place: Place;
+  row?: string; // key of the row it is in
+  folded?: boolean; // of a row
+  count?: number; // of a row: its panels, repeats among them
+  first?: string; // of a repeat: the key of what it repeats
+}
+
+// A row and what is below it; the panels before the first row have none.
+interface Section { row?: Panel; panels: Panel[] }
+
+function sections(panels: Panel[]): Section[] {
+  const out: Section[] = [{ panels: [] }];
+  for (const p of panels)
+    if (p.type === "row") out.push({ row: p, panels: [...(p.panels ?? [])] });
+    else out[out.length - 1]!.panels.push(p);
+  return out;
+}
+
+const keyOf = (p: Panel, ...clones: number[]): string => `panel-${p.id}${clones.some(Boolean) ? `-clone-${clones.join("-")}` : ""}`;
+
+// What a repeat goes over; none if the variable is not there or has no values.
+function repeated(name: string | undefined, scope: Scope): Record<string, Value>[] {
+  const v = name && Object.hasOwn(scope.values, name) ? scope.values[name] : undefined;
+  if (!name || !v) return [];
+  const values = Array.isArray(v.value) ? v.value : [v.value];
+  const all = values.includes(ALL);
+  const each = all ? v.all ?? [] : values;
+  const texts = Array.isArray(v.text) ? v.text : [v.text];
+  const known = new Map(v.variable?.options?.map((o) => [o.value, o.text]));
+  return each.map((value, i) => ({ [name]: { ...v, value, text: known.get(value) ?? (all ? value : texts[i] ?? value) } }));
+}
+
+// `folded` says of rows by their key whether they are folded, where the viewer has changed that.
+export function expand(d: Dashboard, scope: Scope, folded?: ReadonlyMap<string, boolean>): Placed[] {
+  const out: Placed[] = [];
+  let y = 0;
+  for (const { row, panels } of sections(d.panels)) {
+    const over = row ? repeated(row.repeat, scope) : [];
+    const clones = over.length ? over : [{}];
+    clones.forEach((values, i) => {
+      const inner = within(scope, values);
+      const body = packed(repeats(panels, inner, over.length ? i : 0));
+      let below = out;
+      if (row) {
+        const key = keyOf(row, i);
+        const shut = folded?.get(key) ?? row.collapsed === true;
+        out.push({ panel: row, key, scope: inner, place: { x: 0, y, w: 24, h: 1 }, folded: shut, count: body.length, ...(i ? { first: keyOf(row) } : {}) });
+        y++;
+        if (shut) below = [];
+        for (const b of body) b.row = key;
+      }
+      for (const b of body) b.place.y += y;
+      if (below === out) {
+        out.push(...body);
+        y = body.reduce((most, b) => Math.max(most, b.place.y + b.place.h), y);
+      }
+    });
+  }
+  return out;
+}
+
+// The panels of a section with their clones, each as high as its repeats push it.
+function repeats(panels: Panel[], scope: Scope, rowClone: number): Placed[] {
+  const out: Placed[] = [];
+  const ordered = [...panels].sort((a, b) => a.gridPos.y - b.gridPos.y || a.gridPos.x - b.gridPos.x);
+  let pushed = 0; // what comes later is this much lower
+  let until = -1;
+  let grown = 0;
+  for (const panel of ordered) {
+    const { x, y, w, h } = panel.gridPos;
+    if (y >= until) { // no longer beside what grew
+      pushed += grown;
+      grown = 0;
+    }
+    const over = repeated(panel.repeat, scope);
+    const clones = over.length ? over : [{}];
+    const across = panel.repeatDirection !== "v";
+    const n = clones.length;
+    const perRow = over.length && across ? Math.min(n, Math.max(1, Math.min(24, panel.maxPerRow ?? 4))) : 1;
+    const edge = (i: number): number => Math.round((i % perRow) * 24 / perRow);
+    clones.forEach((values, i) => {
+      const key = over.length && rowClone ? keyOf(panel, rowClone, i) : keyOf(panel, rowClone || i);
+      const left = over.length && across ? edge(i) : x;
+      const width = over.length && across ? Math.round((i % perRow + 1) * 24 / perRow) - left : w;
+      out.push({
+        panel, key, scope: within(scope, values),
+        place: { x: left, y: y + pushed + Math.floor(i / perRow) * h, w: width, h },
+        ...(i || rowClone ? { first: keyOf(panel) } : {}),
+      });
+    });
+    const more = (Math.ceil(n / perRow) - 1) * h;
+    if (more) until = Math.max(until, y + h);
+    grown = Math.max(grown, more);
+  }
+  return out;
+}
+
+// Each as far up as what is above it lets it.
+function packed(panels: Placed[]): Placed[] {
+  const low = new Array<number>(24).fill(0);
+  panels.sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
+  for (const { place } of panels) {
+    let y = 0;
+    for (let x = place.x; x < place.x + place.w; x++) y = Math.max(y, low[x]!);
+    place.y = y;
+    low.fill(y + place.h, place.x, place.x + place.w);
+  }
+  return panels.sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
+}
+
+// Panels that `viewPanel=` may name: "panel-12", "panel-12-clone-1", or as it was, "12".
+export function findPlaced(all: Placed[], name: string): Placed | undefined {
+  const key = /^\d+$/.test(name) ? `panel-${name}` : name;
+  return all.find((p) => p.key === key);
+}
+
+// Every panel of the dashboard placed as if all rows were open: viewPanel finds what is folded, too.
+export const expandAll = (d: Dashboard, scope: Scope): Placed[] => {
+  const open = new Map(expand(d, scope).filter((p) => p.folded).map((p) => [p.key, false]));
+  return expand(d, scope, open);
+};
