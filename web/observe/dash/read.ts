@@ -4,7 +4,9 @@
 import { bag, bags, cleanCopy, drop, isBag, list, num, parseText, put, str } from "./json";
 import type { Annotations, Bag, Dashboard, Link, Panel } from "./model";
 import { giveIds, readPanel } from "./read_panels";
+import { oldMembers, oldRows } from "./read_old";
 import { readRef, Sources } from "./read_source";
+import { fromV2 } from "./read_v2";
 import { readVariables } from "./read_variables";
 
 const NEWEST = 42;
@@ -44,6 +46,7 @@ function unwrapped(json: unknown, notes: string[]): Bag {
     if (typeof spec.json === "string") spec = bag(cleanCopy(parseText(spec.json)));
     put(spec, "uid", spec.uid ?? bag(json.metadata).name);
   }
+  if (isBag(spec.elements) && isBag(spec.layout)) spec = fromV2(spec, notes);
   const known = ["panels", "rows", "templating", "schemaVersion", "annotations", "title"];
   if (!known.some((name) => name in spec))
     throw new Error("This is no dashboard of Grafana: it has neither panels nor rows nor elements.");
@@ -51,8 +54,10 @@ function unwrapped(json: unknown, notes: string[]): Bag {
 }
 
 function readClassic(raw: Bag, notes: string[]): Dashboard {
+  oldMembers(raw);
   const sources = new Sources(raw);
   const reading: Reading = { notes, version: num(raw.schemaVersion) ?? 0, sources, elements: libraryPanels(raw) };
+  if (Array.isArray(raw.rows)) oldRows(raw);
   const d = raw as Dashboard;
   d.uid = str(raw.uid);
   d.title = str(raw.title) || "Untitled";

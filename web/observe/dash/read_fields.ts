@@ -11,7 +11,7 @@ export function fieldsUpToDate(p: Bag, reading: Reading): void {
   const overrides = bags(fc.overrides).filter((o) => typeof bag(o.matcher).id === "string") as Override[];
   for (const o of overrides) {
     o.properties = bags(o.properties).filter((q) => typeof q.id === "string") as Override["properties"];
-    for (const q of o.properties) property(q);
+    for (const q of o.properties) property(q, reading.version > 0 && reading.version < 42);
   }
   p.fieldConfig = { ...fc, defaults, overrides };
   axisOnceShown(p, reading);
@@ -40,11 +40,11 @@ function options(f: Bag, type: string): void {
     f.custom.cellOptions ??= cellOf(f.custom.displayMode);
     delete f.custom.displayMode;
   }
-  if (isBag(f.custom.hideFrom) && f.custom.hideFrom.graph !== undefined) hideFrom(f.custom.hideFrom);
+  if (isBag(f.custom.hideFrom)) hideFrom(f.custom.hideFrom);
 }
 
-// What is hidden from the drawing was hidden from the tooltip as well until both could be chosen.
 function hideFrom(h: Bag): void {
+  if (h.graph === undefined) return;
   h.viz ??= h.graph;
   delete h.graph;
 }
@@ -56,7 +56,8 @@ const CELLS: Record<string, Bag> = {
 };
 const cellOf = (mode: unknown): Bag => ({ ...(Object.hasOwn(CELLS, str(mode)) ? CELLS[str(mode)] : { type: str(mode) || "auto" }) });
 
-function property(q: { id: string; value?: any }): void {
+// What is hidden from the drawing was hidden from the tooltip as well until schema 42.
+function property(q: { id: string; value?: any }, tooltipToo: boolean): void {
   if (q.id === "title") q.id = "displayName";
   else if (q.id === "custom.displayMode") {
     q.id = "custom.cellOptions";
@@ -65,7 +66,10 @@ function property(q: { id: string; value?: any }): void {
   else if (q.id === "thresholds") {
     const t = readThresholds(q.value);
     if (t) q.value = t;
-  } else if (q.id === "custom.hideFrom" && isBag(q.value)) hideFrom(q.value);
+  } else if (q.id === "custom.hideFrom" && isBag(q.value)) {
+    hideFrom(q.value);
+    if (tooltipToo && q.value.viz === true) q.value.tooltip = true;
+  }
 }
 
 // The first step is minus infinity, whatever number it was saved with.

@@ -5,8 +5,24 @@ import { bag, bags, drop, isBag, list, num, put, str } from "./json";
 import type { Bag, Panel, Place, Target, Transformation } from "./model";
 import { readLink, type Reading } from "./read";
 import { fieldsUpToDate } from "./read_fields";
+import { fromGraph } from "./read_graph";
+import { fromBarGauge, fromGauge, fromPie, fromSingleStat } from "./read_single";
+import { fromHeatmap, fromList, fromStates, fromText } from "./read_more";
+import { fromTable } from "./read_table";
 import { readRef } from "./read_source";
 
+// By type; each looks for itself whether the members of the old form are there.
+const OLD: Record<string, (p: Bag, reading: Reading) => void> = {
+  graph: fromGraph, "react-graph": fromGraph, graph2: fromGraph, graph3: fromGraph, graphite: fromGraph,
+  singlestat: fromSingleStat, "grafana-singlestat-panel": fromSingleStat,
+  stat: fromGauge, singlestat2: fromGauge, gauge: fromGauge, bargauge: fromBarGauge,
+  "grafana-piechart-panel": fromPie, piechart: fromPie,
+  table: fromTable, "table-old": fromTable, table2: fromTable,
+  heatmap: fromHeatmap, "heatmap-new": fromHeatmap,
+  text: fromText, text2: fromText,
+  "natel-discrete-panel": fromStates, "flant-statusmap-panel": fromStates,
+  dashlist: fromList, alertlist: fromList, annolist: fromList, "ryantxu-annolist-panel": fromList, news: fromList,
+};
 
 export function readPanel(raw: Bag, reading: Reading): Panel {
   const p = library(raw, reading);
@@ -26,6 +42,7 @@ export function readPanel(raw: Bag, reading: Reading): Panel {
   p.links = bags(p.links).map(oldLink);
   p.transformations = bags(p.transformations).flatMap((t) => readTransformation(t, reading));
   p.options = bag(p.options);
+  if (Object.hasOwn(OLD, p.type)) OLD[p.type]!(p, reading);
   optionsUpToDate(p.options);
   fieldsUpToDate(p, reading);
   return p as Panel;
