@@ -99,6 +99,7 @@ int cmd_help_group(const char *group);
 cmd_run cmd_help, cmd_version, cmd_man, cmd_completion;
 cmd_run cmd_geocode_batch, cmd_geocode_update;
 cmd_run cmd_geocode_import, cmd_geocode_serve, cmd_geocode_bench, cmd_geocode_verify;
+cmd_run cmd_geocode_visit;
 cmd_run cmd_up;
 cmd_run cmd_check, cmd_check_config, cmd_check_rules, cmd_check_web_config, cmd_check_metrics;
 cmd_run cmd_check_service_discovery, cmd_check_healthy, cmd_check_ready;
@@ -120,5 +121,6 @@ unsigned cmd_promql_features(const char *typed);
 cmd_run cmd_observe;
 /* The flags of `sextant observe`, and the kit's settings that it takes beside them. */
 void cmd_observe_flags(void);
+void cmd_geocode_visit_flags(void);
 
 #endif

@@ -16,6 +16,9 @@ static const cmd_flag UP_FLAGS[] = {
      "port where this one is taken; empty: no traces"},
     {"admin", 0, CMD_TEXT, "ADDR", "127.0.0.1:0",
      "address of its admin pages (breakers, limits, log levels, profiles); port 0 is any free one"},
+    {"visitor", 0, CMD_SWITCH, NULL, "yes",
+     "have a visitor ask the geocoder a few questions every five seconds, so that there is something "
+     "to see from the beginning; --no-visitor leaves it to its users"},
     {"redis", 0, CMD_TEXT, "[NAME=]ADDR,...", "",
      "Redis servers to watch, without passwords; see docs/howto/collectors.md"},
     {"postgres", 0, CMD_TEXT, "NAME=CONNINFO,...", "", "PostgreSQL servers to watch, the same"},
@@ -287,6 +290,13 @@ const cmd_command COMMANDS[] = {
     {"geocode verify", "", 0, 0, "check every byte of an index",
      "Reads the whole file and checks each section's CRC32C and structure.",
      "sextant geocode verify --index france.idx", VERIFY_FLAGS, false, cmd_geocode_verify},
+    {"geocode visit", "", 0, -1, "ask a geocoder as people do, for something to see",
+     "Types addresses letter by letter, finds them, looks up the place under the pointer, asks "
+     "Nominatim's and Photon's APIs, and now and then has a file answered: real questions to the "
+     "data that ships with sextant, with spans of their own. `sextant up` runs one. Its flags are "
+     "settings of a service; they are listed below.",
+     "sextant geocode visit --visit.geocoder=http://127.0.0.1:7878", NO_FLAGS, false,
+     cmd_geocode_visit, cmd_geocode_visit_flags},
     {"observe", "", 0, -1, "store and query metrics with Prometheus's files, flags and API",
      "Takes Prometheus's configuration file and flags as they are, opens its data directory and "
      "serves its HTTP API. A flag that is not supported is refused by name. SIGTERM drains and "

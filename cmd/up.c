@@ -14,8 +14,7 @@
 
 #include "cmd/command.h"
 #include "cmd/geocode.h"
-#include "net/bound.h"
-#include "net/port_owner.h"
+#include "cmd/up_ports.h"
 #include "observe/collect/collect.h"
 #include "service/supervisor.h"
 
@@ -23,15 +22,17 @@ enum {
     PATH_BYTES = 4096, /* PATH_MAX, as realpath(3) wants */
     ADDRESSES_BYTES_MAX = 65536,
     ADDRESS_BYTES = 2048,
-    CHILDREN = 2,
+    CHILDREN = 3,
     SPAN_FLAGS = 5
 };
 
 typedef struct up {
     char dir[PATH_BYTES], data[PATH_BYTES], index[PATH_BYTES], log[PATH_BYTES];
-    char addresses[PATH_BYTES]; /* file in which a running `up` keeps what it serves on */
-    char observe[PATH_BYTES];   /* folder of the metrics server */
-    const char *listen, *admin, *metrics;
+    char addresses[PATH_BYTES];         /* file in which a running `up` keeps what it serves on */
+    char observe[PATH_BYTES];           /* folder of the metrics server */
+    char listen[SX_ADDRESS_TEXT_BYTES]; /* of the geocoder */
+    const char *admin, *metrics;
+    bool visited;                      /* a visitor asks the geocoder */
     char spans[SX_ADDRESS_TEXT_BYTES]; /* where the metrics server takes spans; "": nowhere */
     const char *redis, *postgres;      /* databases to watch */
     sx_file_lock lock;
@@ -42,7 +43,12 @@ typedef struct up {
 #define SPANS_DEFAULT "127.0.0.1:4318" /* as the table of flags has it */
 
 /* The children, in the order in which they are started and shown. */
-static const char *const NAMES[CHILDREN] = {"geocode", "observe"};
+static const char *const NAMES[CHILDREN] = {"geocode", "observe", "visitor"};
+
+static bool is_started(const up *u, int child)
+{
+    return child == 0 || (u->metrics[0] && (child == 1 || u->visited));
+}
 
 static sx_status join(char out[PATH_BYTES], const char *folder, const char *name, sx_error *err)
 {
@@ -233,6 +239,10 @@ static void print_pages(const up *u, sx_buf *text)
         if (where.len)
             sx_buf_printf(text, "  %-62s  %s\n", url, PAGES[i].what);
     }
+    if (is_started(u, 2))
+        sx_buf_str(text,
+                   SX_STR("A visitor asks a few questions every five seconds, so that there is "
+                          "something to see (--no-visitor: none).\n"));
     sx_buf_printf(text, "Logs are in %s\n%c", u->log, '\0');
 }
 
@@ -244,7 +254,7 @@ static void on_ready(void *ctx, const sx_child_def *child, sx_str addresses)
     for (int i = 0; i < CHILDREN; i++) {
         if (strcmp(child->name, NAMES[i]) == 0)
             snprintf(u->ready[i], ADDRESS_BYTES, "%.*s", SX_ARG(addresses));
-        all = all && (u->ready[i][0] || (i == 1 && !u->metrics[0]));
+        all = all && (u->ready[i][0] || !is_started(u, i));
     }
     if (u->metrics[0] && write_all_targets(u, &err) != SX_OK)
         fprintf(stderr, "sextant: %s\n", err.message);
@@ -355,10 +365,20 @@ static sx_status serve(up *u, const char *self, sx_error *err)
                              spans.flags[0], spans.flags[1],
                              spans.flags[2], spans.flags[3],
                              spans.flags[4], NULL};
+    char visit_flag[SX_ADDRESS_TEXT_BYTES + 64], visit_log[PATH_BYTES + 64];
+    snprintf(visit_flag, sizeof visit_flag, "--visit.geocoder=http://%s", u->listen);
+    snprintf(visit_log, sizeof visit_log, "--log.path=%s/visitor.log", u->log);
+    const char *visitor[] = {self,           "geocode",          "visit",        visit_flag,
+                             visit_log,      "--access_log=off", spans.flags[0], spans.flags[1],
+                             spans.flags[2], spans.flags[3],     spans.flags[4], NULL};
     sx_child_def children[CHILDREN] = {{NAMES[0], (char *const *)argv},
-                                       {NAMES[1], (char *const *)observe}};
+                                       {NAMES[1], (char *const *)observe},
+                                       {NAMES[2], (char *const *)visitor}};
+    size_t count = 1;
+    while (count < CHILDREN && is_started(u, (int)count))
+        count++;
     sx_supervisor_options options = {.children = children,
-                                     .child_count = u->metrics[0] ? CHILDREN : 1,
+                                     .child_count = count,
                                      .line = on_line,
                                      .ready = on_ready,
                                      .restarting = on_restart,
@@ -366,87 +386,35 @@ static sx_status serve(up *u, const char *self, sx_error *err)
     return sx_supervise(&options, err);
 }
 
-static sx_status parse_address(const char *flag, const char *typed, sx_listen_address *out,
-                               sx_error *err)
-{
-    sx_status status = sx_listen_address_parse(sx_str_z(typed), out, err);
-    return status ? sx_error_prefix(err, status, "--%s", flag) : SX_OK;
-}
-
-/* Whether the address can be had at all, by having it for a moment: it may be another machine's, or a
- * port that needs a privilege. A Unix socket is left alone: it would come and go in the file system. */
-static sx_status check_bind(const char *flag, const char *typed, sx_error *err)
-{
-    sx_listen_address address;
-    int fd;
-    sx_status status = parse_address(flag, typed, &address, err);
-    if (status != SX_OK || address.storage.ss_family == AF_UNIX)
-        return status;
-    status = sx_bound_open(SOCK_STREAM, &address, 1, &fd, err);
-    if (status != SX_OK)
-        return sx_error_prefix(err, status, "--%s", flag);
-    close(fd);
-    sx_bound_release(SOCK_STREAM, &address);
-    return SX_OK;
-}
-
-/* A port that a stranger holds would only show as a child that cannot start, after the import; say it
- * at once. */
-static sx_status check_port(const char *flag, const char *typed, sx_error *err)
-{
-    sx_str host, port;
-    uint64_t number = 0;
-    sx_str listen = sx_str_z(typed);
-    size_t colon = listen.len;
-    while (colon && listen.data[colon - 1] != ':')
-        colon--;
-    host = sx_str_first(listen, colon ? colon - 1 : 0);
-    port = sx_str_from(listen, colon);
-    sx_port_owner owner;
-    if (!sx_str_to_u64(port, &number) || number == 0 || number > 65535 ||
-        !sx_port_owner_find((uint16_t)number, &owner))
-        return check_bind(flag, typed, err);
-    return sx_fail(err, SX_EEXIST,
-                   "port %llu is taken by %s (process %d); stop it, or choose another with --%s "
-                   "%.*s:PORT",
-                   (unsigned long long)number, owner.name, owner.pid, flag, SX_ARG(host));
-}
-
-/* The children must know where spans go before the metrics server has opened the port, so that it is
- * chosen here: the one asked for or, where that is any port, or the usual one and taken (a Jaeger, a
- * collector), one that is free now. */
+/* Where spans go: the address asked for or, where it is the usual one and taken (a Jaeger, a collector),
+ * another. */
 static sx_status choose_spans(up *u, const char *typed, sx_error *err)
 {
-    static const char ANY[] = "127.0.0.1:0";
     sx_error taken;
-    sx_listen_address address;
-    int fd;
     snprintf(u->spans, sizeof u->spans, "%s", typed);
     if (!typed[0] || !u->metrics[0])
         return SX_OK;
     bool usual = strcmp(typed, SPANS_DEFAULT) == 0;
-    if (usual && check_bind("traces", typed, &taken) != SX_OK)
-        typed = ANY;
-    sx_status status = parse_address("traces", typed, &address, err);
-    if (status == SX_OK && address.storage.ss_family == AF_UNIX)
-        return sx_fail(err, SX_EINVAL, "--traces %s: it must be HOST:PORT", typed);
-    if (status == SX_OK)
-        status = sx_bound_open(SOCK_STREAM, &address, 1, &fd, err);
-    if (status != SX_OK)
-        return sx_error_prefix(err, status, "--traces");
-    sx_listen_address_print(&address, u->spans);
-    close(fd);
-    sx_bound_release(SOCK_STREAM, &address);
-    return SX_OK;
+    if (usual && cmd_address_bindable("traces", typed, &taken) != SX_OK)
+        typed = "127.0.0.1:0";
+    return cmd_address_choose("traces", typed, u->spans, err);
+}
+
+/* The visitor has to know the geocoder's port. */
+static sx_status choose_listen(up *u, sx_error *err)
+{
+    bool any = sx_str_ends(sx_str_z(u->listen), SX_STR(":0"));
+    return any && is_started(u, 2) ? cmd_address_choose("listen", u->listen, u->listen, err)
+                                   : SX_OK;
 }
 
 static sx_status check_ports(const up *u, sx_error *err)
 {
-    sx_status status = check_port("listen", u->listen, err);
+    sx_status status = cmd_address_free("listen", u->listen, err);
     if (status == SX_OK && u->admin[0])
-        status = check_bind("admin", u->admin, err);
+        status = cmd_address_bindable("admin", u->admin, err);
     if (status == SX_OK && u->metrics[0])
-        status = check_port("metrics", u->metrics, err);
+        status = cmd_address_free("metrics", u->metrics, err);
     return status;
 }
 
@@ -462,6 +430,9 @@ static sx_status configure_if_needed(const up *u, sx_error *err)
                     "    file_sd_configs:\n"
                     "      - files: [targets.json]\n"
                     "        refresh_interval: 5s\n"
+                    "    relabel_configs: # each is a service of its own\n"
+                    "      - source_labels: [service]\n"
+                    "        target_label: job\n"
                     "  - job_name: node # this machine, as node_exporter tells of it\n"
                     "    metrics_path: /collect/host\n"
                     "    file_sd_configs:\n"
@@ -512,20 +483,32 @@ static sx_status check_databases(const up *u, sx_error *err)
     return status;
 }
 
+/* A visitor knows no Unix sockets. */
+static bool is_socket(const char *listen)
+{
+    sx_listen_address address;
+    sx_error ignored;
+    return sx_listen_address_parse(sx_str_z(listen), &address, &ignored) == SX_OK &&
+           address.storage.ss_family == AF_UNIX;
+}
+
 static sx_status prepare(up *u, const cmd_args *args, const char *self, sx_error *err)
 {
-    u->listen = cmd_value(args, "listen");
+    const char *listen = cmd_value(args, "listen");
+    if (snprintf(u->listen, sizeof u->listen, "%s", listen) >= (int)sizeof u->listen)
+        return sx_fail(err, SX_EINVAL, "--listen is no address: it is too long");
+    u->visited = cmd_switch(args, "visitor") && !is_socket(listen);
     u->admin = cmd_value(args, "admin");
     u->metrics = cmd_value(args, "metrics");
     u->redis = cmd_value(args, "redis");
     u->postgres = cmd_value(args, "postgres");
     char folder[PATH_BYTES];
-    sx_listen_address ignored; /* wrong ones are told before anything is made */
-    sx_status status = parse_address("listen", u->listen, &ignored, err);
+    /* Wrong ones are told before anything is made. */
+    sx_status status = cmd_address_check("listen", u->listen, err);
     if (status == SX_OK && u->admin[0])
-        status = parse_address("admin", u->admin, &ignored, err);
+        status = cmd_address_check("admin", u->admin, err);
     if (status == SX_OK && u->metrics[0])
-        status = parse_address("metrics", u->metrics, &ignored, err);
+        status = cmd_address_check("metrics", u->metrics, err);
     if (status == SX_OK)
         status = check_databases(u, err);
     if (status == SX_OK)
@@ -565,6 +548,8 @@ int cmd_up(const cmd_args *args)
     sx_status status = check_ports(&u, &err);
     if (status == SX_OK)
         status = choose_spans(&u, cmd_value(args, "traces"), &err);
+    if (status == SX_OK)
+        status = choose_listen(&u, &err);
     if (status == SX_OK)
         status = configure_if_needed(&u, &err);
     if (status == SX_OK)

@@ -1,4 +1,4 @@
-"""`sextant up` keeps the metrics of the geocoder and of itself."""
+"""`sextant up` keeps the metrics of the geocoder, of its visitor and of itself."""
 import json
 
 from lib.observe import Api
@@ -13,7 +13,11 @@ def test_up_scrapes_the_geocoder_and_itself(spawn, sextant_bin, tmp_path):
     address = {t["labels"]["service"]: t["targets"][0] for t in targets}
     app = Api(address["observe"])
     wait_for(lambda: {s["metric"]["service"]: s["value"][1] for s in app.query("up")} ==
-             {"geocode": "1", "observe": "1"}, 60, "both scraped")
+             {"geocode": "1", "observe": "1", "visitor": "1"}, 60, "all scraped")
+    wait_for(lambda: {s["metric"]["job"] for s in app.query("up")} >= {"geocode", "observe", "visitor", "node"}, 60,
+             "each a service of its own")
+    # The visitor asks, so that there is something to see.
+    wait_for(lambda: app.query("http_requests_total{job='geocode',route='/search/csv/'}"), 60, "a file answered")
     assert app.query("process_resident_memory_bytes{service='geocode'}")
     wait_for(lambda: app.query("node_load1{job='node'}"), 60, "the machine's own metrics")
     assert up.stop() == 0

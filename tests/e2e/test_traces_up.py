@@ -14,7 +14,7 @@ OTLP = re.compile(r"http://(\S+)/v1/traces")
 
 def start(spawn, sextant_bin, state, *flags, env=None):
     up = spawn(sextant_bin, "up", "--dir", state, "--metrics", "127.0.0.1:0", "--listen",
-               "127.0.0.1:0", *flags, name="up", env=env)
+               "127.0.0.1:0", "--no-visitor", *flags, name="up", env=env)
     wait_for(lambda: "Sextant is up" in up.stdout(), 60, "sextant up")
     targets = json.loads((state / "observe" / "targets.json").read_text())
     return up, {t["labels"]["service"]: t["targets"][0] for t in targets}
