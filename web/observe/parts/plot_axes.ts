@@ -12,7 +12,7 @@ export interface Axis {
   base?: 2 | 10;
   threshold?: number; // of a symlog: linear up to it
   names?: string[];
-  text?: (v: number) => string;
+  text?: (v: number, decimals?: number) => string; // decimals: what tells two ticks apart
   label?: string;
   side?: "left" | "right" | "hidden";
   grid?: boolean;
@@ -112,10 +112,13 @@ function clip(text: string, px: number): string {
 function numberTexts(a: Axis, at: number[], incr: number): string[] {
   const text = a.text ?? String;
   let before = "";
-  const round = 10 ** Math.max(0, Math.min(15, Math.ceil(-Math.log10(incr || 1)) + 2));
+  const linear = a.kind === "linear";
+  const digits = Math.max(0, Math.min(13, -Math.floor(Math.log10(incr || 1) + 1e-9)));
+  const round = 10 ** (digits + 2);
+  const decimals = !linear ? undefined : Math.abs(incr * 10 ** digits - Math.round(incr * 10 ** digits)) > 1e-6 ? digits + 1 : digits;
   return at.map((v) => {
     if (v === null || v === undefined) return "";
-    const t = text(a.kind === "linear" ? Math.round(v * round) / round : v);
+    const t = text(linear ? Math.round(v * round) / round : v, decimals);
     if (t === before) return "";
     return (before = t);
   });
@@ -141,6 +144,29 @@ function namesAxis(get: () => Axis, across: boolean): Partial<uPlot.Axis> {
   };
 }
 
+// Ticks of a logarithm: powers, thinned to what there is room for; within two of them, 1 2 5 as well.
+export function logTicks(a: Axis, lo: number, hi: number, room: number): number[] {
+  const base = a.base ?? 10;
+  if (a.kind === "symlog") {
+    const t = a.threshold ?? 1;
+    const powers = (end: number) => Math.max(0, Math.floor(Math.log(Math.max(1, end / t)) / Math.log(base)));
+    const [down, up] = [lo < 0 ? powers(-lo) : -1, hi > 0 ? powers(hi) : -1];
+    const every = Math.max(1, Math.ceil((down + up + 3) / Math.max(2, room)));
+    const side = (n: number, sign: number) => Array.from({ length: n + 1 }, (_, k) => sign * t * base ** k).filter((_, k) => (n - k) % every === 0);
+    return [...side(down, -1).reverse(), ...(lo <= 0 && hi >= 0 ? [0] : []), ...side(up, 1)].filter((v) => v >= lo && v <= hi);
+  }
+  const from = Math.ceil(Math.log(lo) / Math.log(base) - 1e-9);
+  const to = Math.floor(Math.log(hi) / Math.log(base) + 1e-9);
+  const every = Math.max(1, Math.ceil((to - from + 1) / Math.max(2, room)));
+  const out: number[] = [];
+  for (let e = from - 1; e <= to; e++) {
+    const power = Number((base ** e).toPrecision(12));
+    if (e >= from && (e - from) % every === 0) out.push(power);
+    if (base === 10 && (to - from + 1) * 3 <= room) for (const m of [2, 5]) if (power * m >= lo && power * m <= hi) out.push(power * m);
+  }
+  return out.sort((x, y) => x - y);
+}
+
 interface Colors { dim: string; line: string }
 
 const sizeOf = (a: () => Axis) => (_u: uPlot, values: (string | number | null)[] | null): number =>
@@ -158,8 +184,9 @@ function yAxis(live: () => Live, i: number, colors: Colors): uPlot.Axis {
   if (now.kind === "names") return { ...common, ...namesAxis(a, false) } as uPlot.Axis;
   const log = now.kind === "log" || now.kind === "symlog";
   return {
-    ...common, space: (_u, _i, _lo, _hi, dim) => Math.max(22, Math.min(46, dim / 4)),
-    ...(log ? {} : { incrs: () => a().steps ?? stepsFor(undefined) }),
+    ...common, space: (_u, _i, _lo, _hi, dim) => Math.max(22, Math.min(46, dim / 5)),
+    ...(log ? { splits: (u: uPlot, _i: number, lo: number, hi: number) => logTicks(a(), lo, hi, u.bbox.height / uPlot.pxRatio / 30), filter: (_u: uPlot, at: number[]) => at }
+      : { incrs: () => a().steps ?? stepsFor(undefined) }),
     values: (_u, at, _i, _space, incr) => numberTexts(a(), at as number[], incr),
   };
 }
@@ -184,7 +211,8 @@ function xAxes(live: () => Live, colors: Colors): uPlot.Axis[] {
   }
   if (now.kind !== "time")
     return [{ ...base, space: (_u, _i, lo, hi) => textWidth([(now.text ?? String)(lo), (now.text ?? String)(hi)]) + 28,
-      ...(now.kind === "linear" ? { incrs: () => a().steps ?? stepsFor(undefined) } : {}), values: (_u, at, _i, _s, incr) => numberTexts(a(), at as number[], incr) }];
+      ...(now.kind === "linear" ? { incrs: () => a().steps ?? stepsFor(undefined) }
+        : { splits: (u: uPlot, _i: number, lo: number, hi: number) => logTicks(a(), lo, hi, u.bbox.width / uPlot.pxRatio / 60), filter: (_u: uPlot, at: number[]) => at }), values: (_u, at, _i, _s, incr) => numberTexts(a(), at as number[], incr) }];
   const zones = now.zones?.length ? now.zones : ["browser"];
   return zones.map((zone, row) => ({
     ...base, ...(row ? { grid: { show: false } } : {}), space: (_u: uPlot, _i: number, lo: number, hi: number, dim: number) => timeSpace(lo, hi, dim),
@@ -200,7 +228,7 @@ export function optionsOf(live: () => Live, width: number, height: number, color
   const left = ys.some((a) => a.side !== "right" && a.side !== "hidden");
   const right = ys.some((a) => a.side === "right");
   // Room for half of the last label, where no axis stands there.
-  const half = x.kind === "time" ? 16 : 10;
+  const half = x.kind === "time" ? 21 : 12;
   return {
     width, height, ms: 1, legend: { show: false }, cursor: { show: false }, padding: [8, right ? 4 : half, x.side === "hidden" ? 4 : 0, left ? 2 : half],
     tzDate: (ms) => zoned(ms, x.zones?.[0] ?? "browser"), scales, axes: [...xAxes(live, colors), ...ys.map((_, i) => yAxis(live, i, colors))],
