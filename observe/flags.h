@@ -61,6 +61,11 @@ typedef struct observe_flags {
     int64_t lookback_ms, query_timeout_ms, query_concurrency, query_samples_max, query_slow_ms;
     uint64_t query_memory_max;
     sx_str features, log_level, log_format;
+    sx_str dashboards_path, dashboards_provisioning;
+    bool dashboards_builtin;
+    int64_t dashboards_reload_ms, dashboards_versions_max, dashboards_count_max;
+    int64_t dashboards_annotations_max;
+    uint64_t dashboards_size_max;
     sx_str collect_file, collect_redis, collect_postgres;
     int64_t collect_ms, collect_concurrency;
 

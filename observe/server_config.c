@@ -10,6 +10,7 @@
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
+#include "observe/dashboards/room.h"
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
 #include "observe/scrape/http_target.h"
@@ -235,6 +236,7 @@ sx_status server_reload(void *ctx, sx_error *err)
     sx_status status = reload_locked(s, &own);
     server_note_reload(s, status == SX_OK);
     pthread_mutex_unlock(&s->reload_lock);
+    dash_room_reload(s->dashboards);
     if (status == SX_OK)
         SX_LOG_INFO(log, NULL, "configuration taken up",
                     sx_field_str("file", s->flags->config_file));

@@ -23,6 +23,7 @@ typedef struct server {
     sx_buf *problems; /* of the start */
     remote_sender *sender;
     traces_server *traces;
+    struct dash_room *dashboards;
     remote_reader *reader;
     prom_config *kept_config;   /* whose rules of retention the database borrows, by reload_lock */
     tsdb_retention_rule *rules; /* its rules, heap */

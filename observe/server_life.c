@@ -3,6 +3,7 @@
 
 #include <sextant/file.h>
 
+#include "observe/dashboards/room.h"
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
 #include "observe/scrape/scrape.h"
@@ -81,6 +82,8 @@ void server_tear_down(sx_service *service, void *ctx)
     if (s->api.notifier)
         rule_notifier_free(s->api.notifier);
     s->api.notifier = NULL;
+    dash_room_free(s->dashboards);
+    s->dashboards = NULL;
     traces_server_free(s->traces);
     s->traces = NULL;
     if (s->api.engine)
@@ -166,6 +169,8 @@ sx_status server_set_up(sx_service *service, void *ctx, sx_error *err)
         status = server_config_apply(s, s->api.config, s->problems, err);
     if (status == SX_OK)
         status = traces_server_new(&s->api, s->storage, &s->traces, err);
+    if (status == SX_OK)
+        status = dash_room_new(&s->api, s->storage, &s->dashboards, err);
     for (size_t i = 1; i < s->flags->listen_count && status == SX_OK; i++) {
         sx_endpoint more = {.proto = "http",
                             .address = s->flags->listen[i],
@@ -238,6 +243,7 @@ static sx_status first_loop_set_up(server *s, sx_loop *loop, sx_error *err)
     s->start = (sx_timer){.fn = on_start, .arg = s};
     sx_timer_start(sx_loop_timers(loop), &s->start, 1);
     server_watch_start(s, loop);
+    dash_room_loop(s->dashboards, loop);
     return SX_OK;
 }
 
@@ -268,4 +274,5 @@ void server_loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *
         return;
     sx_timer_stop(sx_loop_timers(loop), &s->start);
     server_watch_stop(s, loop);
+    dash_room_loop_end(s->dashboards, loop);
 }

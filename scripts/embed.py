@@ -12,7 +12,7 @@ import os
 import sys
 
 TYPES = {".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8",
-         ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+         ".js": "text/javascript; charset=utf-8", ".json": "application/json", ".svg": "image/svg+xml",
          ".txt": "text/plain; charset=utf-8"}
 
 

@@ -35,7 +35,8 @@ enum {
     API_FORM_BYTES_MAX = 10 << 20,
     API_PIECE_BYTES = 512 << 10,
     API_HEADERS_MAX = 4,
-    API_WRITE_BYTES_MAX = 32 << 20
+    API_WRITE_BYTES_MAX = 32 << 20,
+    API_DASHBOARD_REST = 1 << 20
 };
 
 struct api_call {
@@ -96,6 +97,8 @@ struct observe_api {
     void *archive_ctx;
     sx_mem_share questions;    /* about traces: what all of them hold */
     struct sampling *sampling; /* NULL with --traces.store=false */
+    struct dash_store *dashboards; /* observe/dashboards */
+    struct dash_files *dashboard_files;
     promql_engine *engine;
     sx_pool *queries, *others, *calls, *intake, *reads, *collecting, *tracing;
     struct collect_site *collectors;
@@ -297,7 +300,7 @@ void api_openapi(sx_request *r, void *ctx);
 
 /* ---- routes.c ---- */
 
-enum { API_ROUTES_MAX = 320 };
+enum { API_ROUTES_MAX = 640 };
 
 /* Fills `rows` with the routes of all handlers below `prefix`, which lives as long as the service;
  * names go to `arena`. */

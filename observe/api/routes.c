@@ -1,6 +1,7 @@
 /* routes.c - which path is whose: one table, for each prefix. */
 #include "observe/api/api.h"
 #include "observe/auth/auth.h"
+#include "observe/dashboards/http.h"
 
 typedef enum methods {
     GET = 1,
@@ -105,6 +106,7 @@ static const route_row ROWS[] = {
 typedef struct route_ctx {
     observe_api *api;
     const route_row *row;
+    const dash_route *dashboards; /* of a route of these, instead of a row */
 } route_ctx;
 
 static void handle(sx_request *r, void *ctx)
@@ -114,6 +116,12 @@ static void handle(sx_request *r, void *ctx)
     sx_pool *pools[] = {[OTHERS] = a->others, [TRACES] = a->tracing, [QUERIES] = a->queries,
                         [INTAKE] = a->intake, [READS] = a->reads,    [COLLECT] = a->collecting};
     api_call_start(a, r, pools[to->row->pool], to->row->work);
+}
+
+static void handle_dashboards(sx_request *r, void *ctx)
+{
+    const route_ctx *to = ctx;
+    dash_http_start(to->api, r, to->dashboards);
 }
 
 /* ---- what needs no thread ---- */
@@ -206,7 +214,7 @@ static sx_status add(filling *f, int method, const char *path, sx_handler *handl
     sx_str whole = sx_arena_printf(f->arena, "%.*s%s", SX_ARG(f->prefix), path + f->strip);
     if (!ctx || !whole.data)
         return sx_fail_memory(err, "routes");
-    *ctx = (route_ctx){f->api, row};
+    *ctx = (route_ctx){.api = f->api, .row = row};
     f->rows[f->count++] = (sx_route){
         .method = method,
         .path = whole.data,
@@ -233,6 +241,21 @@ static sx_status add_row(filling *f, const route_row *row, sx_error *err)
     return status;
 }
 
+/* A dashboard's body is as large as one may be, and what is around it. Without a preflight's answer no page
+ * of another origin can change any. */
+static sx_status add_dashboards(filling *f, const dash_route *route, sx_error *err)
+{
+    sx_status status = add(f, route->method, route->path, handle_dashboards, NULL, 0, err);
+    if (status != SX_OK)
+        return status;
+    sx_route *made = &f->rows[f->count - 1];
+    ((route_ctx *)made->ctx)->dashboards = route;
+    uint64_t bytes = f->api->flags ? f->api->flags->dashboards_size_max : 0;
+    made->body_bytes_max = bytes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)bytes;
+    made->body_bytes_max += API_DASHBOARD_REST;
+    return SX_OK;
+}
+
 sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
                      size_t *count, sx_error *err)
 {
@@ -256,6 +279,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
     sx_status status = SX_OK;
     for (size_t i = 0; i < SX_COUNT_OF(ROWS) && status == SX_OK; i++)
         status = add_row(&f, &ROWS[i], err);
+    for (size_t i = 0; i < DASH_ROUTES_COUNT && status == SX_OK; i++)
+        status = add_dashboards(&f, &DASH_ROUTES[i], err);
     for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
         status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
                      SX_ROUTE_UNLIMITED, err);

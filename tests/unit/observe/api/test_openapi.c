@@ -15,7 +15,11 @@ enum { PATH_BYTES = 200 };
 static const struct {
     int method;
     const char *key;
-} METHODS[] = {{SX_GET, "get"}, {SX_POST, "post"}, {SX_PUT, "put"}};
+} METHODS[] = {{SX_GET, "get"},
+               {SX_POST, "post"},
+               {SX_PUT, "put"},
+               {SX_DELETE, "delete"},
+               {SX_PATCH, "patch"}};
 
 typedef struct fixture {
     sx_arena arena;

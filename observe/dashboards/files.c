@@ -1,0 +1,515 @@
+/* files.c - dashboards that lie in files. See files.h. */
+#include "observe/dashboards/files_impl.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <sextant/file.h>
+#include <sextant/hash.h>
+#include <sextant/mem.h>
+
+enum { PATH_BYTES = 4096, NAMES_MAX = 20000, CHECKSUM_BYTES = 33, MESSAGE_BYTES = 1024 };
+
+static const char *const JSON_ENDS[] = {".json", NULL};
+static const char *const YAML_ENDS[] = {".yaml", ".yml", NULL};
+
+/* ---- problems ---- */
+
+void dash_tell(dash_files *f, dash_provider *p, sx_str file, const char *fmt, ...)
+{
+    char text[MESSAGE_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    pthread_mutex_lock(&f->lock);
+    if (sx_arena_grow(&p->told, &p->problems, &p->problem_cap, p->problem_count + 1,
+                      sizeof *p->problems))
+        p->problems[p->problem_count++] =
+            (dash_problem){.provider = p->name,
+                           .file = sx_arena_copy(&p->told, file),
+                           .message = sx_arena_copy(&p->told, sx_str_z(text))};
+    pthread_mutex_unlock(&f->lock);
+    if (f->logger)
+        SX_LOG_ERROR(f->logger, NULL, "a dashboard's file is broken", sx_field_str("file", file),
+                     sx_field_str("error", sx_str_z(text)));
+}
+
+static void forget(dash_files *f, dash_provider *p)
+{
+    pthread_mutex_lock(&f->lock);
+    p->problems = NULL;
+    p->problem_count = p->problem_cap = 0;
+    sx_arena_reset(&p->told);
+    pthread_mutex_unlock(&f->lock);
+}
+
+sx_status dash_files_problems(dash_files *f, sx_arena *arena, dash_problem **out, size_t *count,
+                              sx_error *err)
+{
+    size_t n = 0, cap = 0;
+    dash_problem *items = NULL;
+    sx_status status = SX_OK;
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->list.count && status == SX_OK; i++)
+        for (size_t k = 0; k < f->list.items[i].problem_count && status == SX_OK; k++) {
+            const dash_problem *from = &f->list.items[i].problems[k];
+            if (!sx_arena_grow(arena, &items, &cap, n + 1, sizeof *items)) {
+                status = sx_fail_memory(err, "problems of dashboards");
+                break;
+            }
+            items[n++] = (dash_problem){sx_arena_copy(arena, from->provider),
+                                        sx_arena_copy(arena, from->file),
+                                        sx_arena_copy(arena, from->message)};
+        }
+    pthread_mutex_unlock(&f->lock);
+    *out = items;
+    *count = n;
+    return status;
+}
+
+/* The name of a file without its folder and ".json". */
+static sx_str stem(sx_str file)
+{
+    size_t from = file.len;
+    while (from && file.data[from - 1] != '/')
+        from--;
+    file = sx_str_from(file, from);
+    return sx_str_ends(file, SX_STR(".json")) ? sx_str_first(file, file.len - 5) : file;
+}
+
+static bool find_problem(dash_files *f, sx_str provider, sx_str file, bool by_stem, sx_arena *arena,
+                         sx_str *message)
+{
+    bool found = false;
+    if (!f || !file.len)
+        return false;
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->list.count && !found; i++) {
+        const dash_provider *p = &f->list.items[i];
+        for (size_t k = 0; k < p->problem_count && !found; k++) {
+            found = by_stem ? sx_str_eq(stem(p->problems[k].file), file)
+                            : sx_str_eq(p->name, provider) && sx_str_eq(p->problems[k].file, file);
+            if (found)
+                *message = sx_arena_copy(arena, p->problems[k].message);
+        }
+    }
+    pthread_mutex_unlock(&f->lock);
+    return found;
+}
+
+bool dash_files_problem(dash_files *f, sx_str provider, sx_str file, sx_arena *arena,
+                        sx_str *message)
+{
+    return find_problem(f, provider, file, false, arena, message);
+}
+
+bool dash_files_problem_of(dash_files *f, sx_str uid, sx_arena *arena, sx_str *message)
+{
+    return find_problem(f, SX_STR(""), uid, true, arena, message);
+}
+
+/* ---- looking ---- */
+
+static bool ends_with(sx_str name, const char *const *ends)
+{
+    for (; *ends; ends++)
+        if (sx_str_ends(name, sx_str_z(*ends)))
+            return true;
+    return false;
+}
+
+static sx_status list_folder(sx_str path, sx_str below, int depth, const char *const *ends,
+                             dash_listing *out, sx_error *err)
+{
+    sx_str *names;
+    size_t count;
+    sx_str z = sx_arena_copy(out->arena, path);
+    if (!z.data)
+        return sx_fail_memory(err, "a listing");
+    sx_status status = sx_folder_list(z.data, NAMES_MAX, out->arena, &names, &count, err);
+    for (size_t i = 0; i < count && status == SX_OK; i++) {
+        sx_file_info info;
+        if (names[i].data[0] == '.') /* also the folders behind a ConfigMap's links */
+            continue;
+        dash_found one = {
+            .name = sx_arena_printf(out->arena, below.len ? "%.*s/%.*s" : "%.*s%.*s", SX_ARG(below),
+                                    SX_ARG(names[i])),
+            .path = sx_arena_printf(out->arena, "%.*s/%.*s", SX_ARG(path), SX_ARG(names[i]))};
+        if (!one.name.data || !one.path.data)
+            return sx_fail_memory(err, "a listing");
+        if (sx_file_stat(one.path.data, &info, NULL) != SX_OK)
+            continue; /* it has just gone */
+        if (info.is_folder && depth < DASH_FILES_DEPTH_MAX)
+            status = list_folder(one.path, one.name, depth + 1, ends, out, err);
+        if (info.is_folder || !ends_with(names[i], ends))
+            continue;
+        if (out->count == DASH_FILES_MAX)
+            return sx_fail(err, SX_ELIMIT, "%.*s: more than %d files", SX_ARG(path),
+                           DASH_FILES_MAX);
+        if (!sx_arena_grow(out->arena, &out->items, &out->cap, out->count + 1, sizeof *out->items))
+            return sx_fail_memory(err, "a listing");
+        one.changed_ns = info.changed_ns;
+        one.bytes = info.bytes;
+        one.inode = info.inode;
+        out->items[out->count++] = one;
+    }
+    return status;
+}
+
+sx_status dash_list(sx_str path, const char *const *ends, dash_listing *out, sx_error *err)
+{
+    sx_file_info info;
+    sx_str z = sx_arena_copy(out->arena, path);
+    if (!z.data)
+        return sx_fail_memory(err, "a listing");
+    sx_status status = sx_file_stat(z.data, &info, err);
+    if (status != SX_OK || info.is_folder)
+        return status == SX_OK ? list_folder(z, SX_STR(""), 0, ends, out, err) : status;
+    if (!sx_arena_grow(out->arena, &out->items, &out->cap, out->count + 1, sizeof *out->items))
+        return sx_fail_memory(err, "a listing");
+    out->items[out->count++] = (dash_found){z, z, info.changed_ns, info.bytes, info.inode};
+    return SX_OK;
+}
+
+uint64_t dash_listing_look(const dash_listing *l)
+{
+    uint64_t look = 1;
+    for (size_t i = 0; i < l->count; i++) {
+        const dash_found *o = &l->items[i];
+        uint64_t parts[] = {sx_hash(o->name, look), (uint64_t)o->changed_ns, o->bytes, o->inode};
+        look = sx_hash_bytes(parts, sizeof parts, look);
+    }
+    return look ? look : 1;
+}
+
+/* ---- one provider ---- */
+
+typedef struct sync {
+    dash_files *f;
+    dash_provider *p;
+    dash_listing files;
+    const dash_index *index; /* as it was before */
+    sx_str *uids;            /* of the files so far */
+    size_t uid_count;
+} sync;
+
+static bool keeps(void *ctx, sx_str file)
+{
+    const sync *s = ctx;
+    for (size_t i = 0; i < s->files.count; i++)
+        if (sx_str_eq(s->files.items[i].name, file))
+            return true;
+    return false;
+}
+
+/* The folder of dashboards for a file: its subfolder's name, or the provider's. */
+static sx_str folder_title(const dash_provider *p, sx_str file)
+{
+    size_t slash = file.len;
+    while (slash && file.data[slash - 1] != '/')
+        slash--;
+    if (!p->structure || !slash)
+        return p->folder;
+    sx_str dir = sx_str_first(file, slash - 1);
+    size_t from = dir.len;
+    while (from && dir.data[from - 1] != '/')
+        from--;
+    return sx_str_from(dir, from);
+}
+
+/* Its uid: of that title at the top, made if there is none. */
+static sx_status find_folder(sync *s, sx_str title, sx_arena *arena, sx_str *uid, sx_error *err)
+{
+    dash_index *index;
+    dash_item item;
+    char made[DASH_UID_MADE + 1];
+    *uid = SX_STR("");
+    if (!title.len || sx_str_eq(title, SX_STR("General")))
+        return SX_OK;
+    sx_status status = dash_index_get(s->f->store, &index, err);
+    if (status != SX_OK)
+        return status;
+    for (size_t i = 0; i < index->count && !uid->len; i++)
+        if (index->items[i].is_folder && !index->items[i].folder.len &&
+            sx_str_eq(index->items[i].title, title))
+            *uid = sx_arena_copy(arena, index->items[i].uid);
+    dash_index_unref(index);
+    if (uid->len)
+        return SX_OK;
+    sx_str seed = sx_arena_printf(arena, "folder %.*s", SX_ARG(title));
+    dash_uid_of(seed, made);
+    bool named = s->p->folder_uid.len && sx_str_eq(title, s->p->folder);
+    dash_folder_save save = {.uid = named ? s->p->folder_uid : sx_arena_copy(arena, sx_str_z(made)),
+                             .title = title,
+                             .provider = s->p->name};
+    dash_fault fault = dash_folder_make(s->f->store, &save, arena, &item, err);
+    if (fault == DASH_BROKEN)
+        return err->status;
+    if (fault != DASH_FINE)
+        return sx_fail(err, SX_EINVAL, "folder \"%.*s\": %s", SX_ARG(title),
+                       DASH_FAULT_ROWS[fault].message);
+    *uid = item.uid;
+    return SX_OK;
+}
+
+/* Whose uid it is already, if not this file's: its file's name, or "". */
+static sx_str taken_by(const sync *s, sx_str uid, sx_str file)
+{
+    for (size_t i = 0; i < s->uid_count; i++)
+        if (sx_str_eq(s->uids[i], uid))
+            return SX_STR("another file");
+    const dash_item *item = dash_index_find(s->index, uid);
+    if (!item || !item->provider.len ||
+        (sx_str_eq(item->provider, s->p->name) &&
+         (sx_str_eq(item->file, file) || !keeps((void *)s, item->file))))
+        return SX_STR("");
+    return item->file;
+}
+
+static void checksum(sx_str text, char out[CHECKSUM_BYTES])
+{
+    snprintf(out, CHECKSUM_BYTES, "%016" PRIx64 "%016" PRIx64, sx_hash(text, 1), sx_hash(text, 2));
+}
+
+/* A file's text into the store, unless it is there. */
+static void put_text(sync *s, sx_str file, sx_str text, sx_arena *arena)
+{
+    dash_head head;
+    dash_item item;
+    sx_error err = {0};
+    char sum[CHECKSUM_BYTES], made[DASH_UID_MADE + 1];
+    sx_str folder;
+    if (dash_head_read(text, arena, &head, &err) != SX_OK) {
+        dash_tell(s->f, s->p, file, "%.*s: %s; mend the file, it is read again when it changes",
+                  SX_ARG(file), err.message);
+        return;
+    }
+    if (!head.uid.len) {
+        sx_str seed = sx_arena_printf(arena, "%.*s %.*s", SX_ARG(s->p->name), SX_ARG(file));
+        dash_uid_of(seed, made);
+        head.uid = sx_arena_copy(arena, sx_str_z(made));
+    }
+    sx_str taken = taken_by(s, head.uid, file);
+    if (taken.len) {
+        dash_tell(s->f, s->p, file,
+                  "%.*s: its uid \"%.*s\" is that of %.*s; give each file a uid of its own",
+                  SX_ARG(file), SX_ARG(head.uid), SX_ARG(taken));
+        return;
+    }
+    s->uids[s->uid_count++] = head.uid;
+    checksum(text, sum);
+    if (find_folder(s, folder_title(s->p, file), arena, &folder, &err) != SX_OK) {
+        dash_tell(s->f, s->p, file, "%.*s: %s", SX_ARG(file), err.message);
+        return;
+    }
+    const dash_item *there = dash_index_find(s->index, head.uid);
+    if (there && sx_str_eq(there->provider, s->p->name) && sx_str_eq(there->file, file) &&
+        sx_str_eq(there->checksum, sx_str_z(sum)) && sx_str_eq(there->folder, folder) &&
+        there->may_update == s->p->may_update)
+        return;
+    dash_save save = {.head = &head,
+                      .folder = folder,
+                      .overwrite = true,
+                      .provider = s->p->name,
+                      .file = file,
+                      .checksum = sx_str_z(sum),
+                      .may_update = s->p->may_update};
+    dash_fault fault = dash_put(s->f->store, &save, arena, &item, &err);
+    if (fault != DASH_FINE)
+        dash_tell(s->f, s->p, file, "%.*s: %s", SX_ARG(file),
+                  fault == DASH_BROKEN ? err.message : DASH_FAULT_ROWS[fault].message);
+}
+
+static void put_file(sync *s, const dash_found *file)
+{
+    sx_buf text;
+    sx_error err = {0};
+    sx_buf_init(&text, 0);
+    if (sx_file_read(file->path.data, dash_store_limits(s->f->store)->bytes_max, &text, &err) ==
+        SX_OK)
+        put_text(s, file->name, sx_buf_view(&text), s->files.arena);
+    else
+        dash_tell(s->f, s->p, file->name, "%s", err.message);
+    sx_buf_done(&text);
+}
+
+/* The built-in ones as a listing, whose look is their content's. */
+static sx_status list_assets(const sx_assets *assets, dash_listing *out, sx_error *err)
+{
+    for (size_t i = 0; i < assets->count; i++) {
+        if (!sx_arena_grow(out->arena, &out->items, &out->cap, i + 1, sizeof *out->items))
+            return sx_fail_memory(err, "a listing");
+        sx_str name = sx_str_from(sx_str_z(assets->items[i].path), 1);
+        out->items[out->count++] = (dash_found){.name = name, .bytes = assets->items[i].len};
+    }
+    return SX_OK;
+}
+
+static void sync_provider(dash_files *f, dash_provider *p, bool all)
+{
+    sx_arena arena;
+    dash_index *index;
+    sx_error err = {0};
+    sx_arena_init(&arena, 0, 0);
+    sync s = {.f = f, .p = p, .files = {.arena = &arena}};
+    sx_status status = p->assets ? list_assets(p->assets, &s.files, &err)
+                                 : dash_list(p->path, JSON_ENDS, &s.files, &err);
+    uint64_t look = status == SX_OK ? dash_listing_look(&s.files) : 2;
+    if (look == p->seen && !all) {
+        sx_arena_done(&arena);
+        return;
+    }
+    forget(f, p);
+    p->seen = look;
+    s.uids = sx_arena_alloc(&arena, (s.files.count + 1) * sizeof *s.uids);
+    if (status == SX_OK && !s.uids)
+        status = sx_fail_memory(&err, "files of dashboards");
+    if (status == SX_OK)
+        status = dash_index_get(f->store, &index, &err);
+    if (status == SX_OK) {
+        s.index = index;
+        for (size_t i = 0; i < s.files.count; i++)
+            if (p->assets)
+                put_text(&s, s.files.items[i].name,
+                         sx_str_of(p->assets->items[i].bytes, p->assets->items[i].len), &arena);
+            else
+                put_file(&s, &s.files.items[i]);
+        dash_index_unref(index);
+        status = dash_prune(f->store, p->name, p->keep_deleted, keeps, &s, &err);
+    }
+    if (status != SX_OK) { /* what the store has of it stays: the folder may come back */
+        dash_tell(f, p, p->path, "%s; see --dashboards.path and the provisioning files",
+                  err.message);
+        p->seen = status == SX_ENOTFOUND ? look : 0;
+    }
+    sx_arena_done(&arena);
+}
+
+/* ---- all of them ---- */
+
+dash_provider *dash_provider_add(dash_providers *l)
+{
+    if (!sx_arena_grow(&l->arena, &l->items, &l->cap, l->count + 1, sizeof *l->items))
+        return NULL;
+    dash_provider *p = &l->items[l->count++];
+    *p = (dash_provider){0};
+    sx_arena_init(&p->told, 1024, 0);
+    return p;
+}
+
+static void list_done(dash_providers *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        sx_arena_done(&l->items[i].told);
+    sx_arena_done(&l->arena);
+}
+
+static bool list_own(dash_files *f, dash_providers *l)
+{
+    dash_provider *p;
+    sx_str rest = f->paths, one;
+    if (f->builtin) {
+        p = dash_provider_add(l);
+        if (!p)
+            return false;
+        p->name = SX_STR("builtin");
+        p->folder = SX_STR("Sextant");
+        p->assets = f->builtin;
+    }
+    while (rest.len) {
+        sx_str_cut(rest, ',', &one, &rest);
+        if (!one.len)
+            continue;
+        p = dash_provider_add(l);
+        if (!p)
+            return false;
+        p->name = sx_arena_printf(&l->arena, "path %.*s", SX_ARG(one));
+        p->path = one;
+        p->structure = true;
+        if (!p->name.data)
+            return false;
+    }
+    return true;
+}
+
+/* Providers anew, if the provisioning files have changed or there are none yet. The first stands for the
+ * provisioning itself: its problems are those of the YAML. */
+static void list_providers(dash_files *f, bool all)
+{
+    sx_arena arena;
+    dash_providers fresh = {0};
+    sx_error err = {0};
+    sx_arena_init(&arena, 0, 0);
+    dash_listing yaml = {.arena = &arena};
+    sx_status status = SX_OK;
+    if (f->provisioning.len)
+        status = dash_list(f->provisioning, YAML_ENDS, &yaml, &err);
+    uint64_t look = status == SX_OK ? dash_listing_look(&yaml) : 2;
+    if (look == f->provisioned && f->list.count && !all) {
+        sx_arena_done(&arena);
+        return;
+    }
+    sx_arena_init(&fresh.arena, 0, 0);
+    dash_provider *p = dash_provider_add(&fresh);
+    if (p) {
+        p->name = SX_STR("provisioning");
+        if (status != SX_OK)
+            dash_tell(f, p, f->provisioning, "--dashboards.provisioning: %s", err.message);
+        dash_provisioning_read(f, &yaml, &fresh);
+    }
+    if (p && list_own(f, &fresh)) {
+        pthread_mutex_lock(&f->lock);
+        dash_providers old = f->list;
+        f->list = fresh;
+        f->provisioned = look;
+        pthread_mutex_unlock(&f->lock);
+        fresh = old;
+    }
+    list_done(&fresh);
+    sx_arena_done(&arena);
+}
+
+void dash_files_scan(dash_files *f, bool all)
+{
+    pthread_mutex_lock(&f->scan_lock);
+    list_providers(f, all);
+    for (size_t i = 1; i < f->list.count; i++)
+        sync_provider(f, &f->list.items[i], all);
+    pthread_mutex_unlock(&f->scan_lock);
+}
+
+sx_status dash_files_new(dash_store *store, const dash_files_options *options, dash_files **out,
+                         sx_error *err)
+{
+    dash_files *f = sx_calloc(1, sizeof *f);
+    if (!f)
+        return sx_fail_memory(err, "files of dashboards");
+    f->store = store;
+    f->logger = options->logger;
+    f->builtin = options->builtin;
+    pthread_mutex_init(&f->scan_lock, NULL);
+    pthread_mutex_init(&f->lock, NULL);
+    sx_arena_init(&f->arena, 0, 0);
+    sx_arena_init(&f->list.arena, 0, 0);
+    f->paths = sx_arena_copy(&f->arena, options->paths);
+    f->provisioning = sx_arena_copy(&f->arena, options->provisioning);
+    if (!f->paths.data || !f->provisioning.data) {
+        dash_files_free(f);
+        return sx_fail_memory(err, "files of dashboards");
+    }
+    *out = f;
+    return SX_OK;
+}
+
+void dash_files_free(dash_files *f)
+{
+    if (!f)
+        return;
+    list_done(&f->list);
+    sx_arena_done(&f->arena);
+    pthread_mutex_destroy(&f->lock);
+    pthread_mutex_destroy(&f->scan_lock);
+    sx_free(f);
+}
