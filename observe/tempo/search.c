@@ -15,6 +15,7 @@ typedef struct searcher {
     const tq_field **fields;
     size_t field_count;
     uint64_t spans_max; /* of a spanset; 0: all */
+    bool exact;         /* ours: the trace's duration in nanoseconds, too */
     sx_buf json;        /* of one trace after the other */
     found *items;
     size_t count, cap;
@@ -150,6 +151,8 @@ static bool take_match(void *ctx, const traceql_match *m)
         sx_json_key(&w, SX_STR("durationMs"));
         sx_json_u64(&w, ms < UINT32_MAX ? ms : UINT32_MAX);
     }
+    if (s->exact)
+        tempo_put_u64(&w, "durationNanos", t->end_ns - t->start_ns);
     sx_json_key(&w, SX_STR("spanSet"));
     put_set(s, &w, t, &m->sets->items[0]);
     sx_json_key(&w, SX_STR("spanSets"));
@@ -398,7 +401,8 @@ void tempo_search(tempo_call *c)
 {
     traceql_search_options options = {0};
     traceql_search_stats stats = {0};
-    searcher s = {.c = c, .spans_max = SPANS_DEFAULT};
+    searcher s = {
+        .c = c, .spans_max = SPANS_DEFAULT, .exact = sx_str_eq(tempo_get(c, "exact"), SX_STR("1"))};
     traceql_query *q = NULL;
     sx_error err = {0};
     sx_buf text;

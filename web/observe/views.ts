@@ -16,6 +16,8 @@ export interface View {
 export const VIEWS: View[] = [
   { path: "/", title: "Home", icon: "home", keys: "g h", ranged: true, load: () => import("./views/home") },
   { path: "/explore", title: "Explore", icon: "explore", keys: "g e", ranged: true, load: () => import("./views/explore") },
+  { path: "/traces", title: "Traces", icon: "traces", keys: "g x", ranged: true, load: () => import("./views/traces") },
+  { path: "/trace", title: "Trace", icon: "traces", keys: "", below: true, load: () => import("./views/trace") },
   { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", load: () => import("./views/alerts") },
   { path: "/rules", title: "Rules", icon: "rules", keys: "g r", load: () => import("./views/rules") },
   { path: "/targets", title: "Targets", icon: "targets", keys: "g t", load: () => import("./views/targets") },

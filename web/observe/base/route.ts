@@ -23,6 +23,24 @@ const ALIASES: Record<string, [path: string, query?: Record<string, string>]> = 
   "/alertmanager-discovery": ["/status", { tab: "alertmanagers" }],
 };
 
+// What Jaeger's search page has in its address: start and end in microseconds, unless lookback says how
+// long ago; tags as JSON, or one by one as key:value. The other names are ours, too.
+export function fromJaeger(query: URLSearchParams): void {
+  const [start, end, lookback] = ["start", "end", "lookback"].map((name) => query.get(name) ?? "");
+  if (!query.has("from")) {
+    if (/^\d+[smhdw]$/.test(lookback)) query.set("from", `now-${lookback}`);
+    else if (/^\d+$/.test(start) && /^\d+$/.test(end)) {
+      query.set("from", String(Math.floor(Number(start) / 1000)));
+      query.set("to", String(Math.ceil(Number(end) / 1000)));
+    }
+  }
+  const tags = query.getAll("tag").map((t) => [t.slice(0, t.indexOf(":")), t.slice(t.indexOf(":") + 1)]).filter(([key]) => key);
+  if (tags.length && !query.get("tags")) query.set("tags", JSON.stringify(Object.fromEntries(tags)));
+  if (query.get("operation") === "all") query.delete("operation");
+  for (const name of ["start", "end", "lookback", "tag"]) query.delete(name);
+  for (const name of ["service", "operation", "tags", "minDuration", "maxDuration", "limit"]) if (!query.get(name)) query.delete(name);
+}
+
 function read(): Route {
   let path = location.pathname;
   if (path.startsWith(base)) path = path.slice(base.length);
@@ -32,6 +50,7 @@ function read(): Route {
   if (alias) {
     path = alias[0];
     for (const [k, v] of Object.entries(alias[1] ?? {})) query.set(k, v);
+    if (path === "/traces") fromJaeger(query);
     history.replaceState(null, "", address(path, query));
   }
   return { path, query };

@@ -2,6 +2,7 @@
 const PATHS = {
   home: "M3 11 12 4l9 7M6 9.5V20h12V9.5",
   explore: "M4 19h16M5 15l4-5 4 3 6-8",
+  traces: "M3 6h11M7 11h9M11 16h6M14 21h7",
   alerts: "M6 16V11a6 6 0 0 1 12 0v5l2 2H4ZM10 21h4",
   rules: "M5 6h14M5 12h14M5 18h9",
   targets: "M12 12m-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0M12 12m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",

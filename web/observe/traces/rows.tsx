@@ -1,0 +1,47 @@
+// rows.tsx - a list of rows of one height that draws only those that are seen, whatever their number.
+// Browsers end a box at some 33 million pixels; more rows than that has are scrolled in proportion.
+import type { ComponentChildren, RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+const BEYOND = 6; // rows drawn above and below what is seen
+const TALL_MAX = 15e6; // px
+
+export interface RowsHandle { show: (row: number) => void; page: () => number }
+
+export function Rows({ count, height, handle, children, ...rest }: {
+  count: number; height: number; handle?: RefObject<RowsHandle | null>; children: (from: number, to: number) => ComponentChildren; [attribute: string]: unknown;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  const [tall, setTall] = useState(600);
+  const whole = count * height;
+  const drawn = Math.min(whole, TALL_MAX);
+  const ratio = drawn > tall ? Math.max(1, (whole - tall) / (drawn - tall)) : 1;
+  const at = top * ratio; // px of the whole at the top of the box
+  const live = useRef({ ratio, tall });
+  live.current = { ratio, tall };
+  useEffect(() => {
+    const b = box.current!;
+    const watch = new ResizeObserver(() => setTall(b.clientHeight));
+    watch.observe(b);
+    if (handle)
+      handle.current = {
+        show: (row) => {
+          const now = b.scrollTop * live.current.ratio;
+          const to = row * height < now ? row * height : (row + 1) * height > now + b.clientHeight ? (row + 1) * height - b.clientHeight : now;
+          if (to !== now) b.scrollTop = to / live.current.ratio;
+        },
+        page: () => Math.max(1, Math.floor(b.clientHeight / height) - 1),
+      };
+    return () => watch.disconnect();
+  }, []);
+  const from = Math.max(0, Math.floor(at / height) - BEYOND);
+  const to = Math.min(count, Math.ceil((at + tall) / height) + BEYOND);
+  return (
+    <div class="rows-box" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} {...rest}>
+      <div class="rows-all" role="presentation" style={{ height: `${drawn}px` }}>
+        <div class="rows-seen" role="presentation" style={{ transform: `translateY(${from * height - at + top}px)` }}>{children(from, to)}</div>
+      </div>
+    </div>
+  );
+}
