@@ -5,7 +5,7 @@
 export const regexEscape = (s: string): string => s.replace(/[\\$^*{}[\]'+?.()|]/g, "\\$&");
 
 const inQuotes = (s: string, quote: string): string =>
-  (quote === "`" || !quote ? s : s.replace(/\\/g, "\\\\").replace(quote === "'" ? /'/g : /"/g, "\\$&"));
+  (quote === "`" || quote === "#" || !quote ? s : s.replace(/\\/g, "\\\\").replace(quote === "'" ? /'/g : /"/g, "\\$&"));
 
 // Values that may be several become a regular expression; in backquotes and outside of quotes
 // backslashes stand for themselves. Outside of quotes (`[$range]`, `topk($n, …)`) one value stays as it is.

@@ -89,19 +89,15 @@ function autoInterval(value: string, v: Value, scope: Scope): string {
 const autoText = (text: string, value: string, v: Value, scope: Scope): string =>
   (value.startsWith("$__auto") ? autoInterval(value, v, scope) : text);
 
-// Which quotes a place of PromQL is within: scans on from the last place.
+// Which quotes a place of PromQL is within ("#": a comment): scans on from the last place.
 function quoteAt(text: string, from: number, to: number, quote: string): string {
   for (let i = from; i < to; i++) {
     const c = text[i]!;
-    if (quote) {
+    if (quote === "#") quote = c === "\n" ? "" : quote;
+    else if (quote) {
       if (c === "\\" && quote !== "`") i++;
       else if (c === quote) quote = "";
-    } else if (c === '"' || c === "'" || c === "`") quote = c;
-    else if (c === "#") {
-      const end = text.indexOf("\n", i);
-      if (end < 0 || end >= to) return "";
-      i = end;
-    }
+    } else if (c === '"' || c === "'" || c === "`" || c === "#") quote = c;
   }
   return quote;
 }

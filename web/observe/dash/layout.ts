@@ -50,73 +50,54 @@ export function expand(d: Dashboard, scope: Scope, folded?: ReadonlyMap<string, 
     const clones = over.length ? over : [{}];
     clones.forEach((values, i) => {
       const inner = within(scope, values);
-      const body = packed(repeats(panels, inner, over.length ? i : 0));
-      let below = out;
+      const under = body(panels, inner, i);
+      let shut = false;
       if (row) {
         const key = keyOf(row, i);
-        const shut = folded?.get(key) ?? row.collapsed === true;
-        out.push({ panel: row, key, scope: inner, place: { x: 0, y, w: 24, h: 1 }, folded: shut, count: body.length, ...(i ? { first: keyOf(row) } : {}) });
+        shut = folded?.get(key) ?? row.collapsed === true;
+        out.push({ panel: row, key, scope: inner, place: { x: 0, y, w: 24, h: 1 }, folded: shut, count: under.length, ...(i ? { first: keyOf(row) } : {}) });
         y++;
-        if (shut) below = [];
-        for (const b of body) b.row = key;
+        for (const p of under) p.row = key;
       }
-      for (const b of body) b.place.y += y;
-      if (below === out) {
-        out.push(...body);
-        y = body.reduce((most, b) => Math.max(most, b.place.y + b.place.h), y);
-      }
+      if (shut) return;
+      for (const p of under) p.place.y += y;
+      out.push(...under);
+      y = under.reduce((most, p) => Math.max(most, p.place.y + p.place.h), y);
     });
   }
   return out;
 }
 
-// The panels of a section with their clones, each as high as its repeats push it.
-function repeats(panels: Panel[], scope: Scope, rowClone: number): Placed[] {
-  const out: Placed[] = [];
-  const ordered = [...panels].sort((a, b) => a.gridPos.y - b.gridPos.y || a.gridPos.x - b.gridPos.x);
-  let pushed = 0; // what comes later is this much lower
-  let until = -1;
-  let grown = 0;
-  for (const panel of ordered) {
-    const { x, y, w, h } = panel.gridPos;
-    if (y >= until) { // no longer beside what grew
-      pushed += grown;
-      grown = 0;
-    }
-    const over = repeated(panel.repeat, scope);
-    const clones = over.length ? over : [{}];
-    const across = panel.repeatDirection !== "v";
-    const n = clones.length;
-    const perRow = over.length && across ? Math.min(n, Math.max(1, Math.min(24, panel.maxPerRow ?? 4))) : 1;
-    const edge = (i: number): number => Math.round((i % perRow) * 24 / perRow);
-    clones.forEach((values, i) => {
-      const key = over.length && rowClone ? keyOf(panel, rowClone, i) : keyOf(panel, rowClone || i);
-      const left = over.length && across ? edge(i) : x;
-      const width = over.length && across ? Math.round((i % perRow + 1) * 24 / perRow) - left : w;
-      out.push({
-        panel, key, scope: within(scope, values),
-        place: { x: left, y: y + pushed + Math.floor(i / perRow) * h, w: width, h },
-        ...(i || rowClone ? { first: keyOf(panel) } : {}),
-      });
-    });
-    const more = (Math.ceil(n / perRow) - 1) * h;
-    if (more) until = Math.max(until, y + h);
-    grown = Math.max(grown, more);
-  }
-  return out;
-}
+// A panel with its repeats is placed as one block: across it takes the whole width.
+interface Block { placed: Placed[]; place: Place }
 
-// Each as far up as what is above it lets it.
-function packed(panels: Placed[]): Placed[] {
+// The panels of a section with their clones, each as far up as what is above it lets it.
+function body(panels: Panel[], scope: Scope, rowClone: number): Placed[] {
+  const blocks = panels.map((p) => blockOf(p, scope, rowClone)).sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
   const low = new Array<number>(24).fill(0);
-  panels.sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
-  for (const { place } of panels) {
+  for (const { place, placed } of blocks) {
     let y = 0;
     for (let x = place.x; x < place.x + place.w; x++) y = Math.max(y, low[x]!);
-    place.y = y;
+    for (const p of placed) p.place.y += y - place.y;
     low.fill(y + place.h, place.x, place.x + place.w);
   }
-  return panels.sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
+  return blocks.flatMap((b) => b.placed).sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
+}
+
+function blockOf(panel: Panel, scope: Scope, rowClone: number): Block {
+  const { x, y, w, h } = panel.gridPos;
+  const over = repeated(panel.repeat, scope);
+  if (!over.length)
+    return { place: { x, y, w, h }, placed: [{ panel, key: keyOf(panel, rowClone), scope, place: { x, y, w, h }, ...(rowClone ? { first: keyOf(panel) } : {}) }] };
+  const across = panel.repeatDirection !== "v";
+  const perRow = across ? Math.min(over.length, Math.max(1, Math.min(24, panel.maxPerRow ?? 4))) : 1;
+  const edge = (column: number): number => Math.round(column * 24 / perRow);
+  const placed = over.map((values, i): Placed => {
+    const c = i % perRow;
+    const place = { x: across ? edge(c) : x, y: y + Math.floor(i / perRow) * h, w: across ? edge(c + 1) - edge(c) : w, h };
+    return { panel, key: rowClone ? keyOf(panel, rowClone, i) : keyOf(panel, i), scope: within(scope, values), place, ...(i || rowClone ? { first: keyOf(panel) } : {}) };
+  });
+  return { placed, place: { x: across ? 0 : x, y, w: across ? 24 : w, h: Math.ceil(over.length / perRow) * h } };
 }
 
 // Panels that `viewPanel=` may name: "panel-12", "panel-12-clone-1", or as it was, "12".

@@ -6,7 +6,8 @@ export interface Value {
   text: string | string[];
   value: string | string[]; // "$__all" is everything
   all?: string[]; // every option, for "$__all" without an allValue
-  variable?: Variable; // its allValue, multi and includeAll decide how PromQL sees it
+  variable?: Variable; // its allValue, multi and includeAll decide how PromQL sees it; its options are those loaded
+  given?: boolean; // typed, or from the address: it stays though no option has it
 }
 
 export interface Scope {
