@@ -114,6 +114,7 @@ PAGES = {
     "/": ("gone", "down", "itself", "up"),
     "/targets": ("gone", "1 of 1 target up", "Connection refused"),
     "/alerts": ("InstanceDown", "firing", "gone is down", "NeverFires"),
+    "/alerts?tab=history&from=now-5m": ("InstanceDown", "firing", "still", "gone"),
     "/rules": ("job:up:avg", "many-to-many", "instances"),
     "/status": ("Runtime", "Host", "Revision"),
     "/status?tab=storage": ("Series in memory", "Series by metric", "Blocks on disk"),
@@ -207,6 +208,14 @@ def test_alerts_link_to_their_expression(ui):
     assert "noreferrer" in link
     ui.click("main a", "Explore").wait("on the server")
     assert ui.path().startswith("/explore?g0.expr=up+%3D%3D+0")
+
+
+def test_an_alert_shows_when_it_fired(ui):
+    ui.open("/alerts?state=firing&from=now-5m").wait("InstanceDown")
+    bars = "[...document.querySelectorAll('svg.timeline')].map((e) => e.getAttribute('aria-label'))"
+    ui.wait_for(f"{bars}.length >= 2", "a bar of the rule and one of its alert")
+    assert all("fired 1 time" in said for said in ui.js(f"return {bars}"))
+    assert ui.js("return document.querySelectorAll('svg.timeline rect.firing').length") >= 2
 
 
 def test_peers_addresses_lead_here(ui):
