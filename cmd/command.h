@@ -118,7 +118,7 @@ void cmd_go_duration(int64_t ms, char out[CMD_DURATION_BYTES]);
 /* Bits of promql/parse.h for names with commas between, as --enable-feature has them; warns of others
  * as promtool does. */
 unsigned cmd_promql_features(const char *typed);
-cmd_run cmd_observe;
+cmd_run cmd_observe, cmd_observe_users;
 /* The flags of `sextant observe`, and the kit's settings that it takes beside them. */
 void cmd_observe_flags(void);
 void cmd_geocode_visit_flags(void);

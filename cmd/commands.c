@@ -117,6 +117,17 @@ static const cmd_flag BATCH_FLAGS[] = {
     {0},
 };
 
+static const cmd_flag USERS_FLAGS[] = {
+    {"role", 'r', CMD_TEXT, "NAME", NULL, "viewer, editor or admin; a new user is a viewer without it"},
+    {"name", 'n', CMD_TEXT, "TEXT", NULL, "the new user's name, for people to read"},
+    {"storage.tsdb.path", 0, CMD_TEXT, "DIR", "data/",
+     "the server's data directory, in which the database lies"},
+    {"auth.config", 0, CMD_TEXT, "FILE", NULL,
+     "the server's file of sign-in, where it names another database"},
+    {"database", 'd', CMD_TEXT, "FILE", NULL, "the database itself"},
+    {0},
+};
+
 /* Flags of all checks; a kind of file takes no notice of those that are not its own. */
 static const cmd_flag CHECK_FLAGS[] = {
     {"syntax-only", 0, CMD_SWITCH, NULL, NULL,
@@ -297,6 +308,12 @@ const cmd_command COMMANDS[] = {
      "settings of a service; they are listed below.",
      "sextant geocode visit --visit.geocoder=http://127.0.0.1:7878", NO_FLAGS, false,
      cmd_geocode_visit, cmd_geocode_visit_flags},
+    {"observe users", "ACTION [LOGIN]", 1, 2,
+     "list, add, change and remove the local users of sign-in",
+     "ACTION is add, list, passwd, role, disable, enable or remove. The password is asked for, or is the "
+     "first line of the standard input. Works while a server runs, which takes a change up within "
+     "seconds; --auth.config of `sextant observe` turns sign-in on, see docs/howto/sign-in.md.",
+     "sextant observe users add ann --role admin", USERS_FLAGS, false, cmd_observe_users},
     {"observe", "", 0, -1, "store and query metrics with Prometheus's files, flags and API",
      "Takes Prometheus's configuration file and flags as they are, opens its data directory and "
      "serves its HTTP API. A flag that is not supported is refused by name. SIGTERM drains and "

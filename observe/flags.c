@@ -49,6 +49,9 @@ static const flag_row ROWS[] = {
      "most alerts in one request to an Alertmanager"},
     {"alertmanager.notification-queue-capacity", INT, 0, AT(queue_max), "10000",
      "alerts that wait for an Alertmanager; beyond it the oldest are dropped"},
+    {"auth.config", TEXT, OURS, AT(auth_config), "",
+     "YAML file of sign-in: users, roles, OpenID Connect, tokens; see docs/howto/sign-in.md; without it "
+     "everybody may do everything"},
     {"auto-gomaxprocs", BOOL, NO_EFFECT, NOWHERE, "true", "of Go's runtime: no effect"},
     {"auto-gomemlimit", BOOL, NO_EFFECT, NOWHERE, "true", "of Go's runtime: no effect"},
     {"auto-gomemlimit.ratio", FLOAT, NO_EFFECT, NOWHERE, "0.9", "of Go's runtime: no effect"},

@@ -39,7 +39,7 @@ typedef struct observe_idle_flag {
 } observe_idle_flag;
 
 typedef struct observe_flags {
-    sx_str config_file, storage_path;
+    sx_str config_file, storage_path, auth_config;
     bool auto_reload, expand_environment;
     int64_t auto_reload_ms;
     sx_str listen[OBSERVE_LISTEN_MAX];

@@ -195,6 +195,8 @@ static sx_status check(server *s, prom_config *config, sx_error *err)
         status = rule_manager_check(s->api.rules, config, err);
     if (status == SX_OK)
         status = collect_site_check(s->api.collectors, err);
+    if (status == SX_OK)
+        status = auth_check(s->api.auth, err);
     return status == SX_OK ? traces_server_check(s->traces, err) : status;
 }
 
@@ -211,6 +213,8 @@ static sx_status reload_locked(server *s, sx_error *err)
         status = traces_server_reload(s->traces, err);
     if (status == SX_OK)
         status = collect_site_reload(s->api.collectors, NULL, err);
+    if (status == SX_OK)
+        status = auth_reload(s->api.auth, err);
     if (status == SX_OK)
         status = server_config_apply(s, fresh, NULL, err);
     if (status != SX_OK) {

@@ -5,6 +5,7 @@
 #include <sextant/service.h>
 
 #include "observe/api/api.h"
+#include "observe/auth/auth.h"
 #include "observe/collect/collect.h"
 #include "observe/remote/remote.h"
 #include "observe/server.h"

@@ -91,6 +91,8 @@ void server_tear_down(sx_service *service, void *ctx)
     s->api.engine = NULL;
     api_writers_free(s->api.writers);
     s->api.writers = NULL;
+    auth_free(s->api.auth);
+    s->api.auth = NULL;
     remote_reader_free(s->reader);
     s->reader = NULL;
     if (s->api.db)
@@ -156,7 +158,14 @@ sx_status server_set_up(sx_service *service, void *ctx, sx_error *err)
     api_note_set(&s->api, API_NOTE_STARTING, true);
     tell_idle_flags(s);
     promql_engine_options options = server_engine_options(s, s->api.config);
+    const auth_options sign_in = {.config_file = s->flags->auth_config,
+                                  .storage = sx_str_z(s->storage),
+                                  .external_url = s->api.external_url,
+                                  .prefix = s->api.prefix,
+                                  .clock = s->api.clock};
     sx_status status = open_storage(s, err);
+    if (status == SX_OK)
+        status = auth_new(&sign_in, service, &s->api.auth, s->problems, err);
     if (status == SX_OK)
         status = promql_engine_new(&options, &s->api.engine, err);
     if (status == SX_OK)
@@ -254,6 +263,8 @@ sx_status server_loop_set_up(sx_service *service, sx_loop *loop, void *ctx, void
     server *s = ctx;
     *loop_ctx = s;
     sx_status status = sx_loop_index(loop) == 0 ? first_loop_set_up(s, loop, err) : SX_OK;
+    if (status == SX_OK)
+        status = auth_loop_set_up(s->api.auth, loop, err);
     return status == SX_OK ? traces_server_loop(s->traces, loop, err) : status;
 }
 
@@ -265,6 +276,7 @@ void server_loop_tear_down(sx_service *service, sx_loop *loop, void *ctx, void *
     (void)loop_ctx;
     server *s = ctx;
     traces_server_loop_end(s->traces, loop);
+    auth_loop_tear_down(s->api.auth, loop);
     atomic_store(&s->api.stopping, true);
     if (s->api.queries) {
         api_calls_cancel(&s->api);

@@ -49,7 +49,8 @@ typedef enum sx_route_flags {
     SX_ROUTE_OWN_RATE = 8,
     /* Its requests have ids but are never sampled: where spans come in, or somebody looks every few
      * seconds. A service that sends its spans to itself would trace its own sending for ever. */
-    SX_ROUTE_UNTRACED = 16
+    SX_ROUTE_UNTRACED = 16,
+    SX_ROUTE_ADMIN = 32 /* set by the service on its own admin pages: for `admit` below */
 } sx_route_flags;
 
 enum { SX_ANY_METHOD = SX_METHODS, SX_ROUTE_PARAMS_MAX = 8 };

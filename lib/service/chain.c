@@ -125,7 +125,10 @@ void sx_chain_admitted(sx_request *r, sx_request_state *state)
     const sx_service_def *def = e->service->def;
     if (sx_unlikely(state->ask_again)) {
         state->ask_again = false;
-        if (def->admit(r, &e->routes[state->route], def->ctx) != SX_ADMIT_YES)
+        sx_admission said = def->admit(r, &e->routes[state->route], def->ctx);
+        if (said != SX_ADMIT_YES && said != SX_ADMIT_TAKEN) /* it knows no more than before */
+            sx_reply_error(r, 401, NULL);
+        if (said != SX_ADMIT_YES)
             return;
     }
     /* Fields so far are ours: if the handler adds none, the policy's need not be compared with any. */
@@ -165,7 +168,8 @@ static void admit(sx_request *r, sx_request_state *state)
             return;
         }
     }
-    if (sx_likely(!e->web_config || !e->service->web) || is_open(e->service, state, route))
+    bool asks = e->service->web && (e->web_config || state->ask_again);
+    if (sx_likely(!asks) || is_open(e->service, state, route))
         sx_chain_admitted(r, state);
     else
         sx_web_auth_ask(e->service->web, r, state);

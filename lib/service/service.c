@@ -42,8 +42,11 @@ static sx_status join_routes(sx_endpoint_state *e, const sx_endpoint *from, bool
     if (from->admin)
         add_rows(e, from, SX_BUILTIN_ROUTES, SX_BUILTIN_ROUTE_COUNT);
     if (pages) {
+        size_t first = e->route_count;
         add_rows(e, from, SX_ADMIN_ROUTES, SX_ADMIN_ROUTE_COUNT);
         add_rows(e, from, SX_PPROF_ROUTES, SX_PPROF_ROUTE_COUNT);
+        for (size_t i = first; i < e->route_count; i++)
+            e->routes[i].flags |= SX_ROUTE_ADMIN;
     }
     sx_status status =
         sx_guard_routes_new(e->service->guard, e->routes, e->route_count, &e->guards, err);

@@ -87,6 +87,7 @@ typedef enum api_note {
 struct observe_api {
     sx_service *service;
     ui_site site; /* the browser interface */
+    struct auth *auth; /* NULL: no sign-in */
     const observe_flags *flags;
     tsdb *db;
     tsdb_queryable *store;

@@ -270,7 +270,6 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         {SX_GET, "/-/quit", only_writes},
         {SX_GET, "/api/v1/notifications/live", live},
         {SX_GET, "/api/v1/openapi.yaml", openapi},
-        {SX_GET, "/api/user", auth_answer_user},
         {SX_GET, "/", root},
         {SX_GET, "/assets/:name", file},
     };
@@ -284,6 +283,12 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
     for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
         status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
                      SX_ROUTE_UNLIMITED, err);
+    for (size_t i = 0; i < AUTH_ROUTE_COUNT && status == SX_OK; i++) {
+        status = add(&f, AUTH_ROUTES[i].method, AUTH_ROUTES[i].path, AUTH_ROUTES[i].handler, NULL,
+                     0, err);
+        f.rows[f.count - 1].ctx = &a->auth; /* which is made later, or never */
+        f.rows[f.count - 1].body_bytes_max = AUTH_BODY_MAX;
+    }
     for (size_t i = 0; i < UI_PATHS_COUNT && status == SX_OK; i++)
         status = add(&f, SX_GET, UI_PATHS[i], page, NULL, SX_ROUTE_UNLIMITED, err);
     if (status == SX_OK && prefix.len) /* without one the service has this page */

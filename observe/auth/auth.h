@@ -29,7 +29,48 @@ sx_str auth_role_name(auth_role role);
 /* False if `text` is no role that a user can have. */
 bool auth_role_parse(sx_str text, auth_role *out);
 
-/* Handler of GET /api/user: who one is, for the page. */
-void auth_answer_user(sx_request *r, void *ctx);
+/* Notes that somebody did something of weight: a line of the log and, with sign-in, an entry of the audit
+ * log. `action` is a word with a dot, "dashboard.save"; `what` says on what. Any thread, without waiting,
+ * while the request is held. */
+void auth_audit(const sx_request *r, const char *action, sx_str what);
+
+/* ---- for the server ---- */
+
+typedef struct auth_options {
+    sx_str config_file;  /* empty: no sign-in */
+    sx_str storage;      /* the data directory, for the users' database */
+    sx_str external_url; /* without a slash at its end */
+    sx_str prefix;       /* of all paths: "" or "/x" */
+    const sx_clock *clock;
+} auth_options;
+
+/* Reads the file and opens the database. From the service's set-up; `problems` may be NULL. Errors: the
+ * file's, the database's. */
+sx_status auth_new(const auth_options *options, sx_service *service, auth **out, sx_buf *problems,
+                   sx_error *err);
+void auth_free(auth *a);
+/* The pools of the first loop, and each loop's client of the provider. */
+sx_status auth_loop_set_up(auth *a, sx_loop *loop, sx_error *err);
+void auth_loop_tear_down(auth *a, sx_loop *loop);
+
+/* Whether the file, as it is now, could be taken up; and takes it up. NULL is allowed. */
+sx_status auth_check(const auth *a, sx_error *err);
+sx_status auth_reload(auth *a, sx_error *err);
+
+/* Whether intake without credentials is let in: what comes by UDP has none. */
+bool auth_intake_is_open(const auth *a);
+
+/* The service's `admit`. `a` may be NULL: no sign-in. */
+sx_admission auth_admit(auth *a, sx_request *r, const sx_route *route);
+
+/* The addresses of sign-in. `ctx` of each handler is an `auth **`, which may hold NULL. */
+typedef struct auth_route {
+    int method;
+    const char *path;
+    sx_handler *handler;
+} auth_route;
+extern const auth_route AUTH_ROUTES[];
+extern const size_t AUTH_ROUTE_COUNT;
+enum { AUTH_BODY_MAX = 64 << 10 };
 
 #endif

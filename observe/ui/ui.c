@@ -28,6 +28,9 @@ const char *const UI_PATHS[] = {
     "/search",
     "/query",
     "/graph",
+    "/login",
+    "/account",
+    "/admin",
 };
 const size_t UI_PATHS_COUNT = SX_COUNT_OF(UI_PATHS);
 
