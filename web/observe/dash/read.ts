@@ -73,7 +73,7 @@ function readClassic(raw: Bag, notes: string[]): Dashboard {
   d.version = num(raw.version) ?? 0;
   d.templating = { ...bag(raw.templating), list: readVariables(bag(raw.templating).list, reading) };
   d.annotations = { ...bag(raw.annotations), list: bags(bag(raw.annotations).list).map((a) => readAnnotations(a, reading)) };
-  d.links = bags(raw.links).map(readLink);
+  d.links = bags(raw.links).map((l) => readLink({ ...LINK, ...l }));
   d.panels = readPanels(bags(raw.panels), reading);
   d.schemaVersion = Math.max(NEWEST, reading.version);
   return d;
@@ -120,15 +120,18 @@ function readAnnotations(a: Bag, reading: Reading): Annotations {
   out.name = str(a.name) || "Annotations";
   out.enable = a.enable !== false;
   out.iconColor = str(a.iconColor) || "red";
-  if ("datasource" in a) out.datasource = readRef(a.datasource, reading.sources);
+  if ("datasource" in a) put(out, "datasource", readRef(a.datasource, reading.sources));
   if (!out.expr && typeof a.target?.expr === "string") out.expr = a.target.expr;
   return out;
 }
 
+// What Grafana wants to be there in a dashboard's link.
+const LINK = { asDropdown: false, icon: "external link", includeVars: false, keepTime: false, tags: [], targetBlank: false, tooltip: "", type: "link", url: "" };
+
 export function readLink(l: Bag): Link {
   const out = l as Link;
   out.title = str(l.title);
-  if (l.url === null) delete out.url;
+  for (const name of ["url", "tooltip", "icon"]) if (out[name] === null) delete out[name];
   if (l.tags !== undefined) out.tags = list(l.tags).filter((t) => typeof t === "string");
   return out;
 }

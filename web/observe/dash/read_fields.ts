@@ -33,6 +33,8 @@ function options(f: Bag, type: string): void {
   if (f.thresholds !== undefined) put(f, "thresholds", readThresholds(f.thresholds));
   if (f.color !== undefined && typeof bag(f.color).mode !== "string") delete f.color;
   if (f.links !== undefined) f.links = bags(f.links);
+  for (const l of list(f.links)) if (typeof l.url === "string") l.url = newNames(l.url);
+  if (typeof f.displayName === "string") f.displayName = newNames(f.displayName);
   const custom = f.custom;
   if (custom === undefined) return;
   f.custom = bag(custom);
@@ -111,13 +113,17 @@ export function readMappings(x: unknown): Mapping[] {
 }
 const isNull = (x: unknown): boolean => x === "null" || x === null;
 
-// Old thresholds of a single value: "50,80" and the three colours around them.
-export function stepsOf(thresholds: unknown, colors: unknown, invert = false): Threshold[] {
-  const at = (Array.isArray(thresholds) ? list(thresholds) : str(thresholds).split(",")).map((t) => num(typeof t === "string" ? t.trim() : t)).filter((n) => n !== undefined) as number[];
+// Old thresholds of a single value: "50,80" and the three colours around them. In the first versions the
+// least value stood before them.
+export function stepsOf(thresholds: unknown, colors: unknown, leastFirst = false): Threshold[] {
+  const texts = Array.isArray(thresholds) ? list(thresholds) : str(thresholds).split(",");
+  const at = texts.map((t) => num(typeof t === "string" ? t.trim() : t)).filter((n) => n !== undefined) as number[];
   const names = list(colors).filter((c) => typeof c === "string") as string[];
-  if (!names.length) return [];
-  if (at.length >= names.length) at.splice(0, at.length - names.length + 1); // the first was the least value
-  const used = invert ? [...names].reverse() : names;
-  return [null, ...at].map((value, i) => ({ value, color: used[Math.min(i, used.length - 1)]! }));
+  if (leastFirst && at.length >= 3) at.shift();
+  return names.slice(0, at.length + 1).map((color, i) => ({ value: i ? at[i - 1]! : null, color }));
 }
 
+// Names that links and titles had for what they belong to before it had a syntax of its own (schema 20, 21).
+export const newNames = (text: string): string => text
+  .replace(/\$__series_name\b/g, "${__series.name}").replace(/\$__value_time\b/g, "${__value.time}").replace(/\$__field_name\b/g, "${__field.name}")
+  .replace(/\$\{__series\.labels\b/g, "${__field.labels");

@@ -34,6 +34,8 @@ export function fromGraph(p: Bag, reading: Reading): void {
   thresholds(p, defaults, custom);
   if (list(p.timeRegions).length) reading.notes.push(`Panel "${p.title}": its time regions are left out.`);
   defaults.custom = custom;
+  const links = [...bags(defaults.links), ...bags(p.options.dataLinks)];
+  if (links.length) defaults.links = links;
   const tip = bag(p.tooltip);
   const tooltip = { mode: tip.shared === false ? "single" : "multi", sort: ["none", "asc", "desc"][num(tip.sort) ?? 0] ?? "none" };
   const own = p.options;

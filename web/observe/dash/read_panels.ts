@@ -38,6 +38,7 @@ export function readPanel(raw: Bag, reading: Reading): Panel {
   put(p, "repeat", typeof p.repeat === "string" ? p.repeat : undefined);
   if (p.repeat) p.repeatDirection = p.repeatDirection === "v" ? "v" : "h";
   p.datasource = readRef(p.datasource, reading.sources);
+  for (const name of ["interval", "timeFrom", "timeShift", "maxDataPoints", "cacheTimeout", "description"]) if (p[name] === null) delete p[name];
   p.targets = readTargets(p, reading);
   p.links = bags(p.links).map(oldLink);
   p.transformations = bags(p.transformations).flatMap((t) => readTransformation(t, reading));
@@ -91,7 +92,7 @@ function readTargets(p: Bag, reading: Reading): Target[] {
       t.refId = refIdAt(next);
       taken.add(t.refId);
     }
-    if ("datasource" in t) t.datasource = readRef(t.datasource, reading.sources);
+    if ("datasource" in t) put(t, "datasource", readRef(t.datasource, reading.sources)); // none: the panel's
     if (t.expr !== undefined) t.expr = str(t.expr);
     if (t.intervalFactor !== undefined) put(t, "intervalFactor", num(t.intervalFactor));
     if (t.interval !== undefined) t.interval = str(t.interval);
@@ -118,8 +119,8 @@ function oldLink(l: Bag): ReturnType<typeof readLink> {
       drop(l, "dashUri", "dashboard", "params", "keepTime", "includeVars", "type");
     }
   }
-  if (typeof l.url === "string" && l.params && /^(?:dashboard|absolute)$/.test(str(l.type))) {
-    l.url += (l.url.includes("?") ? "&" : "?") + str(l.params);
+  if (typeof l.url === "string" && typeof l.params === "string") {
+    if (l.params) l.url += (l.url.includes("?") ? "&" : "?") + l.params;
     drop(l, "params", "type");
   }
   if (l.targetBlank === undefined && l.openInNewTab !== undefined) l.targetBlank = l.openInNewTab === true;
@@ -153,7 +154,7 @@ function optionsUpToDate(o: Bag): void {
     delete o.tooltipOptions;
   }
   const legend = o.legend;
-  if (isBag(legend)) {
+  if (isBag(legend) && typeof legend.show !== "boolean") { // a heatmap has a legend of its own
     if (legend.displayMode === "hidden" || legend.showLegend === undefined)
       legend.showLegend = legend.displayMode === "hidden" ? false : legend.isVisible !== false;
     if (legend.displayMode === "hidden" || legend.displayMode === undefined) legend.displayMode = legend.asTable ? "table" : "list";

@@ -23,7 +23,7 @@ export function fromSingleStat(p: Bag, reading: Reading): void {
   put(f, "decimals", num(p.decimals) ?? f.decimals);
   if (typeof p.nullPointMode === "string") f.nullValueMode = p.nullPointMode;
   put(f, "noValue", str(p.nullText) || f.noValue);
-  const steps = stepsOf(p.thresholds, p.colors);
+  const steps = stepsOf(p.thresholds, p.colors, reading.version > 0 && reading.version < 9);
   if (steps.length) f.thresholds = { mode: "absolute", steps };
   if (spark.show === true && !colored && typeof spark.lineColor === "string") f.color = { mode: "fixed", fixedColor: spark.lineColor };
   else f.color = { mode: "thresholds" };

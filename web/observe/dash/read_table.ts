@@ -19,7 +19,8 @@ export function fromTable(p: Bag, reading: Reading): void {
   // The first style that fits a column was the one; of overrides the last wins.
   for (const s of [...styles].reverse()) {
     const properties = propertiesOf(s, reading, p.title);
-    if (properties.length) overrides.push({ matcher: matcherOf(s.pattern), properties });
+    if (s.pattern === "/.*/") forAll(properties, defaults);
+    else if (properties.length) overrides.push({ matcher: matcherOf(s.pattern), properties });
   }
   shape(p);
   const sort = bag(p.sort);
@@ -32,6 +33,13 @@ export function fromTable(p: Bag, reading: Reading): void {
 
 const matcherOf = (pattern: string): Override["matcher"] =>
   (/^\/.*\/[a-z]*$/.test(pattern) ? { id: "byRegexp", options: pattern } : { id: "byName", options: pattern });
+
+// What is said of every column is the default.
+function forAll(properties: Property[], defaults: Bag): void {
+  for (const { id, value } of properties)
+    if (id.startsWith("custom.")) defaults.custom[id.slice(7)] = value;
+    else if (id !== "displayName") defaults[id] = value;
+}
 
 // The column's place in the answer is known here only where the styles name the columns in their order.
 function sortBy(p: Bag, column: number, desc: boolean): void {
@@ -55,17 +63,17 @@ function propertiesOf(s: Bag, reading: Reading, title: string): Property[] {
   if (mappings.length && (s.type === "string" || s.type === "number")) q.push({ id: "mappings", value: mappings });
   if (s.align && s.align !== "auto") q.push({ id: "custom.align", value: s.align });
   if (s.link === true && str(s.linkUrl)) q.push({ id: "links", value: [{ title: cellNames(str(s.linkTooltip)), url: cellNames(s.linkUrl), targetBlank: s.linkTargetBlank === true }] });
-  color(s, q);
+  color(s, q, reading.version > 0 && reading.version < 10);
   if (s.preserveFormat || s.sanitize) reading.notes.push(`Panel "${title}": the texts of its cells are shown as they are.`);
   return q;
 }
 
-function color(s: Bag, q: Property[]): void {
+function color(s: Bag, q: Property[], leastFirst: boolean): void {
   if (!["cell", "value", "row"].includes(str(s.colorMode))) return;
   const cell: Bag = s.colorMode === "value" ? { type: "color-text" } : { type: "color-background", mode: "basic" };
   if (s.colorMode === "row") cell.applyToRow = true;
   q.push({ id: "custom.cellOptions", value: cell });
-  const steps = stepsOf(s.thresholds, s.colors);
+  const steps = stepsOf(s.thresholds, s.colors, leastFirst);
   if (steps.length) q.push({ id: "color", value: { mode: "thresholds" } }, { id: "thresholds", value: { mode: "absolute", steps } });
 }
 

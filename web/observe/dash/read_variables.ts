@@ -33,12 +33,12 @@ function readVariable(v: Bag, name: string, reading: Reading): Variable {
   if (typeof v.refresh === "boolean") out.refresh = v.refresh ? 1 : 0;
   else if (v.refresh !== undefined) out.refresh = ([0, 1, 2] as const).find((r) => r === num(v.refresh)) ?? 1;
   if (v.sort !== undefined) out.sort = num(v.sort) ?? 0;
-  if ("datasource" in v) out.datasource = readRef(v.datasource, reading.sources);
+  if ("datasource" in v) put(out, "datasource", readRef(v.datasource, reading.sources));
   if (v.useTags !== undefined || v.tagsQuery !== undefined || v.tagValuesQuery !== undefined)
     drop(v, "useTags", "tags", "tagsQuery", "tagValuesQuery");
   if (v.multi !== undefined) out.multi = v.multi === true;
   if (v.includeAll !== undefined) out.includeAll = v.includeAll === true;
-  if (v.allValue !== undefined && typeof v.allValue !== "string") out.allValue = v.allValue === null ? null : str(v.allValue);
+  if (v.allValue !== undefined) put(out, "allValue", str(v.allValue));
   if (v.regex !== undefined) out.regex = str(v.regex);
   if (v.options !== undefined) out.options = bags(v.options).map(readOption);
   if (v.current !== undefined) readCurrent(out);

@@ -6,17 +6,16 @@ import type { Bag, Dashboard, Json, Panel } from "./model";
 
 export function writeDashboard(d: Dashboard): Json {
   const out = cleanCopy(d) as Bag;
-  out.id ??= null; // the database's, given by whoever stores it
   for (const p of out.panels as Panel[]) tidy(p);
   return out as Json;
 }
 
 // Rows have neither options nor queries, and what is empty by default is left away.
 function tidy(p: Bag): void {
+  if (p.datasource === null) delete p.datasource;
   if (p.type === "row") {
     for (const name of ["options", "fieldConfig", "transformations", "links"]) if (empty(p[name])) delete p[name];
     if (empty(p.targets)) delete p.targets;
-    if (p.datasource === null) delete p.datasource;
     for (const inner of p.panels ?? []) tidy(inner);
     return;
   }
