@@ -114,8 +114,8 @@ function Legend({ items, slices, hidden, onToggle, props, width, height }: {
   const share = new Map(slices.map((s) => [s.item.key, s.share]));
   const order = sort === "none" ? items : [...items].sort((a, b) => (sort === "asc" ? 1 : -1) * ((a.shown.number || 0) - (b.shown.number || 0)));
   const name = (item: Item) => (
-    <button type="button" class="series" aria-pressed={!hidden.has(item.key)} title="Alone, or all; with Ctrl on and off" onClick={(e) => onToggle(item.key, e.ctrlKey || e.metaKey || e.shiftKey)}>
-      <i style={{ background: item.shown.color }} />{item.title}
+    <button type="button" class="series" aria-pressed={!hidden.has(item.key)} title={`${item.title}\nalone, or all; with Ctrl on and off`} onClick={(e) => onToggle(item.key, e.ctrlKey || e.metaKey || e.shiftKey)}>
+      <i style={{ background: item.shown.color }} /><span>{item.title}</span>
     </button>
   );
   const cell = (item: Item, kind: string) => {

@@ -138,8 +138,7 @@ export function lineOf(v: Cell): Line | undefined {
     const number = (bag.fields as Field[]).find((f) => f.type === "number");
     return number && { times: (time?.values ?? number.values.map((_, i) => i)) as number[], values: number.values as (number | null)[] };
   }
-  const y = bag.y?.values ?? bag.y;
-  const x = bag.x?.values ?? bag.x;
+  const [x, y] = [bag.x, bag.y].map((a) => (Array.isArray(a) ? a : a?.values));
   return Array.isArray(y) ? { times: Array.isArray(x) ? x : y.map((_: unknown, i: number) => i), values: y } : undefined;
 }
 
