@@ -4,6 +4,9 @@ import type { Control, PanelType } from "./panel";
 
 const options = (pairs: Record<string, string>): { value: string; text: string }[] => Object.entries(pairs).map(([value, text]) => ({ value, text }));
 
+const value = (name: keyof typeof import("./value_panels")) => () => import("./value_panels").then((m) => ({ default: m[name] }));
+const list = (name: keyof typeof import("./list_panels")) => () => import("./list_panels").then((m) => ({ default: m[name] }));
+
 const REDUCE = { reduceOptions: { values: false, calcs: ["lastNotNull"], fields: "" } };
 const VALUES: Control[] = [
   { path: "options.reduceOptions.values", text: "Show", kind: "select", group: "Value options", choices: [{ value: false, text: "Calculate" }, { value: true, text: "All values" }] },
@@ -30,7 +33,7 @@ const cell = (p: { fieldConfig: { defaults: { custom?: { cellOptions?: { type?: 
 const CUSTOM = "fieldConfig.defaults.custom.";
 
 const STAT: PanelType = {
-  type: "stat", title: "Stat", load: () => import("./stat"),
+  type: "stat", title: "Stat", load: value("stat"),
   options: { ...REDUCE, orientation: "auto", textMode: "auto", wideLayout: true, colorMode: "value", graphMode: "area", justifyMode: "auto", showPercentChange: false, percentChangeColorMode: "standard" },
   controls: [
     ...VALUES, ORIENTATION("Stat styles"),
@@ -46,7 +49,7 @@ const STAT: PanelType = {
 };
 
 const GAUGE: PanelType = {
-  type: "gauge", title: "Gauge", load: () => import("./gauge"),
+  type: "gauge", title: "Gauge", load: value("gauge"),
   options: { ...REDUCE, orientation: "auto", showThresholdLabels: false, showThresholdMarkers: true, sizing: "auto", minVizWidth: 75, minVizHeight: 75 },
   controls: [
     ...VALUES, ORIENTATION("Gauge"),
@@ -62,7 +65,7 @@ const GAUGE: PanelType = {
 };
 
 const BARGAUGE: PanelType = {
-  type: "bargauge", title: "Bar gauge", load: () => import("./bargauge"),
+  type: "bargauge", title: "Bar gauge", load: value("bargauge"),
   options: { ...REDUCE, orientation: "auto", displayMode: "gradient", valueMode: "color", namePlacement: "auto", showUnfilled: true, sizing: "auto", minVizWidth: 8, minVizHeight: 16, maxVizHeight: 300 },
   controls: [
     ...VALUES, ORIENTATION("Bar gauge"),
@@ -79,7 +82,7 @@ const BARGAUGE: PanelType = {
 };
 
 const TABLE: PanelType = {
-  type: "table", title: "Table", load: () => import("./table"),
+  type: "table", title: "Table", load: value("table"),
   options: { showHeader: true, cellHeight: "sm", sortBy: [], frameIndex: 0 },
   custom: { align: "auto", cellOptions: { type: "auto" }, inspect: false, filterable: false },
   controls: [
@@ -106,7 +109,7 @@ const TABLE: PanelType = {
 };
 
 const TEXT: PanelType = {
-  type: "text", title: "Text", load: () => import("./text"), noQuery: true,
+  type: "text", title: "Text", load: value("text"), noQuery: true,
   options: { mode: "markdown", content: "", code: { language: "plaintext", showLineNumbers: false, showMiniMap: false } },
   controls: [
     { path: "options.mode", text: "Mode", kind: "select", group: "Text", choices: options({ markdown: "Markdown", html: "HTML", code: "Code" }) },
@@ -116,7 +119,7 @@ const TEXT: PanelType = {
 };
 
 const PIE: PanelType = {
-  type: "piechart", title: "Pie chart", load: () => import("./piechart"),
+  type: "piechart", title: "Pie chart", load: value("piechart"),
   options: { ...REDUCE, pieType: "pie", sort: "desc", displayLabels: [], tooltip: { mode: "single", sort: "none" }, legend: { showLegend: true, displayMode: "list", placement: "bottom", values: [] } },
   controls: [
     ...VALUES,
@@ -130,7 +133,7 @@ const PIE: PanelType = {
 };
 
 const LOGS: PanelType = {
-  type: "logs", title: "Logs", load: () => import("./logs"),
+  type: "logs", title: "Logs", load: list("logs"),
   options: { showTime: true, showLabels: false, showCommonLabels: false, wrapLogMessage: true, prettifyLogMessage: false, enableLogDetails: true, dedupStrategy: "none", sortOrder: "Descending" },
   controls: [
     { path: "options.showTime", text: "Time", kind: "switch", group: "Logs" },
@@ -146,7 +149,7 @@ const LOGS: PanelType = {
 
 const inList = (p: { options: Record<string, unknown> }): boolean => p.options.viewMode !== "stat";
 const ALERTS: PanelType = {
-  type: "alertlist", title: "Alert list", load: () => import("./alertlist"), noQuery: true,
+  type: "alertlist", title: "Alert list", load: list("alertlist"), noQuery: true,
   options: { viewMode: "list", groupMode: "default", groupBy: [], maxItems: 20, sortOrder: 1, alertName: "", alertInstanceLabelFilter: "", dashboardAlerts: false, showInstances: false, stateFilter: { firing: true, pending: true, noData: false, normal: false, error: true } },
   controls: [
     { path: "options.viewMode", text: "View mode", kind: "select", group: "Options", choices: options({ list: "List", stat: "Stat" }) },
@@ -164,7 +167,7 @@ const ALERTS: PanelType = {
 const switches = (group: string, pairs: Record<string, string>): Control[] => Object.entries(pairs).map(([name, text]) => ({ path: `options.${name}`, text, kind: "switch", group }));
 
 const DASHBOARDS: PanelType = {
-  type: "dashlist", title: "Dashboard list", load: () => import("./dashlist"), noQuery: true,
+  type: "dashlist", title: "Dashboard list", load: list("dashlist"), noQuery: true,
   options: { showStarred: true, showRecentlyViewed: false, showSearch: false, showHeadings: true, showFolderNames: true, includeVars: false, keepTime: false, maxItems: 10, query: "", tags: [] },
   controls: [
     ...switches("Dashboard list", { keepTime: "Include current time range", includeVars: "Include current variable values", showStarred: "Starred", showRecentlyViewed: "Recently viewed", showSearch: "Search", showHeadings: "Show headings", showFolderNames: "Show folder names" }),
@@ -176,7 +179,7 @@ const DASHBOARDS: PanelType = {
 };
 
 const ANNOTATIONS: PanelType = {
-  type: "annolist", title: "Annotations list", load: () => import("./annolist"), noQuery: true,
+  type: "annolist", title: "Annotations list", load: list("annolist"), noQuery: true,
   options: { onlyFromThisDashboard: false, onlyInTimeRange: false, tags: [], limit: 10, showUser: true, showTime: true, showTags: true, navigateToPanel: true, navigateBefore: "10m", navigateAfter: "10m" },
   controls: [
     ...switches("Annotations", { onlyFromThisDashboard: "Only of this dashboard", onlyInTimeRange: "Only in the time range", showUser: "Show user", showTime: "Show time", showTags: "Show tags" }),
@@ -187,9 +190,9 @@ const ANNOTATIONS: PanelType = {
   ],
 };
 
-const note = (type: string, title: string): PanelType => ({ type, title, load: () => import("./notes"), options: {}, controls: [], noQuery: true });
+const note = (type: string, title: string): PanelType => ({ type, title, load: list("note"), options: {}, controls: [], noQuery: true });
 // Data that have a page of their own are rows here.
-const asTable = (type: string, title: string): PanelType => ({ type, title, load: () => import("./table"), options: TABLE.options, custom: TABLE.custom, controls: [] });
+const asTable = (type: string, title: string): PanelType => ({ type, title, load: value("table"), options: TABLE.options, custom: TABLE.custom, controls: [] });
 
 export const VALUE_TYPES: PanelType[] = [
   STAT, GAUGE, BARGAUGE, TABLE, PIE, TEXT, LOGS, ALERTS, DASHBOARDS, ANNOTATIONS,
