@@ -256,6 +256,56 @@ static sx_status add_dashboards(filling *f, const dash_route *route, sx_error *e
     return SX_OK;
 }
 
+/* Grafana's way to a data source by its uid or number: what is read of our own three, by the same handlers.
+ * What changes something is not among it. */
+static sx_status add_proxies(filling *f, sx_error *err)
+{
+    static const struct {
+        const char *uid, *id,
+            *path; /* rows whose path it is, or with a slash at its end begins so */
+        size_t strip;
+    } PROXIES[] = {
+        {"prometheus", "1", "/api/v1/query", 0},
+        {"prometheus", "1", "/api/v1/query_range", 0},
+        {"prometheus", "1", "/api/v1/query_exemplars", 0},
+        {"prometheus", "1", "/api/v1/format_query", 0},
+        {"prometheus", "1", "/api/v1/parse_query", 0},
+        {"prometheus", "1", "/api/v1/labels", 0},
+        {"prometheus", "1", "/api/v1/label/", 0},
+        {"prometheus", "1", "/api/v1/series", 0},
+        {"prometheus", "1", "/api/v1/metadata", 0},
+        {"prometheus", "1", "/api/v1/rules", 0},
+        {"prometheus", "1", "/api/v1/alerts", 0},
+        {"prometheus", "1", "/api/v1/status/buildinfo", 0},
+        {"tempo", "2", "/tempo/", sizeof "/tempo" - 1},
+        {"jaeger", "3", "/api/services", 0},
+        {"jaeger", "3", "/api/services/", 0},
+        {"jaeger", "3", "/api/operations", 0},
+        {"jaeger", "3", "/api/traces", 0},
+        {"jaeger", "3", "/api/traces/", 0},
+        {"jaeger", "3", "/api/dependencies", 0},
+    };
+    sx_str prefix = f->prefix;
+    sx_status status = SX_OK;
+    for (size_t i = 0; i < SX_COUNT_OF(PROXIES) * 2 && status == SX_OK; i++) {
+        sx_str path = sx_str_z(PROXIES[i / 2].path);
+        f->strip = PROXIES[i / 2].strip;
+        f->prefix =
+            sx_arena_printf(f->arena, "%.*s/api/datasources/proxy/%s%s", SX_ARG(prefix),
+                            i % 2 ? "" : "uid/", i % 2 ? PROXIES[i / 2].id : PROXIES[i / 2].uid);
+        if (!f->prefix.data)
+            status = sx_fail_memory(err, "routes");
+        for (size_t k = 0; k < SX_COUNT_OF(ROWS) && status == SX_OK; k++) {
+            sx_str row = sx_str_z(ROWS[k].path);
+            if (sx_str_ends(path, SX_STR("/")) ? sx_str_starts(row, path) : sx_str_eq(row, path))
+                status = add_row(f, &ROWS[k], err);
+        }
+    }
+    f->prefix = prefix;
+    f->strip = 0;
+    return status;
+}
+
 sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route rows[API_ROUTES_MAX],
                      size_t *count, sx_error *err)
 {
@@ -280,6 +330,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         status = add_row(&f, &ROWS[i], err);
     for (size_t i = 0; i < DASH_ROUTES_COUNT && status == SX_OK; i++)
         status = add_dashboards(&f, &DASH_ROUTES[i], err);
+    if (status == SX_OK)
+        status = add_proxies(&f, err);
     for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
         status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
                      SX_ROUTE_UNLIMITED, err);

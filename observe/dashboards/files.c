@@ -191,7 +191,7 @@ typedef struct sync {
     dash_provider *p;
     dash_listing files;
     const dash_index *index; /* as it was before */
-    sx_str *uids;            /* of the files so far */
+    sx_str *uids, *owners;   /* of the files so far, and these */
     size_t uid_count;
 } sync;
 
@@ -259,7 +259,7 @@ static sx_str taken_by(const sync *s, sx_str uid, sx_str file)
 {
     for (size_t i = 0; i < s->uid_count; i++)
         if (sx_str_eq(s->uids[i], uid))
-            return SX_STR("another file");
+            return s->owners[i];
     const dash_item *item = dash_index_find(s->index, uid);
     if (!item || !item->provider.len ||
         (sx_str_eq(item->provider, s->p->name) &&
@@ -298,7 +298,11 @@ static void put_text(sync *s, sx_str file, sx_str text, sx_arena *arena)
                   SX_ARG(file), SX_ARG(head.uid), SX_ARG(taken));
         return;
     }
-    s->uids[s->uid_count++] = head.uid;
+    sx_str kept = sx_arena_copy(arena, head.uid); /* the text goes */
+    if (kept.data) {
+        s->owners[s->uid_count] = file;
+        s->uids[s->uid_count++] = kept;
+    }
     checksum(text, sum);
     if (find_folder(s, folder_title(s->p, file), arena, &folder, &err) != SX_OK) {
         dash_tell(s->f, s->p, file, "%.*s: %s", SX_ARG(file), err.message);
@@ -364,7 +368,8 @@ static void sync_provider(dash_files *f, dash_provider *p, bool all)
     forget(f, p);
     p->seen = look;
     s.uids = sx_arena_alloc(&arena, (s.files.count + 1) * sizeof *s.uids);
-    if (status == SX_OK && !s.uids)
+    s.owners = sx_arena_alloc(&arena, (s.files.count + 1) * sizeof *s.owners);
+    if (status == SX_OK && (!s.uids || !s.owners))
         status = sx_fail_memory(&err, "files of dashboards");
     if (status == SX_OK)
         status = dash_index_get(f->store, &index, &err);
@@ -434,9 +439,9 @@ static bool list_own(dash_files *f, dash_providers *l)
     return true;
 }
 
-/* Providers anew, if the provisioning files have changed or there are none yet. The first stands for the
+/* Providers anew, if the provisioning files have changed or there are none yet; tells whether. The first stands for the
  * provisioning itself: its problems are those of the YAML. */
-static void list_providers(dash_files *f, bool all)
+static bool list_providers(dash_files *f, bool all)
 {
     sx_arena arena;
     dash_providers fresh = {0};
@@ -449,7 +454,7 @@ static void list_providers(dash_files *f, bool all)
     uint64_t look = status == SX_OK ? dash_listing_look(&yaml) : 2;
     if (look == f->provisioned && f->list.count && !all) {
         sx_arena_done(&arena);
-        return;
+        return false;
     }
     sx_arena_init(&fresh.arena, 0, 0);
     dash_provider *p = dash_provider_add(&fresh);
@@ -459,7 +464,8 @@ static void list_providers(dash_files *f, bool all)
             dash_tell(f, p, f->provisioning, "--dashboards.provisioning: %s", err.message);
         dash_provisioning_read(f, &yaml, &fresh);
     }
-    if (p && list_own(f, &fresh)) {
+    bool listed = p && list_own(f, &fresh);
+    if (listed) {
         pthread_mutex_lock(&f->lock);
         dash_providers old = f->list;
         f->list = fresh;
@@ -469,12 +475,48 @@ static void list_providers(dash_files *f, bool all)
     }
     list_done(&fresh);
     sx_arena_done(&arena);
+    return listed;
+}
+
+static bool is_listed(const dash_files *f, sx_str provider)
+{
+    for (size_t i = 0; i < f->list.count; i++)
+        if (sx_str_eq(f->list.items[i].name, provider))
+            return true;
+    return false;
+}
+
+static bool keeps_nothing(void *ctx, sx_str file)
+{
+    (void)ctx;
+    (void)file;
+    return false;
+}
+
+/* What is of a provider that nobody names any more goes with it. */
+static void drop_strangers(dash_files *f)
+{
+    dash_index *index;
+    sx_error err = {0};
+    sx_str last = {0};
+    if (dash_index_get(f->store, &index, &err) != SX_OK)
+        return; /* the next round of the same kind tells it */
+    for (size_t i = 0; i < index->count; i++) {
+        sx_str name = index->items[i].provider;
+        if (!name.len || sx_str_eq(name, last) || is_listed(f, name))
+            continue;
+        last = name;
+        if (dash_prune(f->store, name, false, keeps_nothing, NULL, &err) != SX_OK)
+            dash_tell(f, &f->list.items[0], name, "%s", err.message);
+    }
+    dash_index_unref(index);
 }
 
 void dash_files_scan(dash_files *f, bool all)
 {
     pthread_mutex_lock(&f->scan_lock);
-    list_providers(f, all);
+    if (list_providers(f, all))
+        drop_strangers(f);
     for (size_t i = 1; i < f->list.count; i++)
         sync_provider(f, &f->list.items[i], all);
     pthread_mutex_unlock(&f->scan_lock);

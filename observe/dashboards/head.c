@@ -161,7 +161,7 @@ sx_status dash_head_read(sx_str text, sx_arena *arena, dash_head *out, sx_error 
     outline o = {0};
     dash_head h = {.json = sx_str_trim_all(text)};
     sx_status status = read_outline(text, arena, &o, err);
-    if (status == SX_OK && o.dashboard.len && !o.has_title && !o.has_panels) {
+    while (status == SX_OK && o.dashboard.len && !o.has_title && !o.has_panels) {
         h.json = o.dashboard;
         o = (outline){0};
         status = read_outline(h.json, arena, &o, err);
