@@ -10,6 +10,8 @@ export interface View {
   keys: string;
   ranged?: boolean; // it shows a range of time
   below?: boolean; // it is every address below its path, and no entry of the navigation
+  bare?: boolean; // it stands alone, and is no entry of the navigation
+  aside?: boolean; // it is reached from the navigation's foot
   load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -22,7 +24,13 @@ export const VIEWS: View[] = [
   { path: "/rules", title: "Rules", icon: "rules", keys: "g r", load: () => import("./views/rules") },
   { path: "/targets", title: "Targets", icon: "targets", keys: "g t", load: () => import("./views/targets") },
   { path: "/status", title: "Status", icon: "status", keys: "g s", load: () => import("./views/status") },
+  { path: "/login", title: "Sign in", icon: "person", keys: "", bare: true, load: () => import("./views/login") },
+  { path: "/account", title: "Account", icon: "person", keys: "", aside: true, load: () => import("./views/account") },
+  { path: "/admin", title: "Administration", icon: "person", keys: "", aside: true, load: () => import("./views/admin") },
 ];
+
+// Those that the navigation and the commands list.
+export const PLAIN_VIEWS = VIEWS.filter((v) => !v.below && !v.bare && !v.aside);
 
 export const viewOf = (path: string): View | undefined =>
   VIEWS.find((v) => (v.below ? path.startsWith(`${v.path}/`) : v.path === path));

@@ -3,6 +3,7 @@
 // so that a refresh neither flickers nor loses what is scrolled or focused.
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { toLogin } from "./me";
 import { base } from "./route";
 import { beat } from "./time";
 
@@ -45,6 +46,7 @@ async function fetchJson(path: string, form: string, signal?: AbortSignal): Prom
     const reply = await fetch(url, long
       ? { method: "POST", body: form, headers: { "Content-Type": "application/x-www-form-urlencoded" }, signal }
       : { signal, headers: { Accept: "application/json" } });
+    if (reply.status === 401) toLogin();
     const text = await reply.text();
     let json: { status?: string; error?: string; data?: unknown; warnings?: string[]; infos?: string[] };
     try {
@@ -86,6 +88,7 @@ export function ask<T>(path: string, query: Query = {}, signal?: AbortSignal): P
 // Changes something on the server.
 export async function act(path: string): Promise<void> {
   const reply = await fetch(base + path, { method: "POST" });
+  if (reply.status === 401) toLogin();
   if (!reply.ok) {
     const text = await reply.text();
     let message = text.slice(0, 300);

@@ -3,10 +3,11 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { underWay } from "../base/data";
+import { may, me } from "../base/me";
 import { go, href, route } from "../base/route";
 import { dismiss, pageTitle, tell, theme, type Theme, toasts } from "../base/store";
 import { beatAgain, shiftRange, zoomOut } from "../base/time";
-import { VIEWS, viewOf, type View } from "../views";
+import { PLAIN_VIEWS, viewOf, type View } from "../views";
 import { Empty } from "./bits";
 import { helpOpen, paletteOpen, shellCommands } from "./commands";
 import { Icon } from "./icon";
@@ -17,7 +18,7 @@ const NEXT_THEME: Record<Theme, Theme> = { system: "light", light: "dark", dark:
 
 function setUpCommands(): void {
   shellCommands([
-    ...VIEWS.filter((v) => !v.below).map((v) => ({ id: v.path, title: `Go to ${v.title}`, keys: v.keys, run: () => go(href(v.path)) })),
+    ...PLAIN_VIEWS.map((v) => ({ id: v.path, title: `Go to ${v.title}`, keys: v.keys, run: () => go(href(v.path)) })),
     { id: "help", title: "Keyboard shortcuts", keys: "?", run: () => (helpOpen.value = true) },
     { id: "refresh", title: "Refresh now", keys: "d r", run: beatAgain },
     { id: "range", title: "Set the time range", keys: "t a", run: () => viewOf(route.value.path)?.ranged && (pickerOpen.value = true) },
@@ -58,25 +59,26 @@ export function Shell() {
     <>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById("main")!.focus(); }}>To the content</a>
       <div class={underWay.value ? "busy on" : "busy"} aria-hidden="true" />
-      <nav class={menu ? "side open" : "side"} aria-label="Pages">
+      {!wanted?.bare && <nav class={menu ? "side open" : "side"} aria-label="Pages">
         <a class="brand" href={href("/")}><img src="assets/favicon.svg" alt="" width="22" height="22" /> Sextant</a>
-        {VIEWS.filter((v) => !v.below).map((v) => (
+        {PLAIN_VIEWS.map((v) => (
           <a key={v.path} href={href(v.path)} aria-current={v === wanted ? "page" : undefined}><Icon name={v.icon} />{v.title}</a>
         ))}
         <div class="side-foot">
+          {me.value?.signIn && <Who />}
           <button type="button" onClick={() => (paletteOpen.value = true)}><Icon name="search" />Commands<kbd>Ctrl K</kbd></button>
           <button type="button" onClick={() => (theme.value = NEXT_THEME[theme.value])}><Icon name="theme" />Theme: {theme.value}</button>
           <button type="button" onClick={() => (helpOpen.value = true)}><Icon name="help" />Keyboard<kbd>?</kbd></button>
         </div>
-      </nav>
+      </nav>}
       {menu && <div class="shade" onClick={() => setMenu(false)} />}
       <div class="page">
         <header>
-          <button type="button" class="icon menu" aria-label="Menu" aria-expanded={menu} onClick={() => setMenu(!menu)}><Icon name="menu" /></button>
+          <button type="button" class="icon menu" hidden={wanted?.bare} aria-label="Menu" aria-expanded={menu} onClick={() => setMenu(!menu)}><Icon name="menu" /></button>
           <h1>{title ?? "Not found"}</h1>
           <div class="tools">
             {wanted?.ranged && <RangePicker />}
-            {wanted && <RefreshPicker />}
+            {wanted && !wanted.bare && !wanted.aside && <RefreshPicker />}
           </div>
         </header>
         <main id="main" tabIndex={-1}>
@@ -94,6 +96,18 @@ export function Shell() {
           </div>
         ))}
       </div>
+    </>
+  );
+}
+
+function Who() {
+  const who = me.value!;
+  const here = route.value.path;
+  if (!who.signedIn) return <a href={href("/login", { to: location.pathname + location.search })}><Icon name="person" />Sign in</a>;
+  return (
+    <>
+      {may("admin") && <a href={href("/admin")} aria-current={here === "/admin" ? "page" : undefined}><Icon name="status" />Administration</a>}
+      <a href={href("/account")} aria-current={here === "/account" ? "page" : undefined}><Icon name="person" />{who.login}</a>
     </>
   );
 }

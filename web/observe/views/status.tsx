@@ -1,5 +1,6 @@
 // status.tsx - the server about itself: build and runtime, storage and cardinality, flags, the
 // configuration that runs, queries under way, Alertmanagers.
+import { may } from "../base/me";
 import type { ComponentChildren } from "preact";
 import { act, useAsk } from "../base/data";
 import { matches, plural, valueText } from "../base/format";
@@ -171,7 +172,7 @@ function Queries() {
           { key: "query", title: "Query", value: (q) => q.query, cell: (q) => <code>{q.query}</code> },
           { key: "client", title: "Asked by", value: (q) => q.client ?? "" },
           { key: "started", title: "Since", value: (q) => q.started ?? "", cell: (q) => <Ago at={q.started ?? ""} /> },
-          { key: "kill", title: "End it", value: () => "", cell: (q) => <button type="button" onClick={() => kill(q.id)}>Stop</button> },
+          { key: "kill", title: "End it", value: () => "", cell: (q) => may("admin") && <button type="button" onClick={() => kill(q.id)}>Stop</button> },
         ]} />
       </section>
     )}</Answer>

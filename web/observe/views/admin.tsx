@@ -1,0 +1,115 @@
+// admin.tsx - what admins see to: users and their roles, sessions, tokens, the audit log.
+import { useState } from "preact/hooks";
+import { may, me, type Role, send } from "../base/me";
+import { parameter, setQuery } from "../base/route";
+import { tell } from "../base/store";
+import { Ago, Badge, Empty, Failure, Tabs } from "../parts/bits";
+import { doIt, Sessions, Tokens, useList } from "../parts/keep";
+import { type Column, Table } from "../parts/table";
+
+interface User {
+  login: string; name: string; role: Role; source: string; disabled: boolean; created: number; seen: number;
+}
+
+interface Entry {
+  id: number; at: number; login: string; address: string; action: string; what: string; ok: boolean;
+}
+
+const TABS = [["users", "Users"], ["sessions", "Sessions"], ["tokens", "Tokens"], ["audit", "Audit log"]] as const;
+type Tab = (typeof TABS)[number][0];
+const ROLES: Role[] = ["viewer", "editor", "admin"];
+
+export default function AdminView() {
+  if (!me.value) return null;
+  if (!me.value.signIn) return <Empty title="Sign-in is not configured"><p><code>--auth.config</code> turns it on.</p></Empty>;
+  if (!may("admin")) return <Empty title="This page is for admins" />;
+  const tab = (TABS.find(([t]) => t === parameter("tab"))?.[0] ?? "users") as Tab;
+  return (
+    <>
+      <Tabs label="Administration" value={tab} options={TABS} onChange={(t) => setQuery({ tab: t })} />
+      {tab === "users" && <Users />}
+      {tab === "sessions" && <Sessions path="/api/admin/sessions" all />}
+      {tab === "tokens" && <Tokens path="/api/admin/tokens" all />}
+      {tab === "audit" && <Audit />}
+    </>
+  );
+}
+
+function Users() {
+  const { data, error, again } = useList<User[]>("/api/admin/users");
+  const at = (u: User) => `/api/admin/users/${encodeURIComponent(u.login)}`;
+  const columns: Column<User>[] = [
+    { key: "login", title: "Login", value: (u) => u.login, cell: (u) => <>{u.login} {u.disabled && <Badge tone="calm">off</Badge>}</> },
+    { key: "name", title: "Name", value: (u) => u.name },
+    { key: "role", title: "Role", value: (u) => u.role, cell: (u) => (
+      <select value={u.role} aria-label={`Role of ${u.login}`} onChange={async (e) => {
+        const select = e.currentTarget;
+        if (!(await doIt(again, "PUT", at(u), { role: select.value }))) select.value = u.role;
+      }}>{ROLES.map((r) => <option key={r} value={r}>{r}</option>)}</select>) },
+    { key: "source", title: "Signs in", value: (u) => (u.source === "local" ? "by password" : "by the provider") },
+    { key: "seen", title: "Last sign-in", value: (u) => u.seen, cell: (u) => <Ago at={u.seen} /> },
+    { key: "do", title: "", value: () => "", cell: (u) => (
+      <span class="row">
+        <button type="button" aria-label={`${u.disabled ? "Switch on" : "Switch off"} ${u.login}`}
+          onClick={() => doIt(again, "PUT", at(u), { disabled: !u.disabled })}>{u.disabled ? "Switch on" : "Switch off"}</button>
+        <button type="button" aria-label={`Remove ${u.login}`}
+          onClick={() => confirm(`Remove ${u.login}, with all sessions and tokens?`) && void doIt(again, "DELETE", at(u))}>Remove</button>
+      </span>) },
+  ];
+  return (
+    <>
+      {error && <Failure text={error} />}
+      {data && <Table label="Users" columns={columns} rows={data} id={(u) => u.login} sort="login" none="No user." />}
+      <AddUser added={again} />
+    </>
+  );
+}
+
+function AddUser({ added }: { added: () => void }) {
+  const [form, setForm] = useState({ login: "", name: "", password: "", role: "viewer" });
+  const set = (key: keyof typeof form) => (e: { currentTarget: { value: string } }) => setForm({ ...form, [key]: e.currentTarget.value });
+  const submit = async (e: Event) => {
+    e.preventDefault();
+    if (await doIt(added, "POST", "/api/admin/users", form)) setForm({ login: "", name: "", password: "", role: "viewer" });
+  };
+  return (
+    <form class="card fields" method="post" onSubmit={submit}>
+      <h2>Add a user</h2>
+      <label>Login<input required autocomplete="off" autocapitalize="none" spellcheck={false} value={form.login} onInput={set("login")} /></label>
+      <label>Name<input autocomplete="off" value={form.name} onInput={set("name")} /></label>
+      <label>Password<input type="password" required minLength={8} autocomplete="new-password" value={form.password} onInput={set("password")} /></label>
+      <label>Role<select value={form.role} onChange={set("role")}>{ROLES.map((r) => <option key={r} value={r}>{r}</option>)}</select></label>
+      <button type="submit">Add</button>
+    </form>
+  );
+}
+
+function Audit() {
+  const [older, setOlder] = useState<Entry[]>([]);
+  const [before, setBefore] = useState<number | null>(null);
+  const { data, error } = useList<{ entries: Entry[]; before: number }>("/api/admin/audit");
+  const next = before ?? data?.before ?? 0;
+  const more = async () => {
+    try {
+      const page = await send<{ entries: Entry[]; before: number }>("GET", `/api/admin/audit?before=${next}`);
+      setOlder([...older, ...page.entries]);
+      setBefore(page.before);
+    } catch (e) {
+      tell((e as Error).message, true);
+    }
+  };
+  const columns: Column<Entry>[] = [
+    { key: "at", title: "When", value: (e) => e.at, cell: (e) => <Ago at={e.at} /> },
+    { key: "login", title: "Who", value: (e) => e.login },
+    { key: "address", title: "From", value: (e) => e.address },
+    { key: "action", title: "What", value: (e) => e.action, cell: (e) => <>{e.action} {!e.ok && <Badge tone="bad">refused</Badge>}</> },
+    { key: "what", title: "On what", value: (e) => e.what },
+  ];
+  return (
+    <>
+      {error && <Failure text={error} />}
+      {data && <Table label="Audit log" columns={columns} rows={[...data.entries, ...older]} id={(e) => String(e.id)} none="Nothing has happened yet." />}
+      {!!next && <p><button type="button" onClick={more}>Earlier ones</button></p>}
+    </>
+  );
+}
