@@ -183,6 +183,13 @@ export function reduceValues(values: Cell[], calc: string): Cell {
   return how ? how(numbersOf(values), values) : percentile(values, Number(id.slice(1)));
 }
 
+// The same for values that are looked at only once: nothing is kept of them.
+export function reduceRow(values: Cell[], calc: string): Cell {
+  const id = calcId(calc) ?? "lastNotNull";
+  const how = values.length && Object.hasOwn(REDUCE, id) ? REDUCE[id] : undefined;
+  return how ? how(look(values), values) : reduceValues(values, id);
+}
+
 export const reduceField = (field: Field, calc: string): Cell => reduceValues(field.values, calc);
 
 // Calcs whose result is of the column's kind, and so has its unit; the rest count or tell.

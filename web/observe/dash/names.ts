@@ -41,12 +41,12 @@ export function nameFields(frames: Frame[]): void {
   const frameNames = new Set<string | undefined>();
   for (const frame of frames) {
     frameNames.add(frame.name);
-    for (const f of frame.fields) if (f.labels && !f.config.displayNameFromDS && Object.keys(f.labels).length) labelled.push(f.labels);
+    for (const f of frame.fields) if (f.labels && !f.config.displayNameFromDS && !f.config.displayName && Object.keys(f.labels).length) labelled.push(f.labels);
   }
   const short = shortNames(labelled);
   const framesDiffer = frames.length > 1 && frameNames.size > 1;
   for (const frame of frames) {
-    for (const f of frame.fields) f.title = f.config.displayNameFromDS || own(f, frame, short, framesDiffer);
+    for (const f of frame.fields) f.title = f.config.displayName || f.config.displayNameFromDS || own(f, frame, short, framesDiffer);
     number(frame);
   }
 }

@@ -114,6 +114,8 @@ export function showerOf(field: Field, look: Look, range: () => Range): (value: 
       const n = value ? 1 : 0;
       return { number: n, text: unit.startsWith("bool") ? format(n).text : String(value), color: colorOf(n) };
     }
+    // A series in a cell is written and sorted by its one value.
+    if (typeof value === "object" && "fields" in value && "value" in value) return plainly(value.value as Cell);
     if (typeof value === "object") return { number: NaN, text: objectText(value), color: colorOf(NaN) };
     const n = numeric(value);
     if (textual || Number.isNaN(n)) return { number: n, text: value, color: colorOf(n) };
