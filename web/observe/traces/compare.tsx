@@ -87,15 +87,15 @@ function Both({ a, b, ids }: { a: Trace; b: Trace; ids: [string, string] }) {
         <div role="table" aria-label="Operations of both traces" aria-rowcount={rows.length}>
           <div role="row" class="compare-row compare-head"><span role="columnheader">Operation</span><span role="columnheader">Change</span><span role="columnheader">A</span><span role="columnheader">B</span><span role="columnheader">Spans</span></div>
           <Rows count={rows.length} height={ROW} role="rowgroup" tabIndex={0} aria-label="Operations">
-            {(from, to) => Array.from({ length: to - from }, (_, k) => {
-              const i = rows[from + k];
+            {(row, slot, place) => {
+              const i = rows[row];
               const p = places[i];
               const change = changeOf(p);
               const [sign, text, tone] = SIGNS[change];
               const delta = p.of[1].total - p.of[0].total;
               const inner = places[i + 1]?.parent === i;
               return (
-                <div key={i} role="row" class={`compare-row ${change}`} aria-rowindex={from + k + 1}>
+                <div key={slot} role="row" class={`compare-row ${change}`} aria-rowindex={row + 1} style={place}>
                   <span role="cell" class="span-name" style={{ paddingLeft: `${Math.min(p.depth, 20) * 14}px` }}>
                     {inner ? <button type="button" class="twist" aria-expanded={!folded.has(i)} aria-label={folded.has(i) ? `Unfold ${p.name}` : `Fold ${p.name}`} onClick={() => fold(i)}>{folded.has(i) ? "▸" : "▾"}</button> : <span class="twist" />}
                     <b style={{ "--service": colors.get(p.service) }}>{p.service}</b> <span class="op">{p.name}</span>
@@ -110,7 +110,7 @@ function Both({ a, b, ids }: { a: Trace; b: Trace; ids: [string, string] }) {
                   <span role="cell">{p.of[0].spans === p.of[1].spans ? p.of[0].spans : `${p.of[0].spans} → ${p.of[1].spans}`}</span>
                 </div>
               );
-            })}
+            }}
           </Rows>
         </div>
       </section>

@@ -39,7 +39,7 @@ export function Details({ t, i, self, onClose, onSpan, onZoom }: {
   return (
     <aside class="details" aria-label="Span" ref={top} tabIndex={-1} onKeyDown={(e) => { if (e.key === "Escape") { e.stopPropagation(); onClose(); } }}>
       <div class="details-head">
-        <h3 style={{ "--service": color }}><b>{serviceOf(t, i)}</b> {nameOf(t, i)}</h3>
+        <h3><b style={{ "--service": color }}>{serviceOf(t, i)}</b> {nameOf(t, i)}</h3>
         <button type="button" class="icon" aria-label="Close the span" title="Close (Esc)" onClick={onClose}>×</button>
       </div>
       <p class="row small">

@@ -50,7 +50,7 @@ export function Flame({ t, onSpan }: { t: Trace; onSpan: (i: number) => void }) 
     const g = c.getContext("2d")!;
     g.scale(scale, scale);
     const style = getComputedStyle(document.documentElement);
-    const [card, ink, edge] = ["--card", "--text", "--main"].map((n) => style.getPropertyValue(n));
+    const [ink, edge] = ["--text", "--main"].map((n) => style.getPropertyValue(n));
     const x0 = root < 0 ? 0 : flame.x[root];
     const full = root < 0 ? 1 : flame.width[root];
     g.font = "12px system-ui, sans-serif";
@@ -78,7 +78,6 @@ export function Flame({ t, onSpan }: { t: Trace; onSpan: (i: number) => void }) 
         g.strokeRect(left + 1, row * ROW + 1, Math.max(1, wide - 3), ROW - 3);
       }
     });
-    if (!places.length) g.fillStyle = card;
   }, [width, root, at, found, places, isDark.value]);
 
   const under = (e: MouseEvent): number => {

@@ -16,6 +16,7 @@ export interface GraphEdge { from: string; to: string; label: string; bad: boole
 
 const HEIGHT = 46;
 const CHAR = 6.9; // px of a letter, about
+const SMALL = 0.6; // smaller is not read: it goes beyond the box instead
 
 const widthOf = (n: GraphNode): number => Math.max(110, Math.min(260, Math.max(n.title.length * 7.4, (n.sub.length + 1) * CHAR, n.note.length * 6.3) + 26));
 const fit = (text: string, px: number, char: number): string => (text.length * char > px ? `${text.slice(0, Math.max(1, Math.floor(px / char) - 1))}…` : text);
@@ -25,7 +26,8 @@ interface View { x: number; y: number; zoom: number }
 export function Graph({ nodes, edges, label, onPick }: { nodes: GraphNode[]; edges: GraphEdge[]; label: string; onPick: (n: GraphNode) => void }) {
   const box = useRef<HTMLDivElement>(null);
   const shape = nodes.map((n) => `${n.key} ${Math.round(widthOf(n) / 20)}`).join("|") + edges.map((e) => `${e.from}>${e.to}`).join("|");
-  const laid = useMemo(() => layout(nodes.map((n) => ({ key: n.key, width: Math.ceil(widthOf(n) / 20) * 20, height: n.sub ? HEIGHT + 12 : HEIGHT })), edges), [shape]);
+  const laid = useMemo(() => layout(nodes.map((n) => ({ key: n.key, width: Math.ceil(widthOf(n) / 20) * 20, height: n.sub ? HEIGHT + 12 : HEIGHT })), edges,
+    Math.max(50, ...edges.map((e) => Math.min(130, e.label.length * 6 + 34)))), [shape]);
   const [view, setView] = useState<View>();
   const [at, setAt] = useState<string>();
   const drag = useRef<[number, number] | undefined>(undefined);
@@ -33,8 +35,8 @@ export function Graph({ nodes, edges, label, onPick }: { nodes: GraphNode[]; edg
   const fitView = () => {
     const r = box.current!.getBoundingClientRect();
     const zoom = Math.min(1, (r.width - 32) / laid.width, (r.height - 32) / laid.height);
-    const z = Math.max(zoom, 0.35);
-    setView({ x: Math.max(16, (r.width - laid.width * z) / 2), y: Math.max(16, (r.height - laid.height * z) / 2), zoom: z });
+    const z = Math.max(zoom, SMALL);
+    setView({ x: Math.max(16, (r.width - laid.width * z) / 2), y: laid.height * z > r.height ? 16 : (r.height - laid.height * z) / 2, zoom: z });
   };
   useEffect(fitView, [laid]);
   const scale = (by: number, cx: number, cy: number) => setView((v) => {

@@ -13,7 +13,7 @@ export interface Layout {
   lines: Spot[][]; // of each edge, from the one node's side to the other's; empty for a loop
 }
 
-const GAP_X = 130; // an edge's label fits
+const GAP_X = 130; // an edge's label fits; for short ones less will do
 const GAP_Y = 22;
 const SWEEPS = 12;
 
@@ -129,7 +129,7 @@ function settle(layers: Item[][]): void {
   }
 }
 
-export function layout(nodes: Node[], edges: Edge[]): Layout {
+export function layout(nodes: Node[], edges: Edge[], gap = GAP_X): Layout {
   const keys = nodes.map((n) => n.key);
   const known = new Set(keys);
   const out = new Map<string, number[]>();
@@ -161,10 +161,10 @@ export function layout(nodes: Node[], edges: Edge[]): Layout {
   }
   untangle(layers);
   settle(layers);
-  return place(layers, nodes, edges, chains);
+  return place(layers, nodes, edges, chains, gap);
 }
 
-function place(layers: Item[][], nodes: Node[], edges: Edge[], chains: Map<number, Item[]>): Layout {
+function place(layers: Item[][], nodes: Node[], edges: Edge[], chains: Map<number, Item[]>, gap: number): Layout {
   const all = layers.flat();
   const top = Math.min(...all.map((n) => n.y - n.height / 2), 0);
   for (const n of all) n.y -= top;
@@ -173,7 +173,7 @@ function place(layers: Item[][], nodes: Node[], edges: Edge[], chains: Map<numbe
   for (const layer of layers) {
     const wide = Math.max(0, ...layer.map((n) => n.width));
     middle.push(x + wide / 2);
-    x += wide + GAP_X;
+    x += wide + gap;
   }
   const spots = new Map<string, Spot>();
   const own = new Set(nodes.map((n) => n.key));
@@ -187,7 +187,7 @@ function place(layers: Item[][], nodes: Node[], edges: Edge[], chains: Map<numbe
       return { x: middle[n.layer] + (side * n.width) / 2, y: n.y };
     });
   });
-  return { width: Math.max(0, x - GAP_X), height: Math.max(0, ...all.map((n) => n.y + n.height / 2)), nodes: spots, lines };
+  return { width: Math.max(0, x - gap), height: Math.max(0, ...all.map((n) => n.y + n.height / 2)), nodes: spots, lines };
 }
 
 // A line through the spots, level where it leaves and arrives.

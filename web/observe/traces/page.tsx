@@ -66,7 +66,7 @@ function Head({ t, opened }: { t: Trace; opened: Opened }) {
   const only = parameter("only");
   const notes = [
     t.partial, t.roots > 1 && t.missing < t.roots - 1 ? `It has ${t.roots} roots.` : "",
-    t.missing ? `${plural(t.missing, "span")} name a parent that is not here: the trace is incomplete, or still arriving.` : "",
+    t.missing ? `The parent of ${plural(t.missing, "span")} is not here: the trace is incomplete, or still arriving.` : "",
   ].filter(Boolean);
   return (
     <div class="trace-head">

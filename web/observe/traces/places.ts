@@ -26,19 +26,24 @@ function count(into: Tally, t: Trace, i: number, self: Float64Array): void {
 // The places of all the traces, each after the one above it. `spans` gets the first span of each.
 export function placesOf(traces: Trace[], spans: Int32Array[] = []): Place[] {
   const places: Place[] = [];
-  const at = new Map<string, number>();
+  const ops = new Map<string, number>(); // of all the traces, by service and name
+  const at = new Map<number, number>(); // places by the one above and the operation
+  const OPS_MAX = 2 ** 26;
   traces.forEach((t, k) => {
     const self = selfTimes(t);
+    const op = t.ops.map((o) => {
+      const key = `${t.services[o.service]}\n${o.name}`;
+      if (!ops.has(key)) ops.set(key, ops.size);
+      return ops.get(key)!;
+    });
     const place = new Int32Array(t.count);
     const first: number[] = [];
     for (let i = 0; i < t.count; i++) {
       const parent = t.parent[i] < 0 ? -1 : place[t.parent[i]];
-      const service = serviceOf(t, i);
-      const name = nameOf(t, i);
-      const key = `${parent}\n${service}\n${name}`;
+      const key = (parent + 1) * OPS_MAX + op[t.op[i]];
       let p = at.get(key);
       if (p === undefined) {
-        p = places.push({ parent, depth: parent < 0 ? 0 : places[parent].depth + 1, service, name, of: traces.map(none) }) - 1;
+        p = places.push({ parent, depth: parent < 0 ? 0 : places[parent].depth + 1, service: serviceOf(t, i), name: nameOf(t, i), of: traces.map(none) }) - 1;
         at.set(key, p);
       }
       place[i] = p;
@@ -47,7 +52,7 @@ export function placesOf(traces: Trace[], spans: Int32Array[] = []): Place[] {
     }
     spans[k] = Int32Array.from(places, (_, p) => first[p] ?? -1);
   });
-  return inOrder(places, spans);
+  return traces.length > 1 ? inOrder(places, spans) : places;
 }
 
 // A place of the second trace alone comes to stand behind its parent, not at the end.

@@ -1,4 +1,6 @@
 // rows.tsx - a list of rows of one height that draws only those that are seen, whatever their number.
+// Each is put into a slot that is kept while one scrolls, so that a row which stays is not touched and
+// one which comes takes the place of one which goes: nothing is made, moved or thrown away.
 // Browsers end a box at some 33 million pixels; more rows than that has are scrolled in proportion.
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -9,7 +11,7 @@ const TALL_MAX = 15e6; // px
 export interface RowsHandle { show: (row: number) => void; page: () => number }
 
 export function Rows({ count, height, handle, children, ...rest }: {
-  count: number; height: number; handle?: RefObject<RowsHandle | null>; children: (from: number, to: number) => ComponentChildren; [attribute: string]: unknown;
+  count: number; height: number; handle?: RefObject<RowsHandle | null>; children: (row: number, slot: number, place: { top: string }) => ComponentChildren; [attribute: string]: unknown;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
@@ -37,10 +39,14 @@ export function Rows({ count, height, handle, children, ...rest }: {
   }, []);
   const from = Math.max(0, Math.floor(at / height) - BEYOND);
   const to = Math.min(count, Math.ceil((at + tall) / height) + BEYOND);
+  const slots = Math.ceil(tall / height) + 2 * BEYOND + 1;
   return (
     <div class="rows-box" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} {...rest}>
-      <div class="rows-all" role="presentation" style={{ height: `${drawn}px` }}>
-        <div class="rows-seen" role="presentation" style={{ transform: `translateY(${from * height - at + top}px)` }}>{children(from, to)}</div>
+      <div class="rows-all" role="presentation" style={{ height: `${drawn}px`, transform: ratio > 1 ? `translateY(${Math.round(top - at)}px)` : "none" }}>
+        {Array.from({ length: slots }, (_, slot) => {
+          const row = from + ((((slot - from) % slots) + slots) % slots);
+          return row < to ? children(row, slot, { top: `${row * height}px` }) : null;
+        })}
       </div>
     </div>
   );

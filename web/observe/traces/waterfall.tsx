@@ -72,7 +72,7 @@ export function Waterfall(p: WaterfallProps) {
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<RowsHandle>(null);
   const detail = useDetails(t);
-  const [names, setNames] = useState(() => (globalThis.innerWidth < 700 ? 46 : 34)); // percent
+  const [names, setNames] = useState(() => (globalThis.innerWidth < 700 ? 46 : 38)); // percent
   const live = useRef(p);
   live.current = p;
   useEffect(() => {
@@ -115,6 +115,15 @@ export function Waterfall(p: WaterfallProps) {
     }
     e.preventDefault();
   };
+  const click = (e: MouseEvent) => {
+    const at = (e.target as Element).closest<HTMLElement>("[data-span]");
+    if (!at) return;
+    const i = Number(at.dataset.span);
+    if (!(e.target as Element).closest(".twist") || t.size[i] === 1) return p.onOpen(i);
+    p.onCursor(i);
+    p.onFold(i, !p.folded[i]);
+    p.handle.current!.focus();
+  };
   const wheel = (e: WheelEvent) => {
     if (!e.ctrlKey) return;
     e.preventDefault();
@@ -135,7 +144,6 @@ export function Waterfall(p: WaterfallProps) {
   const wheelRef = useRef(wheel);
   wheelRef.current = wheel;
   const w = p.window;
-  const ticks = globalThis.innerWidth < 700 ? [0, 0.5, 1] : TICKS;
   const split = (e: PointerEvent) => {
     const r = box.current!.getBoundingClientRect();
     if (e.buttons & 1) setNames(Math.max(12, Math.min(75, (100 * (e.clientX - r.left)) / r.width)));
@@ -148,21 +156,26 @@ export function Waterfall(p: WaterfallProps) {
           onPointerDown={(e) => e.currentTarget.setPointerCapture(e.pointerId)} onPointerMove={split}
           onKeyDown={(e) => { const by = e.key === "ArrowRight" ? 3 : e.key === "ArrowLeft" ? -3 : 0; if (by) { e.preventDefault(); setNames(Math.max(12, Math.min(75, names + by))); } }} />
         <span class="lane-head" aria-hidden="true">
-          {ticks.map((x) => <span key={x} style={x === 1 ? { right: "6px" } : { left: `${x * 100}%` }}>{nsText(w.from + x * (w.to - w.from))}</span>)}
+          {TICKS.map((x) => <span key={x} style={x === 1 ? { right: "6px" } : { left: `${x * 100}%` }}>{nsText(w.from + x * (w.to - w.from))}</span>)}
         </span>
       </div>
       <Rows count={rows.length} height={ROW} handle={list} role="treegrid" tabIndex={0} aria-label="Spans" aria-rowcount={rows.length} aria-colcount={2}
-        aria-activedescendant={rows.length ? `span-${cursor}` : undefined} onKeyDown={keys}>
-        {(from, to) => Array.from({ length: to - from }, (_, k) => {
-          const i = rows[from + k];
-          return <SpanRow key={i} p={p} i={i} row={from + k} color={colors.get(serviceOf(t, i))!} detail={detail} />;
-        })}
+        aria-activedescendant={rows.length ? `span-${cursor}` : undefined} onKeyDown={keys} onClick={click}>
+        {(row, slot, place) => <SpanRow key={slot} p={p} i={rows[row]} row={row} place={place} color={colors.get(serviceOf(t, rows[row]))!} detail={detail} />}
       </Rows>
     </div>
   );
 }
 
-function SpanRow({ p, i, row, color, detail }: { p: WaterfallProps; i: number; row: number; color: string; detail: (i: number) => Detail }) {
+interface SpanRowProps { p: WaterfallProps; i: number; row: number; place: { top: string }; color: string; detail: (i: number) => Detail }
+
+// A row of which nothing changed is not looked at again.
+function SpanRow(r: SpanRowProps) {
+  const { p, i } = r;
+  return useMemo(() => drawRow(r), [p.t, i, r.row, r.color, p.window.from, p.window.to, p.cursor === i, p.hits.has(i), p.kept?.[i], p.folded[i]]);
+}
+
+function drawRow({ p, i, row, place, color, detail }: SpanRowProps) {
   const { t, window: w } = p;
   const span = Math.max(w.to - w.from, 1e-9);
   const pos = (ns: number): number => Math.max(-1, Math.min(101, (100 * (ns - w.from)) / span));
@@ -177,13 +190,13 @@ function SpanRow({ p, i, row, color, detail }: { p: WaterfallProps; i: number; r
   const took = nsText(durationOf(t, i));
   const kinds = `${i === p.cursor ? " at" : ""}${p.hits.has(i) ? " hit" : ""}${p.kept && p.kept[i] === 1 ? " context" : ""}${failed ? " failed" : ""}`;
   const outside = b < 0 || a > 100;
-  const labelLeft = b > 78 && a > 22;
+  const label = b <= 78 ? { left: `max(2px, ${Math.max(b, 0)}%)` } : a > 22 ? { right: `${100 - a}%` } : { right: "4px" };
   return (
     <div class={`span-row${kinds}`} id={`span-${i}`} role="row" aria-level={t.depth[i] + 1} aria-expanded={parent ? !folded : undefined} aria-rowindex={row + 1}
-      aria-selected={i === p.cursor} onClick={() => p.onOpen(i)}>
+      aria-selected={i === p.cursor} style={place} data-span={i}>
       <div class="span-name" role="gridcell" style={{ paddingLeft: `${deep * INDENT}px`, "--rails": `${deep * INDENT}px` }}>
         {parent ? (
-          <button type="button" class="twist" tabIndex={-1} aria-label={folded ? "Unfold" : "Fold"} onClick={(e) => { e.stopPropagation(); p.onCursor(i); p.onFold(i, !folded); }}>
+          <button type="button" class="twist" tabIndex={-1} aria-label={folded ? "Unfold" : "Fold"}>
             {folded ? "▸" : "▾"}
           </button>
         ) : <span class="twist" />}
@@ -200,7 +213,7 @@ function SpanRow({ p, i, row, color, detail }: { p: WaterfallProps; i: number; r
         )}
         {!outside && stretches(p, i, pos)}
         {!outside && t.flags[i] & HAS_EVENTS ? detail(i).events.slice(0, 40).map((e, k) => <i key={k} class="event" style={{ left: `${pos(e.at)}%` }} title={`${e.name} at ${nsText(e.at)}`} />) : null}
-        {!outside && <span class="span-took" style={labelLeft ? { right: `${100 - a}%` } : { left: `max(2px, ${Math.max(b, 0)}%)` }}>{took}{t.flags[i] & HAS_LINKS ? " ↗" : ""}</span>}
+        {!outside && <span class={b > 78 && a <= 22 ? "span-took within" : "span-took"} style={label}>{took}{t.flags[i] & HAS_LINKS ? " ↗" : ""}</span>}
       </div>
     </div>
   );

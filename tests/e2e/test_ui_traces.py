@@ -1,0 +1,401 @@
+"""The observatory's pages about traces in Chromium: found, looked at, compared, as graphs; by keyboard; a
+trace of 100,000 spans; files; what a hostile client sends."""
+import json
+import time
+
+import pytest
+import requests
+from selenium.webdriver.common.keys import Keys
+
+from lib.observe import NO_TRACES
+from lib.service import Service, free_port
+from lib.trace_shapes import EVIL, far, hostile, large, post, shop, trace_id
+from lib.ui import SIZES, Pages
+from lib.wait import wait_for
+
+LARGE = 100_000
+ROWS_MAX = 80  # drawn of them, whatever is shown
+A, B, BIG, HOSTILE, FAR = (trace_id(w) for w in ("A", "B", "large", "hostile", "far"))
+ORDERS = 30
+
+
+@pytest.fixture(scope="module")
+def server(sextant_bin, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("traces")
+    port, otlp = free_port(), free_port()
+    config = folder / "prometheus.yml"
+    config.write_text("scrape_configs: []\n", encoding="utf-8")
+    flags = [f for f in NO_TRACES if not f.startswith("--otlp.http=")]
+    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}", *flags,
+                    f"--otlp.http=127.0.0.1:{otlp}", "--traces.metrics-interval=1s", "--traces.retention=36500d"], str(folder), name="observe")
+    made.start(10)
+    made.at = f"http://127.0.0.1:{port}"
+    made.otlp = f"http://127.0.0.1:{otlp}"
+    now = time.time_ns()
+    for k in range(ORDERS):
+        post(made.otlp, shop(trace_id(f"order {k}"), now - (ORDERS - k) * 10**9, slow=k % 7 == 3, fail=k % 10 == 4, more=k % 3))
+    post(made.otlp, shop(A, now, links=[B]))
+    post(made.otlp, shop(B, now + 10**9, slow=True, fail=True, more=2))
+    post(made.otlp, hostile(HOSTILE, now - 120 * 10**9))
+    post(made.otlp, far(FAR))
+    wait_for(lambda: requests.get(made.at + "/api/v1/query", {"query": "traces_service_graph_request_total"}, timeout=5).json()["data"]["result"], 20, "the service graph")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    from lib.browser import open_browser
+    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def ui(server, chromium):
+    chromium.console()
+    pages = Pages(chromium, server.at)
+    yield pages
+    pages.quiet()
+    pages.js("localStorage.clear()")
+
+
+def rows(ui):
+    return ui.js("return document.querySelectorAll('.span-row').length")
+
+
+def cursor(ui):
+    return ui.js("return document.querySelector('.span-row.at')?.innerText.replace(/\\s+/g, ' ') ?? ''")
+
+
+def opened(ui, trace, query=""):
+    ui.open(f"/trace/{trace}{query}")
+    ui.wait_for("document.querySelector('.trace-page')", "the trace")
+    return ui
+
+
+# ---- every page, in every size and theme
+
+PAGES = {
+    "/traces?from=now-15m": ("POST /order", "payment", "errors"),
+    "/traces?from=now-15m&service=shop&operation=POST+/orders&tags=order.id%3Do-55&minDuration=100ms&errors=1": ("4 errors",),
+    "/traces?from=now-15m&q=%7B+status+%3D+error+%7D": ("traces", "POST /order"),
+    "/traces?from=now-15m&service=nobody": ("No trace is like that",),
+    "/traces?tab=services&from=now-15m": ("nodes",),
+    "/traces?tab=operations&from=now-15m": ("POST /orders", "p95"),
+    f"/trace/{B}": ("front", "SELECT stock", "286 ms"),
+    f"/trace/{B}?span=1": ("Attributes", "http.request.method", "Of the trace"),
+    f"/trace/{B}?view=flame": ("in all",),
+    f"/trace/{B}?view=table": ("Self share", "payment", "risk"),
+    f"/trace/{B}?view=critical": ("waited for", "risk"),
+    f"/trace/{B}?view=graph": ("nodes",),
+    f"/trace/{A}...{B}": ("B took 140 ms longer", "slower"),
+    f"/trace/{HOSTILE}?span=1": (EVIL, "10008"),
+    f"/trace/{FAR}": ("clock", "the end of time"),
+    "/trace/nonsense": ("This is no trace's id",),
+    f"/trace/{'12' * 16}": ("No trace of this id is stored",),
+}
+
+
+@pytest.mark.parametrize("width,scheme", SIZES)
+def test_every_page_is_right(ui, width, scheme):
+    for path, words in PAGES.items():
+        ui.open(path, width, scheme).wait(*words)
+        try:
+            ui.judge()
+        except AssertionError as e:
+            raise AssertionError(f"{path} at {width} {scheme}: {e}") from e
+
+
+# ---- searching
+
+def test_from_anywhere_to_a_span_by_keys(ui):
+    ui.open("/").wait("Sextant", selector="nav")
+    ui.keys("g", "x")
+    ui.wait("POST /order")
+    ui.keys("/")
+    wait_for(lambda: ui.js("return document.activeElement.name") == "service", 5, "the field")
+    ui.keys(*"shop", Keys.ENTER)
+    ui.wait_for("location.search.includes('service=shop')", "the search")
+    ui.js("document.activeElement.blur()")
+    ui.keys("j")
+    wait_for(lambda: "POST /order" in ui.focused(), 5, "a trace has the focus")
+    ui.keys(Keys.ENTER)
+    ui.wait("SELECT stock")
+    wait_for(lambda: ui.js("return document.activeElement.getAttribute('role')") == "treegrid", 5, "the spans have the focus")
+    ui.keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    ui.wait("Attributes", "/orders", selector=".details")
+    ui.wait_for("location.search.includes('span=')", "the span in the address")
+
+
+def test_results_are_sorted_and_more_are_asked_for(ui):
+    ui.open("/traces?from=now-15m&service=shop&sort=longest").wait("20 traces")
+    took = ui.js("return [...document.querySelectorAll('.found .took')].map((e) => parseFloat(e.innerText))")
+    assert took == sorted(took, reverse=True)
+    ui.click("button", "Up to 80 traces").wait(f"{ORDERS + 2} traces")
+    assert "limit=80" in ui.path()
+    ui.js("scrollTo(0, 0)")
+    ui.click("button", "Shortest")
+    took = ui.js("return [...document.querySelectorAll('.found .took')].map((e) => parseFloat(e.innerText))")
+    assert took == sorted(took)
+
+
+def test_a_point_opens_its_trace(ui):
+    from selenium.webdriver.common.action_chains import ActionChains
+    ui.open(f"/traces?from=now-15m&service=shop&tags=order.id%3Do-55&errors=1").wait("4 errors")
+    svg = ui.browser.find_element("css selector", ".scatter svg")
+    at = ui.js("""const m = /M([\\d.]+) ([\\d.]+)/.exec(document.querySelector('.scatter .failed').getAttribute('d'));
+                  const b = arguments[0].getBoundingClientRect(); return [m[1] - b.width / 2, m[2] - b.height / 2 + 5]""", svg)
+    ActionChains(ui.browser).move_to_element_with_offset(svg, round(at[0]), round(at[1])).click().perform()
+    ui.wait_for("location.pathname.startsWith('/trace/')", "the trace")
+
+
+def test_jaegers_address_leads_here(ui, server):
+    now = int(time.time() * 1e6)
+    ui.open(f"/search?end={now + 10**8}&start={now - 10**9}&limit=100&lookback=custom&maxDuration&minDuration=1ms&service=shop&operation=POST%20%2Forders"
+            "&tags=%7B%22order.id%22%3A%22o-55%22%7D")
+    ui.wait(f"{ORDERS + 2} traces")
+    path = ui.path()
+    assert path.startswith("/traces?") and "lookback" not in path and "start=" not in path and "from=1" in path, path
+    ui.open("/search?service=shop&tag=error:true&lookback=2d&operation=all").wait("error")
+    assert "from=now-2d" in ui.path() and "operation" not in ui.path()
+    assert ui.js("return [...document.querySelectorAll('.found > li')].every((l) => l.classList.contains('failed'))")
+
+
+def test_traceql_is_completed(ui):
+    ui.open("/traces?from=now-15m&q=%7B%7D").wait("traces")
+    field = ui.browser.find_element("id", "traceql")
+    field.clear()
+    field.send_keys("{ resource.serv")
+    ui.wait_for("document.querySelector('#traceql-list:not([hidden])')?.innerText.includes('resource.service.name')", "names")
+    field.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
+    wait_for(lambda: "resource.service." in field.get_attribute("value"), 5, "the name is taken")
+    field.clear()
+    field.send_keys('{ resource.service.name = "pay')
+    ui.wait_for("document.querySelector('#traceql-list:not([hidden])')?.innerText.includes('payment')", "values")
+    field.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
+    wait_for(lambda: field.get_attribute("value") == '{ resource.service.name = "payment"', 5, "the value is taken")
+    field.send_keys(" && status = error }", Keys.ESCAPE, Keys.ENTER)
+    ui.wait_for("location.search.includes('payment')", "the search")
+    ui.wait("4 errors")
+    field.clear()
+    field.send_keys("{ nonsense", Keys.ESCAPE, Keys.ENTER)
+    ui.wait("invalid TraceQL query")
+    ui.browser.console()  # the browser tells of the 400
+
+
+def test_a_pasted_id_opens_its_trace(ui):
+    ui.open("/traces").wait("Fields")
+    ui.browser.find_element("id", "tags").send_keys(f" {B} ", Keys.ENTER)
+    ui.wait_for(f"location.pathname === '/trace/{B}'", "the trace")
+
+
+# ---- the trace
+
+def test_the_keys_walk_fold_and_search(ui):
+    opened(ui, B).wait("mail")
+    assert rows(ui) == 16
+    ui.keys("[")
+    wait_for(lambda: rows(ui) == 1, 5, "all is folded")
+    ui.keys(Keys.ARROW_RIGHT)
+    wait_for(lambda: rows(ui) == 2, 5, "one is unfolded")
+    ui.keys("]")
+    wait_for(lambda: rows(ui) == 16, 5, "all is unfolded")
+    ui.keys("f", "f")
+    wait_for(lambda: "POST /orders" in cursor(ui), 5, "two further")
+    ui.keys("b")
+    wait_for(lambda: "POST /orders" not in cursor(ui), 5, "one back")
+    ui.keys(Keys.END)
+    wait_for(lambda: "orders process" in cursor(ui), 5, "the last")
+    ui.keys("/")
+    ui.keys(*"select")
+    ui.wait("5 matches", selector=".trace-bar")
+    ui.keys(Keys.ENTER)
+    ui.wait("1 of 5", selector=".trace-bar")
+    ui.keys(Keys.ESCAPE)
+    ui.keys("n")
+    ui.wait("2 of 5", selector=".trace-bar")
+    ui.keys("N", "N")
+    ui.wait("5 of 5", selector=".trace-bar")
+    assert "find=select" in ui.path()
+    ui.keys("z")
+    ui.wait_for("location.search.includes('zoom=')", "the zoom")
+    ui.keys("Z")
+    ui.wait_for("!location.search.includes('zoom=')", "the whole")
+
+
+def test_filters_keep_what_is_above(ui):
+    opened(ui, B, "?errors=1").wait("of 16 spans shown")
+    shown = ui.js("return [...document.querySelectorAll('.span-row')].map((r) => [r.classList.contains('failed'), r.classList.contains('context')])")
+    assert all(failed != context for failed, context in shown) and sum(f for f, _ in shown) == 4
+    opened(ui, B, "?min=0.5").wait("of 16 spans shown")
+    assert 3 < rows(ui) < 10
+    opened(ui, B, "?only=mail").wait("orders process")
+    ui.click("button.chip", "mail").wait("16 spans")
+
+
+def test_a_span_leads_on(ui):
+    opened(ui, A, "?span=3").wait("Links 1", "cart loaded", selector=".details")
+    ui.click(".details a", "Trace")
+    ui.wait_for(f"location.pathname === '/trace/{B}' && location.search.includes('span=')", "the linked trace")
+    ui.wait("Attributes", selector=".details")
+    opened(ui, B, "?span=1").wait("user.id", selector=".details")
+    ui.click(".details a.find", "user.id")
+    ui.wait_for("location.search.includes('user.id%3Du-1837')", "the search")
+    ui.wait("20 traces")
+    opened(ui, B, "?span=1").wait("user.id", selector=".details")
+    ui.click(".details a", "Service in explore")
+    ui.wait_for("location.pathname === '/explore' && location.search.includes('traces_span_metrics_calls_total')", "the metrics")
+
+
+def test_the_minimap_zooms(ui):
+    from selenium.webdriver.common.action_chains import ActionChains
+    opened(ui, B)
+    box = ui.browser.find_element("css selector", ".minimap")
+    ActionChains(ui.browser).move_to_element_with_offset(box, -100, 0).click_and_hold().move_by_offset(150, 0).release().perform()
+    ui.wait_for("location.search.includes('zoom=')", "the zoom")
+    ui.click("button", "Whole")
+    ui.wait_for("!location.search.includes('zoom=')", "the whole")
+
+
+def test_other_views_lead_to_spans(ui):
+    opened(ui, B, "?view=table").wait("risk")
+    ui.click("button.pick", "risk")
+    ui.wait("payment risk", selector=".details")
+    opened(ui, B, "?view=flame").wait("in all")
+    ui.js("document.querySelector('.flame').focus()")
+    ui.keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    ui.wait("POST /orders", selector=".flame-line")
+    ui.keys(Keys.ENTER)
+    ui.wait("Whole trace")
+    ui.keys(Keys.ESCAPE)
+    wait_for(lambda: "Whole trace" not in ui.text(), 5, "zoomed out")
+    opened(ui, B, "?view=graph").wait("nodes")
+    ui.js("document.querySelector('.node').focus()")
+    ui.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    wait_for(lambda: "POST /orders" in ui.focused(), 5, "the next node")
+    ui.keys(Keys.ENTER)
+    ui.wait("POST /orders", selector=".details")
+
+
+def test_100000_spans_open_and_scroll(ui, server):
+    post(server.otlp, large(BIG, time.time_ns() - 30 * 10**9, LARGE))
+    began = time.monotonic()
+    opened(ui, BIG)
+    seen = time.monotonic() - began
+    data = ui.js("return {...document.querySelector('.trace-page').dataset}")
+    assert int(data["spans"]) == LARGE
+    frames = ui.browser.execute_async_script("""
+        const done = arguments[0], box = document.querySelector('.rows-box'); let n = 0, at = performance.now(), worst = 0, most = 0;
+        const began = at;
+        const step = (t) => { worst = Math.max(worst, t - at); at = t; most = Math.max(most, document.querySelectorAll('.span-row').length);
+          box.scrollTop += 997; if (++n < 120) requestAnimationFrame(step); else done([n / (t - began) * 1000, worst, most]); };
+        requestAnimationFrame(step)""")
+    print(f"100,000 spans: seen {seen:.2f} s after the click, of which asked {data['asked']} ms, read {data['read']} ms; scrolling {frames[0]:.0f} frames/s, worst {frames[1]:.0f} ms, {frames[2]} rows")
+    assert frames[2] <= ROWS_MAX
+    ui.keys(Keys.END)
+    wait_for(lambda: ui.js("return Number(document.querySelector('.span-row.at')?.getAttribute('aria-rowindex'))") == LARGE, 5, "the last row")
+    ui.browser.find_element("css selector", ".trace-bar input").send_keys("index=99999")
+    ui.wait("1 match", selector=".trace-bar")
+    ui.keys("[")
+    assert rows(ui) <= ROWS_MAX
+    for view in ("flame", "table", "critical", "graph"):
+        opened(ui, BIG, f"?view={view}").wait_for("document.querySelector('.trace-page .card')", view)
+        assert ui.js("return document.querySelectorAll('main *').length") < 4000, view
+
+
+# ---- comparing, graphs, files
+
+def test_the_second_of_two_is_picked_from_the_list(ui):
+    opened(ui, A).wait("mail")
+    ui.click("a", "Compare…")
+    ui.wait(f"Compare trace {A[:8]}", "20 traces")
+    ui.click("button", f"Compare trace {B[:8]}")
+    ui.wait("B took 140 ms longer", "+1")
+    signs = ui.js("return [...document.querySelectorAll('.compare-row .delta')].map((e) => e.innerText.trim()[0])")
+    assert "▲" in signs and "=" in signs
+    ui.click("button", "Changed")
+    wait_for(lambda: "validate" not in ui.text(), 5, "only what changed")
+    ui.click("a", "Swap the two").wait("B took 140 ms less", "faster")
+
+
+def test_services_and_operations(ui):
+    ui.open("/traces?tab=services&from=now-15m").wait("nodes")
+    known = "['user', 'front', 'mail', 'payment', 'postgresql', 'shop', 'stock']"
+    ui.wait_for(f"{known}.every((s) => [...document.querySelectorAll('.node .title')].some((t) => t.textContent === s))", "the services")
+    ui.js("[...document.querySelectorAll('.node')].find((n) => n.dataset.node === 'front').focus()")
+    ui.keys(Keys.ARROW_RIGHT)
+    wait_for(lambda: "shop" in ui.focused(), 5, "who is called")
+    assert ui.js("return document.querySelectorAll('.node.dim').length") > 0
+    ui.click("button", "Table").wait("postgresql", "user")
+    ui.judge()
+    ui.open("/traces?tab=operations&from=now-15m").wait("POST /orders", "Charge")
+    ui.click("td a", "POST /orders")
+    ui.wait_for("location.search.includes('operation=POST')", "its traces")
+    ui.wait("traces")
+
+
+def test_files_are_shown_without_being_stored_and_saved_again(ui, tmp_path, server):
+    request = shop("ab" * 16, 1_700_000_000_000_000_000, fail=True)
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(request), encoding="utf-8")
+    jaeger = tmp_path / "jaeger.json"
+    jaeger.write_text(requests.get(f"{server.at}/api/traces/{B}", timeout=5).text, encoding="utf-8")
+    ui.open("/traces").wait("Fields")
+    ui.browser.find_element("css selector", "input[type=file]").send_keys(str(path))
+    ui.wait_for("location.pathname.startsWith('/trace/file-')", "the file's trace")
+    ui.wait("SELECT stock", "146 ms")
+    ui.js("URL.createObjectURL = (b) => { window.saved = b; return 'blob:none'; }; HTMLAnchorElement.prototype.click = () => undefined")
+    ui.click("button", "JSON")
+    text = ui.browser.execute_async_script("const done = arguments[0]; window.saved.text().then(done)")
+    saved = {s["spanId"]: s for r in json.loads(text)["resourceSpans"] for x in r["scopeSpans"] for s in x["spans"]}
+    sent = {s["spanId"]: s for r in request["resourceSpans"] for x in r["scopeSpans"] for s in x["spans"]}
+    assert saved.keys() == sent.keys()
+    for key, one in sent.items():
+        for name in ("traceId", "parentSpanId", "name", "kind", "startTimeUnixNano", "endTimeUnixNano"):
+            assert saved[key][name] == one[name], (key, name)
+        order = lambda a: sorted(a, key=lambda x: x["key"])  # noqa: E731
+        assert order(saved[key]["attributes"]) == order(one.get("attributes", []))
+        assert [e["name"] for e in saved[key]["events"]] == [e["name"] for e in one.get("events", [])]
+    assert requests.get(f"{server.at}/tempo/api/traces/{'ab' * 16}", timeout=5).status_code == 404
+    ui.open("/traces").wait("Fields")
+    ui.browser.find_element("css selector", "input[type=file]").send_keys(f"{path}\n{jaeger}")
+    ui.wait("From files", "2 traces")
+    bad = tmp_path / "bad.json"
+    bad.write_text("{", encoding="utf-8")
+    ui.browser.find_element("css selector", "input[type=file]").send_keys(str(bad))
+    ui.wait("bad.json: This is no JSON", selector=".toasts")
+
+
+def test_a_file_of_before_is_asked_for_again(ui):
+    ui.open("/trace/file-7").wait("Open the file again")
+
+
+# ---- what anybody may send
+
+def test_nothing_of_a_span_is_more_than_text(ui):
+    opened(ui, HOSTILE, "?span=1").wait(EVIL, "javascript:document.title", selector=".details")
+    assert "owned" not in ui.js("return document.title")
+    assert ui.js("return document.querySelectorAll('.trace-page img, .trace-page script, .trace-page iframe').length") == 0
+    links = ui.js("return [...document.querySelectorAll('.details a')].map((a) => a.protocol)")
+    assert set(links) <= {"http:", "https:"}
+    assert ui.js("return document.querySelector('.details').innerText.length") < 20_000
+    ui.click(".details button", "All 977 KiB")
+    wait_for(lambda: ui.js("return document.querySelector('.details').textContent.length") > 1_000_000, 5, "the whole value")
+    for view in ("flame", "table", "critical", "graph"):
+        opened(ui, HOSTILE, f"?view={view}").wait_for("document.querySelector('.trace-page .card')", view)
+        assert "owned" not in ui.js("return document.title")
+    ui.open("/traces?from=now-15m&limit=100").wait(EVIL)
+    assert "owned" not in ui.js("return document.title")
+
+
+def test_what_cannot_be_is_told(ui):
+    opened(ui, HOSTILE, "?find=ends+before").wait("incomplete", "roots", "1 match")
+    ui.keys("n", Keys.ENTER)
+    ui.wait("It ends before it begins.", selector=".details")
+    opened(ui, HOSTILE, "?find=begins+before+its").wait("1 match")
+    ui.keys("n", Keys.ENTER)
+    ui.wait("the clocks differ", selector=".details")
+    opened(ui, HOSTILE).wait("10008")
+    ui.keys(Keys.END)
+    wait_for(lambda: ui.js("return document.querySelector('.span-row.at')?.getAttribute('aria-rowindex')") == "10008", 5, "the last row")
