@@ -24,12 +24,12 @@ export function readVariables(raw: unknown, reading: Reading): Variable[] {
 function readVariable(v: Bag, name: string, reading: Reading): Variable {
   const out = v as Variable;
   out.name = name;
+  oldHide(v, reading);
   if (!TYPES.includes(str(v.type))) {
     if (v.type && v.type !== "filter") reading.notes.push(`Variable "${name}": its type "${str(v.type)}" is not known; it keeps its saved value.`);
     out.type = v.type && v.type !== "filter" && v.query === undefined ? "constant" : "query";
   }
   put(out, "label", v.label);
-  oldHide(v, reading);
   if (typeof v.refresh === "boolean") out.refresh = v.refresh ? 1 : 0;
   else if (v.refresh !== undefined) out.refresh = ([0, 1, 2] as const).find((r) => r === num(v.refresh)) ?? 1;
   if (v.sort !== undefined) out.sort = num(v.sort) ?? 0;
