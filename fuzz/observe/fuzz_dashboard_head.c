@@ -17,6 +17,7 @@ static void check_slug(const dash_head *h, sx_arena *arena)
     sx_assert(slug.len > 0 && slug.len <= DASH_SLUG_BYTES_MAX + 4 && dash_uid_is_valid(slug));
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const dash_stamp STAMP = {.id = 3, .version = 9, .uid = SX_STR_INIT("u-1")};

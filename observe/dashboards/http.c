@@ -279,11 +279,11 @@ void dash_read_strs(api_call *c, sx_json *r, const sx_str **out, size_t *count)
 {
     sx_str *items = NULL;
     size_t cap = 0;
-    *count = 0;
     if (sx_json_peek(r) != SX_JSON_ARRAY) {
         (void)sx_json_skip(r);
         return;
     }
+    *count = 0;
     for (sx_json_enter_array(r); sx_json_next_item(r);) {
         sx_str text = {0};
         dash_read_str(r, &text);

@@ -271,6 +271,7 @@ static void change(api_call *c, bool patch)
         dash_fail(c, fault, &err);
         return;
     }
+    const dash_note before = n;
     int64_t id = n.id, length_ms = n.end_ms - n.time_ms;
     if (!patch) {
         n.text = SX_STR("");
@@ -279,6 +280,16 @@ static void change(api_call *c, bool patch)
     if (!read_note(c, &n, &b))
         return;
     n.id = id;
+    if (patch && !n.text.len)
+        n.text = before.text;
+    if (b.has_time && n.time_ms <= 0) { /* a client's word for: as it was */
+        n.time_ms = before.time_ms;
+        b.has_time = false;
+    }
+    if (b.has_end && n.end_ms <= 0) {
+        n.end_ms = before.end_ms;
+        b.has_end = false;
+    }
     if (b.has_time && !b.has_end)
         n.end_ms = patch ? n.time_ms + length_ms : n.time_ms;
     fault = dash_note_set(c->api->dashboards, &n, &err);

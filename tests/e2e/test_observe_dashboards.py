@@ -266,7 +266,8 @@ def test_annotations(grafana):
     assert g.get("/api/annotations/tags?tag=X")["result"]["tags"] == [{"tag": "x", "count": 2}]
     one = f"/api/annotations/{first['id']}"
     assert g.call("PATCH", one, {"text": "patched"}).json() == {"message": "Annotation patched"}
-    assert g.get(one)["tags"] == ["x", "y"]
+    assert g.call("PATCH", one, {"text": "", "tags": None, "time": 0}).status_code == 200
+    assert (g.get(one)["text"], g.get(one)["tags"], g.get(one)["time"]) == ("patched", ["x", "y"], 1000)
     assert g.call("PUT", one, {"text": "put", "time": 10, "timeEnd": 20}).status_code == 200
     assert g.get(one)["tags"] == [] and g.get(one)["timeEnd"] == 20
     assert g.call("DELETE", one).json() == {"message": "Annotation deleted"}

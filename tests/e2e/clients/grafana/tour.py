@@ -41,7 +41,7 @@ def main():
     seen["permissions"] = api.dashboard.get_permissions_by_uid(made["uid"])
     note = api.annotations.add_annotation(time_from=1000, time_to=2000, tags=["deploy"], text="v1",
                                           dashboard_uid=made["uid"])
-    api.annotations.partial_update_annotation(note["id"], text="v2")
+    api.annotations.partial_update_annotation(note["id"], text="v2", tags=["deploy"])
     seen["notes"] = api.annotations.get_annotation(time_from=500, time_to=5000, tags=["deploy"])
     api.annotations.delete_annotations_by_id(note["id"])
     seen["notes_after"] = api.annotations.get_annotation(time_from=500, time_to=5000)
