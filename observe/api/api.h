@@ -86,7 +86,7 @@ typedef enum api_note {
 
 struct observe_api {
     sx_service *service;
-    ui_site site; /* the browser interface */
+    ui_site site;      /* the browser interface */
     struct auth *auth; /* NULL: no sign-in */
     const observe_flags *flags;
     tsdb *db;
@@ -96,8 +96,8 @@ struct observe_api {
      * some already. NULL, and no error, if there are none and `make` is not set. Any thread. */
     sx_status (*archive)(void *ctx, bool make, struct tr_store **out, sx_error *err);
     void *archive_ctx;
-    sx_mem_share questions;    /* about traces: what all of them hold */
-    struct sampling *sampling; /* NULL with --traces.store=false */
+    sx_mem_share questions;        /* about traces: what all of them hold */
+    struct sampling *sampling;     /* NULL with --traces.store=false */
     struct dash_store *dashboards; /* observe/dashboards */
     struct dash_files *dashboard_files;
     promql_engine *engine;
