@@ -21,6 +21,7 @@ export interface Axis {
   color?: string; // of the labels
   reverse?: boolean;
   steps?: number[];
+  space?: number; // least px between two ticks
   zones?: string[]; // of times: "utc", "browser" or a zone's name; one row of labels each
   rotate?: number; // degrees, of names below
   spacing?: number; // least px between two labels
@@ -184,7 +185,7 @@ function yAxis(live: () => Live, i: number, colors: Colors): uPlot.Axis {
   if (now.kind === "names") return { ...common, ...namesAxis(a, false) } as uPlot.Axis;
   const log = now.kind === "log" || now.kind === "symlog";
   return {
-    ...common, space: (_u, _i, _lo, _hi, dim) => Math.max(22, Math.min(46, dim / 5)),
+    ...common, space: (_u, _i, _lo, _hi, dim) => a().space ?? Math.max(22, Math.min(46, dim / 5)),
     ...(log ? { splits: (u: uPlot, _i: number, lo: number, hi: number) => logTicks(a(), lo, hi, u.bbox.height / uPlot.pxRatio / 30), filter: (_u: uPlot, at: number[]) => at }
       : { incrs: () => a().steps ?? stepsFor(undefined) }),
     values: (_u, at, _i, _space, incr) => numberTexts(a(), at as number[], incr),

@@ -10,6 +10,7 @@ export interface Tip {
   rows: TipRow[];
   more?: number; // how many were left out
   notes?: string[]; // an exemplar's labels, an annotation's text
+  bars?: { share: number; near: boolean }[]; // a column's course, from the bottom up
   maxHeight?: number;
   maxWidth?: number;
 }
@@ -43,6 +44,11 @@ export function TipBox({ tip, at, pinned, onClose }: { tip: Tip; at: TipPlace; p
         </div>
       ))}
       {!!tip.more && <div>and {tip.more} more</div>}
+      {tip.bars && (
+        <svg class="tip-bars" viewBox={`0 0 100 ${tip.bars.length}`} preserveAspectRatio="none" aria-hidden="true">
+          {tip.bars.map((b, i) => <rect key={i} class={b.near ? "near" : ""} x="0" y={tip.bars!.length - 1 - i} height="0.9" width={Math.max(0.5, b.share * 100)} />)}
+        </svg>
+      )}
       {tip.notes?.map((n, i) => <p key={i}>{n}</p>)}
       {pinned && tip.rows.flatMap((r) => r.links ?? []).map((l, i) => (
         <a key={i} href={l.href} target={l.targetBlank ? "_blank" : undefined} rel="noreferrer">{l.title}</a>
