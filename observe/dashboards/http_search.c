@@ -158,6 +158,8 @@ static void put_hit(sx_json_writer *w, const api_call *c, const filter *f, const
     dash_put_str(w, "type", item->is_folder ? SX_STR("dash-folder") : SX_STR("dash-db"));
     dash_put_strs(w, "tags", item->tags, item->tag_count);
     dash_put_bool(w, "isStarred", is_starred(f, item));
+    if (item->provider.len)
+        dash_put_bool(w, "provisioned", true); /* ours: the list marks what comes from files */
     if (item->description.len)
         dash_put_str(w, "description", item->description);
     if (folder) {

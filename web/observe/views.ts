@@ -12,6 +12,7 @@ export interface View {
   below?: boolean; // it is every address below its path, and no entry of the navigation
   bare?: boolean; // it stands alone, and is no entry of the navigation
   aside?: boolean; // it is reached from the navigation's foot
+  of?: string; // the entry that it belongs to
   load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -19,8 +20,10 @@ export const VIEWS: View[] = [
   { path: "/", title: "Home", icon: "home", keys: "g h", ranged: true, load: () => import("./views/home") },
   { path: "/explore", title: "Explore", icon: "explore", keys: "g e", ranged: true, load: () => import("./views/explore") },
   { path: "/traces", title: "Traces", icon: "traces", keys: "g x", ranged: true, load: () => import("./views/traces") },
-  { path: "/trace", title: "Trace", icon: "traces", keys: "", below: true, load: () => import("./views/trace") },
+  { path: "/trace", title: "Trace", icon: "traces", keys: "", below: true, of: "/traces", load: () => import("./views/trace") },
   { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", ranged: true, load: () => import("./views/alerts") },
+  { path: "/dashboards", title: "Dashboards", icon: "dashboards", keys: "g d", load: () => import("./views/dashboards") },
+  { path: "/d", title: "Dashboard", icon: "dashboards", keys: "", ranged: true, below: true, of: "/dashboards", load: () => import("./views/dashboard") },
   { path: "/rules", title: "Rules", icon: "rules", keys: "g r", load: () => import("./views/rules") },
   { path: "/targets", title: "Targets", icon: "targets", keys: "g t", load: () => import("./views/targets") },
   { path: "/status", title: "Status", icon: "status", keys: "g s", load: () => import("./views/status") },

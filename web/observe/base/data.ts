@@ -85,6 +85,39 @@ export function ask<T>(path: string, query: Query = {}, signal?: AbortSignal): P
   return shared.promise as Promise<Reply<T>>;
 }
 
+// What the server refused, with its words and what else it said.
+export class Refused extends Error {
+  constructor(message: string, readonly status: number, readonly body: Record<string, unknown>) {
+    super(message);
+  }
+}
+
+// Grafana's addresses, whose answers have no envelope.
+export async function call<T>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  underWay.value++;
+  try {
+    const headers: Record<string, string> = { Accept: "application/json" };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const reply = await fetch(base + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    const text = await reply.text();
+    let json: Record<string, unknown> = {};
+    try {
+      json = text ? JSON.parse(text) : {};
+    } catch {
+      if (reply.ok) throw new Error("The answer is no JSON.");
+      json = { message: text.trim().slice(0, 300) };
+    }
+    if (reply.status === 401) toLogin();
+    if (!reply.ok) throw new Refused(String(json.message || json.error || `HTTP ${reply.status}`), reply.status, json);
+    return json as T;
+  } catch (e) {
+    if (e instanceof TypeError) throw new Error("The server does not answer.");
+    throw e;
+  } finally {
+    underWay.value--;
+  }
+}
+
 // Changes something on the server.
 export async function act(path: string): Promise<void> {
   const reply = await fetch(base + path, { method: "POST" });

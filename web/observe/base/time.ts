@@ -9,10 +9,21 @@ export { durationText, parseDuration, parseInstant };
 export const DEFAULT_FROM = "now-1h";
 const ZONE_KEY = "sextant.timezone";
 
-export const from = computed(() => parameter("from") || DEFAULT_FROM);
-export const to = computed(() => parameter("to") || "now");
-export const utc = computed(() => (parameter("timezone") || localStorage.getItem(ZONE_KEY)) === "utc");
-export const refresh = computed(() => parameter("refresh"));
+// What counts where the address says nothing: a dashboard has its own while it is shown.
+const PLAIN = { from: DEFAULT_FROM, to: "now", refresh: "", timezone: "" };
+export const rangeDefaults = signal(PLAIN);
+export const plainRange = (): void => void (rangeDefaults.value = PLAIN);
+
+export const from = computed(() => parameter("from") || rangeDefaults.value.from);
+export const to = computed(() => parameter("to") || rangeDefaults.value.to);
+export const utc = computed(() =>
+  (parameter("timezone") || rangeDefaults.value.timezone || localStorage.getItem(ZONE_KEY) || "").toLowerCase() === "utc");
+export const refresh = computed(() => {
+  const given = parameter("refresh") || rangeDefaults.value.refresh;
+  return given === "off" ? "" : given;
+});
+// "off" is said only where something else would count.
+export const setRefresh = (every: string): void => setQuery({ refresh: every || (rangeDefaults.value.refresh ? "off" : null) });
 
 export function setUtc(on: boolean): void {
   localStorage.setItem(ZONE_KEY, on ? "utc" : "browser");
@@ -49,8 +60,9 @@ export function startRefreshing(): void {
 }
 
 export function setRange(newFrom: string, newTo: string): void {
-  setQuery({ from: newFrom === DEFAULT_FROM && newTo === "now" ? null : newFrom,
-             to: newTo === "now" ? null : newTo }, true);
+  const usual = rangeDefaults.value;
+  const same = newFrom === usual.from && newTo === usual.to;
+  setQuery({ from: same ? null : newFrom, to: same || newTo === usual.to ? null : newTo }, true);
 }
 
 export function setRangeMs(start: number, end: number): void {

@@ -1,4 +1,5 @@
-// palette.tsx - Ctrl-K: every command, page and metric by a few letters; and `?`: what the keys do.
+// palette.tsx - Ctrl-K: every command, page, dashboard and metric by a few letters; and `?`: what the
+// keys do.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ask } from "../base/data";
 import { matches } from "../base/format";
@@ -19,17 +20,20 @@ function PaletteLayer({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const [metrics, setMetrics] = useState(names ?? []);
   const list = useRef<HTMLUListElement>(null);
+  const [boards, setBoards] = useState<Command[]>([]);
   useEffect(() => {
+    import("../dash/recent").then((m) => m.found()).then(setBoards, () => undefined);
     ask<string[]>("/api/v1/label/__name__/values").then((r) => setMetrics((names = r.data)), () => undefined);
   }, []);
   const found = useMemo(() => {
     const fixed = commands().filter((c) => matches(c.title, text));
+    const dashboards = text ? boards.filter((c) => matches(c.title, text)) : [];
     const explore = commands().some((c) => c.id === "/explore");
     const more: Command[] = !explore || text.length < 2 ? [] : metrics.filter((m) => matches(m, text)).map((m) => ({
       id: `metric ${m}`, title: m, run: () => go(href("/explore", { "g0.expr": m, "g0.tab": "graph" })),
     }));
-    return [...fixed, ...more].slice(0, SHOWN_MAX);
-  }, [text, metrics]);
+    return [...fixed, ...dashboards, ...more].slice(0, SHOWN_MAX);
+  }, [text, metrics, boards]);
   const chosen = Math.min(at, found.length - 1);
   useEffect(() => list.current?.children[chosen]?.scrollIntoView({ block: "nearest" }), [chosen]);
   const run = (c?: Command) => {
@@ -50,13 +54,13 @@ function PaletteLayer({ onClose }: { onClose: () => void }) {
   };
   return (
     <Layer label="Commands" onClose={onClose} kind="palette">
-      <input data-first role="combobox" aria-expanded="true" aria-controls="palette-list" aria-label="Command, page or metric"
-        aria-activedescendant={found.length ? `palette-${chosen}` : undefined} placeholder="Command, page or metric" spellcheck={false}
+      <input data-first role="combobox" aria-expanded="true" aria-controls="palette-list" aria-label="Command, page, dashboard or metric"
+        aria-activedescendant={found.length ? `palette-${chosen}` : undefined} placeholder="Command, page, dashboard or metric" spellcheck={false}
         value={text} onInput={(e) => { setText(e.currentTarget.value); setAt(0); }} onKeyDown={key} />
       <ul id="palette-list" role="listbox" aria-label="Commands" ref={list}>
         {found.map((c, i) => (
           <li key={c.id} id={`palette-${i}`} role="option" aria-selected={i === chosen} onClick={() => run(c)}>
-            <span class={c.id.startsWith("metric") ? "mono" : ""}>{c.title}</span>{c.keys && <kbd>{c.keys}</kbd>}
+            <span class={c.id.startsWith("metric") ? "mono" : ""}>{c.title}</span>{c.id.startsWith("dashboard") && <small class="dim">dashboard</small>}{c.keys && <kbd>{c.keys}</kbd>}
           </li>
         ))}
       </ul>

@@ -1,8 +1,7 @@
 // picker.tsx - the time range, the zone and the refresh interval: all in the address (base/time.ts).
 import { useState } from "preact/hooks";
 import { signal } from "@preact/signals";
-import { setQuery } from "../base/route";
-import { beatAgain, from, parseInstant, QUICK, rangeText, refresh, setRange, setUtc, shiftRange, to, utc, zoomOut } from "../base/time";
+import { beatAgain, from, parseInstant, QUICK, rangeText, refresh, setRange, setRefresh, setUtc, shiftRange, to, utc, zoomOut } from "../base/time";
 import { Layer } from "./bits";
 import { Icon } from "./icon";
 
@@ -27,7 +26,7 @@ function RangeLayer({ onClose }: { onClose: () => void }) {
   const [b, setB] = useState(to.value);
   const now = Date.now();
   const start = parseInstant(a, now, utc.value);
-  const end = parseInstant(b, now, utc.value);
+  const end = parseInstant(b, now, utc.value, true);
   const wrong = Number.isNaN(start) ? "The start is no time: now-6h, 2026-11-22 10:00 or milliseconds."
     : Number.isNaN(end) ? "The end is no time." : start >= end ? "The start is not before the end." : "";
   const apply = (x: string, y: string) => {
@@ -61,7 +60,7 @@ export function RefreshPicker() {
   return (
     <div class="refresh">
       <button type="button" class="icon" aria-label="Refresh now" title="Refresh (d r)" onClick={beatAgain}><Icon name="refresh" /></button>
-      <select aria-label="Refresh interval" value={refresh.value} onChange={(e) => setQuery({ refresh: e.currentTarget.value || null })}>
+      <select aria-label="Refresh interval" value={refresh.value} onChange={(e) => setRefresh(e.currentTarget.value)}>
         {options.map((o) => <option key={o} value={o}>{o || "Off"}</option>)}
       </select>
     </div>

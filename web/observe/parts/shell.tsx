@@ -62,7 +62,7 @@ export function Shell() {
       {!wanted?.bare && <nav class={menu ? "side open" : "side"} aria-label="Pages">
         <a class="brand" href={href("/")}><img src="assets/favicon.svg" alt="" width="22" height="22" /> Sextant</a>
         {PLAIN_VIEWS.map((v) => (
-          <a key={v.path} href={href(v.path)} aria-current={v === wanted ? "page" : undefined}><Icon name={v.icon} />{v.title}</a>
+          <a key={v.path} href={href(v.path)} aria-current={v === wanted || v.path === wanted?.of ? "page" : undefined}><Icon name={v.icon} />{v.title}</a>
         ))}
         <div class="side-foot">
           {me.value?.signIn && <Who />}
