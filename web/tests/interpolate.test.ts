@@ -96,6 +96,14 @@ test("an automatic interval is a part of the range", () => {
   assert.equal(interpolate("$i", scope({ i })), "10m");
 });
 
+test("a value may be one of what is always there, an allValue may stand on others", () => {
+  const s = scope({
+    i: v("$__rate_interval", { type: "custom" }), a: v("$__all", { includeAll: true, allValue: "$b-$a" }), b: v("$__all", { includeAll: true, allValue: "x$a" }),
+  }, { rate_interval: "2m" });
+  assert.equal(promql("rate(x[$i])", s), "rate(x[2m])");
+  assert.equal(promql("$a", s), "x$a-$a");
+});
+
 test("the names that a text stands on", () => {
   assert.deepEqual(usedNames('a{b="$x", c="${y:regex}"}[[z]] $x ${w.text}'), ["x", "y", "z", "w"]);
   assert.deepEqual(usedNames({ query: "label_values($a)", more: ["$b"] }), ["a", "b"]);

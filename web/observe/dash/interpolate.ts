@@ -69,15 +69,21 @@ function ofVariable(name: string, v: Value, path: string, format: string | undef
   if (how === "text") return all ? "All" : list(v.text).map((t, i) => autoText(t, list(v.value)[i] ?? t, v, scope)).join(" + ");
   if (how === "queryparam" && all) return `var-${encodeURIComponent(name)}=${encodeURIComponent(ALL)}`;
   if (all && variable?.allValue && (how === undefined || !["percentencode", "html"].includes(how))) {
-    return how === undefined && place === "url" ? urlPart(interpolate(variable.allValue, scope, "text"), text, offset) : variable.allValue;
+    const { [name]: _, ...others } = scope.values; // it may stand on other variables, but not on itself
+    const whole = interpolate(variable.allValue, { ...scope, values: others }, place === "promql" ? place : "raw");
+    return how === undefined && place === "url" ? urlPart(whole, text, offset) : whole;
   }
   const several = Array.isArray(v.value) || all;
-  const values = (all ? v.all ?? (place === "promql" && !format ? [".*"] : []) : list(v.value)).map((x) => autoInterval(x, v, scope));
+  const values = (all ? v.all ?? (place === "promql" && !format ? [".*"] : []) : list(v.value)).map((x) => ofGlobals(autoInterval(x, v, scope), scope));
   if (how !== undefined) return formatValues(values, all ? v.all ?? [] : list(v.text), how, name, several);
   if (place === "url") return urlPart(formatValues(values, values, "glob", name), text, offset);
   if (all && !v.all) return ".*";
   return promql(values, variable ? !!(variable.multi || variable.includeAll) : several, quote);
 }
+
+// A value may be "$__rate_interval" or its like.
+const ofGlobals = (value: string, scope: Scope): string =>
+  (value.includes("$__") && value !== ALL ? interpolate(value, { ...scope, values: {}, lookup: undefined }, "raw") : value);
 
 // `$__auto` of an interval variable: the range over the number of steps that it asks for.
 function autoInterval(value: string, v: Value, scope: Scope): string {
