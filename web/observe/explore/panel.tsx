@@ -3,8 +3,8 @@
 // it; what is only typed is not.
 import { useEffect, useState } from "preact/hooks";
 import { type Asked, useAsk } from "../base/data";
-import { plural, seriesName, unitOf, valueText, matches } from "../base/format";
-import { base } from "../base/route";
+import { plural, seriesName, type Unit, unitOf, valueText, matches } from "../base/format";
+import { base, href } from "../base/route";
 import { durationText, parseDuration, range, timeText } from "../base/time";
 import { Answer, Choice, Copy, Failure, Filter, LabelList, saveFile, Tabs } from "../parts/bits";
 import { Chart, type Line } from "../parts/chart";
@@ -146,7 +146,25 @@ function Drawn({ expr, mode, series, older, from, to, stepS, shiftS, exemplars }
     <>
       {series.length > LINES_MAX && <div class="notice">The first {LINES_MAX} of {series.length} series are drawn.</div>}
       <Chart times={times} lines={all} unit={unit} stacked={mode === "stacked"} label={expr} marks={marksOf(exemplars)} />
+      <ExemplarLinks expr={expr} series={exemplars} unit={unit} />
     </>
+  );
+}
+
+const EXEMPLARS_SHOWN = 12;
+
+// The largest values that tell which trace they were seen in lead there; the trace leads back to here.
+function ExemplarLinks({ expr, series, unit }: { expr: string; series: ExemplarSeries[]; unit: Unit }) {
+  const traced = marksOf(series).filter((m) => m.labels.trace_id ?? m.labels.traceID).sort((a, b) => b.value - a.value).slice(0, EXEMPLARS_SHOWN);
+  if (!traced.length) return null;
+  return (
+    <div class="row small" role="group" aria-label="Traces of exemplars">
+      <span class="dim">Traces, the largest first:</span>
+      {traced.map((m) => {
+        const id = m.labels.trace_id ?? m.labels.traceID!;
+        return <a key={`${id} ${m.at}`} class="quiet" href={href(`/trace/${id}`, { span: m.labels.span_id ?? m.labels.spanID ?? "", expr })} title={`${id} at ${timeText(m.at * 1000)}`}>◆ {valueText(m.value, unit)}</a>;
+      })}
+    </div>
   );
 }
 

@@ -14,9 +14,17 @@ class Reader {
   from = 0; // of the present field, if it has a length
   to = 0;
   number = 0;
-  constructor(readonly b: Uint8Array, public at: number, readonly end: number) {}
+  constructor(readonly b: Uint8Array, public at: number, public end: number) {}
+
+  // The same over other bytes: one is made for all spans, not one for each.
+  over(from: number, to: number): this {
+    this.at = from;
+    this.end = to;
+    return this;
+  }
 
   private varint(): number {
+    if (this.at < this.end && this.b[this.at] < 128) return this.b[this.at++];
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
       if (this.at >= this.end || scale > 2 ** 63) throw new Error("The trace cannot be read: it is cut off.");
@@ -29,7 +37,7 @@ class Reader {
   next(): boolean {
     if (this.at >= this.end) return false;
     const tag = this.varint();
-    this.field = Math.floor(tag / 8);
+    this.field = tag < 128 ? tag >> 3 : Math.floor(tag / 8);
     this.wire = tag & 7;
     this.from = this.at;
     if (this.wire === 0) {
@@ -317,9 +325,14 @@ export function readOtlp(b: Uint8Array, trace: string): Raw {
     return k;
   };
   let i = 0;
+  const r = new Reader(b, 0, 0);
+  const s = new Reader(b, 0, 0);
   walk(new Reader(b, begin, stop), (resource, scope, from, to) => {
-    where.set([resource, scope, from, to], 4 * i);
-    const r = new Reader(b, from, to);
+    where[4 * i] = resource;
+    where[4 * i + 1] = scope;
+    where[4 * i + 2] = from;
+    where[4 * i + 3] = to;
+    r.over(from, to);
     let nameFrom = 0;
     let nameTo = 0;
     while (r.next())
@@ -332,10 +345,9 @@ export function readOtlp(b: Uint8Array, trace: string): Raw {
         case 8: time(raw.end, i, r); break;
         case 11: raw.marks[i] |= HAS_EVENTS; break;
         case 13: raw.marks[i] |= HAS_LINKS; break;
-        case 15: {
-          const s = r.inside();
+        case 15:
+          s.over(r.from, r.to);
           while (s.next()) if (s.field === 3) raw.status[i] = s.number <= ERROR ? s.number : 0;
-        }
       }
     const of = service(resource);
     const name = names.of(nameFrom, nameTo);

@@ -17,6 +17,7 @@ const POINTS_SHARE = 4; // of a graph's points: a sparkline is about 60 wide
 const WINDOW_MIN_S = 300; // holds four scrapes a minute apart
 const AT_ONCE = 100; // rows; the others come when they are wanted
 const BAD_ERRORS = 0.05;
+const SPANS_OF = "group by (service_name) (traces_span_metrics_calls_total)"; // which services send spans
 
 type Vector = { result: Sample[] };
 type Matrix = { result: Series[] };
@@ -110,6 +111,8 @@ function useCalmOrder(sorted: Service[], list: { current: HTMLElement | null }):
 }
 
 function List({ services, elsewhere, times }: { services: Service[]; elsewhere: number; times: Times }) {
+  const traced = useAsk<Vector>("/api/v1/query", { query: SPANS_OF, time: times.end });
+  const spans = useMemo(() => new Set((traced.data?.result ?? []).map((r) => r.metric.service_name)), [traced.data]);
   const state = parameter("state");
   const filter = parameter("search");
   const list = useRef<HTMLUListElement>(null);
@@ -141,14 +144,14 @@ function List({ services, elsewhere, times }: { services: Service[]; elsewhere: 
       </div>
       {!shown.length && <p class="none">No service is like that.</p>}
       <ul class="services" ref={list} aria-label="Services">
-        {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} />)}
+        {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} traced={spans.has(s.job)} />)}
       </ul>
       {shown.length > most && <p class="row"><button type="button" onClick={() => setMost(Infinity)}>Show all {shown.length}</button></p>}
     </>
   );
 }
 
-function Row({ s, times }: { s: Service; times: Times }) {
+function Row({ s, times, traced }: { s: Service; times: Times; traced: boolean }) {
   const scraped = s.up + s.down;
   const tone = s.down || s.firing ? "bad" : errorsOf(s) ? "warn" : "";
   const about = scraped ? href("/targets", { search: `job=${s.job}` })
@@ -163,6 +166,7 @@ function Row({ s, times }: { s: Service; times: Times }) {
                 {scraped === 1 ? (s.down ? "down" : "up") : s.down ? `${s.down} of ${scraped} down` : `${scraped} up`}
               </Badge>}
           {s.firing > 0 && <a href={href("/alerts", { state: "firing", search: s.job })}><Badge tone="bad">{plural(s.firing, "alert")} firing</Badge></a>}
+          {traced && <a class="small" href={href("/traces", { service: s.job })} aria-label={`Traces of ${s.job}`}>Traces</a>}
           {s.versions.length > 0 && <span class="tag" title={s.versions.join(", ")}>{s.versions.length > 1 ? plural(s.versions.length, "version") : s.versions[0]}</span>}
         </span>
       </div>
