@@ -132,13 +132,17 @@ function link(a: Element, prefix: string): void {
   }
 }
 
-// Headings can be led to by their text, as everywhere where Markdown is read.
+// Headings can be led to by their text, as everywhere where Markdown is read. The page has its own first
+// heading, the panel the second: a text's lie two levels lower and keep their size.
 function anchors(box: HTMLElement, prefix: string): void {
   const used = new Set<string>();
-  for (const h of box.querySelectorAll<HTMLElement>("h1, h2, h3, h4, h5, h6")) {
-    // The page has its own first heading; a panel's text lies two levels below it.
-    h.setAttribute("role", "heading");
-    h.setAttribute("aria-level", String(Math.min(6, Number(h.localName[1]) + 2)));
+  for (const old of box.querySelectorAll<HTMLElement>("h1, h2, h3, h4, h5, h6")) {
+    const h = document.createElement(`h${Math.min(6, Number(old.localName[1]) + 2)}`);
+    h.className = `head-${old.localName[1]}`;
+    h.style.cssText = old.style.cssText;
+    h.id = old.id;
+    h.append(...old.childNodes);
+    old.replaceWith(h);
     if (h.id) continue;
     const slug = prefix + (h.textContent ?? "").trim().toLowerCase().replace(/[^\p{L}\p{N}\s-]/gu, "").replace(/\s+/g, "-");
     let id = slug;
