@@ -351,6 +351,11 @@ static sx_status list_assets(const sx_assets *assets, dash_listing *out, sx_erro
     return SX_OK;
 }
 
+static bool is_stopped(const dash_files *f)
+{
+    return f->stop && atomic_load(f->stop);
+}
+
 static void sync_provider(dash_files *f, dash_provider *p, bool all)
 {
     sx_arena arena;
@@ -375,14 +380,15 @@ static void sync_provider(dash_files *f, dash_provider *p, bool all)
         status = dash_index_get(f->store, &index, &err);
     if (status == SX_OK) {
         s.index = index;
-        for (size_t i = 0; i < s.files.count; i++)
+        for (size_t i = 0; i < s.files.count && !is_stopped(f); i++)
             if (p->assets)
                 put_text(&s, s.files.items[i].name,
                          sx_str_of(p->assets->items[i].bytes, p->assets->items[i].len), &arena);
             else
                 put_file(&s, &s.files.items[i]);
         dash_index_unref(index);
-        status = dash_prune(f->store, p->name, p->keep_deleted, keeps, &s, &err);
+        if (!is_stopped(f))
+            status = dash_prune(f->store, p->name, p->keep_deleted, keeps, &s, &err);
     }
     if (status != SX_OK) { /* what the store has of it stays: the folder may come back */
         dash_tell(f, p, p->path, "%s; see --dashboards.path and the provisioning files",
@@ -530,6 +536,7 @@ sx_status dash_files_new(dash_store *store, const dash_files_options *options, d
         return sx_fail_memory(err, "files of dashboards");
     f->store = store;
     f->logger = options->logger;
+    f->stop = options->stop;
     f->builtin = options->builtin;
     pthread_mutex_init(&f->scan_lock, NULL);
     pthread_mutex_init(&f->lock, NULL);

@@ -20,6 +20,7 @@ typedef struct dash_files_options {
     sx_str provisioning; /* a YAML file of providers, or a folder of them; "": none */
     const sx_assets *builtin; /* NULL: none */
     sx_logger *logger;        /* NULL: none */
+    const _Atomic bool *stop; /* ends a scan between two files; NULL: never */
 } dash_files_options;
 
 enum { DASH_FILES_MAX = 20000, DASH_FILES_DEPTH_MAX = 8 };

@@ -27,6 +27,7 @@ typedef struct dash_providers {
 struct dash_files {
     dash_store *store;
     sx_logger *logger;
+    const _Atomic bool *stop;
     sx_arena arena; /* the options' names */
     sx_str paths, provisioning;
     const sx_assets *builtin;

@@ -29,7 +29,8 @@ sx_status dash_room_new(observe_api *api, const char *storage, struct dash_room 
     const dash_files_options files = {.paths = f->dashboards_path,
                                       .provisioning = f->dashboards_provisioning,
                                       .builtin = f->dashboards_builtin ? &DASH_BUILTIN : NULL,
-                                      .logger = sx_service_logger(api->service)};
+                                      .logger = sx_service_logger(api->service),
+                                      .stop = &api->stopping};
     dash_room *room = sx_calloc(1, sizeof *room);
     if (!room)
         return sx_fail_memory(err, "dashboards");

@@ -413,3 +413,32 @@ def test_titles_are_data(grafana):
         assert [h["uid"] for h in g.get("/api/search", params={"tag": title})] == [f"u{n}"] or "," in title
     assert g.call("GET", "/api/dashboards/uid/%27%20OR%201=1").status_code == 404
     assert g.call("GET", "/api/dashboards/uid/a%2Fb").status_code == 404
+
+
+# ---- who ----
+
+def test_who_saved_it_and_who_may(grafana, tmp_path):
+    write(tmp_path, "auth.yml", text="trusted_header: {name: X-User, from: [127.0.0.1], role_header: X-Role,"
+                                     " roles: {viewer: viewer, editor: editor}, default_role: none}\n")
+    g = grafana(f"--auth.config={tmp_path}/auth.yml")
+    ann, bob = ({"X-User": who, "X-Role": role} for who, role in (("ann", "editor"), ("bob", "viewer")))
+    body = {"dashboard": {"title": "Mine", "uid": "m"}}
+    assert g.call("POST", "/api/dashboards/db", body).status_code == 401
+    assert g.call("GET", "/api/search").status_code == 401
+    assert g.call("POST", "/api/dashboards/db", body, headers=bob).status_code == 403
+    assert g.call("POST", "/api/dashboards/db", body, headers=ann).status_code == 200
+    meta = g.get("/api/dashboards/uid/m", headers=ann)["meta"]
+    assert (meta["createdBy"], meta["updatedBy"], meta["canSave"], meta["canAdmin"]) == ("ann", "ann", True, False)
+    assert not g.get("/api/dashboards/uid/m", headers=bob)["meta"]["canSave"]
+    assert g.get("/api/dashboards/uid/m/versions", headers=bob)["versions"][0]["createdBy"] == "ann"
+    assert g.call("POST", "/api/user/stars/dashboard/uid/m", headers=bob).status_code == 200
+    assert g.get("/api/user/stars", headers=bob) == ["m"] and g.get("/api/user/stars", headers=ann) == []
+    note = {"text": "x", "time": 1}
+    assert g.call("POST", "/api/annotations", note, headers=bob).status_code == 403
+    assert g.call("POST", "/api/annotations", note, headers=ann).status_code == 200
+    assert g.get("/api/annotations", headers=bob)[0]["login"] == "ann"
+    for path in ("/api/folders", "/api/dashboards/import", "/api/admin/provisioning/dashboards/reload"):
+        assert g.call("POST", path, {}, headers=bob).status_code == 403, path
+    assert g.call("DELETE", "/api/dashboards/uid/m", headers=bob).status_code == 403
+    query = "/api/datasources/proxy/uid/prometheus/api/v1/query?query=1"
+    assert g.call("GET", query).status_code == 401 and g.get(query, headers=bob)["status"] == "success"
