@@ -15,6 +15,7 @@
 
 #include "observe/api/jaeger_rpc.h"
 #include "observe/api/sampling.h"
+#include "observe/auth/auth.h"
 #include "observe/collector/derive.h"
 
 enum { UDP_KINDS = RECEIVE_KINDS - RECEIVE_JAEGER_COMPACT };
@@ -155,6 +156,13 @@ static sx_status add_receivers(traces_server *t, sx_error *err)
         bool optional = sx_str_eq(f->receivers[k], sx_str_z(receiver_address((receiver_kind)k)));
         if (f->receivers[k].len == 0 || !t->store)
             continue;
+        if (k >= RECEIVE_JAEGER_COMPACT && !auth_intake_is_open(t->api->auth)) {
+            SX_LOG_INFO(sx_service_logger(t->api->service), NULL,
+                        "a listener stays closed: by UDP nobody can show a token",
+                        sx_field_z("listener", receiver_name((receiver_kind)k)),
+                        sx_field_z("open it with", "machines: {intake: open}"));
+            continue;
+        }
         t->addresses[k] = f->receivers[k];
         status = receiver_init(&t->receivers[k], t->api, (receiver_kind)k, sink, NULL, err);
         if (status == SX_OK)

@@ -49,6 +49,7 @@ struct api_call {
     sx_arena arena;        /* the call's own: a request's arena is its loop's */
     api_form form;
     char who[64];
+    sx_str about; /* what it changed, for the audit log; empty: its path says it */
 
     /* The answer; written by the thread, read by the loop once the thread is done. */
     int status;

@@ -11,6 +11,7 @@
 #include <sextant/mem.h>
 
 #include "observe/api/api.h"
+#include "observe/auth/auth.h"
 
 enum { ARENA_BYTES = 16 << 10, STOP_LOOK_NS = 200000000 };
 
@@ -126,6 +127,8 @@ static void add_fields(const api_call *c)
     for (size_t i = 0; i < c->header_count; i++)
         (void)sx_reply_header(r, c->headers[i].name, c->headers[i].value);
     api_metrics_request(c->api, c->status, r->route ? r->route : "");
+    if (c->api->auth)
+        auth_audit_answer(r, c->status, c->about);
 }
 
 static void send_piece(api_call *c)

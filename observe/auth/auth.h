@@ -34,6 +34,10 @@ bool auth_role_parse(sx_str text, auth_role *out);
  * while the request is held. */
 void auth_audit(const sx_request *r, const char *action, sx_str what);
 
+/* The same for what auth.c records by its address, once it is answered with `status`; `what` may be empty:
+ * the path. */
+void auth_audit_answer(const sx_request *r, int status, sx_str what);
+
 /* ---- for the server ---- */
 
 typedef struct auth_options {

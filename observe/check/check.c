@@ -6,6 +6,7 @@
 #include <sextant/file.h>
 #include <sextant/web_config.h>
 
+#include "observe/auth/config.h"
 #include "observe/check/check_internal.h"
 #include "observe/rules/rule_file.h"
 
@@ -19,6 +20,7 @@ static const char *const KIND_NAMES[CHECK_KINDS] = {
     [CHECK_METRICS] = "metrics",
     [CHECK_COLLECTOR] = "OpenTelemetry Collector configuration",
     [CHECK_SAMPLING] = "sampling strategies",
+    [CHECK_AUTH] = "sign-in",
 };
 
 const char *check_kind_name(check_kind k)
@@ -60,6 +62,13 @@ static const struct {
     {"service", CHECK_COLLECTOR},
     {"default_strategy", CHECK_SAMPLING},
     {"service_strategies", CHECK_SAMPLING},
+    {"users", CHECK_AUTH},
+    {"session", CHECK_AUTH},
+    {"anonymous", CHECK_AUTH},
+    {"trusted_header", CHECK_AUTH},
+    {"oidc", CHECK_AUTH},
+    {"machines", CHECK_AUTH},
+    {"audit", CHECK_AUTH},
 };
 
 static bool is_name_byte(char c, bool first)
@@ -223,6 +232,22 @@ static sx_status check_web(checker *c, sx_str text, sx_error *err)
     return st == SX_ENOMEM ? st : SX_OK;
 }
 
+/* The secrets' files that it names are read, too. */
+static sx_status check_auth(checker *c, sx_str text, sx_error *err)
+{
+    auth_config *config = NULL;
+    sx_buf problems;
+    sx_buf_init(&problems, 0);
+    sx_status st = auth_config_parse(text, sx_str_z(c->path), &config, &problems, err);
+    if (st == SX_OK)
+        check_say(c, CHECK_GOOD, "%s is valid settings of sign-in", c->path);
+    else if (st != SX_ENOMEM)
+        check_say_faults(c, &problems, err);
+    sx_buf_done(&problems);
+    auth_config_free(config);
+    return st == SX_ENOMEM ? st : SX_OK;
+}
+
 /* --- The two that callers know. */
 
 sx_status check_text(sx_str text, const char *path, check_kind kind, const check_options *options,
@@ -232,7 +257,7 @@ sx_status check_text(sx_str text, const char *path, check_kind kind, const check
         [CHECK_CONFIG] = check_config,     [CHECK_RULES] = check_rules,
         [CHECK_WEB] = check_web,           [CHECK_TARGETS] = check_targets,
         [CHECK_METRICS] = check_metrics,   [CHECK_COLLECTOR] = check_collector,
-        [CHECK_SAMPLING] = check_sampling,
+        [CHECK_SAMPLING] = check_sampling, [CHECK_AUTH] = check_auth,
     };
     checker c = {options, counts, path};
     if (CHECKS[kind])
@@ -242,7 +267,7 @@ sx_status check_text(sx_str text, const char *path, check_kind kind, const check
             &c, CHECK_FAULT,
             "%s is none of what is checked here: a Prometheus configuration, rules, tests of "
             "rules, a web configuration, target groups, metrics, an OpenTelemetry Collector's "
-            "configuration, sampling strategies. Say what it is meant to be, as in 'sextant "
+            "configuration, sampling strategies, sign-in. Say what it is meant to be, as in 'sextant "
             "check config FILE'",
             path);
     return SX_OK;

@@ -24,6 +24,7 @@ typedef enum check_kind {
     CHECK_METRICS,
     CHECK_COLLECTOR, /* of --collector-config */
     CHECK_SAMPLING,  /* of --jaeger.sampling-file */
+    CHECK_AUTH,      /* of --auth.config */
     CHECK_KINDS
 } check_kind;
 

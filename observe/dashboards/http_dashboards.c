@@ -225,8 +225,10 @@ void dash_http_save(api_call *c)
     if (!read_save(c, &b) || !find_folder(c, &b))
         return;
     dash_save save = {.folder = b.folder_uid, .message = b.message, .overwrite = b.overwrite};
-    if (dash_http_store(c, &save, b.dashboard, &head, &item))
+    if (dash_http_store(c, &save, b.dashboard, &head, &item)) {
+        c->about = item.uid; /* on record */
         answer_saved(c, &item);
+    }
 }
 
 void dash_http_delete(api_call *c)

@@ -49,7 +49,7 @@ function Password() {
   return (
     <form class="card fields" method="post" onSubmit={submit}>
       <h2>Password</h2>
-      <input class="away" name="username" autocomplete="username" value={me.value!.login} readOnly tabIndex={-1} aria-hidden="true" />
+      <input class="away" name="username" autocomplete="username" value={me.value!.login} readOnly tabIndex={-1} aria-hidden="true" aria-label="Login" />
       <label>Old password<input type="password" autocomplete="current-password" required value={old} onInput={(e) => setOld(e.currentTarget.value)} /></label>
       <label>New password<input type="password" autocomplete="new-password" required minLength={8} value={fresh} onInput={(e) => setFresh(e.currentTarget.value)} /></label>
       <button type="submit">Change</button>

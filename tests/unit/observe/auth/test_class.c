@@ -71,6 +71,7 @@ static void test_what_changes_is_no_reading(void **state)
         {SX_GET, "/api/dashboards/uid/:uid", AUTH_CLASS_READ},
         {SX_POST, "/api/archive/:id", AUTH_CLASS_EDIT},
         {SX_POST, "/api/datasources", AUTH_CLASS_ADMIN},
+        {SX_DELETE, "/api/datasources/uid/:uid", AUTH_CLASS_ADMIN},
         {SX_PUT, "/api/user/password", AUTH_CLASS_SELF},
         {SX_POST, "/api/login", AUTH_CLASS_OPEN},
         {SX_GET, "/metrics", AUTH_CLASS_METRICS},
