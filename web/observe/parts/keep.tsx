@@ -49,7 +49,7 @@ export function Tokens({ path, all, turn }: { path: string; all?: boolean; turn?
     { key: "used", title: "Last used", value: (t) => t.used, cell: (t) => <Ago at={t.used} /> },
     { key: "expires", title: "Expires", value: (t) => t.expires || Infinity,
       cell: (t) => !t.expires ? "never" : t.expires < Date.now() ? <Badge tone="bad">expired</Badge> : new Date(t.expires).toISOString().slice(0, 10) },
-    { key: "end", title: "", value: () => "",
+    { key: "end", title: "End it", value: () => "",
       cell: (t) => <button type="button" aria-label={`End ${t.name}`} onClick={() => doIt(again, "DELETE", `${path}/${t.id}`)}>End</button> },
   ];
   if (error) return <Failure text={error} />;
@@ -64,7 +64,7 @@ export function Sessions({ path, all }: { path: string; all?: boolean }) {
     { key: "address", title: "From", value: (s) => s.address },
     { key: "created", title: "Signed in", value: (s) => s.created, cell: (s) => <Ago at={s.created} /> },
     { key: "seen", title: "Last used", value: (s) => s.seen, cell: (s) => <Ago at={s.seen} /> },
-    { key: "end", title: "", value: () => "",
+    { key: "end", title: "End it", value: () => "",
       cell: (s) => s.own ? null : <button type="button" aria-label={`End the session from ${s.address}`} onClick={() => doIt(again, "DELETE", `${path}/${s.id}`)}>End</button> },
   ];
   if (error) return <Failure text={error} />;

@@ -48,7 +48,7 @@ function Users() {
       }}>{ROLES.map((r) => <option key={r} value={r}>{r}</option>)}</select>) },
     { key: "source", title: "Signs in", value: (u) => (u.source === "local" ? "by password" : "by the provider") },
     { key: "seen", title: "Last sign-in", value: (u) => u.seen, cell: (u) => <Ago at={u.seen} /> },
-    { key: "do", title: "", value: () => "", cell: (u) => (
+    { key: "do", title: "Change", value: () => "", cell: (u) => (
       <span class="row">
         <button type="button" aria-label={`${u.disabled ? "Switch on" : "Switch off"} ${u.login}`}
           onClick={() => doIt(again, "PUT", at(u), { disabled: !u.disabled })}>{u.disabled ? "Switch on" : "Switch off"}</button>
