@@ -223,6 +223,12 @@ test("rows open and folded, and rows within rows", () => {
   assert.deepEqual(d.panels.map((p) => [p.id, p.panels?.map((q) => q.id)]), [[1, []], [2, undefined], [3, [4, 6]]]);
 });
 
+test("panels come from the top; those without a place below what is before them", () => {
+  const at = (id: number, y?: number, x = 0) => ({ id, type: "stat", ...(y === undefined ? {} : { gridPos: { x, y, w: 6, h: 3 } }) });
+  const d = read({ title: "t", panels: [at(1, 10), at(2, 0, 6), at(3, 0), at(4), { id: 5, type: "row" }, at(6)] }).dashboard;
+  assert.deepEqual(d.panels.map((p) => [p.id, p.gridPos.y]), [[3, 0], [2, 0], [1, 10], [4, 13], [5, 21], [6, 22]]);
+});
+
 test("the resource with elements and layouts", () => {
   const panel = (id: number, more: object = {}) => ({ kind: "Panel", spec: { id, title: `P${id}`, links: [], vizConfig: { kind: "VizConfig", group: "timeseries", version: "12", spec: { options: { legend: { displayMode: "list" } }, fieldConfig: { defaults: { unit: "s" }, overrides: [] } } },
     data: { kind: "QueryGroup", spec: { queries: [{ kind: "PanelQuery", spec: { refId: "A", hidden: true, query: { kind: "DataQuery", group: "prometheus", version: "v0", datasource: { name: "ds1" }, spec: { expr: "up" } } } }], transformations: [{ kind: "Transformation", group: "sortBy", spec: { options: { a: 1 }, disabled: true } }], queryOptions: { interval: "1m", maxDataPoints: 100, timeFrom: "1h" } } }, ...more } });

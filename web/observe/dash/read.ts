@@ -3,7 +3,7 @@
 // told by the members that are there, since old panels sit in new dashboards too.
 import { bag, bags, cleanCopy, drop, isBag, list, num, parseText, put, str } from "./json";
 import type { Annotations, Bag, Dashboard, Link, Panel } from "./model";
-import { giveIds, readPanel } from "./read_panels";
+import { giveIds, readPanel, UNPLACED } from "./read_panels";
 import { oldMembers, oldRows } from "./read_old";
 import { readRef, Sources } from "./read_source";
 import { fromV2 } from "./read_v2";
@@ -110,7 +110,18 @@ function readPanels(raw: Bag[], reading: Reading): Panel[] {
     if (!panel.collapsed) out.push(...held);
   }
   giveIds(out);
-  return out;
+  for (const row of out) if (row.panels) row.panels = inOrder(row.panels);
+  return inOrder(out);
+}
+
+// From the top, as Grafana sorts them: what follows a row is in it. What has no place comes below what is before it.
+function inOrder(panels: Panel[]): Panel[] {
+  let y = 0;
+  for (const { gridPos } of panels) {
+    if (gridPos.y >= UNPLACED) gridPos.y = y;
+    y = Math.max(y, gridPos.y + gridPos.h);
+  }
+  return [...panels].sort((a, b) => a.gridPos.y - b.gridPos.y || a.gridPos.x - b.gridPos.x);
 }
 
 const flat = (panels: Bag[]): Bag[] => panels.flatMap((p) => (p.type === "row" ? bags(p.panels) : [p]));

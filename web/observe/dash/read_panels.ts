@@ -64,6 +64,8 @@ function library(raw: Bag, reading: Reading): Bag {
   return { ...raw, title: str(raw.title) || name, type: "library-panel-ref" };
 }
 
+export const UNPLACED = 1e6; // the y of a panel that says nothing of its place
+
 function readPlace(p: Bag): Place {
   const g = bag(p.gridPos);
   const row = p.type === "row";
@@ -73,7 +75,7 @@ function readPlace(p: Bag): Place {
     h: row ? 1 : Math.min(1000, Math.max(1, Math.round(num(g.h) ?? 8))),
     w: row ? 24 : w,
     x: row ? 0 : Math.min(24 - w, Math.max(0, Math.round(num(g.x) ?? 0))),
-    y: Math.min(1e6, Math.max(0, Math.round(num(g.y) ?? 1e6))), // none: at the end, packed upward
+    y: Math.min(UNPLACED, Math.max(0, Math.round(num(g.y) ?? UNPLACED))),
   };
 }
 
