@@ -58,8 +58,11 @@ test("columns fill the width, set ones stay, hidden ones are gone", () => {
   const columns = columnsOf(f);
   assert.deepEqual(columns.map((c) => c.name), ["a", "b", "d"]);
   assert.deepEqual(widthsOf(columns, 600), [260, 80, 260]);
-  assert.deepEqual(widthsOf(columns, 300), [150, 80, 150]);
-  assert.deepEqual(widthsOf(columns, 600, { a: 300 }), [300, 80, 220]);
+  assert.deepEqual(widthsOf(columns, 100), [60, 80, 60]);
+  const long = frameOf(field("a", "string", ["a text that is rather long for its column"]), field("b", "number", [1]), field("c", "number", [1], { custom: { minWidth: 90 } }));
+  const [a, b, c] = widthsOf(long.fields, 600);
+  assert.ok(a > 200 && b >= 60 && c >= 90 && a + b + c === 600, `${[a, b, c]}`);
+  assert.ok(widthsOf(long.fields, 100)[2] === 90, "as wide as it must be at least");
   assert.equal(widthsOf(columns, 601).reduce((x, y) => x + y), 601);
 });
 

@@ -45,7 +45,7 @@ export default function Pie(props: PanelProps) {
   if (!items.some((i) => i.shown.number > 0)) return <NoValue {...props} />;
   const slices = slicesOf(items, o.sort ?? "desc", hidden);
   const right = legend.placement === "right" && width > 180;
-  const legendW = right ? Math.min(width * 0.5, legend.width || Math.max(...items.map((i) => widthOf(i.title))) * 13 + 60 + 60 * (legend.values?.length ?? 0)) : width;
+  const legendW = right ? Math.min(width * 0.6, legend.width || Math.max(...items.map((i) => widthOf(i.title))) * 13 + 60 + 60 * (legend.values?.length ?? 0)) : width;
   const rows = right || legend.displayMode === "table" || legend.values?.length ? items.length + (legend.values?.length ? 1 : 0) : Math.ceil(items.reduce((w, i) => w + widthOf(i.title) * 13 + 34, 0) / width);
   const legendH = right ? height : Math.min(height * 0.4, rows * LEGEND_ROW_PX + 4);
   const w = shown && right ? width - legendW - GAP_PX : width;

@@ -2,6 +2,7 @@
 // seen is drawn: 100,000 rows stay smooth), footers, and cells that are more than text.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copyText, Layer } from "../../parts/bits";
+import { calcText } from "../calc";
 import { linksOf } from "../fields";
 import type { Cell as Value, Field, Frame } from "../frame";
 import { titleOf } from "./items";
@@ -160,7 +161,7 @@ function Rows(p: {
             return (
               <td key={i} class={c.align}>
                 {cell.label && <span class="dim">{cell.label} </span>}
-                {cell.values.map((v) => <div key={v.calc} title={v.calc}>{cell.values.length > 1 && <small class="dim">{v.calc} </small>}{v.text}</div>)}
+                {cell.values.map((v) => <div key={v.calc} title={calcText(v.calc)}>{cell.values.length > 1 && <small class="dim">{calcText(v.calc)} </small>}{v.text}</div>)}
               </td>
             );
           })}</tr></tfoot>
@@ -235,7 +236,7 @@ function Row({ row, index, height, columns, onLook }: {
     <tr aria-rowindex={index + 2} style={{ height: `${height}px` }}>
       {columns.map((c, i) => {
         const value = c.field.values[row];
-        const back = c.kind.type === "color-background" ? backOf(c.field, value, c.kind.mode === "gradient") : rowBack;
+        const back = c.kind.type === "color-background" && c !== whole ? backOf(c.field, value, c.kind.mode === "gradient") : rowBack;
         const text = cellText(c.field, value);
         const body = <CellBody field={c.field} value={value} kind={c.kind} width={c.width} height={height} range={c.range} />;
         const links = c.links ? linksOf(c.field, row) : [];

@@ -1,24 +1,39 @@
 // table_rows.ts - what a table does with its frame before it is drawn: which columns, how wide, which
 // rows in which order, what stands below. Rows are numbers into the frame: 100,000 of them are sorted
 // without being copied.
-import { reduceField } from "../calc";
+import { calcText, reduceField } from "../calc";
 import { type Cell, type Field, type Frame, shownText } from "../frame";
 import type { Bag } from "../model";
+import { widthOf } from "./fit";
 import { show, titleOf } from "./items";
 
 export interface SortBy { displayName: string; desc?: boolean }
 export interface Filter { texts?: string[]; contains?: string } // by a column's title
 
-const MIN_WIDTH = 150; // Grafana's, of a column without a width
-const NARROW = 60;
+const NARROW_PX = 60; // the least and the most that a column's texts may ask for
+const WIDE_PX = 260;
+const DRAWN_PX = 120; // of bars and lines
+const LOOKED_AT = 30; // rows
+const FONT_PX = 13;
+const SIDES_PX = 22;
 
 export const columnsOf = (frame: Frame): Field[] =>
   frame.fields.filter((f) => !f.config.custom?.hidden && f.config.custom?.hideFrom?.viz !== true);
 
-// Widths that are set stay, the others share what is left, none below its least.
+// What a column needs so that its head and its first texts are not cut.
+function needOf(field: Field): number {
+  const { minWidth, filterable } = field.config.custom ?? {};
+  if (typeof minWidth === "number") return minWidth;
+  if (["gauge", "sparkline"].includes(kindOf(field).type)) return DRAWN_PX;
+  let most = widthOf(titleOf(field), 600) * FONT_PX + 12 + (filterable ? 26 : 0);
+  for (const v of field.values.slice(0, LOOKED_AT)) most = Math.max(most, widthOf(cellText(field, v)) * FONT_PX);
+  return Math.ceil(Math.max(NARROW_PX, Math.min(WIDE_PX, most + SIDES_PX)));
+}
+
+// Widths that are set stay, the others share what is left, none below its need.
 export function widthsOf(fields: Field[], width: number, dragged: Record<string, number> = {}): number[] {
   const set = fields.map((f) => dragged[titleOf(f)] ?? f.config.custom?.width);
-  const least = (f: Field) => Math.min(f.config.custom?.minWidth ?? MIN_WIDTH, Math.max(NARROW, width / Math.max(1, fields.length)) < NARROW + 1 ? NARROW + 40 : MIN_WIDTH);
+  const needs = fields.map((f, i) => (set[i] ? 0 : needOf(f)));
   const out = set.map((w) => (typeof w === "number" && w > 0 ? w : 0));
   let free = width - out.reduce((a, b) => a + b, 0);
   let open = fields.map((_, i) => i).filter((i) => !out[i]);
@@ -26,8 +41,8 @@ export function widthsOf(fields: Field[], width: number, dragged: Record<string,
     again = false;
     const share = free / open.length;
     for (const i of open)
-      if (least(fields[i]) > share) {
-        out[i] = least(fields[i]);
+      if (needs[i] > share) {
+        out[i] = needs[i];
         free -= out[i];
         again = true;
       }
@@ -206,7 +221,7 @@ export function footerOf(fields: Field[], rows: number[], footer: Bag | undefine
     return { values: calcs.map((calc) => ({ calc, text: /count/i.test(calc) ? String(reduceField(mine, calc)) : shownText(show(field, reduceField(mine, calc))) })) };
   });
   const calcs = new Set(cells.flatMap((c) => c.values.map((v) => v.calc)));
-  if (calcs.size === 1 && cells.length && !cells[0].values.length) cells[0].label = [...calcs][0];
+  if (calcs.size === 1 && cells.length && !cells[0].values.length) cells[0].label = calcText([...calcs][0]);
   return cells;
 }
 
