@@ -19,6 +19,7 @@ export interface Hit { at: number } // the value of the x axis that the cursor s
 export interface Layer {
   weight: number; // how many points there are to paint
   crosshair?: boolean;
+  counts?: Record<string, number>; // work done for the pointer, for tests
   paint(pen: Pen): Iterable<void>; // each step a piece of the work
   hit(pen: Pen, x: number, y?: number): Hit | undefined; // device pixels; without y: of a shared cursor
   over(pen: Pen, hit: Hit | undefined, focus: number | undefined): void;
@@ -246,6 +247,7 @@ class Stage {
     if (!pen || !this.u) return;
     this.work.looks++;
     this.hit = p ? this.props.layer.hit(pen, p.x, p.y) : undefined;
+    if (this.props.layer.counts) Object.assign(this.work, this.props.layer.counts);
     this.over();
     this.say(p);
     if (tell) this.tell(this.hit?.at);

@@ -2,7 +2,6 @@
 // that turns values into pixels. uPlot lays the axes out, chooses ticks and draws them; it is given no
 // series, so that nothing it does grows with their number.
 import uPlot from "uplot";
-import { timeParts } from "../base/time";
 import { everyName, stepsFor, tickText } from "./plot_math";
 
 export interface Axis {
@@ -56,12 +55,11 @@ export function textWidth(texts: readonly string[], font = FONT): number {
 
 const zones = new Map<string, Intl.DateTimeFormat>();
 export function partsIn(ms: number, zone: string): { date: string; time: string; ms: string } {
-  if (zone === "utc" || zone === "browser" || !zone) return timeParts(ms, zone === "utc");
   let f = zones.get(zone);
   if (!f) {
     const form = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
     try {
-      f = new Intl.DateTimeFormat("en-CA", { ...form, timeZone: zone });
+      f = new Intl.DateTimeFormat("en-CA", { ...form, timeZone: zone === "utc" ? "UTC" : zone === "browser" || !zone ? undefined : zone });
     } catch {
       f = new Intl.DateTimeFormat("en-CA", form); // an unknown zone is the browser's
     }

@@ -2,7 +2,7 @@
 // what is seen. A click shows the one alone and again brings all back; with Ctrl or Shift, or on the
 // colour itself (there is no Ctrl on a phone), it turns the one on and off. One stop of the Tab key:
 // inside, arrows move.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 export interface LegendItem { name: string; color: string; dashed?: boolean }
 export interface LegendCell { text: string; number: number }
@@ -33,6 +33,7 @@ export function Legend(p: LegendProps) {
   const [height, setHeight] = useState(200);
   const [active, setActive] = useState(0);
   const moved = useRef(false);
+  const want = useRef(0); // keys may come faster than rows are drawn
   const table = p.mode === "table";
   const columns = p.columns ?? [];
   const flows = !table && !p.right && p.items.length <= FLOW_MAX;
@@ -51,19 +52,20 @@ export function Legend(p: LegendProps) {
     watch.observe(box.current!);
     return () => watch.disconnect();
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!moved.current) return;
-    moved.current = false;
     const b = box.current!;
     if (!flows) {
       const y = (active + (table ? 1 : 0)) * ROW_PX;
       if (y < b.scrollTop + ROW_PX) b.scrollTop = y - ROW_PX;
       else if (y + ROW_PX > b.scrollTop + b.clientHeight) b.scrollTop = y + ROW_PX - b.clientHeight;
+      setTop(b.scrollTop);
     }
-    const find = () => b.querySelector<HTMLElement>(`[data-row="${active}"]`)?.focus();
-    find();
-    if (document.activeElement?.getAttribute("data-row") !== String(active)) requestAnimationFrame(find);
-  }, [active]);
+    const to = b.querySelector<HTMLElement>(`[data-row="${active}"]`);
+    if (!to) return; // drawn with the next
+    moved.current = false;
+    to.focus({ preventScroll: true });
+  }, [active, top]);
 
   const begin = flows ? 0 : Math.max(0, Math.floor(top / ROW_PX) - BEYOND);
   const end = flows ? order.length : Math.min(order.length, Math.ceil((top + height) / ROW_PX) + BEYOND);
@@ -72,8 +74,10 @@ export function Legend(p: LegendProps) {
     if (row === null || row === undefined) return;
     const by = e.key === "ArrowDown" || e.key === "ArrowRight" ? 1 : e.key === "ArrowUp" || e.key === "ArrowLeft" ? -1 : 0;
     if (by || e.key === "Home" || e.key === "End") {
+      if (!moved.current) want.current = Number(row);
       moved.current = true;
-      setActive(e.key === "Home" ? 0 : e.key === "End" ? order.length - 1 : Math.max(0, Math.min(order.length - 1, Number(row) + by)));
+      want.current = e.key === "Home" ? 0 : e.key === "End" ? order.length - 1 : Math.max(0, Math.min(order.length - 1, want.current + by));
+      setActive(want.current);
     } else if ((e.key === "Enter" || e.key === " ") && (e.ctrlKey || e.shiftKey || e.metaKey)) p.onPick(order[Number(row)]!, true);
     else return;
     e.preventDefault();
@@ -85,7 +89,7 @@ export function Legend(p: LegendProps) {
       <button type="button" class="series" aria-pressed={!p.off(i)} data-row={row} tabIndex={row === stop ? 0 : -1}
         title={`${item.name}\nClick: this one alone; Ctrl-click or a click on the colour: on and off`}
         onClick={(e) => p.onPick(i, e.ctrlKey || e.metaKey || e.shiftKey || (e.detail > 0 && e.offsetX < SWATCH_PX && e.target !== e.currentTarget.lastChild))}
-        onFocus={() => { setActive(row); p.onFocus?.(i); }} onBlur={() => p.onFocus?.(undefined)}
+        onFocus={() => { if (!moved.current) setActive(row); p.onFocus?.(i); }} onBlur={() => p.onFocus?.(undefined)}
         onMouseEnter={() => p.onFocus?.(i)} onMouseLeave={() => p.onFocus?.(undefined)}>
         <i class={item.dashed ? "dashed" : ""} style={item.dashed ? { borderColor: item.color } : { background: item.color }} /><span>{item.name}</span>
       </button>

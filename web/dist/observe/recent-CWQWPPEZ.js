@@ -1,1 +1,0 @@
-import{a,b,c,d}from"./chunk-JW5PEIBS.js";import"./chunk-TIL4QPGM.js";import"./chunk-5WQ5HVIO.js";import"./chunk-UDQXRDVS.js";import"./chunk-GHZZVFMS.js";import"./chunk-W72F3MTP.js";export{c as commandsOf,d as found,a as recent,b as seen};

@@ -1,1 +1,0 @@
-import{a as o}from"./chunk-TTMAHVED.js";import"./chunk-BDH3M6PE.js";import"./chunk-26MS2IEP.js";import"./chunk-SBQ6DVMG.js";import"./chunk-CPATOQ5T.js";import{a as e}from"./chunk-TNKRRGKR.js";import"./chunk-GHZZVFMS.js";import"./chunk-W72F3MTP.js";function a(t){return e(o,{props:t,each:!1})}export{a as default};
