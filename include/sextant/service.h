@@ -143,7 +143,7 @@ typedef enum sx_admission {
     SX_ADMIT_WEB,   /* no opinion: as the web configuration file has it */
     SX_ADMIT_YES,   /* its handler runs */
     SX_ADMIT_TAKEN, /* it is answered, or will be, or sx_request_admit() follows */
-    SX_ADMIT_USERS  /* the web configuration's users and tokens say who asks; then `admit` is asked again,
+    SX_ADMIT_USERS /* the web configuration's users and tokens say who asks; then `admit` is asked again,
                      * with sx_request_user(), which is empty if the file names none */
 } sx_admission;
 

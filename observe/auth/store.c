@@ -444,14 +444,9 @@ void *store_tick(void *arg)
 {
     auth_store *s = arg;
     for (bool stopping = false; !stopping;) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until); /* of the condition, which knows no other clock */
-        until.tv_sec += s->tick_ms / 1000;
-        until.tv_nsec += (long)(s->tick_ms % 1000) * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
+        /* What a condition waits by (CLOCK_MONOTONIC) cannot be a test's clock. */
+        int64_t until_ns = sx_clock_mono_ns(sx_clock_system()) + (int64_t)s->tick_ms * 1000000;
+        struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
         pthread_mutex_lock(&s->queue_lock);
         int waited = 0;
         while (!s->stopping && s->queue_len < QUEUE_MAX / 4 && waited == 0)
