@@ -130,20 +130,22 @@ def test_from_anywhere_to_a_span_by_keys(ui):
 
 def test_results_are_sorted_and_more_are_asked_for(ui):
     ui.open("/traces?from=now-15m&service=shop&sort=longest").wait("20 traces")
-    took = ui.js("return [...document.querySelectorAll('.found .took')].map((e) => parseFloat(e.innerText))")
+    took = ui.js("return [...document.querySelectorAll('.traces-found .took')].map((e) => parseFloat(e.innerText))")
     assert took == sorted(took, reverse=True)
     ui.click("button", "Up to 80 traces").wait(f"{ORDERS + 2} traces")
     assert "limit=80" in ui.path()
     ui.js("scrollTo(0, 0)")
     ui.click("button", "Shortest")
-    took = ui.js("return [...document.querySelectorAll('.found .took')].map((e) => parseFloat(e.innerText))")
+    took = ui.js("return [...document.querySelectorAll('.traces-found .took')].map((e) => parseFloat(e.innerText))")
     assert took == sorted(took)
 
 
 def test_a_point_opens_its_trace(ui):
     from selenium.webdriver.common.action_chains import ActionChains
-    ui.open(f"/traces?from=now-15m&service=shop&tags=order.id%3Do-55&errors=1").wait("4 errors")
+    ui.open("/traces?from=now-15m&service=shop&tags=order.id%3Do-55&errors=1").wait("4 errors")
+    ui.wait_for("document.querySelector('.scatter svg').clientWidth === document.querySelector('.scatter').clientWidth", "the plot has its width")
     svg = ui.browser.find_element("css selector", ".scatter svg")
+    ui.js("arguments[0].scrollIntoView({block: 'center'})", svg)
     at = ui.js("""const m = /M([\\d.]+) ([\\d.]+)/.exec(document.querySelector('.scatter .failed').getAttribute('d'));
                   const b = arguments[0].getBoundingClientRect(); return [m[1] - b.width / 2, m[2] - b.height / 2 + 5]""", svg)
     ActionChains(ui.browser).move_to_element_with_offset(svg, round(at[0]), round(at[1])).click().perform()
@@ -159,7 +161,7 @@ def test_jaegers_address_leads_here(ui, server):
     assert path.startswith("/traces?") and "lookback" not in path and "start=" not in path and "from=1" in path, path
     ui.open("/search?service=shop&tag=error:true&lookback=2d&operation=all").wait("error")
     assert "from=now-2d" in ui.path() and "operation" not in ui.path()
-    assert ui.js("return [...document.querySelectorAll('.found > li')].every((l) => l.classList.contains('failed'))")
+    assert ui.js("return [...document.querySelectorAll('.traces-found > li')].every((l) => l.classList.contains('failed'))")
 
 
 def test_traceql_is_completed(ui):
@@ -231,7 +233,7 @@ def test_filters_keep_what_is_above(ui):
     opened(ui, B, "?min=0.5").wait("of 16 spans shown")
     assert 3 < rows(ui) < 10
     opened(ui, B, "?only=mail").wait("orders process")
-    ui.click("button.chip", "mail").wait("16 spans")
+    ui.click("button.service-chip", "mail").wait("16 spans")
 
 
 def test_a_span_leads_on(ui):
@@ -246,6 +248,31 @@ def test_a_span_leads_on(ui):
     opened(ui, B, "?span=1").wait("user.id", selector=".details")
     ui.click(".details a", "Service in explore")
     ui.wait_for("location.pathname === '/explore' && location.search.includes('traces_span_metrics_calls_total')", "the metrics")
+
+
+def test_home_and_exemplars_lead_to_traces_and_back(ui):
+    ui.open("/").wait("payment")
+    ui.click("a", "Traces of payment")
+    ui.wait_for("location.search.includes('service=payment')", "its traces")
+    ui.wait("20 traces")
+    ui.open("/explore?g0.expr=sum by (le) (rate(traces_span_metrics_duration_milliseconds_bucket[1m]))&g0.show_exemplars=1&from=now-15m")
+    ui.wait("Traces, the largest first")
+    ui.click("[aria-label='Traces of exemplars'] a", "◆")
+    ui.wait_for("location.pathname.startsWith('/trace/') && location.search.includes('expr=')", "the trace")
+    ui.wait("Duration", selector=".details")
+    ui.click("a", "Back to the graph")
+    ui.wait_for("location.pathname === '/explore'", "the graph")
+    ui.wait("Traces, the largest first")
+
+
+def test_spans_that_arrive_are_shown_when_asked_again(ui, server):
+    late = trace_id("late")
+    whole = shop(late, time.time_ns())
+    post(server.otlp, {"resourceSpans": [r for r in whole["resourceSpans"] if "front" in json.dumps(r["resource"])]})
+    opened(ui, late).wait("2 spans")
+    post(server.otlp, {"resourceSpans": [r for r in whole["resourceSpans"] if "front" not in json.dumps(r["resource"])]})
+    ui.keys("d", "r")
+    ui.wait("14 spans")
 
 
 def test_the_minimap_zooms(ui):

@@ -151,7 +151,7 @@ function Axis({ t, i, at }: { t: Trace; i: number; at: number[] }) {
   return (
     <svg class="event-axis" viewBox="0 0 100 14" preserveAspectRatio="none" role="img" aria-label={`${plural(at.length, "event")} along the span`}>
       <path d="M0 7H100" />
-      {at.slice(0, 300).map((ns, k) => <path key={k} class="mark" d={`M${Math.max(0, Math.min(100, ((ns - t.start[i]) / took) * 100)).toFixed(2)} 1v12`} />)}
+      {at.slice(0, 300).map((ns, k) => <path key={k} class="event-mark" d={`M${Math.max(0, Math.min(100, ((ns - t.start[i]) / took) * 100)).toFixed(2)} 1v12`} />)}
     </svg>
   );
 }

@@ -108,10 +108,10 @@ export function SearchForm({ onFile }: { onFile: (files: FileList) => void }) {
           </select>
         )}
         <label class="button end">Open a file
-          <input type="file" class="away" accept=".json,.jsonl,application/json" multiple aria-label="Open a file of traces" onChange={(e) => e.currentTarget.files && onFile(e.currentTarget.files)} />
+          <input type="file" class="file-away" accept=".json,.jsonl,application/json" multiple aria-label="Open a file of traces" onChange={(e) => e.currentTarget.files && onFile(e.currentTarget.files)} />
         </label>
       </div>
-      <div class={`trace-fields ${q.mode}`}>
+      <div class={`trace-fields by-${q.mode}`}>
         {q.mode === "traceql" ? (
           <label class="wide">TraceQL, or a trace's id
             <Suggest id="traceql" label="TraceQL" value={q.q} placeholder={'{ resource.service.name = "shop" && status = error }'} onInput={(v) => change({ q: v })} offers={traceQlOffers} />

@@ -25,12 +25,19 @@ const FIND_MS = 150;
 const ADDRESS_MS = 250; // browsers refuse an address that changes too often
 
 export function TracePage({ id }: { id: string }) {
-  const asked = useLoad<Opened>(id, (signal) => loadTrace(id, signal), false);
+  // Asked again by hand or by the interval, for spans may still arrive; while none has, nothing changes.
+  const last = useRef<Opened | undefined>(undefined);
+  const asked = useLoad<Opened>(id, async (signal) => {
+    const now = await loadTrace(id, signal);
+    const before = last.current?.trace;
+    if (!before || before.count !== now.trace.count || before.length !== now.trace.length || before.partial !== now.trace.partial) last.current = now;
+    return last.current!;
+  });
   return (
     <>
       {asked.error && <Failure text={asked.error} />}
       {asked.error && <p class="row"><a href={href("/traces")}>Search traces</a><button type="button" onClick={() => location.reload()}>Ask again</button></p>}
-      {asked.data ? <Shown opened={asked.data} /> : !asked.error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>}
+      {asked.data ? <Shown key={asked.data.trace.count} opened={asked.data} /> : !asked.error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>}
     </>
   );
 }
@@ -42,7 +49,7 @@ function Shown({ opened }: { opened: Opened }) {
     return { path: criticalPath(t), self: selfTimes(t), ms: performance.now() - began };
   }, [t]);
   const view = (VIEWS.find(([v]) => v === parameter("view"))?.[0] ?? "") as View;
-  const toSpan = (i: number) => setQuery({ view: null, span: spanId(t, i), n: null });
+  const toSpan = (i: number) => setQuery({ view: null, span: spanId(t, i) });
   return (
     <div class={view ? "trace-page" : "trace-page falls"} data-spans={t.count} data-asked={Math.round(opened.asked_ms)} data-read={Math.round(opened.read_ms + made.ms)}>
       <Head t={t} opened={opened} />
@@ -90,7 +97,7 @@ function Head({ t, opened }: { t: Trace; opened: Opened }) {
       </dl>
       <div class="chips">
         {names.map((s) => (
-          <button key={s} type="button" class="chip" aria-pressed={only === s} title={only === s ? "Show all services" : "Show this service alone"} onClick={() => setQuery({ only: only === s ? null : s, view: null })}>
+          <button key={s} type="button" class="service-chip" aria-pressed={only === s} title={only === s ? "Show all services" : "Show this service alone"} onClick={() => setQuery({ only: only === s ? null : s, view: null })}>
             <i style={{ background: colors.get(s) }} />{s}
           </button>
         ))}
@@ -112,7 +119,7 @@ function Spans({ t, path, self }: { t: Trace; path: Path; self: Float64Array }) 
   const [cursor, setCursor] = useState(given >= 0 ? given : 0);
   const [open, setOpen] = useState(given >= 0);
   const [folds, setFolds] = useState({ of: new Uint8Array(t.count) });
-  const [text, setText] = useState(parameter("find"));
+  const [text, setText] = useState(parameter("find") || parameter("uiFind")); // uiFind: Jaeger's
   const [hits, setHits] = useState<{ list: Int32Array; set: ReadonlySet<number> }>({ list: new Int32Array(0), set: new Set() });
   const handle = useRef<WaterfallHandle>(null);
   const window = zoomOf(t);
@@ -125,7 +132,7 @@ function Spans({ t, path, self }: { t: Trace; path: Path; self: Float64Array }) 
     const timer = setTimeout(() => {
       const list = searchSpans(t, text);
       setHits({ list, set: new Set(list) });
-      setQuery({ find: text || null });
+      setQuery({ find: text || null, uiFind: null });
     }, text ? FIND_MS : 0);
     return () => clearTimeout(timer);
   }, [t, text]);

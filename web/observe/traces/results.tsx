@@ -77,7 +77,7 @@ export function FoundList({ found, start, end }: { found: Found[]; start: number
       </div>
       {other && <div class="notice row">Compare trace {shortId(other)} with one of these. <button type="button" class="quiet" onClick={() => setQuery({ with: null })}>Do not compare</button></div>}
       <Scatter found={found} start={start} end={end} />
-      <ul class="found" ref={list} aria-label="Traces">
+      <ul class="traces-found" ref={list} aria-label="Traces">
         {sorted.slice(0, shown).map((f) => <FoundRow key={f.id} f={f} longest={longest} colors={colors} other={other} />)}
       </ul>
       {sorted.length > shown && <p class="row"><button type="button" onClick={() => setShown(shown + 4 * AT_ONCE)}>Show {Math.min(4 * AT_ONCE, sorted.length - shown)} more of {sorted.length}</button></p>}
@@ -102,7 +102,7 @@ function FoundRow({ f, longest, colors, other }: { f: Found; longest: number; co
       <div class="found-foot">
         <span class="dim small">{plural(f.spans, "span")}</span>
         {f.services.slice(0, SERVICES_SHOWN).map((s) => (
-          <span key={s.name} class="chip"><i style={{ background: colors.get(s.name) }} />{s.name} <span class="dim">{s.spans}</span>{s.errors > 0 && <span class="bad-text" title={plural(s.errors, "error")}>◆{s.errors}</span>}</span>
+          <span key={s.name} class="service-chip"><i style={{ background: colors.get(s.name) }} />{s.name} <span class="dim">{s.spans}</span>{s.errors > 0 && <span class="bad-text" title={plural(s.errors, "error")}>◆{s.errors}</span>}</span>
         ))}
         {f.services.length > SERVICES_SHOWN && <span class="dim small">and {f.services.length - SERVICES_SHOWN} more</span>}
         <button type="button" class="quiet end" aria-pressed={other === f.id} aria-label={`Compare trace ${shortId(f.id)}`} onClick={compare}>{other === f.id ? "First of two" : "Compare"}</button>

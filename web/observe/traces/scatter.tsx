@@ -40,9 +40,7 @@ export function Scatter({ found, start, end }: { found: Found[]; start: number; 
     const r = box.current!.getBoundingClientRect();
     return [e.clientX - r.left, e.clientY - r.top];
   };
-  const move = (e: PointerEvent) => {
-    const [px, py] = local(e);
-    if (drag) return setDrag([drag[0], px]);
+  const nearest = ([px, py]: [number, number]): number | undefined => {
     let best = NEAR * NEAR;
     let which: number | undefined;
     at.forEach(([ax, ay], i) => {
@@ -52,14 +50,16 @@ export function Scatter({ found, start, end }: { found: Found[]; start: number; 
         which = i;
       }
     });
-    setNear(which);
+    return which;
   };
-  const up = () => {
-    const [a, b] = drag ? [...drag].sort((p, q) => p - q) : [0, 0];
+  const move = (e: PointerEvent) => (drag ? setDrag([drag[0], local(e)[0]]) : setNear(nearest(local(e))));
+  const up = (e: PointerEvent) => {
+    const [a, b] = drag ? [drag[0], local(e)[0]].sort((p, q) => p - q) : [0, 0];
+    const which = nearest(local(e));
     setDrag(undefined);
     const when = (px: number): number => start + ((px - LEFT) / (width - LEFT - 10)) * (end - start);
     if (b - a > 6) setRangeMs(when(a), when(b));
-    else if (near !== undefined) go(href(`/trace/${found[near].id}`));
+    else if (which !== undefined) go(href(`/trace/${found[which].id}`));
   };
   const tip = near === undefined ? undefined : found[near];
   return (
