@@ -137,7 +137,9 @@ def test_search_answers_in_tempos_shape(tempo, begin):
     trace = answer["traces"][1]
     assert trace["rootServiceName"] == "shop" and trace["rootTraceName"] == "sell"
     assert trace["startTimeUnixNano"] == str(begin + SECOND)
-    assert trace["durationMs"] == 1700
+    assert trace["durationMs"] == 1700 and "durationNanos" not in trace
+    exact = tempo.json("/api/search", q='{ .n > 1 && resource.service.name = "oven" }', exact=1)
+    assert [t["durationNanos"] for t in exact["traces"] if t["traceID"] == "a1"] == ["1700000000"]
     assert trace["serviceStats"] == {"shop": {"spanCount": 2},
                                      "oven": {"spanCount": 1, "errorCount": 1}}
     assert trace["spanSet"] == trace["spanSets"][0] and trace["spanSet"]["matched"] == 1
