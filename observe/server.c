@@ -35,11 +35,6 @@ static const sx_service_default DEFAULTS[] = {
     {"metrics.series_max", NULL, 10000},
 };
 
-static sx_admission admit(sx_request *r, const sx_route *route, void *ctx)
-{
-    return auth_admit(((server *)ctx)->api.auth, r, route);
-}
-
 static sx_service_def definition(server *s)
 {
     return (sx_service_def){.name = "observe",
@@ -57,8 +52,7 @@ static sx_service_def definition(server *s)
                             .teardown = server_tear_down,
                             .loop_setup = server_loop_set_up,
                             .loop_teardown = server_loop_tear_down,
-                            .reload = on_reload,
-                            .admit = admit};
+                            .reload = on_reload};
 }
 
 /* Our flags that are the kit's settings under other names. */

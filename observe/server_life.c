@@ -151,6 +151,11 @@ static void tell_idle_flags(const server *s)
                     sx_field_str("why", sx_str_z(f->idle[i].why)));
 }
 
+static sx_admission admit(sx_request *r, const sx_route *route, void *ctx)
+{
+    return auth_admit(ctx, r, route);
+}
+
 sx_status server_set_up(sx_service *service, void *ctx, sx_error *err)
 {
     server *s = ctx;
@@ -166,6 +171,8 @@ sx_status server_set_up(sx_service *service, void *ctx, sx_error *err)
     sx_status status = open_storage(s, err);
     if (status == SX_OK)
         status = auth_new(&sign_in, service, &s->api.auth, s->problems, err);
+    if (status == SX_OK && s->api.auth)
+        sx_service_admit_set(service, admit, s->api.auth);
     if (status == SX_OK)
         status = promql_engine_new(&options, &s->api.engine, err);
     if (status == SX_OK)

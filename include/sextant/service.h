@@ -102,7 +102,7 @@ const sx_context *sx_request_context(const sx_request *r);
 /* Who asks, as basic or bearer authentication found out (web_config.h); empty if nobody was asked. */
 sx_str sx_request_user(const sx_request *r);
 
-/* What the definition's `admit` found out about who asks: `identity` is its own and lives as long as the
+/* What the service's `admit` (sx_service_admit_set) found out about who asks: `identity` is its own and lives as long as the
  * request; `user` is for sx_request_user() and logs. */
 void sx_request_identify(sx_request *r, sx_str user, const void *identity);
 
@@ -203,9 +203,6 @@ typedef struct sx_service_def {
 
     const sx_service_default *defaults; /* of the kit's own settings, where this service's differ */
     size_t default_count;
-    /* Who may ask what: called on the loop for each request that a route of any listener fits, before
-     * its handler and before its body is read. NULL: SX_ADMIT_WEB. `ctx` is the definition's. */
-    sx_admission (*admit)(sx_request *r, const sx_route *route, void *ctx);
     bool
         pages_on_main; /* /metrics and /health/… answer on the main listener, too, where there is an */
                        /* admin one: for load balancers that know only the main address */
@@ -247,6 +244,11 @@ typedef struct sx_endpoint {
     bool optional;   /* if its port is taken it is left out, with a warning, and the rest serves */
 } sx_endpoint;
 sx_status sx_service_listen(sx_service *s, const sx_endpoint *from, sx_error *err);
+
+/* Has `admit` say who may ask what, from setup: it is called on the loop for each request that a route of
+ * any listener fits, before its handler and before its body is read. Without it: SX_ADMIT_WEB. */
+typedef sx_admission sx_admit_fn(sx_request *r, const sx_route *route, void *ctx);
+void sx_service_admit_set(sx_service *s, sx_admit_fn *admit, void *ctx);
 
 /* Opens all listeners and starts the loops. Errors: SX_EEXIST (port in use, with a remedy),
  * SX_EINVAL (a route), SX_EACCESS, SX_ENOMEM, SX_EIO, loop_setup's; nothing runs then. */

@@ -122,10 +122,10 @@ static void call_handler(sx_request *r, const sx_endpoint_state *e, const sx_rou
 void sx_chain_admitted(sx_request *r, sx_request_state *state)
 {
     const sx_endpoint_state *e = state->at->endpoint;
-    const sx_service_def *def = e->service->def;
+    const sx_service *s = e->service;
     if (sx_unlikely(state->ask_again)) {
         state->ask_again = false;
-        sx_admission said = def->admit(r, &e->routes[state->route], def->ctx);
+        sx_admission said = s->admit(r, &e->routes[state->route], s->admit_ctx);
         if (said != SX_ADMIT_YES && said != SX_ADMIT_TAKEN) /* it knows no more than before */
             sx_reply_error(r, 401, NULL);
         if (said != SX_ADMIT_YES)
@@ -157,9 +157,9 @@ static void admit(sx_request *r, sx_request_state *state)
         return;
     if (!sx_guard_enter(e->service->guard, e->guards, r, route, state->route, &state->pass))
         return;
-    const sx_service_def *def = e->service->def;
-    if (def->admit && state->result == SX_ROUTE_FOUND) {
-        sx_admission said = def->admit(r, route, def->ctx);
+    const sx_service *s = e->service;
+    if (s->admit && state->result == SX_ROUTE_FOUND) {
+        sx_admission said = s->admit(r, route, s->admit_ctx);
         if (said == SX_ADMIT_TAKEN)
             return;
         state->ask_again = said == SX_ADMIT_USERS;

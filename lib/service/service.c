@@ -149,6 +149,13 @@ static sx_status add_own_endpoints(sx_service *s, sx_error *err)
 
 /* ---- the web configuration file ---- */
 
+void sx_service_admit_set(sx_service *s, sx_admit_fn *admit, void *ctx)
+{
+    sx_assert(!s->started);
+    s->admit = admit;
+    s->admit_ctx = ctx;
+}
+
 bool sx_service_has_users(const sx_service *s)
 {
     const sx_web_config *config = s->web ? sx_web_auth_config(s->web) : NULL;

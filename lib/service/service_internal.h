@@ -166,7 +166,9 @@ struct sx_service {
     sx_guard *guard;     /* rate limits and load shedding */
     sx_applied *applied; /* atomic: the newest; older ones behind it */
     sx_web_auth *web;    /* who may ask; NULL: everybody */
-    sx_tls *web_tls;     /* of the web configuration; NULL: none */
+    sx_admit_fn *admit;  /* asked before it; NULL: none. Set before the loops run */
+    void *admit_ctx;
+    sx_tls *web_tls; /* of the web configuration; NULL: none */
     sx_systemd systemd;
 
     sx_endpoint_state endpoints[SX_ENDPOINTS_MAX];
@@ -205,7 +207,7 @@ typedef struct sx_request_state {
     const sx_coded_store *coded; /* of the reply that is being sent; NULL: none */
     size_t fields_own;           /* bytes of reply fields that the chain itself has added */
     sx_str user;                 /* who asks, once known */
-    const void *identity;        /* the same, as the definition's `admit` knows it */
+    const void *identity;        /* the same, as the service's `admit` knows it */
     bool ask_again;              /* `admit`, once the web configuration's users have been asked */
     bool has_ids;                /* `ids` is written */
     sx_context_ids ids;

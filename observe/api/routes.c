@@ -220,7 +220,7 @@ static sx_status add(filling *f, int method, const char *path, sx_handler *handl
         .path = whole.data,
         .handler = handler,
         .ctx = ctx,
-        .flags = flags,
+        .flags = flags | (f->prefix.len ? AUTH_ROUTE_PREFIXED : 0u),
         .body_bytes_max = row && row->pool == INTAKE ? API_WRITE_BYTES_MAX : API_FORM_BYTES_MAX};
     return SX_OK;
 }

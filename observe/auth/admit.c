@@ -355,10 +355,8 @@ static sx_admission identify(auth *a, sx_request *r, auth_class class)
 
 sx_admission auth_admit(auth *a, sx_request *r, const sx_route *route)
 {
-    if (sx_likely(!a))
-        return SX_ADMIT_WEB;
     sx_str path = sx_str_z(route->path);
-    if (a->prefix.len && sx_str_starts(path, a->prefix))
+    if (route->flags & AUTH_ROUTE_PREFIXED)
         path = sx_str_from(path, a->prefix.len);
     auth_class class =
         route->flags & SX_ROUTE_ADMIN ? AUTH_CLASS_ADMIN : auth_class_of(r->method, path, r->path);

@@ -64,7 +64,11 @@ sx_status auth_reload(auth *a, sx_error *err);
 /* Whether intake without credentials is let in: what comes by UDP has none. */
 bool auth_intake_is_open(const auth *a);
 
-/* The service's `admit`. `a` may be NULL: no sign-in. */
+/* Of a route's flags: its path begins with the server's prefix, which is no part of what classes are told by.
+ * Other listeners have paths of their peers', which a prefix may happen to begin. */
+enum { AUTH_ROUTE_PREFIXED = 1 << 16 };
+
+/* The service's `admit`. */
 sx_admission auth_admit(auth *a, sx_request *r, const sx_route *route);
 
 /* The addresses of sign-in. `ctx` of each handler is an `auth **`, which may hold NULL. */

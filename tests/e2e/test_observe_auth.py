@@ -521,6 +521,23 @@ def test_a_provider_that_is_away(federated, provider):
     assert Browser(app, "ann").ask("/api/user").json()["role"] == "admin"
 
 
+def test_a_prefix_opens_nothing(serve, sextant_bin, tmp_path):
+    """The query listener's /api/traces is no page of a server whose prefix is /api."""
+    assert add_user(sextant_bin, str(tmp_path / "data"), "vic", "viewer", PASSWORDS["vic"]).returncode == 0
+    (tmp_path / "auth.yml").write_text("")
+    (tmp_path / "prometheus.yml").write_text("global: {}\n")
+    process = serve(sextant_bin, "observe", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+                    f"--auth.config={tmp_path}/auth.yml", "--web.listen-address=127.0.0.1:0", *NO_TRACES,
+                    "--web.route-prefix=/api", "--jaeger.query=127.0.0.1:0", "--zipkin=127.0.0.1:0", name="observe")
+    for proto, method, path in (("jaeger-query", "GET", "/api/traces?service=x"), ("jaeger-query", "GET", "/api/services"),
+                                ("zipkin", "POST", "/api/v2/spans"), ("http", "GET", "/api/api/v1/labels")):
+        answer = requests.request(method, process.url(path, proto), timeout=5)
+        assert answer.status_code == 401, (path, answer.status_code, answer.text)
+    assert requests.get(process.url("/api/"), headers={"Accept": "text/html"}, timeout=5).status_code == 200
+    signed_in = requests.post(process.url("/api/api/login"), json={"login": "vic", "password": PASSWORDS["vic"]}, timeout=5)
+    assert "Path=/api/;" in signed_in.headers["Set-Cookie"]
+
+
 # ---- audit, reload
 
 def test_what_was_done_is_on_record(signed):
