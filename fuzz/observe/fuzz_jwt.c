@@ -7,6 +7,8 @@
 
 #include "observe/auth/jwt.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const jwt_expect EXPECT = {.issuer = SX_STR_INIT("i"),
