@@ -89,6 +89,8 @@ class Exporter:
         lines = []
         for metric, labels in sorted(found.items()):
             for i in range(2):
+                if metric.startswith("cnpg_"):
+                    labels.setdefault("cluster", None)  # read out of whole series by a regular expression
                 pairs = {k: v or value_of(k, i) for k, v in labels.items() if k not in ("instance", "__name__", "le")}
                 for le in (LE if metric.endswith("_bucket") else ("",)):
                     all_ = {**pairs, **({"le": le} if le else {})}
