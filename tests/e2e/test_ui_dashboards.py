@@ -37,7 +37,7 @@ SMALL = {
     ]},
     "links": [{"title": "Others", "type": "dashboards", "tags": ["tested"], "asDropdown": False, "keepTime": True, "includeVars": False}],
     "panels": [
-        {"id": 1, "type": "timeseries", "title": "Up of $job", "description": "Whether they are up.", "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+        {"id": 1, "type": "timeseries", "title": "Up of $job", "description": "Whether they are up.", "fieldConfig": {"defaults": {"unit": "percentunit"}, "overrides": []}, "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
          "targets": [{"refId": "A", "expr": 'up{job=~"$job"}', "legendFormat": "{{job}}"}]},
         {"id": 2, "type": "timeseries", "title": "Text $text", "gridPos": {"x": 12, "y": 0, "w": 12, "h": 8},
          "targets": [{"refId": "A", "expr": 'label_replace(vector(1), "said", "$text", "", "")'}]},
@@ -303,6 +303,7 @@ def test_the_data_of_a_panel_is_a_table_and_a_file(ui, tmp_path):
     wait_for(lambda: list(tmp_path.glob("*.csv")), 10, "the file")
     lines = next(tmp_path.glob("*.csv")).read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",")[0] == "Time" and {"itself", "node", "others"} <= set(lines[0].split(",")) and len(lines) > 1
+    assert lines[1].startswith("20") and ":" in lines[1] and "100%" in lines[1]
 
 
 # ---- files

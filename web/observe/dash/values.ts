@@ -5,7 +5,7 @@ import { formatDate } from "./moments";
 import type { Cell, Field, Shown } from "./frame";
 import { regex } from "./matchers";
 import type { FieldOptions, MappedTo, Mapping } from "./model";
-import { formatterOf } from "./units";
+import { formatterOf, isTimeUnit } from "./units";
 
 export interface Range { min: number; max: number }
 export interface Look { dark: boolean; utc: boolean }
@@ -94,7 +94,8 @@ export function showerOf(field: Field, look: Look, range: () => Range): (value: 
   const config = field.config;
   const map = mapperFor(config.mappings);
   const unit = config.unit ?? "";
-  const format = formatterOf(unit || (field.type === "time" ? "dateTimeAsSystem" : ""));
+  // A panel's unit is that of its numbers: of times only those of dates count.
+  const format = formatterOf(field.type === "time" && !isTimeUnit(unit) ? "dateTimeAsSystem" : unit);
   const textual = !unit || unit === "string" || unit === "none"; // texts stay as they are
   const decimals = config.decimals ?? undefined;
   const percentOf = (v: number): number => {
