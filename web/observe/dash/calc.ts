@@ -2,44 +2,44 @@
 // found in one pass and kept with the column as long as it lives.
 import type { Cell, Field } from "./frame";
 
-interface Calc { id: string; text: string; about: string; aliases?: string[] }
+interface Calc { id: string; text: string }
 
-const CALC_ROWS: [id: string, text: string, about: string, aliases?: string[]][] = [
-  ["lastNotNull", "Last *", "Last value that is neither null nor NaN", ["current"]],
-  ["last", "Last", "Last value"],
-  ["firstNotNull", "First *", "First value that is neither null nor NaN"],
-  ["first", "First", "First value"],
-  ["min", "Min", "Minimum value"],
-  ["max", "Max", "Maximum value"],
-  ["mean", "Mean", "Average value", ["avg"]],
-  ["median", "Median", "Median value"],
-  ["variance", "Variance", "Variance of all values"],
-  ["stdDev", "StdDev", "Standard deviation of all values"],
-  ["sum", "Total", "Sum of all values", ["total"]],
-  ["count", "Count", "Number of values"],
-  ["countAll", "Count all", "Number of values, empty ones too"],
-  ["range", "Range", "Difference of maximum and minimum", ["rng"]],
-  ["delta", "Delta", "Cumulative change, resets counted"],
-  ["step", "Step", "Least interval between values"],
-  ["diff", "Difference", "Difference of first and last value"],
-  ["logmin", "Min (above zero)", "Minimum above zero, for logarithmic scales"],
-  ["allIsZero", "All Zeros", "Whether all values are zero"],
-  ["allIsNull", "All Nulls", "Whether all values are null"],
-  ["changeCount", "Change Count", "How many times the value changes"],
-  ["distinctCount", "Distinct Count", "Number of different values"],
-  ["diffperc", "Difference percent", "Difference of first and last value in percent of the first"],
-  ["allValues", "All values", "A list of all values"],
-  ["uniqueValues", "All unique values", "A list of the different values"],
+const CALC_ROWS: [id: string, text: string, aliases?: string[]][] = [
+  ["lastNotNull", "Last *", ["current"]],
+  ["last", "Last"],
+  ["firstNotNull", "First *"],
+  ["first", "First"],
+  ["min", "Min"],
+  ["max", "Max"],
+  ["mean", "Mean", ["avg"]],
+  ["median", "Median"],
+  ["variance", "Variance"],
+  ["stdDev", "StdDev"],
+  ["sum", "Total", ["total"]],
+  ["count", "Count"],
+  ["countAll", "Count all"],
+  ["range", "Range", ["rng"]],
+  ["delta", "Delta"],
+  ["step", "Step"],
+  ["diff", "Difference"],
+  ["logmin", "Min (above zero)"],
+  ["allIsZero", "All Zeros"],
+  ["allIsNull", "All Nulls"],
+  ["changeCount", "Change Count"],
+  ["distinctCount", "Distinct Count"],
+  ["diffperc", "Difference percent"],
+  ["allValues", "All values"],
+  ["uniqueValues", "All unique values"],
 ];
 
 const ordinal = (n: number): string => n + (n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th");
 
 export const CALCS: Calc[] = [
-  ...CALC_ROWS.map(([id, text, about, aliases]) => ({ id, text, about, aliases })),
-  ...Array.from({ length: 99 }, (_, i) => ({ id: `p${i + 1}`, text: `${ordinal(i + 1)} %`, about: `${ordinal(i + 1)} percentile` })),
+  ...CALC_ROWS.map(([id, text]) => ({ id, text })),
+  ...Array.from({ length: 99 }, (_, i) => ({ id: `p${i + 1}`, text: `${ordinal(i + 1)} %` })),
 ];
 
-const ALIASES = new Map(CALC_ROWS.flatMap(([id, , , aliases]) => (aliases ?? []).map((a) => [a, id] as const)));
+const ALIASES = new Map(CALC_ROWS.flatMap(([id, , aliases]) => (aliases ?? []).map((a) => [a, id] as const)));
 const KNOWN = new Set(CALCS.map((c) => c.id));
 
 // The id in its present form; undefined if there is none such.
@@ -73,7 +73,7 @@ function look(values: Cell[]): Numbers {
   let min = Infinity, max = -Infinity, logmin = Infinity, step = Infinity;
   let previous: Cell = null; // the last value that is not null
   let before = NaN; // the last number
-  let up = true; // false after a counter's reset: what it rose by then is not known (as Grafana counts)
+  let up = true; // not after a counter's reset: the step from there is left out, as Grafana does
   for (let i = 0; i < n; i++) {
     const v = values[i];
     if (v === null || v === undefined) continue;
@@ -88,18 +88,12 @@ function look(values: Cell[]): Numbers {
         if (before === before) {
           const d = v - before;
           if (d < step) step = d;
-          if (before > v) { // a counter's reset
-            up = false;
-            if (i === n - 1) out.delta += v;
-          } else {
-            if (up) out.delta += d;
-            up = true;
-          }
+          if (before <= v && up) out.delta += d;
+          up = before <= v;
         }
         before = v;
         if (v !== 0) out.zeros = false;
       } else {
-        out.zeros = false;
         if (previous !== null && !(typeof previous === "number" && previous !== previous)) out.changeCount++;
         previous = v;
         continue;
@@ -170,7 +164,7 @@ const REDUCE: Record<string, (n: Numbers, values: Cell[]) => Cell> = {
   range: (n) => (n.max === null ? null : n.max - n.min!), delta: (n) => n.delta, step: (n) => n.step,
   diff: (n) => orNull(asNumber(n.lastNotNull) - asNumber(n.firstNotNull)),
   diffperc: (n) => orNull(((asNumber(n.lastNotNull) - asNumber(n.firstNotNull)) / asNumber(n.firstNotNull)) * 100),
-  allIsZero: (n) => n.count > 0 && n.zeros, allIsNull: (n) => n.count === 0,
+  allIsZero: (n) => n.numbers > 0 && n.zeros, allIsNull: (n) => n.lastNotNull === null,
   changeCount: (n) => n.changeCount, distinctCount: (_, v) => new Set(v.filter((x) => !empty(x))).size,
   median: (_, v) => median(v), variance: (_, v) => variance(v), stdDev: (_, v) => Math.sqrt(variance(v)),
   allValues: (_, v) => v.slice(), uniqueValues: (_, v) => [...new Set(v)],

@@ -105,15 +105,20 @@ export function showerOf(field: Field, look: Look, range: () => Range): (value: 
   };
   const colorOf = colorer(config, field.index ?? 0, field.title ?? field.name, look.dark, percentOf);
 
+  // Columns of booleans: true is green or the scale's upper end, false red or its lower end.
+  const mode = colorMode(config);
+  const ofBoolean = (v: boolean): string => (mode.startsWith("continuous-") ? scheme(mode, v ? 1 : 0, look.dark) : cssColor(v ? "green" : "red", look.dark));
+
   const plainly = (value: Cell): Shown => {
     if (typeof value === "number") {
+      if (value !== value) return { number: value, text: "NaN", color: colorOf(value) };
       const f = format(value, decimals, look.utc);
       return { number: value, prefix: f.prefix, text: f.text, suffix: f.suffix, color: colorOf(value) };
     }
     if (value === null || value === undefined) return { number: NaN, text: config.noValue ?? "", color: colorOf(NaN) };
     if (typeof value === "boolean") {
       const n = value ? 1 : 0;
-      return { number: n, text: unit.startsWith("bool") ? format(n).text : String(value), color: colorOf(n) };
+      return { number: n, text: unit.startsWith("bool") ? format(n).text : String(value), color: field.type === "boolean" ? ofBoolean(value) : colorOf(n) };
     }
     // A series in a cell is written and sorted by its one value.
     if (typeof value === "object" && "fields" in value && "value" in value) return plainly(value.value as Cell);
