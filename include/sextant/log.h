@@ -25,6 +25,7 @@
 #ifndef SEXTANT_LOG_H
 #define SEXTANT_LOG_H
 
+#include <sextant/buf.h>
 #include <sextant/clock.h>
 #include <sextant/compress.h>
 #include <sextant/error.h>
@@ -83,8 +84,9 @@ typedef struct sx_log_options { /* 0 or NULL takes the default */
                              * of its own; SX_CODEC_IDENTITY: they stay as they are */
 
     /* OTLP: what sx_log_otlp exports. */
-    sx_level otlp_level; /* least level exported, whatever is written; 0: what is written */
-    bool otlp_access;    /* lines of the access log, too */
+    sx_level otlp_level;       /* least level exported, whatever is written; 0: what is written */
+    bool otlp_access;          /* lines of the access log, too */
+    uint32_t recent_bytes_max; /* of the last lines, kept for sx_log_recent(); 0: none are */
     void *reserved[4];
 } sx_log_options;
 
@@ -105,6 +107,10 @@ bool sx_log_flush(sx_log *log, uint32_t ms);
 /* Closes the file and opens its path again, after a rotation. The writer does it soon; when it fails
  * the old file stays and stderr says why. Any thread, also a signal handler. */
 void sx_log_reopen(sx_log *log);
+
+/* Appends the last lines as they were written, the oldest first, within recent_bytes_max; a line that
+ * was logged a moment ago may not be there yet. Any thread. Errors: those of `out`. */
+sx_status sx_log_recent(const sx_log *log, sx_buf *out, sx_error *err);
 
 typedef struct sx_log_counts {
     uint64_t lines;         /* given to the log */

@@ -12,6 +12,8 @@
 
 #include "service/config_internal.h"
 
+enum { RECENT_LOG_BYTES = 128 << 10 }; /* of the event log, for pages that show it */
+
 /* ---- endpoints ---- */
 
 /* Copies `count` built-in rows behind those of the definition, but for paths that it has itself. */
@@ -210,8 +212,10 @@ static sx_status open_logs(sx_service *s, sx_error *err)
                               .rotate_s = (set->log_rotate_ms + 999) / 1000,
                               .rotate_keep = set->log_rotate_keep,
                               .rotate_codec = CODECS[set->log_rotate_codec],
+                              .recent_bytes_max = RECENT_LOG_BYTES,
                               .clock = s->clock};
     sx_status status = sx_log_new(&options, &s->log, err);
+    options.recent_bytes_max = 0;
     if (status == SX_OK)
         status = sx_service_log_levels(s, set, err);
     bool none = set->access_log.len == 0 || sx_str_eq(set->access_log, SX_STR("off")) ||

@@ -125,6 +125,7 @@ static void free_parts(sx_log *log)
     pthread_cond_destroy(&log->flush_cond);
     pthread_mutex_destroy(&log->pack_lock);
     pthread_cond_destroy(&log->pack_cond);
+    sx_log_recent_done(&log->recent);
     sx_free(log->path);
     sx_free(log->name);
     sx_free(log->meters);
@@ -144,6 +145,8 @@ sx_status sx_log_new(const sx_log_options *options, sx_log **out, sx_error *err)
     log->fd = log->wake_fd = -1;
     sx_log_options o = without_device_paths(options);
     sx_status status = take_options(log, &o, err);
+    sx_status kept = sx_log_recent_init(&log->recent, o.recent_bytes_max, err);
+    status = status == SX_OK ? kept : status;
     sx_log_loggers_init(log);
     if (status == SX_OK)
         status = open_output(log, &o, err);
@@ -158,6 +161,12 @@ sx_status sx_log_new(const sx_log_options *options, sx_log **out, sx_error *err)
     }
     *out = log;
     return SX_OK;
+}
+
+sx_status sx_log_recent(const sx_log *log, sx_buf *out, sx_error *err)
+{
+    sx_log_recent_read((sx_recent_lines *)&log->recent, out); /* its lock alone changes */
+    return sx_buf_status(out, "the last lines of the log", err);
 }
 
 void sx_log_free(sx_log *log)

@@ -9,6 +9,7 @@
 #include <sextant/log.h>
 
 #include "telemetry/lane.h"
+#include "telemetry/log_recent.h"
 #include "telemetry/log_repeats.h"
 #include "telemetry/thread.h"
 
@@ -96,6 +97,7 @@ struct sx_log {
     bool pack_running, pack_complained;
     int pack_stopping; /* atomic */
 
+    sx_recent_lines recent;       /* the last lines */
     struct sx_log_meters *meters; /* under logger_lock; NULL: not measured */
     char *name;                   /* heap; of the log, in its metrics */
 };

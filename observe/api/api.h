@@ -227,6 +227,7 @@ void api_alertmanagers(api_call *c);
 void api_read(api_call *c);
 void api_status_config(api_call *c);
 void api_status_flags(api_call *c);
+void api_status_logs(api_call *c);
 void api_status_build(api_call *c);
 void api_status_runtime(api_call *c);
 void api_status_tsdb(api_call *c);

@@ -44,6 +44,7 @@ static const route_row ROWS[] = {
     {"/api/v1/notifications", GET, api_notifications, OTHERS},
     {"/api/v1/status/config", GET, api_status_config, OTHERS},
     {"/api/v1/status/flags", GET, api_status_flags, OTHERS},
+    {"/api/v1/status/logs", GET, api_status_logs, OTHERS},
     {"/api/v1/status/buildinfo", GET, api_status_build, OTHERS},
     {"/api/v1/status/runtimeinfo", GET, api_status_runtime, OTHERS},
     {"/api/v1/status/tsdb", GET, api_status_tsdb, OTHERS},

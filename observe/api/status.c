@@ -42,6 +42,30 @@ void api_status_flags(api_call *c)
     sx_buf_byte(&c->out, '}');
 }
 
+/* The last lines of our own log, as they were written. */
+void api_status_logs(api_call *c)
+{
+    sx_buf text;
+    sx_error err = {0};
+    sx_str line, rest;
+    const char *between = "";
+    sx_buf_init(&text, 0);
+    if (sx_log_recent(sx_service_log(c->api->service), &text, &err) != SX_OK) {
+        api_fail(c, API_INTERNAL, sx_str_z(err.message));
+        sx_buf_done(&text);
+        return;
+    }
+    api_success(c);
+    sx_buf_str(&c->out, SX_STR(",\"data\":{\"lines\":["));
+    for (rest = sx_buf_view(&text); rest.len; between = ",") {
+        sx_str_cut(rest, '\n', &line, &rest);
+        sx_buf_printf(&c->out, "%s", between);
+        api_json_text(&c->out, line);
+    }
+    sx_buf_str(&c->out, SX_STR("]}}"));
+    sx_buf_done(&text);
+}
+
 /* The version is Prometheus's whose API this is: Grafana and others decide by it what to ask for. */
 static void write_build(const observe_api *a, sx_buf *out)
 {

@@ -61,6 +61,7 @@ static const struct {
 
     /* What changes or ends something for everybody. */
     {"/api/v1/admin/*", ANY, AUTH_CLASS_ADMIN},
+    {"/api/v1/status/logs", GET, AUTH_CLASS_ADMIN}, /* lines name users and addresses */
     {"/api/archive/*", POST, AUTH_CLASS_EDIT},
 
     /* Dashboards, folders, annotations and rules of one's own: reading, searching and asking by POST, changing. */

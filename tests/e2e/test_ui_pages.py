@@ -122,6 +122,7 @@ PAGES = {
     "/status?tab=configuration": ("job_name: gone",),
     "/status?tab=flags": ("--config.file",),
     "/status?tab=alertmanagers": ("No Alertmanager is configured",),
+    "/status?tab=logs": ("listening", "INFO"),
     "/explore?g0.expr=up&g0.tab=table": ("job=gone", "on the server"),
     "/explore?g0.expr=rate(http_requests_total[30s])&from=now-5m": ("Lines", "Last", "on the server"),
     "/explore?g0.expr=sum by (le) (http_request_duration_seconds_bucket)&g0.display_mode=heatmap&from=now-5m": ("on the server",),

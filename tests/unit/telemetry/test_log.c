@@ -250,6 +250,29 @@ static void test_a_value_too_long_for_a_line_is_cut(void **state)
     free(value);
 }
 
+/* Whole lines, as many of the last as the bytes hold, wherever the ring's end falls. */
+static void test_the_last_lines_are_kept(void **state)
+{
+    fixture *f = *state;
+    sx_error err;
+    sx_buf kept;
+    open_log(f, (sx_log_options){.recent_bytes_max = 1000, .repeats_max = SX_LOG_REPEATS_ALL});
+    sx_logger *l = sx_log_logger(f->log, "");
+    sx_buf_init(&kept, 0);
+    assert_int_equal(sx_log_recent(f->log, &kept, &err), SX_OK);
+    assert_int_equal(kept.len, 0);
+    for (int64_t i = 0; i < 100; i++) {
+        SX_LOG_INFO(l, NULL, "line", sx_field_i64("n", i * i * i));
+        sx_str all = sx_str_z(written(f));
+        sx_buf_clear(&kept);
+        assert_int_equal(sx_log_recent(f->log, &kept, &err), SX_OK);
+        assert_true(kept.len <= 1000 && kept.len + 100 > (all.len < 1000 ? all.len : 1000));
+        assert_true(sx_str_ends(all, sx_buf_view(&kept)));
+        assert_int_equal(kept.data[0], '{');
+    }
+    sx_buf_done(&kept);
+}
+
 static void test_what_a_stuck_output_cannot_take_is_dropped_and_counted(void **state)
 {
     fixture *f = *state;
@@ -442,6 +465,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_levels_change_while_running, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reopening_goes_on_in_a_new_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_value_too_long_for_a_line_is_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_last_lines_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_a_stuck_output_cannot_take_is_dropped_and_counted,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_disk_is_counted_and_survived, setup, teardown),

@@ -1,29 +1,29 @@
 // status.tsx - the server about itself: build and runtime, storage and cardinality, flags, the
-// configuration that runs, queries under way, Alertmanagers.
-import { may } from "../base/me";
+// configuration that runs, queries under way, Alertmanagers, the last lines of its log.
 import type { ComponentChildren } from "preact";
 import { act, useAsk } from "../base/data";
 import { matches, plural, valueText } from "../base/format";
+import { may } from "../base/me";
 import { href, parameter, setQuery } from "../base/route";
 import { tell } from "../base/store";
 import { beatAgain, timeText } from "../base/time";
-import { Ago, Answer, Badge, Copy, Empty, Filter, Tabs } from "../parts/bits";
+import { Ago, Answer, Badge, Copy, Empty, Filter, Tabs, type Tone } from "../parts/bits";
 import { Table } from "../parts/table";
 
 const TABS = [["server", "Server"], ["storage", "Storage"], ["queries", "Queries"], ["configuration", "Configuration"],
-  ["flags", "Flags"], ["alertmanagers", "Alertmanagers"]] as const;
+  ["flags", "Flags"], ["alertmanagers", "Alertmanagers"], ["logs", "Logs"]] as const;
 type Tab = (typeof TABS)[number][0];
 
 const BODY: Record<Tab, () => ComponentChildren> = {
   server: () => <Server />, storage: () => <Storage />, queries: () => <Queries />,
-  configuration: () => <Configuration />, flags: () => <Flags />, alertmanagers: () => <Alertmanagers />,
+  configuration: () => <Configuration />, flags: () => <Flags />, alertmanagers: () => <Alertmanagers />, logs: () => <Logs />,
 };
 
 export default function StatusView() {
   const tab = (TABS.find(([t]) => t === parameter("tab"))?.[0] ?? "server") as Tab;
   return (
     <>
-      <Tabs label="Parts of the status" value={tab} options={TABS} onChange={(v) => setQuery({ tab: v === "server" ? null : v, search: null })} />
+      <Tabs label="Parts of the status" value={tab} options={TABS.filter(([t]) => t !== "logs" || may("admin"))} onChange={(v) => setQuery({ tab: v === "server" ? null : v, search: null })} />
       <div role="tabpanel" aria-label={tab} key={tab}>{BODY[tab]()}</div>
     </>
   );
@@ -222,5 +222,42 @@ function Alertmanagers() {
         </ul>
       </section>
     )}</Answer>
+  );
+}
+
+// ---- the log
+
+interface LogLine { at: number; level: string; text: string; fields: string }
+
+const LEVEL_TONE: Record<string, Tone> = { WARN: "warn", ERROR: "bad", FATAL: "bad" };
+
+// A line is a JSON object; on a terminal the log is written for people, with colours.
+function logLine(line: string): LogLine {
+  try {
+    const { timestamp, level, message, service: _, logger, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    const fields = Object.entries(rest).map(([k, v]) => `${k}=${typeof v === "string" ? v : JSON.stringify(v)}`);
+    return { at: Date.parse(String(timestamp)), level: String(level), text: `${logger ? `${logger}: ` : ""}${message}`, fields: fields.join(" ") };
+  } catch {
+    return { at: NaN, level: "", text: line.replace(/\x1b\[[\d;]*m/g, ""), fields: "" };
+  }
+}
+
+function Logs() {
+  const asked = useAsk<{ lines: string[] }>("/api/v1/status/logs");
+  const filter = parameter("search");
+  return (
+    <Answer of={asked}>{({ lines }) => {
+      const rows = lines.map((l, i) => ({ ...logLine(l), i })).filter((r) => matches(`${r.level} ${r.text} ${r.fields}`, filter)).reverse();
+      return (
+        <>
+          <div class="bar"><Filter label="Filter by level or words" value={filter} onInput={(v) => setQuery({ search: v })} /></div>
+          <Table label="The last lines of the log" rows={rows} id={(r) => `${r.i} ${r.at}`} none="No line is like that." columns={[
+            { key: "at", title: "Time", value: (r) => r.at, cell: (r) => <span class="mono nowrap">{timeText(r.at)}</span> },
+            { key: "level", title: "Level", value: (r) => r.level, cell: (r) => <Badge tone={LEVEL_TONE[r.level] ?? "calm"}>{r.level || "–"}</Badge> },
+            { key: "text", title: "Message", value: (r) => r.text, cell: (r) => <span class="wrap">{r.text} <span class="dim mono">{r.fields}</span></span> },
+          ]} />
+        </>
+      );
+    }}</Answer>
   );
 }
