@@ -118,7 +118,8 @@ static const cmd_flag BATCH_FLAGS[] = {
 };
 
 static const cmd_flag USERS_FLAGS[] = {
-    {"role", 'r', CMD_TEXT, "NAME", NULL, "viewer, editor or admin; a new user is a viewer without it"},
+    {"role", 'r', CMD_TEXT, "NAME", NULL,
+     "viewer, editor or admin; a new user is a viewer without it"},
     {"name", 'n', CMD_TEXT, "TEXT", NULL, "the new user's name, for people to read"},
     {"storage.tsdb.path", 0, CMD_TEXT, "DIR", "data/",
      "the server's data directory, in which the database lies"},
