@@ -48,6 +48,8 @@ typedef struct sx_asset {
     size_t len;
     const void *gzip; /* the same compressed, or NULL */
     size_t gzip_len;
+    const void *brotli; /* and by brotli, or NULL */
+    size_t brotli_len;
 } sx_asset;
 
 typedef struct sx_assets {

@@ -35,34 +35,56 @@ static const sx_asset *resolve(const sx_assets *assets, sx_request *r, sx_str pa
     return index.data ? find(assets, index) : NULL;
 }
 
+/* The form that suits the request. */
+typedef struct asset_form {
+    const char *coding,
+        *mark; /* the mark sets its tag apart: another representation, another tag */
+    const char *bytes;
+    size_t len;
+} asset_form;
+
+static asset_form form_of(const sx_asset *asset, sx_request *r)
+{
+    asset_form forms[SX_CODECS] = {{0}};
+    sx_codec offered[2], chosen = SX_CODEC_IDENTITY;
+    size_t count = 0;
+    forms[SX_CODEC_IDENTITY] = (asset_form){"", "", asset->bytes, asset->len};
+    forms[SX_CODEC_GZIP] = (asset_form){"gzip", "-gz", asset->gzip, asset->gzip_len};
+    forms[SX_CODEC_BROTLI] = (asset_form){"br", "-br", asset->brotli, asset->brotli_len};
+    if (asset->brotli)
+        offered[count++] = SX_CODEC_BROTLI;
+    if (asset->gzip)
+        offered[count++] = SX_CODEC_GZIP;
+    /* A range is of the plain bytes: nobody wants the middle of a compressed file. Who refuses
+     * everything gets the plain bytes, too. */
+    if (!count || sx_request_header(r, SX_STR("range")).data ||
+        sx_codec_negotiate(sx_request_header(r, SX_STR("accept-encoding")), offered, count,
+                           &chosen) != SX_OK)
+        chosen = SX_CODEC_IDENTITY;
+    return forms[chosen];
+}
+
 bool sx_assets_serve(const sx_assets *assets, sx_request *r, sx_str path)
 {
-    static const sx_codec GZIP = SX_CODEC_GZIP;
-    sx_codec chosen = SX_CODEC_IDENTITY;
     const sx_asset *asset = resolve(assets, r, path);
     if (!asset)
         return false;
     if (!static_method_ok(r))
         return true;
-    /* A range is of the plain bytes: nobody wants the middle of a gzip file. */
-    bool has_range = sx_request_header(r, SX_STR("range")).data;
-    if (asset->gzip && !has_range)
-        sx_codec_negotiate(sx_request_header(r, SX_STR("accept-encoding")), &GZIP, 1, &chosen);
-    bool zipped = chosen == SX_CODEC_GZIP;
+    asset_form form = form_of(asset, r);
     sx_str etag = sx_str_z(asset->etag);
-    if (zipped && etag.len > 2) /* another representation has another tag */
-        etag = sx_arena_printf(&r->arena, "%.*s-gz\"", (int)etag.len - 1, etag.data);
+    if (form.mark[0] && etag.len > 2)
+        etag = sx_arena_printf(&r->arena, "%.*s%s\"", (int)etag.len - 1, etag.data, form.mark);
     static_content content = {
         .etag = etag,
-        .bytes = zipped ? asset->gzip_len : asset->len,
+        .bytes = form.len,
         .type = asset->type ? sx_str_z(asset->type) : sx_content_type_of(sx_str_z(asset->path)),
-        .coding = zipped ? SX_STR("gzip") : SX_STR(""),
-        .varies = asset->gzip,
+        .coding = sx_str_z(form.coding),
+        .varies = asset->gzip || asset->brotli,
         .cache_control = sx_str_z(assets->cache_control ? assets->cache_control : "no-cache")};
     static_plan plan = static_plan_of(r, &content);
     static_reply_fields(r, &content, &plan);
-    const char *bytes = zipped ? asset->gzip : asset->bytes;
     sx_reply_static(r, plan.status, plan.status < 300 ? content.type : SX_STR(""),
-                    sx_str_of(bytes + plan.first, plan.count));
+                    sx_str_of(form.bytes + plan.first, plan.count));
     return true;
 }
