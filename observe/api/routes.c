@@ -333,9 +333,10 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         status = add_dashboards(&f, &DASH_ROUTES[i], err);
     if (status == SX_OK)
         status = add_proxies(&f, err);
+    /* Untraced: the interface's own files would crowd out what one looks for in it. */
     for (size_t i = 0; i < SX_COUNT_OF(PLAIN_ROWS) && status == SX_OK; i++)
         status = add(&f, PLAIN_ROWS[i].method, PLAIN_ROWS[i].path, PLAIN_ROWS[i].handler, NULL,
-                     SX_ROUTE_UNLIMITED, err);
+                     SX_ROUTE_UNLIMITED | SX_ROUTE_UNTRACED, err);
     for (size_t i = 0; i < AUTH_ROUTE_COUNT && status == SX_OK; i++) {
         status = add(&f, AUTH_ROUTES[i].method, AUTH_ROUTES[i].path, AUTH_ROUTES[i].handler, NULL,
                      0, err);
@@ -343,7 +344,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
         f.rows[f.count - 1].body_bytes_max = AUTH_BODY_MAX;
     }
     for (size_t i = 0; i < UI_PATHS_COUNT && status == SX_OK; i++)
-        status = add(&f, SX_GET, UI_PATHS[i], page, NULL, SX_ROUTE_UNLIMITED, err);
+        status =
+            add(&f, SX_GET, UI_PATHS[i], page, NULL, SX_ROUTE_UNLIMITED | SX_ROUTE_UNTRACED, err);
     if (status == SX_OK && prefix.len) /* without one the service has this page */
         status = add_row(&f, &METRICS, err);
     if (status == SX_OK && prefix.len) { /* whoever does not know the prefix finds it */

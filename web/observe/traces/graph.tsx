@@ -25,9 +25,9 @@ interface View { x: number; y: number; zoom: number }
 
 export function Graph({ nodes, edges, label, onPick }: { nodes: GraphNode[]; edges: GraphEdge[]; label: string; onPick: (n: GraphNode) => void }) {
   const box = useRef<HTMLDivElement>(null);
-  const shape = nodes.map((n) => `${n.key} ${Math.round(widthOf(n) / 20)}`).join("|") + edges.map((e) => `${e.from}>${e.to}`).join("|");
-  const laid = useMemo(() => layout(nodes.map((n) => ({ key: n.key, width: Math.ceil(widthOf(n) / 20) * 20, height: n.sub ? HEIGHT + 12 : HEIGHT })), edges,
-    Math.max(50, ...edges.map((e) => Math.min(130, e.label.length * 6 + 34)))), [shape]);
+  const gap = Math.max(50, ...edges.map((e) => Math.ceil(Math.min(170, e.label.length * 6.2 + 34) / 20) * 20)); // in steps: numbers change
+  const shape = `${gap} ` + nodes.map((n) => `${n.key} ${Math.round(widthOf(n) / 20)}`).join("|") + edges.map((e) => `${e.from}>${e.to}`).join("|");
+  const laid = useMemo(() => layout(nodes.map((n) => ({ key: n.key, width: Math.ceil(widthOf(n) / 20) * 20, height: n.sub ? HEIGHT + 12 : HEIGHT })), edges, gap), [shape]);
   const [view, setView] = useState<View>();
   const [at, setAt] = useState<string>();
   const drag = useRef<[number, number] | undefined>(undefined);
