@@ -32,7 +32,7 @@ def brotli(data):
 
 
 def packed(name, data, plain):
-    """A compressed form as (its declaration, its two members of the row); none if it is not smaller."""
+    """A compressed form as (its declaration, where it is and its size); none if it is not smaller."""
     if len(data) >= len(plain):
         return "", "NULL, 0"
     return array(name, data), f"{name}, sizeof({name})"
@@ -54,7 +54,7 @@ def whole(item):
 def main():
     out, table, *items = sys.argv[1:]
     items = [whole(item) for item in items]
-    parts, rows = [], []
+    parts, rows, brotli_rows = [], [], []
     for n, item in enumerate(sorted(items)):
         path, _, rest = item.partition("=")
         file, _, kind = rest.rpartition(":")
@@ -65,11 +65,14 @@ def main():
         etag = hashlib.sha256(data).hexdigest()[:20]
         parts += [array(f"plain_{n}", data), zipped, squeezed]
         rows.append(f'    {{"{path}", "{kind}", "\\"{etag}\\"", plain_{n}, sizeof(plain_{n}), '
-                    f"{zipped_row}, {squeezed_row}}},")
+                    f"{zipped_row}}},")
+        brotli_rows.append(f"    {{(const char *){squeezed_row}}},")
     with open(out, "w", encoding="utf-8") as f:
         f.write("/* Made by scripts/embed.py. */\n#include <sextant/static.h>\n\n")
         f.write("".join(parts))
         f.write(f"static const sx_asset items[] = {{\n" + "\n".join(rows) + "\n};\n\n")
+        f.write(f"extern const sx_str {table}_BROTLI[];\n")
+        f.write(f"const sx_str {table}_BROTLI[] = {{\n" + "\n".join(brotli_rows) + "\n};\n\n")
         f.write(f"extern const sx_assets {table};\n")
         f.write(f"const sx_assets {table} = {{items, {len(items)}, NULL}};\n")
 

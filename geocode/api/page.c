@@ -28,7 +28,7 @@ void geo_api_page(sx_request *r, void *ctx)
     sx_reply_header(r, SX_STR("Referrer-Policy"), SX_STR("no-referrer"));
     sx_reply_header(r, SX_STR("Vary"), SX_STR("Accept"));
     sx_request_hold(r); /* whether it is 200 or 304 is known afterwards */
-    if (sx_assets_serve(&GEO_PAGES, r, SX_STR("/")))
+    if (sx_assets_serve_brotli(&GEO_PAGES, GEO_PAGES_BROTLI, r, SX_STR("/")))
         geo_api_count(r, r->status);
     else
         geo_refuse_status(r, 404);

@@ -5,5 +5,6 @@
 #include <sextant/static.h>
 
 extern const sx_assets GEO_PAGES;
+extern const sx_str GEO_PAGES_BROTLI[];
 
 #endif

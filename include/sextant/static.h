@@ -48,8 +48,6 @@ typedef struct sx_asset {
     size_t len;
     const void *gzip; /* the same compressed, or NULL */
     size_t gzip_len;
-    const void *brotli; /* and by brotli, or NULL */
-    size_t brotli_len;
 } sx_asset;
 
 typedef struct sx_assets {
@@ -61,6 +59,11 @@ typedef struct sx_assets {
 /* Answers `r` with the asset at `path` (as above; "/x/" finds "/x/index.html"); false, with nothing
  * answered, if there is none. Sent from where it stands. */
 bool sx_assets_serve(const sx_assets *assets, sx_request *r, sx_str path);
+
+/* The same with a third form to choose from: brotli[i] is items[i] compressed by brotli, or empty.
+ * Browsers take it from https and from localhost alone, so that gzip is of use beside it. */
+bool sx_assets_serve_brotli(const sx_assets *assets, const sx_str *brotli, sx_request *r,
+                            sx_str path);
 
 /* The content type that a path's extension stands for; "application/octet-stream" if unknown. */
 sx_str sx_content_type_of(sx_str path);

@@ -43,15 +43,15 @@ typedef struct asset_form {
     size_t len;
 } asset_form;
 
-static asset_form form_of(const sx_asset *asset, sx_request *r)
+static asset_form form_of(const sx_asset *asset, sx_str brotli, sx_request *r)
 {
     asset_form forms[SX_CODECS] = {{0}};
     sx_codec offered[2], chosen = SX_CODEC_IDENTITY;
     size_t count = 0;
     forms[SX_CODEC_IDENTITY] = (asset_form){"", "", asset->bytes, asset->len};
     forms[SX_CODEC_GZIP] = (asset_form){"gzip", "-gz", asset->gzip, asset->gzip_len};
-    forms[SX_CODEC_BROTLI] = (asset_form){"br", "-br", asset->brotli, asset->brotli_len};
-    if (asset->brotli)
+    forms[SX_CODEC_BROTLI] = (asset_form){"br", "-br", brotli.data, brotli.len};
+    if (brotli.len)
         offered[count++] = SX_CODEC_BROTLI;
     if (asset->gzip)
         offered[count++] = SX_CODEC_GZIP;
@@ -66,12 +66,19 @@ static asset_form form_of(const sx_asset *asset, sx_request *r)
 
 bool sx_assets_serve(const sx_assets *assets, sx_request *r, sx_str path)
 {
+    return sx_assets_serve_brotli(assets, NULL, r, path);
+}
+
+bool sx_assets_serve_brotli(const sx_assets *assets, const sx_str *brotli, sx_request *r,
+                            sx_str path)
+{
     const sx_asset *asset = resolve(assets, r, path);
     if (!asset)
         return false;
     if (!static_method_ok(r))
         return true;
-    asset_form form = form_of(asset, r);
+    sx_str squeezed = brotli ? brotli[asset - assets->items] : SX_STR("");
+    asset_form form = form_of(asset, squeezed, r);
     sx_str etag = sx_str_z(asset->etag);
     if (form.mark[0] && etag.len > 2)
         etag = sx_arena_printf(&r->arena, "%.*s%s\"", (int)etag.len - 1, etag.data, form.mark);
@@ -80,7 +87,7 @@ bool sx_assets_serve(const sx_assets *assets, sx_request *r, sx_str path)
         .bytes = form.len,
         .type = asset->type ? sx_str_z(asset->type) : sx_content_type_of(sx_str_z(asset->path)),
         .coding = sx_str_z(form.coding),
-        .varies = asset->gzip || asset->brotli,
+        .varies = asset->gzip || squeezed.len,
         .cache_control = sx_str_z(assets->cache_control ? assets->cache_control : "no-cache")};
     static_plan plan = static_plan_of(r, &content);
     static_reply_fields(r, &content, &plan);

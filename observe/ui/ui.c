@@ -7,7 +7,9 @@
 #include <sextant/hash.h>
 #include <sextant/service.h>
 
-extern const sx_assets UI_FILES; /* made from web/dist/observe by scripts/embed.py */
+/* Made from web/dist/observe by scripts/embed.py. */
+extern const sx_assets UI_FILES;
+extern const sx_str UI_FILES_BROTLI[];
 
 const char *const UI_PATHS[] = {
     "/alerts",
@@ -149,6 +151,7 @@ void ui_file(sx_request *r, void *ctx)
     if (sx_str_ends(name, SCRIPT) || sx_str_ends(name, STYLE)) /* hashes are in their names */
         files.cache_control = "public, max-age=31536000, immutable";
     /* The page itself is not a file: it is made for the prefix. */
-    if (!path.data || sx_str_eq(name, SX_STR("index.html")) || !sx_assets_serve(&files, r, path))
+    if (!path.data || sx_str_eq(name, SX_STR("index.html")) ||
+        !sx_assets_serve_brotli(&files, UI_FILES_BROTLI, r, path))
         nothing_here(r);
 }

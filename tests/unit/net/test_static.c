@@ -23,17 +23,23 @@ typedef struct static_fixture {
 } static_fixture;
 
 static const sx_asset ASSETS[] = {
-    {"/app.js", NULL, "\"j1\"", "let a;", 6, "zipped", 6, "squeezed", 8},
-    {"/index.html", NULL, "\"h1\"", "<p>hi", 5, NULL, 0, NULL, 0},
+    {"/app.js", NULL, "\"j1\"", "let a;", 6, "zipped", 6},
+    {"/index.html", NULL, "\"h1\"", "<p>hi", 5, NULL, 0},
 };
 static const sx_assets TABLE = {ASSETS, SX_COUNT_OF(ASSETS), "max-age=60"};
+static const sx_str BROTLI[] = {SX_STR_INIT("squeezed"), SX_STR_INIT("")};
 
 static void handle(sx_request *r, void *ctx)
 {
     static_fixture *s = ctx;
-    if (!sx_str_starts(r->path, SX_STR("/assets/")))
+    bool found = true;
+    if (sx_str_starts(r->path, SX_STR("/assets/")))
+        found = sx_assets_serve(&TABLE, r, sx_str_from(r->path, 7));
+    else if (sx_str_starts(r->path, SX_STR("/squeezed/")))
+        found = sx_assets_serve_brotli(&TABLE, BROTLI, r, sx_str_from(r->path, 9));
+    else
         sx_static_serve(s->folder, r, r->path);
-    else if (!sx_assets_serve(&TABLE, r, sx_str_from(r->path, 7)))
+    if (!found)
         sx_reply(r, 404, SX_STR("text/plain"), SX_STR("no asset\n"));
 }
 
@@ -253,11 +259,13 @@ static void test_codings(void **state)
     expect(s, "GET", "/a.txt", "Accept-Encoding", "gzip, br", 200, "0123456789");
     expect(s, "GET", "/assets/app.js", NULL, NULL, 200, "let a;");
     expect(s, "GET", "/assets/app.js", "Accept-Encoding", "gzip", 200, "zipped");
-    expect(s, "GET", "/assets/app.js", "Accept-Encoding", "gzip, deflate, br", 200, "squeezed");
-    expect(s, "GET", "/assets/app.js", "Accept-Encoding", "br;q=0.5, gzip", 200, "zipped");
-    expect(s, "GET", "/assets/app.js", "Accept-Encoding", "*;q=0", 200, "let a;");
-    expect(s, "GET", "/assets/app.js", "If-None-Match", "\"j1-br\"", 200, "let a;");
-    expect(s, "GET", "/assets/", "Accept-Encoding", "gzip, br", 200, "<p>hi");
+    expect(s, "GET", "/assets/app.js", "Accept-Encoding", "gzip, br", 200, "zipped");
+    expect(s, "GET", "/assets/", "Accept-Encoding", "gzip", 200, "<p>hi");
+    expect(s, "GET", "/squeezed/app.js", "Accept-Encoding", "gzip, deflate, br", 200, "squeezed");
+    expect(s, "GET", "/squeezed/app.js", "Accept-Encoding", "br;q=0.5, gzip", 200, "zipped");
+    expect(s, "GET", "/squeezed/app.js", "Accept-Encoding", "*;q=0", 200, "let a;");
+    expect(s, "GET", "/squeezed/app.js", "If-None-Match", "\"j1-br\"", 200, "let a;");
+    expect(s, "GET", "/squeezed/", "Accept-Encoding", "gzip, br", 200, "<p>hi");
     expect(s, "GET", "/assets/none", NULL, NULL, 404, "no asset\n");
     expect(s, "GET", "/assets/../a.txt", NULL, NULL, 404, "no asset\n");
     expect(s, "PUT", "/assets/app.js", NULL, NULL, 405, NULL);

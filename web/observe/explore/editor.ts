@@ -8,7 +8,7 @@ import { lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { drawSelection, EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { PromQLExtension } from "@prometheus-io/codemirror-promql";
+import { promql } from "./promql";
 
 export interface Editor {
   text(): string;
@@ -67,7 +67,6 @@ const look = (dark: boolean) => [
 export function openEditor(o: EditorOptions): Editor {
   const root = o.parent.shadowRoot ?? o.parent.attachShadow({ mode: "open" });
   const theme = new Compartment();
-  const promql = new PromQLExtension().setComplete({ remote: { url: location.origin + o.base, httpMethod: "GET" } });
   const view = new EditorView({
     parent: root, root,
     state: EditorState.create({
@@ -84,7 +83,7 @@ export function openEditor(o: EditorOptions): Editor {
         keymap.of([...closeBracketsKeymap, ...completionKeymap]),
         keymap.of([{ key: "Enter", run: () => { o.onRun(); return true; } }]),
         keymap.of([...historyKeymap, ...lintKeymap, ...defaultKeymap]),
-        promql.asExtension(), EditorView.lineWrapping, placeholder("PromQL, for example: sum by (job) (up)"),
+        promql(), EditorView.lineWrapping, placeholder("PromQL, for example: sum by (job) (up)"),
         EditorView.contentAttributes.of({ "aria-label": o.label }),
         EditorView.updateListener.of((u) => { if (u.docChanged) o.onChange(u.state.doc.toString()); }),
         theme.of(look(o.dark)),
