@@ -14,7 +14,7 @@ import { toQuery } from "./variables";
 
 // An address that may be followed: our own pages below the base, or the web's; nothing that runs.
 export function safeHref(url: string): string {
-  const text = url.trim();
+  const text = url.replace(/[\u0000-\u001f\u007f]/g, "").trim(); // browsers leave these out, so that "java\nscript:" runs
   if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return /^(https?|mailto|tel):/i.test(text) ? text : "#";
   if (text.startsWith("//")) return text;
   if (text.startsWith("/")) return base + text;

@@ -2,8 +2,11 @@
 // and names, the order, "All"; and the texts of custom variables and intervals.
 import { ALL } from "./interpolate";
 import type { Option, Variable } from "./model";
+import { AMBIGUOUS, ambiguous } from "./pattern";
 
 const MOST = 10000;
+const FIT_MS_MAX = 2000; // of all options together: no one waits longer for a list
+const FIT_CHARS_MAX = 4096; // of an option; longer ones are none of a list either
 
 export interface Options { options: Option[]; note?: string }
 
@@ -20,9 +23,13 @@ export function chosen(all: Named[], pattern: string, applyTo: "text" | "value" 
   if (!pattern) return all;
   const re = regexOf(pattern);
   const every = new RegExp(re.source, re.flags.includes("g") ? re.flags : `${re.flags}g`);
+  if (ambiguous(re.source)) throw new Error(AMBIGUOUS);
   const out: Named[] = [];
+  const end = performance.now() + FIT_MS_MAX;
   for (const o of all) {
+    if (performance.now() > end) throw new Error(`The regular expression took longer than ${FIT_MS_MAX / 1000} seconds for ${all.length.toLocaleString("en")} options; make it simpler.`);
     const on = applyTo === "text" ? o.text : o.value;
+    if (on.length > FIT_CHARS_MAX) continue;
     const found = [...on.matchAll(every)];
     if (!found.length) continue;
     const named = found.map((m) => m.groups ?? {});

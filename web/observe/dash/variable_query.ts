@@ -4,6 +4,7 @@ import type { Query } from "../base/data";
 import { interpolate, sourceOf } from "./interpolate";
 import { bag, bags, num, str } from "./json";
 import type { Variable } from "./model";
+import { AMBIGUOUS, ambiguous } from "./pattern";
 import type { Scope } from "./scope";
 
 export type Ask = <T>(path: string, query?: Query, signal?: AbortSignal) => Promise<{ data: T }>;
@@ -58,6 +59,7 @@ async function promNames(text: string, { scope, ask, signal }: Asking): Promise<
   const metrics = /^metrics\(([^]*)\)$/.exec(text);
   if (metrics) {
     const re = new RegExp(interpolate(metrics[1]!.trim().replace(/^"(.*)"$/, "$1"), scope, "regex"));
+    if (ambiguous(re.source)) throw new Error(AMBIGUOUS);
     return same((await values("__name__")).filter((n) => re.test(n)));
   }
   const result = /^query_result\(([^]+)\)$/.exec(text);

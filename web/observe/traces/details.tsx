@@ -117,10 +117,10 @@ function Pairs({ list, filter, service, find }: { list: Attribute[]; filter: str
   const [all, setAll] = useState(false);
   const fit = list.filter((a) => matches(`${a.key} ${a.value.slice(0, 10000)}`, filter)).sort((a, b) => (a.key < b.key ? -1 : 1));
   return (
-    <dl class="attributes">
-      {fit.slice(0, all ? Infinity : ROWS_MAX).map((a, k) => <Pair key={`${a.key} ${k}`} a={a} service={service} find={find} />)}
+    <>
+      <dl class="attributes">{fit.slice(0, all ? Infinity : ROWS_MAX).map((a, k) => <Pair key={`${a.key} ${k}`} a={a} service={service} find={find} />)}</dl>
       {fit.length > ROWS_MAX && !all && <button type="button" class="quiet" onClick={() => setAll(true)}>Show all {fit.length}</button>}
-    </dl>
+    </>
   );
 }
 
@@ -137,10 +137,10 @@ function Pair({ a, service, find }: { a: Attribute; service?: string; find?: boo
         {link ? <a href={a.value} target="_blank" rel="noreferrer noopener">{a.value}</a> : <span class={a.type === "string" ? "" : "mono"}>{text || <span class="dim">empty</span>}</span>}
         {a.value.length > CUT && <button type="button" class="quiet" onClick={() => setWhole(!whole)}>{whole ? "Less" : `All ${valueText(a.value.length, "bytes")}`}</button>}
       </dd>
-      <span class="attribute-tools">
+      <dd class="attribute-tools">
         {find && a.value.length <= FIND_MAX && <a class="find" href={href("/traces", { tags: tagsText({ [a.key]: a.value }), service: service ?? "" })} aria-label={`Find traces with this ${a.key}`} title="Find traces with this value">⌕</a>}
         <Copy text={a.value} what={a.key} />
-      </span>
+      </dd>
     </div>
   );
 }

@@ -96,12 +96,12 @@ export function Graph({ nodes, edges, label, onPick }: { nodes: GraphNode[]; edg
                 const h = n.sub ? HEIGHT + 12 : HEIGHT;
                 return (
                   <g key={n.key} class={`node${n.bad ? " bad" : ""}${n.virtual ? " virtual" : ""}${at !== undefined && !near.has(n.key) ? " dim" : ""}`} data-node={n.key} transform={`translate(${s.x - w / 2} ${s.y - h / 2})`}
-                    tabIndex={0} role="button" aria-label={`${n.title} ${n.sub}: ${n.note}; ${neighbours(n, edges)}`} onKeyDown={(e) => keys(e, n)} onFocus={() => setAt(n.key)} onBlur={() => setAt(undefined)}
+                    tabIndex={0} role="button" aria-label={`${[n.title, n.sub, n.note].filter(Boolean).join(" ")}; ${neighbours(n, edges)}`} onKeyDown={(e) => keys(e, n)} onFocus={() => setAt(n.key)} onBlur={() => setAt(undefined)}
                     onPointerEnter={() => setAt(n.key)} onPointerLeave={() => setAt(undefined)} onClick={() => onPick(n)}>
                     <rect width={w} height={h} rx="7" />
                     <rect class="hue" width="5" height={h - 12} x="6" y="6" rx="2" style={{ fill: colors.get(n.service) }} />
-                    <text class="title" x="17" y="19">{fit(n.title, w - 24, 7.3)}</text>
-                    {n.sub && <text x="17" y="34">{fit(n.sub, w - 24, CHAR)}</text>}
+                    <text class="title" x="17" y="19">{fit(n.title, w - 24, 7.3)} </text>
+                    {n.sub && <text x="17" y="34">{fit(n.sub, w - 24, CHAR)} </text>}
                     <text class="note" x="17" y={h - 10}>{n.bad ? "◆ " : ""}{fit(n.note, w - 24, 6.2)}</text>
                   </g>
                 );

@@ -93,7 +93,7 @@ function Head({ t, opened }: { t: Trace; opened: Opened }) {
         <div><dt>Errors</dt><dd class={t.errors ? "bad-text" : ""}>{t.errors ? `◆ ${t.errors}` : "0"}</dd></div>
         <div><dt>Depth</dt><dd>{t.depthMax + 1}</dd></div>
         <div><dt>Services</dt><dd>{t.services.length}</dd></div>
-        <div class="dim small loaded">{opened.bytes > 0 && <>{valueText(opened.bytes, "bytes")} in {valueText(opened.asked_ms / 1000, "s")}, read in {valueText(opened.read_ms / 1000, "s")}</>}</div>
+        {opened.bytes > 0 && <div class="loaded"><dt>Loaded</dt><dd>{valueText(opened.bytes, "bytes")} in {valueText(opened.asked_ms / 1000, "s")}, read in {valueText(opened.read_ms / 1000, "s")}</dd></div>}
       </dl>
       <div class="chips">
         {names.map((s) => (

@@ -177,14 +177,14 @@ function Row({ s, times, traced }: { s: Service; times: Times; traced: boolean }
 
 function Cell({ job, signal, line, waiting, times }: { job: string; signal: Signal; line?: Line; waiting: boolean; times: Times }) {
   const text = valueText(line?.now, signal.unit);
-  const inside = <><small>{signal.title}</small><b>{text}</b><Spark line={line} times={times} /></>;
+  const inside = <><small>{signal.title}</small>{" "}<b>{text}</b><Spark line={line} times={times} /></>;
   if (!line) return <div class={waiting ? "signal" : "signal none"}>{inside}</div>;
   const labels: Labels = line.labels;
   const most = line.points.reduce((m, [, v]) => Math.max(m, v), 0);
   const bad = signal.id === "errors" && (line.now ?? 0) >= BAD_ERRORS;
   return (
     <a class={bad ? "signal bad" : "signal"} href={href("/explore", { "g0.expr": signal.one(times.window, labels) })}
-      aria-label={`${signal.title} of ${job}: ${text}, at most ${valueText(most, signal.unit)}`}>{inside}</a>
+      aria-label={`${signal.title} ${text}, of ${job}, at most ${valueText(most, signal.unit)}`}>{inside}</a>
   );
 }
 

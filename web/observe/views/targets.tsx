@@ -117,7 +117,7 @@ function TargetRow({ t }: { t: Target }) {
           <div><dt>Took</dt><dd>{valueText(t.lastScrapeDuration, "s")}</dd></div>
           <div><dt>Every</dt><dd>{t.scrapeInterval}</dd></div>
         </dl>
-        <button type="button" class="quiet" aria-expanded={open} aria-label={`Relabelling of ${t.scrapeUrl}`} onClick={() => setOpen(!open)}>
+        <button type="button" class="quiet" aria-expanded={open} aria-label={`${open ? "Less" : "Labels"} of ${t.scrapeUrl}`} onClick={() => setOpen(!open)}>
           {open ? "Less" : "Labels"}
         </button>
       </div>

@@ -1,4 +1,5 @@
 // columns.ts - transformations that choose, order, rename and rewrite columns.
+import { ambiguous } from "../pattern";
 import type { Cell, Field, FieldType, Frame } from "../frame";
 import { fieldMatcher, frameMatcher, regex } from "../matchers";
 import type { Bag } from "../model";
@@ -94,6 +95,7 @@ export const renameFields: Transform = mapFrames((frame, o, context) => mapField
 
 function replacing(text: string): RegExp | undefined {
   const parts = /^\/(.*)\/([a-z]*)$/s.exec(text);
+  if (ambiguous(parts ? parts[1]! : text)) return undefined;
   try { return parts ? new RegExp(parts[1]!, parts[2]) : new RegExp(text); } catch { return undefined; }
 }
 
