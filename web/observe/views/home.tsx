@@ -1,7 +1,7 @@
 // home.tsx - what runs, whether it is well, and why not: the services, those in trouble first. It asks
 // the same few questions for one service as for hundreds.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Asked, useAsk } from "../base/data";
+import { type Asked, call, useAsk } from "../base/data";
 import { type Labels, matches, plural, valueText } from "../base/format";
 import { href, parameter, setQuery } from "../base/route";
 import {
@@ -17,7 +17,14 @@ const POINTS_SHARE = 4; // of a graph's points: a sparkline is about 60 wide
 const WINDOW_MIN_S = 300; // holds four scrapes a minute apart
 const AT_ONCE = 100; // rows; the others come when they are wanted
 const BAD_ERRORS = 0.05;
-const SPANS_OF = "group by (service_name) (traces_span_metrics_calls_total)"; // which services send spans
+
+// Which services send spans, and which jobs have a dashboard of their kind: one question for all.
+const KINDS: [metric: string, dashboard: string][] = [
+  ["http_requests_total", "sextant-service"], ["redis_up", "sextant-redis"], ["pg_up", "sextant-postgres"],
+  ["node_boot_time_seconds", "sextant-host"],
+];
+const KINDS_OF = ["group by (service_name) (traces_span_metrics_calls_total)",
+  ...KINDS.map(([metric, uid]) => `label_replace(group by (job) (${metric}), "uid", "${uid}", "", "")`)].join(" or ");
 
 type Vector = { result: Sample[] };
 type Matrix = { result: Series[] };
@@ -97,6 +104,15 @@ function Beginning() {
   );
 }
 
+// The dashboards that come with the program: whoever runs the server may have left them out.
+function useShipped(): Set<string> {
+  const [uids, setUids] = useState(new Set<string>());
+  useEffect(() => {
+    call<{ uid: string }[]>("GET", "/api/search?type=dash-db&tag=sextant").then((hits) => setUids(new Set(hits.map((h) => h.uid))), () => {});
+  }, []);
+  return uids;
+}
+
 // While somebody is on a row it stays where it is: the order of before is kept, what is new comes last.
 function useCalmOrder(sorted: Service[], list: { current: HTMLElement | null }): Service[] {
   const before = useRef<string[]>([]);
@@ -111,8 +127,12 @@ function useCalmOrder(sorted: Service[], list: { current: HTMLElement | null }):
 }
 
 function List({ services, elsewhere, times }: { services: Service[]; elsewhere: number; times: Times }) {
-  const traced = useAsk<Vector>("/api/v1/query", { query: SPANS_OF, time: times.end });
-  const spans = useMemo(() => new Set((traced.data?.result ?? []).map((r) => r.metric.service_name)), [traced.data]);
+  const kinds = useAsk<Vector>("/api/v1/query", { query: KINDS_OF, time: times.end });
+  const shipped = useShipped();
+  const [spans, boards] = useMemo(() => {
+    const all = (kinds.data?.result ?? []).map((r) => r.metric);
+    return [new Set(all.map((l) => l.service_name)), new Map(all.filter((l) => shipped.has(l.uid!)).map((l) => [l.job, l.uid!]))];
+  }, [kinds.data, shipped]);
   const state = parameter("state");
   const filter = parameter("search");
   const list = useRef<HTMLUListElement>(null);
@@ -144,17 +164,19 @@ function List({ services, elsewhere, times }: { services: Service[]; elsewhere: 
       </div>
       {!shown.length && <p class="none">No service is like that.</p>}
       <ul class="services" ref={list} aria-label="Services">
-        {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} traced={spans.has(s.job)} />)}
+        {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} traced={spans.has(s.job)} board={boards.get(s.job)} />)}
       </ul>
       {shown.length > most && <p class="row"><button type="button" onClick={() => setMost(Infinity)}>Show all {shown.length}</button></p>}
     </>
   );
 }
 
-function Row({ s, times, traced }: { s: Service; times: Times; traced: boolean }) {
+function Row({ s, times, traced, board }: { s: Service; times: Times; traced: boolean; board?: string }) {
   const scraped = s.up + s.down;
   const tone = s.down || s.firing ? "bad" : errorsOf(s) ? "warn" : "";
-  const about = scraped ? href("/targets", { search: `job=${s.job}` })
+  const targets = href("/targets", { search: `job=${s.job}` });
+  const about = board ? href(`/d/${board}`, { "var-job": s.job })
+    : scraped ? targets
     : href("/explore", { "g0.expr": SIGNALS[0]!.one(times.window, s.lines.rate?.labels ?? { job: s.job }) });
   return (
     <li class={`card service ${tone}`}>
@@ -162,9 +184,9 @@ function Row({ s, times, traced }: { s: Service; times: Times; traced: boolean }
         <h2><a href={about}>{s.job}</a></h2>
         <span class="row">
           {scraped === 0 ? <Badge tone="calm">not scraped</Badge>
-            : <Badge tone={s.down ? (s.up ? "warn" : "bad") : "good"}>
+            : <a href={targets} aria-label={`Targets of ${s.job}`}><Badge tone={s.down ? (s.up ? "warn" : "bad") : "good"}>
                 {scraped === 1 ? (s.down ? "down" : "up") : s.down ? `${s.down} of ${scraped} down` : `${scraped} up`}
-              </Badge>}
+              </Badge></a>}
           {s.firing > 0 && <a href={href("/alerts", { state: "firing", search: s.job })}><Badge tone="bad">{plural(s.firing, "alert")} firing</Badge></a>}
           {traced && <a class="small" href={href("/traces", { service: s.job })} aria-label={`Traces of ${s.job}`}>Traces</a>}
           {s.versions.length > 0 && <span class="tag" title={s.versions.join(", ")}>{s.versions.length > 1 ? plural(s.versions.length, "version") : s.versions[0]}</span>}
