@@ -1,29 +1,28 @@
-// browser.tsx - the metrics browser: every metric with its type, unit, help and number of series; and
-// the queries that were kept or run before. What is picked goes into the query.
-import { useMemo, useState } from "preact/hooks";
+// browser.tsx - the metrics browser: every metric with its type, unit, help and number of series, as a
+// table or by the beginnings of the names; and the queries that were kept or run before. What is picked
+// goes into the query, or into its builder.
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { useAsk } from "../base/data";
-import { matches, type Labels } from "../base/format";
+import { matches, plural } from "../base/format";
 import { Answer, Choice, Filter, Layer } from "../parts/bits";
 import { Table } from "../parts/table";
 import { past, saved } from "./memory";
-
-interface Meta { type: string; unit: string; help: string }
-interface MetricRow { name: string; type: string; unit: string; help: string; series: number }
+import { isLike, type Metric, useMetrics } from "./metrics";
+import { begin, write } from "./model";
 
 // What one usually wants to see first of a metric of this kind.
 export function starter(name: string, type: string): string {
   if (type === "counter" || /_total$/.test(name)) return `rate(${name}[5m])`;
   if (/_bucket$/.test(name)) return `histogram_quantile(0.95, sum by (le) (rate(${name}[5m])))`;
   if (/_(count|sum)$/.test(name) && /histogram|summary/.test(type)) return `rate(${name}[5m])`;
-  return name;
+  return write({ metric: name, filters: [], offset: "", steps: [] });
 }
 
-const SUFFIX = /_(bucket|count|sum|total|created)$/;
+export type Part = "metrics" | "kept" | "past";
+type Pick = (expr: string, inBuilder?: boolean) => void;
 
-type Part = "metrics" | "kept" | "past";
-
-export function Browser({ onPick, onClose }: { onPick: (expr: string) => void; onClose: () => void }) {
-  const [part, setPart] = useState<Part>("metrics");
+export function Browser({ first = "metrics", onPick, onClose }: { first?: Part; onPick: Pick; onClose: () => void }) {
+  const [part, setPart] = useState<Part>(first);
   const [filter, setFilter] = useState("");
   const list = part === "kept" ? saved : past;
   return (
@@ -50,27 +49,76 @@ export function Browser({ onPick, onClose }: { onPick: (expr: string) => void; o
   );
 }
 
-function Metrics({ filter, onPick }: { filter: string; onPick: (expr: string) => void }) {
-  const names = useAsk<string[]>("/api/v1/label/__name__/values");
-  const meta = useAsk<Record<string, Meta[]>>("/api/v1/metadata");
-  const counts = useAsk<{ resultType: string; result: { metric: Labels; value: [number, string] }[] }>(
-    "/api/v1/query", { query: 'count by (__name__) ({__name__!=""})' });
-  const rows = useMemo(() => {
-    const series = new Map((counts.data?.result ?? []).map((s) => [s.metric.__name__ ?? "", Number(s.value[1])]));
-    return (names.data ?? []).map((name): MetricRow => {
-      const m = meta.data?.[name]?.[0] ?? meta.data?.[name.replace(SUFFIX, "")]?.[0];
-      return { name, type: m?.type ?? "", unit: m?.unit ?? "", help: m?.help ?? "", series: series.get(name) ?? 0 };
-    });
-  }, [names.data, meta.data, counts.data]);
-  const shown = rows.filter((r) => matches(`${r.name} ${r.type} ${r.unit} ${r.help}`, filter));
+function Metrics({ filter, onPick }: { filter: string; onPick: Pick }) {
+  const [type, setType] = useState("");
+  const [job, setJob] = useState("");
+  const [form, setForm] = useState<"flat" | "tree">("flat");
+  const jobs = useAsk<string[]>("/api/v1/label/job/values");
+  const { names, metrics } = useMetrics(job);
+  const types = useMemo(() => [...new Set(metrics.map((m) => m.type))].sort(), [metrics]);
+  const shown = useMemo(() => metrics.filter((m) => (!type || (m.type || "none") === type) && isLike(m, filter)), [metrics, type, filter]);
   return (
-    <Answer of={names}>{() => (
-      <Table label="Metrics" rows={shown} id={(r) => r.name} sort="name" none="No metric is called so. Nothing scraped yet?" columns={[
-        { key: "name", title: "Metric", value: (r) => r.name, cell: (r) => <button type="button" class="mono pick" onClick={() => onPick(starter(r.name, r.type))}>{r.name}</button> },
-        { key: "type", title: "Type", value: (r) => r.type },
-        { key: "series", title: "Series", right: true, value: (r) => r.series },
-        { key: "help", title: "Help", value: (r) => r.help, cell: (r) => <span title={r.help}>{r.help}{r.unit && ` (${r.unit})`}</span> },
-      ]} />
-    )}</Answer>
+    <>
+      <div class="bar">
+        <label class="inline">Type <select value={type} onChange={(e) => setType(e.currentTarget.value)}>
+          <option value="">all</option>{types.map((t) => <option key={t} value={t || "none"}>{t || "none"}</option>)}
+        </select></label>
+        <label class="inline">Job <select class="qb-job" value={job} onChange={(e) => setJob(e.currentTarget.value)}>
+          <option value="">all</option>{jobs.data?.map((j) => <option key={j}>{j}</option>)}
+        </select></label>
+        <Choice label="Form" value={form} onChange={setForm} options={[["flat", "List"], ["tree", "Tree"]]} />
+        <span class="dim small" role="status">{plural(shown.length, "metric")}, {plural(shown.reduce((n, m) => n + m.series, 0), "series", "series")}</span>
+      </div>
+      <Answer of={names}>{() => (form === "flat" || !shown.length ? <List metrics={shown} onPick={onPick} /> : <Branches metrics={shown} prefix="" onPick={onPick} />)}</Answer>
+    </>
+  );
+}
+
+function List({ metrics, onPick, label = "Metrics" }: { metrics: Metric[]; onPick: Pick; label?: string }) {
+  return (
+    <Table label={label} rows={metrics} id={(r) => r.name} sort="name" none="No metric is like that. Nothing scraped yet?" columns={[
+      { key: "name", title: "Metric", value: (r) => r.name, cell: (r) => <button type="button" class="mono pick" title="Insert" onClick={() => onPick(starter(r.name, r.type))}>{r.name}</button> },
+      { key: "builder", title: "Builder", value: () => "", cell: (r) => <button type="button" class="pick" aria-label={`Open ${r.name} in the builder`} onClick={() => onPick(write(begin(r.name, r.type)), true)}>Build</button> },
+      { key: "type", title: "Type", value: (r) => r.type },
+      { key: "unit", title: "Unit", value: (r) => r.unit },
+      { key: "series", title: "Series", right: true, value: (r) => r.series },
+      { key: "help", title: "Help", value: (r) => r.help, cell: (r) => <span title={r.help}>{r.help}</span> },
+    ]} />
+  );
+}
+
+const FEW = 30; // as many are listed without another branch
+
+// Names that begin alike, up to the next "_", ":" or "."; what is alone there stands by itself.
+function branch(metrics: Metric[], prefix: string): [string, Metric[]][] {
+  const groups = new Map<string, Metric[]>();
+  for (const m of metrics) {
+    const rest = /^[^_:.]*[_:.]*/.exec(m.name.slice(prefix.length))![0];
+    const key = prefix + rest;
+    const group = groups.get(key);
+    if (group) group.push(m);
+    else groups.set(key, [m]);
+  }
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function Branches({ metrics, prefix, onPick }: { metrics: Metric[]; prefix: string; onPick: Pick }) {
+  let list = branch(metrics, prefix);
+  // Where all go on alike there is nothing to choose.
+  while (list.length === 1 && list[0]![1].length > FEW && list[0]![1].some((m) => m.name !== list[0]![0])) list = branch(metrics, list[0]![0]);
+  if (prefix && (metrics.length <= FEW || list.length === 1)) return <List metrics={metrics} onPick={onPick} label={`Metrics ${prefix}`} />;
+  return <ul class="plain qb-tree">{list.map(([key, of]) => <Branch key={key} prefix={key} metrics={of} onPick={onPick} />)}</ul>;
+}
+
+function Branch({ prefix, metrics, onPick }: { prefix: string; metrics: Metric[]; onPick: Pick }) {
+  const [open, setOpen] = useState(false);
+  useEffect(() => setOpen((was) => was && metrics.length > 0), [metrics.length]);
+  return (
+    <li>
+      <button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <span class="mono">{prefix}</span> <span class="dim small">{plural(metrics.length, "metric")}, {plural(metrics.reduce((n, m) => n + m.series, 0), "series", "series")}</span>
+      </button>
+      {open && <Branches metrics={metrics} prefix={prefix} onPick={onPick} />}
+    </li>
   );
 }

@@ -1,6 +1,7 @@
 // panel.tsx - one query of the explore page: typed, run, and shown as a graph, a table or an
 // explanation. What was run is in the address as gN.expr, gN.tab and so on, as Prometheus's page has
 // it; what is only typed is not.
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type Asked, useAsk } from "../base/data";
 import { plural, seriesName, type Unit, unitOf, valueText, matches } from "../base/format";
@@ -11,6 +12,7 @@ import { Chart, type Line } from "../parts/chart";
 import { Table } from "../parts/table";
 import { QueryField } from "./field";
 import { Heatmap } from "./heatmap";
+import type { Part } from "./browser";
 import { past, remember, saved } from "./memory";
 import { align, apiAddress, csvOf, type ExemplarSeries, heatOf, marksOf, number, rangeQuery, type Result, type Series, type Stats, stepFor } from "./query";
 
@@ -25,7 +27,7 @@ const LINES_MAX = 10000;
 
 export function Panel({ index, state, change, remove, alone, onBrowse }: {
   index: number; state: PanelState; change: (with_: PanelState, push?: boolean) => void;
-  remove: () => void; alone: boolean; onBrowse: () => void;
+  remove: () => void; alone: boolean; onBrowse: (part?: Part) => void;
 }) {
   const expr = state.expr ?? "";
   const [typed, setTyped] = useState(expr);
@@ -55,19 +57,31 @@ export function Panel({ index, state, change, remove, alone, onBrowse }: {
         <div class="row query-tools">
           <button type="button" class="main" onClick={run}>Run</button>
           <button type="button" class="icon" aria-pressed={isSaved} aria-label={isSaved ? "Forget this query" : "Keep this query"} title="Keep" onClick={toggleSaved}>{isSaved ? "★" : "☆"}</button>
-          <button type="button" class="quiet" onClick={onBrowse}>Metrics</button>
+          <button type="button" class="quiet" aria-pressed={!!state.builder} title="Put the query together step by step" onClick={() => change({ builder: state.builder ? "" : "1" })}>Builder</button>
+          <button type="button" class="quiet" onClick={() => onBrowse()}>Metrics</button>
+          <button type="button" class="quiet" title="Queries kept and run before" onClick={() => onBrowse(saved.value.length ? "kept" : "past")}>History</button>
           {!alone && <button type="button" class="quiet" onClick={remove}>Remove</button>}
         </div>
       </div>
+      {state.builder && <BuilderLater id={`Query ${index + 1}`} text={typed} onChange={setTyped} onRun={run} onBrowse={() => onBrowse()} />}
       {expr ? (
         <>
           <Tabs label="How it is shown" value={tab} options={TABS} onChange={(t) => change({ tab: t })} />
           {tab === "graph" ? <Graph key={expr} expr={expr} state={state} change={change} />
             : tab === "table" ? <Instant key={expr} expr={expr} state={state} change={change} /> : <Explain key={expr} expr={expr} />}
         </>
-      ) : <p class="none">Type a query and press Enter, or pick one under Metrics. Ctrl-Space completes, Ctrl-↑ brings back earlier ones.</p>}
+      ) : <p class="none">Type a query and press Enter, pick a metric under Metrics, or put one together with the Builder. Ctrl-Space completes, Ctrl-↑ brings back earlier ones.</p>}
     </section>
   );
+}
+
+type BuilderProps = { id: string; text: string; onChange: (text: string) => void; onRun: () => void; onBrowse: () => void };
+
+// Loaded by those who use it.
+function BuilderLater(props: BuilderProps) {
+  const [made, setMade] = useState<{ Body: ComponentType<BuilderProps> } | string>();
+  useEffect(() => void import("./builder").then((m) => setMade({ Body: m.default }), (e: Error) => setMade(e.message)), []);
+  return typeof made === "string" ? <Failure text={made} /> : made ? <made.Body {...props} /> : null;
 }
 
 function Notices({ of }: { of: Asked<unknown> }) {

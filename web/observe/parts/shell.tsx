@@ -12,6 +12,7 @@ import { Empty } from "./bits";
 import { helpOpen, paletteOpen, shellCommands } from "./commands";
 import { Icon } from "./icon";
 import { Help, Palette } from "./palette";
+import { copyRange, pasteRange } from "./range_copy";
 import { pickerOpen, RangePicker, RefreshPicker } from "./picker";
 
 const NEXT_THEME: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
@@ -22,6 +23,8 @@ function setUpCommands(): void {
     { id: "help", title: "Keyboard shortcuts", keys: "?", run: () => (helpOpen.value = true) },
     { id: "refresh", title: "Refresh now", keys: "d r", run: beatAgain },
     { id: "range", title: "Set the time range", keys: "t a", run: () => viewOf(route.value.path)?.ranged && (pickerOpen.value = true) },
+    { id: "copy range", title: "Copy the time range", keys: "t c", run: () => viewOf(route.value.path)?.ranged && void copyRange() },
+    { id: "paste range", title: "Paste a time range", keys: "t v", run: () => viewOf(route.value.path)?.ranged && void pasteRange() },
     { id: "zoom", title: "Zoom out in time", keys: "t z", run: zoomOut },
     { id: "earlier", title: "Go back in time", keys: "t ←", run: () => shiftRange(-1) },
     { id: "later", title: "Go forward in time", keys: "t →", run: () => shiftRange(1) },

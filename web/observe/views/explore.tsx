@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { replaceQuery, route } from "../base/route";
 import { parseDuration } from "../base/time";
 import { viewCommands } from "../parts/commands";
-import { Browser } from "../explore/browser";
+import { Browser, type Part } from "../explore/browser";
 import { Panel, type PanelState } from "../explore/panel";
 
 const PANELS_MAX = 20;
@@ -54,12 +54,17 @@ function translate(): void {
 }
 
 export default function ExploreView() {
-  const [browsing, setBrowsing] = useState(-1);
+  const [browsing, setBrowsing] = useState<{ of: number; part?: Part }>();
   const [translated, setTranslated] = useState(false);
   useEffect(() => {
     translate();
     setTranslated(true);
-    return viewCommands([{ id: "browse", title: "Browse metrics", keys: "m", run: () => setBrowsing(0) }]);
+    return viewCommands([
+      { id: "browse", title: "Browse metrics", keys: "m", run: () => setBrowsing({ of: 0 }) },
+      { id: "kept queries", title: "Kept queries", run: () => setBrowsing({ of: 0, part: "kept" }) },
+      { id: "past queries", title: "Queries run before", keys: "h", run: () => setBrowsing({ of: 0, part: "past" }) },
+      { id: "builder", title: "Query builder", keys: "b", run: () => write(panelsOf(route.value.query).map((p, i) => (i ? p : { ...p, builder: p.builder ? "" : "1" })), false) },
+    ]);
   }, []);
   if (!translated) return null;
   const panels = panelsOf(route.value.query);
@@ -68,14 +73,14 @@ export default function ExploreView() {
   return (
     <>
       {panels.map((p, i) => (
-        <Panel key={i} index={i} state={p} change={change(i)} alone={panels.length === 1} onBrowse={() => setBrowsing(i)}
+        <Panel key={i} index={i} state={p} change={change(i)} alone={panels.length === 1} onBrowse={(part) => setBrowsing({ of: i, part })}
           remove={() => write(panels.filter((_, k) => k !== i), true)} />
       ))}
       {panels.length < PANELS_MAX && <button type="button" onClick={() => write([...panels, { expr: "" }], true)}>Add a query</button>}
-      {browsing >= 0 && (
-        <Browser onClose={() => setBrowsing(-1)} onPick={(expr) => {
-          setBrowsing(-1);
-          change(browsing)({ expr }, true);
+      {browsing && (
+        <Browser first={browsing.part} onClose={() => setBrowsing(undefined)} onPick={(expr, inBuilder) => {
+          setBrowsing(undefined);
+          change(browsing.of)(inBuilder ? { expr, builder: "1" } : { expr }, true);
         }} />
       )}
     </>
