@@ -27,6 +27,8 @@ export function usedNames(text: unknown): string[] {
 }
 
 export const interpolate: Interpolate = (text, scope, place = "text") => {
+  // Files have anything where a text belongs.
+  if (typeof text !== "string") return text === undefined || text === null ? "" : String(text);
   if (!text || (!text.includes("$") && !text.includes("[["))) return text;
   let quote = "", at = 0; // the quotes around where we are, for PromQL
   return text.replace(NAMES, (whole, ...m) => {

@@ -140,6 +140,20 @@ function standingOn(d: Dashboard, names: string[]): Set<string> {
   return out;
 }
 
+const MANY = 50; // variables, from which on their values are taken twice a second
+
+function takeStates(page: PageState, all: [string, State][]): void {
+  batch(() => {
+    page.states.value = { ...page.states.value, ...Object.fromEntries(all) };
+    const same = (a: Value, b: Value) => JSON.stringify([a.value, a.text, a.all]) === JSON.stringify([b.value, b.text, b.all]);
+    const old = page.values.value;
+    const fresh = all.filter(([name, state]) => !old[name] || !same(old[name], state.value));
+    if (fresh.length) page.values.value = { ...old, ...Object.fromEntries(fresh.map(([name, state]) => [name, state.value])) };
+    const done = new Set(all.map(([name]) => name));
+    if ([...page.asking.value].some((n) => done.has(n))) page.asking.value = new Set([...page.asking.value].filter((n) => !done.has(n)));
+  });
+}
+
 const running = new WeakMap<PageState, AbortController>();
 
 // Asks for the options of all variables, or of those that hang on what changed, and keeps what is still
@@ -151,18 +165,18 @@ export async function resolveVariables(page: PageState, how: { changed?: string;
   const d = page.dashboard.value;
   const wanted = how.changed ? standingOn(d, [how.changed]) : how.range ? new Set<string>() : new Set(d.templating.list.filter((v) => !TYPED.has(v.type)).map((v) => v.name));
   page.asking.value = wanted;
+  // Each change draws the page again, so that those that come at nearly the same time are taken together.
+  let come: [string, State][] = [];
+  const take = () => {
+    const all = come;
+    come = [];
+    if (!abort.signal.aborted && all.length) takeStates(page, all);
+  };
   try {
     await loadVariables(d, page.scope.peek(), ask, {
       ...how, before: page.ready.value ? page.states.value : undefined, signal: abort.signal,
       each: (name, state) => {
-        if (abort.signal.aborted) return;
-        batch(() => {
-          page.states.value = { ...page.states.value, [name]: state };
-          const old = page.values.value[name];
-          if (!old || JSON.stringify([old.value, old.text, old.all]) !== JSON.stringify([state.value.value, state.value.text, state.value.all]))
-            page.values.value = { ...page.values.value, [name]: state.value };
-          if (page.asking.value.has(name)) page.asking.value = new Set([...page.asking.value].filter((n) => n !== name));
-        });
+        if (come.push([name, state]) === 1) setTimeout(take, d.templating.list.length > MANY ? 500 : 0);
       },
     });
   } catch (e) {
@@ -170,6 +184,7 @@ export async function resolveVariables(page: PageState, how: { changed?: string;
   }
   if (abort.signal.aborted) return;
   batch(() => {
+    take();
     page.asking.value = new Set();
     page.ready.value = true;
   });

@@ -142,7 +142,7 @@ const LINK = { asDropdown: false, icon: "external link", includeVars: false, kee
 export function readLink(l: Bag): Link {
   const out = l as Link;
   out.title = str(l.title);
-  for (const name of ["url", "tooltip", "icon"]) if (out[name] === null) delete out[name];
+  for (const name of ["url", "tooltip", "icon"]) if (typeof out[name] !== "string") delete out[name];
   if (l.tags !== undefined) out.tags = list(l.tags).filter((t) => typeof t === "string");
   return out;
 }

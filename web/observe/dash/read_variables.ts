@@ -11,8 +11,9 @@ export function readVariables(raw: unknown, reading: Reading): Variable[] {
   const seen = new Set<string>();
   for (const v of bags(raw)) {
     const name = str(v.name);
-    if (!name || seen.has(name)) {
-      reading.notes.push(name ? `A second variable "${name}" is left out.` : "A variable without a name is left out.");
+    const own = name === "__proto__"; // an object's, not a variable's
+    if (!name || seen.has(name) || own) {
+      reading.notes.push(own ? "A variable cannot be called __proto__." : name ? `A second variable "${name}" is left out.` : "A variable without a name is left out.");
       continue;
     }
     seen.add(name);

@@ -1,7 +1,7 @@
 // shell.tsx - what is around every view: navigation, time, commands, messages. Views are loaded when
 // they are first shown; the one before stays until the next is there.
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import { underWay } from "../base/data";
 import { may, me } from "../base/me";
 import { go, href, route } from "../base/route";
@@ -47,6 +47,15 @@ function useView(): { view?: View; Body?: ComponentType; failed?: string } {
   return wanted ? shown : {};
 }
 
+// What fails while it is drawn says so, in place of an empty page; another address tries anew.
+function Guarded({ Body }: { Body: ComponentType }) {
+  const [error, again] = useErrorBoundary();
+  const { path } = route.value;
+  useEffect(() => { if (error) again(); }, [path]);
+  if (!error) return <Body />;
+  return <Empty title="This page could not be drawn"><p>{(error as Error).message ?? String(error)}</p><button type="button" onClick={again}>Draw it again</button></Empty>;
+}
+
 export function Shell() {
   const [menu, setMenu] = useState(false);
   const { view, Body, failed } = useView();
@@ -87,7 +96,7 @@ export function Shell() {
         <main id="main" tabIndex={-1}>
           {!wanted && <Empty title="There is no such page"><p><a href={href("/")}>Go to the beginning</a></p></Empty>}
           {failed && <Empty title="This page could not be loaded"><p>{failed}</p><button type="button" onClick={() => location.reload()}>Load again</button></Empty>}
-          {Body && <div data-view={view!.path}><Body /></div>}
+          {Body && <div data-view={view!.path}><Guarded Body={Body} /></div>}
         </main>
       </div>
       <Palette />
