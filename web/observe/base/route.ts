@@ -77,7 +77,14 @@ export function href(path: string, query: Record<string, string> = {}): string {
   return address(path, all);
 }
 
+// A view that would lose something is asked first; it keeps what would go on.
+export type Guard = (goOn: () => void) => boolean;
+let guard: Guard | undefined;
+export const guardLeaving = (by: Guard | undefined): void => { guard = by; };
+const stays = (path: string, goOn: () => void): boolean => path !== base + route.value.path && !!guard?.(goOn);
+
 export function go(to: string): void {
+  if (stays(new URL(to, location.href).pathname, () => { guard = undefined; go(to); })) return;
   history.pushState(null, "", to);
   route.value = read();
   scrollTo(0, 0);
@@ -107,7 +114,11 @@ export function parameter(name: string): string {
 
 // Links are ordinary links; those that stay within the page do not load it again.
 export function followLinks(): void {
-  addEventListener("popstate", () => (route.value = read()));
+  addEventListener("popstate", () => {
+    const to = location.pathname + location.search;
+    if (stays(location.pathname, () => { guard = undefined; go(to); })) history.pushState(null, "", address(route.value.path, route.value.query));
+    else route.value = read();
+  });
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
       return;

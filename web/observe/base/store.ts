@@ -45,15 +45,18 @@ export interface Toast {
   id: number;
   text: string;
   bad: boolean;
+  action?: { text: string; run: () => void };
 }
 export const toasts = signal<Toast[]>([]);
 let nextToast = 1;
 
+const ACTION_MS = 12000; // time to reach for it
+
 // Told to a screen reader, too. Errors stay until they are closed.
-export function tell(text: string, bad = false): void {
+export function tell(text: string, bad = false, action?: Toast["action"]): void {
   const id = nextToast++;
-  toasts.value = [...toasts.value.slice(-3), { id, text, bad }];
-  if (!bad) setTimeout(() => dismiss(id), 4000);
+  toasts.value = [...toasts.value.slice(-3), { id, text, bad, action }];
+  if (!bad) setTimeout(() => dismiss(id), action ? ACTION_MS : 4000);
 }
 
 export function dismiss(id: number): void {

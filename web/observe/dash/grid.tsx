@@ -3,6 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { plural } from "../base/format";
 import { isViewed } from "./address";
+import { Arranger, editing, RowTools } from "./edit/mode";
 import { interpolate } from "./interpolate";
 import { expand, expandAll, type Placed } from "./layout";
 import { type PageState } from "./page_state";
@@ -14,8 +15,10 @@ export function Grid({ page }: { page: PageState }) {
   const folded = page.folded.value;
   // Places hang on the values, not on the time: panels take that from the page.
   const placed = useMemo(() => expand(d, page.scope.peek(), folded), [d, values, folded]);
+  const edited = editing(page);
   return (
-    <div class="dash-grid">
+    <div class={edited ? "dash-grid ed-grid" : "dash-grid"}>
+      {edited && <Arranger page={page} />}
       {placed.map((p) => (p.panel.type === "row" ? <Row key={p.key} page={page} placed={p} /> : <PanelFrame key={p.key} page={page} placed={p} />))}
     </div>
   );
@@ -29,6 +32,7 @@ function Row({ page, placed }: { page: PageState; placed: Placed }) {
     <div class={open ? "dash-row" : "dash-row shut"} style={{ gridRow: `${placed.place.y + 1}`, gridColumn: "1 / -1" }}>
       <h2><button type="button" data-row-toggle={placed.key} aria-expanded={open} class="fold" onClick={toggle}>{title}</button></h2>
       {!open && <span class="dim small">{plural(placed.count ?? 0, "panel")}</span>}
+      {editing(page) && <RowTools page={page} placed={placed} />}
     </div>
   );
 }

@@ -8,7 +8,7 @@ import { replaceQuery, route } from "../base/route";
 import { tell } from "../base/store";
 import { range, utc } from "../base/time";
 import { type Filter, filtersOf } from "./adhoc";
-import { forgetUnsaved, isUnsaved, type Meta, save as store, type Saved } from "./api";
+import { forgetUnsaved, isUnsaved, load, type Meta, save as store, type Saved } from "./api";
 import type { Mark } from "./panels/panel";
 import type { Bag, Dashboard, Json, Panel } from "./model";
 import { readDashboard } from "./read";
@@ -97,13 +97,33 @@ export function discard(page: PageState): void {
   page.dashboard.value = stored.get(page)!.value.dashboard;
 }
 
-// Stores it. Somebody else's newer version is not overwritten unless `overwrite`: then it says "conflict".
-export async function savePage(page: PageState, more: { message?: string; folderUid?: string; overwrite?: boolean; title?: string } = {}): Promise<Saved | "conflict"> {
-  const { title, ...rest } = more;
+// What the server has now, instead of what is here.
+export async function reopen(page: PageState): Promise<void> {
+  const { dashboard, meta } = await load(page.uid);
+  const d = readDashboard(dashboard).dashboard;
+  batch(() => {
+    stored.get(page)!.value = { dashboard: d, text: text(d) };
+    page.dashboard.value = d;
+    page.meta.value = meta;
+  });
+  restart(page);
+}
+
+// The variables as the dashboard now has them.
+export function restart(page: PageState): void {
+  page.values.value = initialValues(page.dashboard.value, route.value.query);
+  void resolveVariables(page);
+}
+
+// Stores it; a `copy` gets an address of its own and the page stays what it is. Somebody else's newer version is not overwritten unless `overwrite`: then it says "conflict".
+export async function savePage(page: PageState, more: { message?: string; folderUid?: string; overwrite?: boolean; title?: string; copy?: boolean } = {}): Promise<Saved | "conflict"> {
+  const { title, copy, ...rest } = more;
   const d: Dashboard = { ...page.dashboard.value, ...(title ? { title } : {}) };
-  if (isUnsaved(page.uid)) delete d.id;
+  if (isUnsaved(page.uid) || copy) delete d.id;
+  if (copy) Object.assign(d, { uid: "", version: 0 });
   try {
     const done = await store(d, { folderUid: page.meta.value.folderUid, ...rest });
+    if (copy) return done;
     const now = { ...d, uid: done.uid, version: done.version };
     stored.get(page)!.value = { dashboard: now, text: text(now) };
     page.dashboard.value = now;

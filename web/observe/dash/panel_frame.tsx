@@ -10,6 +10,7 @@ import { copyText, saveFile } from "../parts/bits";
 import { Icon } from "../parts/icon";
 import { Explain, MenuButton, type MenuItem } from "../parts/popup";
 import { viewOne } from "./address";
+import { editItems } from "./edit/mode";
 import { interpolate } from "./interpolate";
 import type { Placed } from "./layout";
 import { hrefOf, isAway } from "./links";
@@ -48,7 +49,7 @@ function useType(type: PanelType | undefined, wanted: boolean): { Body?: Compone
 export interface PanelActions { view: () => void; explore: () => void; inspect: () => void; link: () => void; legend: () => void; table: () => void }
 export const panelActions = new Map<string, PanelActions>();
 
-export function PanelFrame({ page, placed, full = false }: { page: PageState; placed: Placed; full?: boolean }) {
+export function PanelFrame({ page, placed, full = false, onView }: { page: PageState; placed: Placed; full?: boolean; onView?: (view: PanelView) => void }) {
   const box = useRef<HTMLElement>(null);
   const body = useRef<HTMLDivElement>(null);
   const near = useNear(box);
@@ -60,6 +61,7 @@ export function PanelFrame({ page, placed, full = false }: { page: PageState; pl
   const [asTable, setAsTable] = useState(false);
   const [inspecting, setInspecting] = useState("");
   useEffect(() => setCrash(""), [view.frames, placed.panel]);
+  useEffect(() => onView?.(view), [view.frames, view.result, onView]);
   const broken = crash || (view.status !== "unsupported" && failed) || "";
   const status = broken ? "error" : view.status === "ok" && !Body && !asTable ? "loading" : view.status;
   const message = broken || view.message;
@@ -88,7 +90,7 @@ export function PanelFrame({ page, placed, full = false }: { page: PageState; pl
       style={full ? undefined : placeStyle(placed)}>
       {view.loading && <div class="panel-line" aria-hidden="true" />}
       <Head view={view} message={status === "error" ? message : ""} page={page}
-        menu={() => menuOf(act, view, full, asTable, setInspecting, box.current, type)} />
+        menu={() => menuOf(act, view, full, asTable, setInspecting, box.current, type, editItems(page, placed, full))} />
       <div class="panel-body" ref={body}>
         {drawn && (status === "nodata" && !asTable ? <p class="panel-say">{message}</p>
           : status === "error" && !view.frames.length ? <p class="panel-say bad">{message}</p>
@@ -180,12 +182,13 @@ function exploreQueries(view: PanelView): void {
   if (to) go(to);
 }
 
-function menuOf(act: PanelActions, view: PanelView, full: boolean, asTable: boolean, inspect: (tab: string) => void, box: HTMLElement | null, type?: PanelType): MenuItem[] {
+function menuOf(act: PanelActions, view: PanelView, full: boolean, asTable: boolean, inspect: (tab: string) => void, box: HTMLElement | null, type: PanelType | undefined, edits: MenuItem[]): MenuItem[] {
   const explore = exploreAddress(view);
   const canvas = box?.querySelector(".panel-body canvas");
   const asks = !type?.noQuery;
   return [
     { text: full ? "Back to the dashboard" : "View", keys: "v", run: act.view },
+    ...edits.slice(0, 1).filter((e) => e.text === "Edit"),
     ...(explore ? [{ text: "Explore", keys: "p x", href: explore }] : []),
     { text: "Copy link", keys: "p s", run: act.link },
     ...(asks ? [
@@ -196,6 +199,7 @@ function menuOf(act: PanelActions, view: PanelView, full: boolean, asTable: bool
     { text: "Panel JSON", apart: !asks, run: () => inspect("json") },
     ...(view.panel.options.legend ? [{ text: "Legend", keys: "p l", checked: view.panel.options.legend.showLegend !== false, apart: true, run: act.legend }] : []),
     ...(canvas ? [{ text: "Download PNG", run: () => void pngOf(box!).then((b) => b && saveFile(`${view.panel.title || "panel"}.png`, b, "image/png")) }] : []),
+    ...edits.filter((e) => e.text !== "Edit"),
   ];
 }
 

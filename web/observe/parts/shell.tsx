@@ -104,7 +104,7 @@ export function Shell() {
       <div class="toasts" role="status" aria-live="polite">
         {toasts.value.map((t) => (
           <div key={t.id} class={t.bad ? "toast bad" : "toast"}>
-            {t.text}<button type="button" aria-label="Close" onClick={() => dismiss(t.id)}>×</button>
+            {t.text}{t.action && <button type="button" class="toast-action" onClick={() => { dismiss(t.id); t.action!.run(); }}>{t.action.text}</button>}<button type="button" aria-label="Close" onClick={() => dismiss(t.id)}>×</button>
           </div>
         ))}
       </div>

@@ -18,7 +18,10 @@ const SORTS = [["", "By folder"], ["alpha-asc", "A to Z"], ["alpha-desc", "Z to 
 const GENERAL = "General";
 
 // A dashboard to begin with.
-const BLANK = { title: "New dashboard", panels: [], schemaVersion: 41, time: { from: "now-1h", to: "now" }, tags: [], templating: { list: [] } };
+const BLANK = {
+  title: "New dashboard", panels: [{ id: 1, type: "timeseries", title: "New panel", gridPos: { x: 0, y: 0, w: 12, h: 8 }, targets: [], options: {}, fieldConfig: { defaults: {}, overrides: [] } }],
+  schemaVersion: 41, time: { from: "now-1h", to: "now" }, tags: [], templating: { list: [] },
+};
 
 export const exportDashboard = async (hit: { uid: string; title: string }): Promise<void> => {
   const { dashboard } = await load(hit.uid);
@@ -111,7 +114,7 @@ export default function DashboardsView() {
         </select>}
         <span class="row end">
           <button type="button" onClick={() => setImporting([])}>Import</button>
-          {mayEdit() && <button type="button" class="main" onClick={() => go(href(`/d/${keepUnsaved(BLANK)}`))}>New</button>}
+          {mayEdit() && <button type="button" class="main" onClick={() => go(href(`/d/${keepUnsaved(BLANK)}`, { edit: "1" }))}>New</button>}
         </span>
       </div>
       {(tags.length > 0 || offered.length > 0) && (

@@ -1,0 +1,328 @@
+"""The editor of dashboards in Chromium: a new one from nothing to what is stored, one of another project
+with one change, two who save at once, what is discarded, and who may not."""
+import json
+import subprocess
+import time
+
+import pytest
+import requests
+from selenium.webdriver.common.keys import Keys
+
+from lib.dashboards import read
+from lib.observe import NO_TRACES
+from lib.service import Service, free_port
+from lib.ui import SIZES, Pages
+from lib.wait import wait_for
+
+CONFIG = """global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: itself
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+TWO = {
+    "uid": "two", "title": "Two panels", "schemaVersion": 42, "time": {"from": "now-15m", "to": "now"},
+    "panels": [
+        {"id": 1, "type": "timeseries", "title": "Left", "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8}, "targets": [{"refId": "A", "expr": "up"}]},
+        {"id": 2, "type": "stat", "title": "Right", "gridPos": {"x": 12, "y": 0, "w": 12, "h": 8}, "targets": [{"refId": "A", "expr": "up"}]},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def server(sextant_bin, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("editor")
+    port = free_port()
+    config = folder / "prometheus.yml"
+    config.write_text(CONFIG.format(port=port), encoding="utf-8")
+    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
+    made.start(10)
+    made.at = f"http://127.0.0.1:{port}"
+    # Ranges end at a multiple of their step, 15 s: what is younger is not drawn yet.
+    wait_for(lambda: requests.get(made.at + "/api/v1/query", {"query": "count_over_time(up[1m]) > 2", "time": time.time() // 15 * 15},
+                                  timeout=5).json()["data"]["result"], 60, "samples")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    from lib.browser import open_browser
+    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def ui(server, chromium):
+    chromium.console()
+    pages = Pages(chromium, server.at)
+    yield pages
+    pages.quiet()
+    # What is not saved would be asked about.
+    pages.js("localStorage.clear(); sessionStorage.clear()")
+    leave(pages)
+
+
+def leave(ui):
+    """Nothing is left that would be asked about when the next page is opened."""
+    ui.js("[...document.querySelectorAll('button')].find((b) => b.innerText === 'Discard')?.click()")
+
+
+def store(server, dashboard):
+    answer = requests.post(f"{server.at}/api/dashboards/db", json={"dashboard": dashboard, "overwrite": True}, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def stored(server, uid):
+    return requests.get(f"{server.at}/api/dashboards/uid/{uid}", timeout=5).json()["dashboard"]
+
+
+def fill(ui, label, text):
+    """What is in the field is replaced, as by typing."""
+    field = ui.wait_for(f"[...document.querySelectorAll('input, textarea')].find((e) => e.checkVisibility() && "
+                        f"(e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? '').startsWith({label!r}))", label)
+    field.click()
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(Keys.CONTROL, Keys.NULL)
+    field.send_keys(text, Keys.TAB)
+    return field
+
+
+def choose(ui, label, value):
+    assert ui.js("const s = [...document.querySelectorAll('select')].find((e) => e.checkVisibility() && (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? '')"
+                 ".startsWith(arguments[0])); const o = [...s.options].find((o) => o.text === arguments[1]); if (!o) return false;"
+                 "s.value = o.value; s.dispatchEvent(new Event('change', {bubbles: true})); return true", label, value), (label, value)
+
+
+def place(ui, panel):
+    return ui.js("const s = getComputedStyle(document.querySelector(`[data-panel-key=panel-${arguments[0]}]`));"
+                 "return [s.gridColumnStart, s.gridColumnEnd, s.gridRowStart, s.gridRowEnd].map((t) => Number(t.replace('span ', '')))", panel)
+
+
+def menu(ui, panel, item):
+    ui.js(f"document.querySelector('[data-panel-key=panel-{panel}]').focus()")
+    ui.click(f"[data-panel-key=panel-{panel}] .panel-menu button")
+    ui.click("[role=menuitem]", item)
+
+
+def save(ui, title=""):
+    ui.click(".dash-tools button", "Save")
+    ui.wait_for("document.querySelector('dialog.save')", "the layer")
+    if title:
+        fill(ui, "Title", title)
+    ui.click("dialog.save button.main")
+
+
+def settled(ui):
+    ui.wait_for("document.querySelector('[data-panel-state]') && !document.querySelector('[data-panel-state=loading]')", "panels")
+
+
+def test_a_new_dashboard_is_made_by_hand_and_stored_as_grafana_reads_it(server, ui):
+    ui.open("/dashboards?from=now-5m&to=now").click("button.main", "New")
+    ui.wait_for("document.querySelector('.ed-bar') && document.querySelector('[data-panel-key=panel-1]')", "edit mode with a panel")
+    ui.js("document.querySelector('[data-panel-key=panel-1]').focus()")
+    ui.keys("e")
+    ui.wait_for("document.querySelector('.ed-editor')", "the panel's editor")
+    assert "editPanel=panel-1" in ui.path()
+    ui.click("button", "Add query")
+    field = ui.wait_for("document.querySelector('[data-editor=ready]')?.shadowRoot.querySelector('.cm-content')", "the field for PromQL")
+    field.click()
+    field.send_keys("sum by (job) (up)")
+    field.send_keys(Keys.ESCAPE)
+    ui.wait_for("document.querySelector('.ed-stage [data-panel-state=ok]')", "the preview")
+    assert "editPanel" in ui.path(), "Escape in the field closes what it offers, not the editor"
+    fill(ui, "Legend", "of {{job}}")
+    ui.wait("of itself", selector=".ed-stage")
+    ui.click("[role=tab]", "Style")
+    fill(ui, "Title", "Instances")
+    fill(ui, "Unit", "percentunit")
+    ui.wait_for("[...document.querySelectorAll('.ed-unit small')].some((e) => e.innerText.includes('Percent'))", "the unit by its name")
+    ui.click("button", "Add threshold")
+    fill(ui, "Threshold 2", "0.9")
+    choose(ui, "Panel type", "Stat")
+    ui.wait("100%", selector=".ed-stage")
+    ui.click("[role=tab]", "Overrides")
+    ui.click("button", "Add override")
+    fill(ui, "Which", "of itself")
+    choose(ui, "Add a property to override 1", "Standard options: Decimals")
+    fill(ui, "Decimals", "1")
+    ui.wait("100.0%", selector=".ed-stage")
+    ui.click("[role=tab]", "Transform")
+    choose(ui, "Add a transformation", "Limit")
+    ui.wait_for("document.querySelector('[aria-label=\"Options of transformation 1\"]')", "its options")
+    ui.keys(Keys.ESCAPE)
+    ui.wait_for("document.querySelector('.dash-grid')", "the page again")
+    ui.click(".ed-add").click("[role=menuitem]", "Text")
+    ui.wait_for("location.search.includes('editPanel=panel-2')", "the text's editor")
+    ui.keys(Keys.ESCAPE).wait_for("document.querySelectorAll('[data-panel-key]').length === 2", "the second panel")
+    assert place(ui, 2) == [13, 12, 1, 4]
+    menu(ui, 1, "Resize")
+    ui.wait("Resize:", selector=".ed-say").keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ENTER)
+    ui.wait_for("!document.querySelector('.ed-say').innerText", "hands off")
+    assert place(ui, 1)[1] == 13 and place(ui, 1)[3] == 9
+    menu(ui, 2, "Move")
+    ui.wait("Move:", selector=".ed-say").keys(Keys.ARROW_LEFT, Keys.ENTER)
+    save(ui, "By hand")
+    ui.wait_for("location.pathname.startsWith('/d/') && !location.pathname.includes('/d/new-')", "its own address")
+    uid = ui.path().split("/")[2].split("?")[0]
+    made = stored(server, uid)
+    assert made["title"] == "By hand"
+    one = next(p for p in made["panels"] if p["id"] == 1)
+    assert one["type"] == "stat" and one["title"] == "Instances"
+    assert one["targets"] == [{"refId": "A", "expr": "sum by (job) (up)", "range": True, "instant": False, "editorMode": "code", "legendFormat": "of {{job}}"}]
+    assert one["fieldConfig"]["defaults"]["unit"] == "percentunit"
+    assert [s["value"] for s in one["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 0.9, 80]
+    assert one["fieldConfig"]["overrides"] == [{"matcher": {"id": "byName", "options": "of itself"}, "properties": [{"id": "decimals", "value": 1}]}]
+    assert one["transformations"] == [{"id": "limit", "options": {}}]
+    assert (one["gridPos"]["w"], one["gridPos"]["h"]) == (13, 9)
+    store(server, made)
+    settled(ui)
+
+
+def test_what_is_edited_of_another_projects_dashboard_is_all_that_changes(server, ui):
+    done = store(server, {**read("node-exporter-full"), "id": None})
+    ui.open(done["url"] + "?from=now-5m&to=now")
+    settled(ui)
+    before = stored(server, done["uid"])
+    title = ui.js("const p = document.querySelector('[data-panel-id]'); p.focus(); return p.dataset.panelTitle")
+    ui.keys("e").wait_for("document.querySelector('.ed-editor')", "the editor")
+    ui.click("[role=tab]", "Style")
+    fill(ui, "Title", title + " (mine)")
+    ui.wait_for("document.querySelector('.dash-tools').innerText.includes('changed')", "it to be changed")
+    save(ui)
+    wait_for(lambda: stored(server, done["uid"])["version"] > before["version"], 10, "a new version")
+    ui.open(done["url"])
+    ui.wait_for("document.querySelector('[data-panel-id]')", "panels")
+    # Read and written without a change, then with: only the title differs.
+    after = stored(server, done["uid"])
+
+    def titles(d):
+        return [q.pop("title", "") for p in d["panels"] for q in [p, *p.get("panels", [])]]
+    ours, theirs = titles(after), titles(before)
+    assert [b for a, b in zip(theirs, ours) if a != b] == [title + " (mine)"]
+    assert len(ours) == len(theirs)
+    exprs = lambda d: [t.get("expr") for p in d["panels"] for q in [p, *p.get("panels", [])] for t in q.get("targets", [])]
+    assert exprs(after) == exprs(before)
+
+
+def test_two_who_save_at_once(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    settled(ui)
+    menu(ui, 2, "Duplicate")
+    ui.wait_for("document.querySelectorAll('[data-panel-key]').length === 3", "the copy")
+    store(server, {**TWO, "title": "Two of theirs"})
+    save(ui)
+    ui.wait("another version", selector="dialog.save")
+    ui.click("dialog.save button", "Load the newer")
+    ui.wait_for("document.querySelector('h1').innerText === 'Two of theirs'", "theirs")
+    assert len(stored(server, "two")["panels"]) == 2
+    refused = ui.browser.console()
+    assert len(refused) == 1 and "412" in refused[0], "the browser says that it was refused"
+    menu(ui, 1, "Remove")
+    ui.wait("is removed", selector=".toasts")
+    ui.click(".toast button", "Undo")
+    ui.wait_for("document.querySelectorAll('[data-panel-key]').length === 2", "it again")
+    assert "changed" not in ui.text(".dash-tools")
+
+
+def test_what_is_not_saved_is_asked_about_and_can_be_discarded(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    settled(ui)
+    menu(ui, 1, "Move")
+    ui.wait("Move:", selector=".ed-say").keys(Keys.ARROW_DOWN, Keys.ESCAPE)
+    ui.wait_for("!document.querySelector('.ed-say').innerText", "hands off")
+    assert "changed" not in ui.text(".dash-tools"), "Escape puts it back"
+    from selenium.webdriver.common.action_chains import ActionChains
+    head = ui.js("return document.querySelector('[data-panel-key=panel-2] h2')")
+    ActionChains(ui.browser, duration=50).move_to_element(head).click_and_hold().move_by_offset(-600, 0).release().perform()
+    ui.wait("changed", selector=".dash-tools")
+    assert place(ui, 2)[0] == 1
+    ui.keys("g", "d").wait_for("document.querySelector('dialog[open]')", "a question")
+    ui.click("dialog button", "Stay")
+    assert ui.path().startswith("/d/two")
+    ui.click(".dash-tools button", "Discard")
+    ui.wait_for("!document.querySelector('.dash-tools').innerText.includes('changed')", "nothing to save")
+    assert place(ui, 2)[0] == 13
+    ui.keys("g", "d").wait("Two panels")
+
+
+def test_settings_make_variables_that_work(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    settled(ui)
+    ui.click(".ed-bar button", "Settings")
+    fill(ui, "Title", "Two & more")
+    ui.click("[role=tab]", "Variables").click("dialog button", "Add variable")
+    fill(ui, "Name", "job")
+    fill(ui, "Query", "label_values(up, job)")
+    ui.click("dialog button", "Close")
+    ui.wait_for("document.querySelector('.variables')?.innerText.includes('itself')", "the variable's value")
+    save(ui)
+    ui.wait("is saved", selector=".toasts")
+    made = stored(server, "two")
+    assert made["title"] == "Two & more"
+    assert made["templating"]["list"][0]["query"] == "label_values(up, job)"
+
+
+@pytest.mark.parametrize("width,scheme", SIZES)
+def test_the_editor_is_readable_everywhere(server, ui, width, scheme):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1", width, scheme)
+    settled(ui)
+    ui.wait_for("document.querySelector('.ed-bar')", "the bar")
+    ui.judge()
+    for tab in ("Query", "Style", "Overrides", "JSON", "Transform"):
+        if tab == "Query":
+            ui.open("/d/two/two-panels?editPanel=panel-1", width, scheme)
+            settled(ui)
+        ui.js("scrollTo(0, 0)")
+        ui.click("[role=tab]", tab)
+        if tab == "Style":
+            ui.click("button", "Add mapping")
+            ui.click("button", "Add threshold")
+        if tab == "Overrides":
+            ui.click("button", "Add override")
+            for name in ("Color scheme", "Unit", "Thresholds"):
+                choose(ui, "Add a property", next(o for o in ui.js("return [...document.querySelectorAll('select option')].map((o) => o.text)") if o.endswith(name)))
+        ui.judge()
+
+
+def test_a_viewer_sees_no_editing(sextant_bin, chromium, tmp_path):
+    data = str(tmp_path / "data")
+    for login, role in (("ann", "admin"), ("vic", "viewer")):
+        done = subprocess.run([sextant_bin, "observe", "users", "add", login, "--role", role, "--storage.tsdb.path", data],
+                              input=f"the password of {login}\n", capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+    port = free_port()
+    config = tmp_path / "prometheus.yml"
+    config.write_text(CONFIG.format(port=port), encoding="utf-8")
+    (tmp_path / "auth.yml").write_text("", encoding="utf-8")
+    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--auth.config={tmp_path}/auth.yml",
+                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(tmp_path), name="observe")
+    made.start(10)
+    try:
+        at = f"http://127.0.0.1:{port}"
+        ui = Pages(chromium, at)
+        sign_in = """const done = arguments[2]; fetch('/api/login', {method: 'POST', headers: {'Content-Type': 'application/json'},
+          body: JSON.stringify({login: arguments[0], password: arguments[1]})}).then((r) => done(r.status))"""
+        ui.open("/login")
+        assert chromium.execute_async_script(sign_in, "ann", "the password of ann") == 200
+        save_it = """const done = arguments[1]; fetch('/api/dashboards/db', {method: 'POST', headers: {'Content-Type': 'application/json'},
+          body: JSON.stringify({dashboard: JSON.parse(arguments[0])})}).then((r) => done(r.status))"""
+        assert chromium.execute_async_script(save_it, json.dumps(TWO)) == 200
+        assert chromium.execute_async_script(sign_in, "vic", "the password of vic") == 200
+        ui.open("/d/two/two-panels?edit=1&editPanel=panel-1")
+        settled(ui)
+        ui.wait_for("document.querySelector('.dash-grid')", "the page, not the editor")
+        assert "Edit" not in ui.text(".dash-tools") and not ui.js("return document.querySelector('.ed-bar, .ed-editor')")
+        ui.js("document.querySelector('[data-panel-key=panel-1]').focus()")
+        ui.click("[data-panel-key=panel-1] .panel-menu button")
+        items = ui.js("return [...document.querySelectorAll('[role=menuitem]')].map((e) => e.innerText)")
+        assert items and not any(i.split("\n")[0] in ("Edit", "Move", "Resize", "Duplicate", "Remove") for i in items), items
+        chromium.console()
+    finally:
+        made.stop()

@@ -1,1 +1,0 @@
-import{a,b,c,d}from"./chunk-DAZTGWJC.js";import"./chunk-XIBIRGYD.js";import"./chunk-YPEPIRJ5.js";import"./chunk-76OOWWYK.js";import"./chunk-KPR62Q3F.js";import"./chunk-WSKPNSM2.js";import"./chunk-QM3V2A4U.js";export{c as commandsOf,d as found,a as recent,b as seen};

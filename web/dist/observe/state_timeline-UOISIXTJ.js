@@ -1,1 +1,0 @@
-import{a as o}from"./chunk-2J5MSBBE.js";import"./chunk-EZ2IJXML.js";import"./chunk-4O2HILXS.js";import"./chunk-ZBLIGJLM.js";import"./chunk-YPEPIRJ5.js";import"./chunk-CPATOQ5T.js";import{a as e}from"./chunk-OVK6X42B.js";import"./chunk-WSKPNSM2.js";import"./chunk-QM3V2A4U.js";function a(t){return e(o,{props:t,each:!1})}export{a as default};

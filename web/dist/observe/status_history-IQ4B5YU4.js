@@ -1,1 +1,0 @@
-import{a as t}from"./chunk-2J5MSBBE.js";import"./chunk-EZ2IJXML.js";import"./chunk-4O2HILXS.js";import"./chunk-ZBLIGJLM.js";import"./chunk-YPEPIRJ5.js";import"./chunk-CPATOQ5T.js";import{a as o}from"./chunk-OVK6X42B.js";import"./chunk-WSKPNSM2.js";import"./chunk-QM3V2A4U.js";function e(r){return o(t,{props:r,each:!0})}export{e as default};
