@@ -60,7 +60,7 @@ export default function Builder({ id, text, onChange, onRun, onBrowse }: {
   };
   if (why)
     return (
-      <div class="qb" role="group" aria-label={`Builder of ${id}`}>
+      <div class="qb" role="group" aria-label="Query builder">
         <p class="notice" role="status">This query stays text: {why}</p>
         <button type="button" class="quiet" onClick={() => { setWhy(""); change(empty()); }}>Begin a new one</button>
       </div>
@@ -91,7 +91,7 @@ export default function Builder({ id, text, onChange, onRun, onBrowse }: {
   const problems = [...q.steps.map(wrongIn), q.offset && !isDuration(q.offset.replace(/^-/, "")) ? `“${q.offset}” is no span of time; 1h or 7d are.` : ""].filter(Boolean);
   const bare = q.metric && isCounter(q.metric, type) && !q.steps.some((s) => opOf(s.id)!.kind === "range");
   return (
-    <div class="qb" ref={box} role="group" aria-label={`Builder of ${id}`}
+    <div class="qb" ref={box} role="group" aria-label="Query builder"
       onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); onRun(); } }}>
       <MetricField id={id} metric={q.metric} metrics={metrics} onPick={pick} onBrowse={onBrowse} />
       <Filters id={id} q={q} onChange={(filters, to) => change({ ...q, filters }, "", to)} />

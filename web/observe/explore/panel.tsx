@@ -63,7 +63,7 @@ export function Panel({ index, state, change, remove, alone, onBrowse }: {
           {!alone && <button type="button" class="quiet" onClick={remove}>Remove</button>}
         </div>
       </div>
-      {state.builder && <BuilderLater id={`Query ${index + 1}`} text={typed} onChange={setTyped} onRun={run} onBrowse={() => onBrowse()} />}
+      {state.builder && <BuilderLater id={`q${index}`} text={typed} onChange={setTyped} onRun={run} onBrowse={() => onBrowse()} />}
       {expr ? (
         <>
           <Tabs label="How it is shown" value={tab} options={TABS} onChange={(t) => change({ tab: t })} />
