@@ -1,29 +1,70 @@
-// markup.ts - Markdown and HTML of strangers, made harmless: scripts, forms, frames and names that shadow
-// the page's own are gone, what another host serves becomes a link to it, and inline styles, which the
-// page's policy forbids in markup, are set one by one once they are known to fetch nothing.
-import DOMPurify from "dompurify";
-import { Marked } from "marked";
+// markup.ts - Markdown and HTML of strangers, made harmless: it is read into a document that is never shown
+// and never runs anything, and what is known to be harmless is built anew from there, element by element and
+// attribute by attribute. What was read is never shown and what is shown is never read again, so that no two
+// readings can differ. What another host serves becomes a link to it; inline styles, which the page's policy
+// forbids in markup, are set one by one once they are known to fetch nothing.
 import { safeHref } from "./links";
-
-const marked = new Marked({ gfm: true, async: false });
+import { markdown } from "./markdown";
 
 // What a style attribute is called until it is applied: parsed under its own name it would be a breach of
 // the policy, in a document that is never shown as well.
 const STYLE = "data-sx-style";
 
-const CLEAN = {
-  USE_PROFILES: { html: true, svg: true },
-  FORBID_TAGS: ["style", "title", "form", "input", "button", "textarea", "select", "option", "video", "audio", "source", "track", "picture", "object",
-    "embed", "dialog", "template", "slot", "base", "meta", "link", "noscript", "foreignObject", "animate", "animateMotion", "animateTransform", "set", "feImage", "image", "map", "area", "main", "marquee"],
-  FORBID_ATTR: ["srcset", "background", "ping", "action", "formaction", "autofocus", "tabindex", "accesskey", "popover", "popovertarget", "usemap", "contenteditable", "draggable", "is", "slot", "style"],
-  ADD_TAGS: ["iframe"], // made a link below
-  ALLOW_DATA_ATTR: false,
-  ADD_ATTR: [STYLE, "target"],
-  ADD_URI_SAFE_ATTR: [STYLE],
-  RETURN_DOM_FRAGMENT: true as const,
-};
+const SVG = "http://www.w3.org/2000/svg";
+const HTML = "http://www.w3.org/1999/xhtml";
+const words = (text: string): Set<string> => new Set(text.split(" "));
 
+const TAGS = new Map([
+  [HTML, words("a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn div dl dt em figcaption " +
+    "figure font footer h1 h2 h3 h4 h5 h6 header hgroup hr i img ins kbd li mark meter nav ol p pre progress q rp rt ruby s samp section small span " +
+    "strike strong sub summary sup table tbody td tfoot th thead time tr tt u ul var wbr")],
+  [SVG, words("a circle clipPath defs desc ellipse g line linearGradient marker mask path pattern polygon polyline radialGradient rect stop svg symbol text " +
+    "textPath tspan use")],
+]);
 
+const ATTRIBUTES = new Map([
+  [HTML, words("align alt bgcolor border cellpadding cellspacing color cols colspan datetime dir face headers height high id lang low max min noshade nowrap " +
+    `open optimum reversed role rowspan rules scope size span start summary target title type valign value width ${STYLE}`)],
+  [SVG, words("alignment-baseline clip-path clip-rule clipPathUnits color cx cy d dominant-baseline dx dy fill fill-opacity fill-rule font-family font-size " +
+    "font-style font-weight fx fy gradientTransform gradientUnits height href id letter-spacing marker-end marker-mid marker-start markerHeight markerUnits " +
+    "markerWidth mask offset opacity orient patternTransform patternUnits points preserveAspectRatio r refX refY role rotate rx ry spreadMethod startOffset " +
+    "stop-color stop-opacity stroke stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit stroke-opacity stroke-width " +
+    `target text-anchor text-decoration textLength transform viewBox visibility width word-spacing x x1 x2 xlink:href y y1 y2 ${STYLE}`)],
+]);
+
+// Gone with all that is in them; any other unknown element leaves its children.
+const GONE = words("script style title noscript template object embed applet audio video source track picture canvas math textarea select option base meta link " +
+  "param frameset noframes noembed plaintext xmp animate animateMotion animateTransform set image feImage filter foreignObject metadata");
+
+const quiet = document.implementation.createHTMLDocument(""); // nothing loads in it
+
+function rebuild(from: Node, to: Node): void {
+  for (const node of from.childNodes) {
+    if (node.nodeType === Node.TEXT_NODE) to.appendChild(quiet.createTextNode(node.nodeValue!));
+    if (node.nodeType !== Node.ELEMENT_NODE) continue;
+    const e = node as Element;
+    const space = e.namespaceURI ?? "";
+    if (GONE.has(e.localName)) continue;
+    if (!TAGS.get(space)?.has(e.localName)) {
+      if (space === HTML) rebuild(e, to);
+      continue;
+    }
+    const made = quiet.createElementNS(space, e.localName);
+    for (const { name, value } of e.attributes)
+      if (ATTRIBUTES.get(space)!.has(name) || /^aria-[a-z]+$/.test(name) || name === "href" && e.localName === "a" || name === "src" && e.localName === "img")
+        made.setAttribute(name, value);
+    rebuild(e, made);
+    to.appendChild(made);
+  }
+}
+
+function cleaned(html: string): DocumentFragment {
+  const read = new DOMParser().parseFromString(renameAttributes(html), "text/html");
+  for (const e of read.querySelectorAll("iframe")) leave(e, e.getAttribute("src") ?? "", e.getAttribute("title") || "frame");
+  const part = quiet.createDocumentFragment();
+  rebuild(read.body, part);
+  return part;
+}
 
 // Every attribute of every tag, under the name that it is to have until it is cleaned. Not what keeps the
 // page safe, only what keeps the policy from complaining; text that is no markup stays as it is. A style
@@ -48,14 +89,13 @@ export function renameAttributes(html: string): string {
   return (out + html.slice(done)).replace(/<(\/?)style(?=[\s/>])/gi, "<$1title");
 }
 
-export const MARKDOWN_MAX = 1 << 20;
+export const MARKDOWN_MAX = 1 << 18;
 
 export interface FillOptions { html: boolean; prefix: string; origin?: string }
 
 // Fills `box` with what `text` means.
 export function fill(box: HTMLElement, text: string, { html, prefix }: FillOptions): void {
-  const source = html ? text : (marked.parse(text.slice(0, MARKDOWN_MAX)) as string);
-  const part = DOMPurify.sanitize(renameAttributes(source), CLEAN) as unknown as DocumentFragment;
+  const part = cleaned(html ? text : markdown(text.slice(0, MARKDOWN_MAX)));
   for (const e of [...part.querySelectorAll("*")]) tame(e, prefix);
   box.replaceChildren(part);
   for (const e of box.querySelectorAll<HTMLElement>(`[${STYLE}]`)) applyStyle(e);
@@ -65,7 +105,7 @@ export function fill(box: HTMLElement, text: string, { html, prefix }: FillOptio
 function tame(e: Element, prefix: string): void {
   const tag = e.localName;
   for (const { name, value } of [...e.attributes])
-    if ((name !== "href" && name !== "src" && name !== STYLE && /url\s*\(|\\/i.test(value) && !/^url\(#[\w-]+\)$/.test(value)) || name === "class" || name === "name") e.removeAttribute(name);
+    if (name !== "href" && name !== "src" && name !== STYLE && /url\s*\(|\\/i.test(value) && !/^url\(#[\w-]+\)$/.test(value)) e.removeAttribute(name);
   if (e.id) e.id = prefix + e.id;
   if (tag === "img") foreign(e, e.getAttribute("src") ?? "", e.getAttribute("alt") || "image");
   else if (tag === "iframe") leave(e, e.getAttribute("src") ?? "", e.getAttribute("title") || "frame");

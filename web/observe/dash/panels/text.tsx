@@ -1,5 +1,5 @@
-// text.tsx - a text of the dashboard's author: Markdown, HTML or plain code. The libraries that read and
-// clean it are loaded with the first one; until then the old text stays.
+// text.tsx - a text of the dashboard's author: Markdown, HTML or plain code. What reads and cleans
+// it is loaded with the first one; until then the old text stays.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PanelProps } from "./panel";
 
