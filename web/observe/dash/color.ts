@@ -34,7 +34,7 @@ for (const [name, [dark, light]] of Object.entries(OWN)) {
 export function cssColor(name: string | null | undefined, dark: boolean): string {
   if (!name) return NO_COLOR;
   if (name[0] === "#") return name;
-  return named[dark ? 1 : 0].get(name) ?? name;
+  return named[dark ? 1 : 0].get(name) ?? (/[;{}\\]|url|image|src/i.test(name) ? NO_COLOR : name); // nothing that is fetched
 }
 
 // ---- palettes
