@@ -206,7 +206,7 @@ def least_role(method, path):
     """What docs/howto/sign-in.md promises, told in another way than the server's table does."""
     if path in ALWAYS:
         return 0
-    if path.startswith(("/api/v1/admin/", "/api/admin/", "/-/")) or (path.startswith("/api/datasources") and method not in ("GET", "POST")):
+    if path.startswith(("/api/v1/admin/", "/api/admin/", "/api/v1/status/logs", "/-/")) or (path.startswith("/api/datasources") and method not in ("GET", "POST")):
         return 3
     if path.startswith("/api/user/stars") or path.startswith("/api/user/"):
         return 1
