@@ -13,8 +13,8 @@ from lib.wait import wait_for
 
 HTML = {"Accept": "text/html"}
 FIRST_PAINT_BYTES_MAX = 100_000
-ALL_BROTLI_BYTES_MAX = 410_000
-ALL_GZIP_BYTES_MAX = 465_000
+ALL_BROTLI_BYTES_MAX = 425_000
+ALL_GZIP_BYTES_MAX = 485_000
 CODINGS = (("br, gzip", "br"), ("gzip, deflate", "gzip"), ("identity", None))
 
 
