@@ -20,7 +20,7 @@ function next(): void {
         continue;
       }
       const rank = job.rank();
-      if (rank < least || (rank === least && job.order < waiting[best]!.order)) {
+      if (best < 0 || rank < least || (rank === least && job.order < waiting[best]!.order)) { // gone ones have an infinite rank
         least = rank;
         best = i;
       }
