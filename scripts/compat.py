@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "docs", "compat", "prometheus.md")
 SOURCES = [f"observe/config/{n}.c" for n in ("config", "config_discovery", "config_http",
                                              "config_relabel", "config_remote", "config_scrape")]
-TESTS = re.compile(r"tests/(unit/observe/(?!auth/|dashboards/).*\.c|e2e/test_(observe(?!_auth|_dashboards)|promql|tsdb)\w*\.py|"
+TESTS = re.compile(r"tests/(unit/observe/(?!auth/).*\.c|e2e/test_(observe(?!_auth)|promql|tsdb)\w*\.py|"
                    r"e2e/lib/promql_cases\.py|e2e/data/promql\w*\.jsonl|"
                    r"e2e/data/(broken_config|broken_rules|hackathon_steel)/.*\.yml)$")
 
