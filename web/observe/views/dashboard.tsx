@@ -2,21 +2,22 @@
 // stored; its variables, its panels, its keys.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "../base/data";
-import { go, href, route } from "../base/route";
+import { guardLeaving, href, route } from "../base/route";
 import { pageTitle, tell } from "../base/store";
 import { beat, parseDuration, plainRange, range, rangeDefaults } from "../base/time";
-import { Badge, Empty, Failure, Layer, saveFile } from "../parts/bits";
+import { Badge, Empty, saveFile } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import { Icon } from "../parts/icon";
 import { MenuButton } from "../parts/popup";
 import { inKiosk, setKiosk, viewed, viewOne } from "../dash/address";
 import { isBuiltIn, loadMarks } from "../dash/annotations";
-import { addressOf, type Folder, folders, isUnsaved, load, mayEdit, star, unsaved } from "../dash/api";
+import { isUnsaved, load, mayEdit, star, unsaved } from "../dash/api";
+import { EditBar, editedPanel, editing, editPanel, LeaveLayer, mayChange, PanelEditor, SaveLayer, setEditing } from "../dash/edit/mode";
 import { Alone, Grid } from "../dash/grid";
 import { DropShade, type Found, ImportLayer, useDropped } from "../dash/import";
 import { LinkBar } from "../dash/links";
 import { MarkLayer, useMarking } from "../dash/marking";
-import { discard, followAddress, openPage, type PageState, resolveVariables, savePage } from "../dash/page_state";
+import { discard, followAddress, openPage, type PageState, resolveVariables, restart } from "../dash/page_state";
 import { fetchType, type PanelActions, panelActions } from "../dash/panel_frame";
 import { panelType } from "../dash/panels/types";
 import { seen } from "../dash/recent";
@@ -38,11 +39,8 @@ async function fetchPage(uid: string): Promise<{ page: PageState; notes: string[
 const uidOf = (path: string): string => decodeURIComponent(path.split("/")[2] ?? "");
 
 export default function DashboardView() {
-  // Where a link leads to another page, this one stays until that is loaded, and what it shows with it.
-  const shown = useRef("");
-  const uid = route.value.path.startsWith("/d/") ? uidOf(route.value.path) : shown.current;
-  shown.current = uid;
-  return <OneDashboard key={uid} uid={uid} />;
+  const uid = route.value.path.startsWith("/d/") ? uidOf(route.value.path) : "";
+  return uid ? <OneDashboard key={uid} uid={uid} /> : null; // on the way to another page
 }
 
 function OneDashboard({ uid }: { uid: string }) {
@@ -91,7 +89,15 @@ function panelAtHand(): PanelActions | undefined {
 function useKeys(page: PageState): void {
   useEffect(() => {
     const on = (what: keyof PanelActions) => () => panelAtHand()?.[what]();
+    const edit = () => {
+      if (!mayChange(page)) return tell("You may look at this dashboard, and not change it.");
+      const id = Number(document.activeElement?.closest<HTMLElement>("[data-panel-id]")?.dataset.panelId);
+      if (editedPanel()) editPanel(null);
+      else if (id) editPanel(id);
+      else setEditing(!editing(page));
+    };
     const gone = viewCommands([
+      { id: "edit", title: "Edit the panel that has the focus, or the dashboard", keys: "e", run: edit },
       { id: "panel view", title: "Panel: view it alone, and back", keys: "v", run: on("view") },
       { id: "panel inspect", title: "Panel: inspect", keys: "i", run: on("inspect") },
       { id: "panel explore", title: "Panel: explore its queries", keys: "p x", run: on("explore") },
@@ -105,7 +111,8 @@ function useKeys(page: PageState): void {
     const key = (e: KeyboardEvent) => {
       if (document.querySelector("dialog[open], [popover]:popover-open")) return;
       if (e.key === "Escape" && !e.defaultPrevented) {
-        if (viewed()) viewOne("");
+        if (editedPanel()) editPanel(null);
+        else if (viewed()) viewOne("");
         else if (inKiosk()) setKiosk(false);
       } else if (e.key.toLowerCase() === "o" && (e.ctrlKey || e.metaKey)) {
         e.preventDefault();
@@ -151,6 +158,7 @@ function Open({ page, notes }: { page: PageState; notes: string[] }) {
   const d = page.dashboard.value;
   const kiosk = inKiosk();
   const one = viewed();
+  const edited = mayChange(page) ? editedPanel() : "";
   const marks = useAnnotations(page);
   const [told, setTold] = useState(notes.length > 0);
   const marking = useMarking(page);
@@ -173,8 +181,9 @@ function Open({ page, notes }: { page: PageState; notes: string[] }) {
       {told && (
         <div class="notice notes"><ul>{notes.map((n) => <li key={n}>{n}</li>)}</ul><button type="button" class="icon" aria-label="Close the notes" onClick={() => setTold(false)}>×</button></div>
       )}
-      {!d.panels.length && <Empty title="There is no panel yet"><p>Drop a dashboard's file here to look at it.</p></Empty>}
-      {one ? <Alone page={page} name={one} /> : <Grid page={page} />}
+      {!kiosk && editing(page) && !edited && <EditBar page={page} />}
+      {!d.panels.length && <Empty title="There is no panel yet"><p>{mayChange(page) ? "Edit it to add some, or drop" : "Drop"} a dashboard's file here to look at it.</p></Empty>}
+      {edited ? <PanelEditor key={edited} page={page} name={edited} /> : one ? <Alone page={page} name={one} /> : <Grid page={page} />}
       {marking.made && <MarkLayer page={page} at={marking.made} onClose={marking.close} />}
     </div>
   );
@@ -185,7 +194,19 @@ function Bar({ page, marks }: { page: PageState; marks: { off: ReadonlySet<numbe
   const meta = page.meta.value;
   const kinds = d.annotations.list;
   const fresh = isUnsaved(page.uid);
-  const [saving, setSaving] = useState(false);
+  const [saving, setSaving] = useState<"" | "here" | "as">("");
+  const [leaving, setLeaving] = useState<() => void>();
+  const dirty = page.dirty.value;
+  useEffect(() => {
+    if (!dirty) return;
+    guardLeaving((goOn) => page.dirty.peek() && (setLeaving(() => goOn), true));
+    const closing = (e: BeforeUnloadEvent) => e.preventDefault();
+    addEventListener("beforeunload", closing);
+    return () => {
+      guardLeaving(undefined);
+      removeEventListener("beforeunload", closing);
+    };
+  }, [dirty]);
   const toggleStar = () => {
     page.meta.value = { ...meta, isStarred: !meta.isStarred };
     star(page.uid, !meta.isStarred).catch((e: Error) => { page.meta.value = meta; tell(e.message, true); });
@@ -201,61 +222,22 @@ function Bar({ page, marks }: { page: PageState; marks: { off: ReadonlySet<numbe
           <label key={i} class="inline"><input type="checkbox" checked={!marks.off.has(i)} onChange={() => marks.toggle(i)} /> {a.name}</label>
         ))}
         <LinkBar page={page} />
-        {fresh ? <Badge tone="warn">not saved</Badge> : page.dirty.value && <Badge tone="warn">changed</Badge>}
-        {maySave && (fresh || page.dirty.value) && <button type="button" class="main" onClick={() => setSaving(true)}>Save</button>}
-        {!fresh && page.dirty.value && <button type="button" onClick={() => discard(page)}>Discard</button>}
+        {fresh ? <Badge tone="warn">not saved</Badge> : dirty && <Badge tone="warn">changed</Badge>}
+        {maySave && (fresh || dirty) && <button type="button" class="main" onClick={() => setSaving("here")}>Save</button>}
+        {!fresh && dirty && <button type="button" onClick={() => { discard(page); restart(page); }}>Discard</button>}
+        {mayChange(page) && !editing(page) && !editedPanel() && <button type="button" title="Edit (e)" onClick={() => setEditing(true)}>Edit</button>}
         {!fresh && meta.canStar !== false && <button type="button" class="icon star" aria-pressed={!!meta.isStarred} aria-label="Star this dashboard" onClick={toggleStar}>{meta.isStarred ? "★" : "☆"}</button>}
         <MenuButton label="More about this dashboard" items={() => [
           { text: "Kiosk", keys: "d k", run: () => setKiosk(true) },
           { text: "Export JSON", run: exported },
+          ...(mayEdit() && !fresh ? [{ text: "Save as", run: () => setSaving("as") }] : []),
           { text: "Open all rows", keys: "d E", run: () => foldAll(page, false), apart: true },
           { text: "Fold all rows", keys: "d C", run: () => foldAll(page, true) },
           { text: "All dashboards", keys: "g d", href: href("/dashboards"), apart: true },
         ]}><Icon name="more" /></MenuButton>
       </div>
-      {saving && <SaveLayer page={page} onClose={() => setSaving(false)} />}
+      {saving && <SaveLayer page={page} as={saving === "as"} onClose={() => setSaving("")} />}
+      {leaving && <LeaveLayer page={page} onClose={() => setLeaving(undefined)} onLeave={leaving} onSave={() => { setLeaving(undefined); setSaving("here"); }} />}
     </div>
   );
 }
-
-function SaveLayer({ page, onClose }: { page: PageState; onClose: () => void }) {
-  const fresh = isUnsaved(page.uid);
-  const [title, setTitle] = useState(page.dashboard.value.title);
-  const [into, setInto] = useState(page.meta.value.folderUid ?? "");
-  const [message, setMessage] = useState("");
-  const [places, setPlaces] = useState<Folder[]>([]);
-  const [error, setError] = useState("");
-  const [conflict, setConflict] = useState(false);
-  useEffect(() => { folders().then(setPlaces, () => undefined); }, []);
-  const save = async (overwrite: boolean) => {
-    setError("");
-    try {
-      const done = await savePage(page, { title: title.trim() || undefined, folderUid: into, message: message || undefined, overwrite });
-      if (done === "conflict") return setConflict(true);
-      tell("The dashboard is saved.");
-      onClose();
-      if (fresh) go(href(addressOf(done)));
-      return undefined;
-    } catch (e) {
-      return setError((e as Error).message);
-    }
-  };
-  return (
-    <Layer label="Save the dashboard" onClose={onClose} kind="save">
-      <form onSubmit={(e) => { e.preventDefault(); void save(false); }}>
-        <h2>Save the dashboard</h2>
-        <label>Title<input data-first value={title} onInput={(e) => setTitle(e.currentTarget.value)} /></label>
-        <label>Folder<select value={into} onChange={(e) => setInto(e.currentTarget.value)}>
-          <option value="">General</option>
-          {places.map((p) => <option key={p.uid} value={p.uid}>{p.title}</option>)}
-        </select></label>
-        {!fresh && <label>What changed<input value={message} onInput={(e) => setMessage(e.currentTarget.value)} /></label>}
-        {error && <Failure text={error} />}
-        {conflict && <div class="notice">There is another version of it on the server, newer than this one, or another dashboard of this name.
-          <button type="button" onClick={() => void save(true)}>Replace it</button></div>}
-        <div class="row import-end"><button type="submit" class="main">Save</button><button type="button" onClick={onClose}>Cancel</button></div>
-      </form>
-    </Layer>
-  );
-}
-

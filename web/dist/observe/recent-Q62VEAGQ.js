@@ -1,1 +1,0 @@
-import{a,b,c,d}from"./chunk-3TMNSIOQ.js";import"./chunk-CVCP4IDM.js";import"./chunk-AIJE4QOP.js";import"./chunk-HEQ5ON73.js";import"./chunk-CZGNE3BY.js";import"./chunk-AS3M7TJT.js";import"./chunk-QM3V2A4U.js";export{c as commandsOf,d as found,a as recent,b as seen};
