@@ -151,7 +151,7 @@ def test_a_signal_leads_to_its_query_and_a_service_to_its_targets(ui):
                                ("billing", "Duration p95", "0.001"), ("itself", "CPU", "process_cpu_seconds_total"),
                                ("itself", "Memory", "process_resident_memory_bytes")):
         ui.open("/?from=now-5m").wait("billing").wait_for(FULL, "the sparklines")
-        ui.click("a.signal", f"{signal} of {job}").wait("on the server")
+        ui.click(f"a.signal[aria-label^='{signal}'][aria-label*=', of {job},']").wait("on the server")
         assert ui.path().startswith("/explore?") and query in ui.path() and "from=now-5m" in ui.path()
         ui.wait_for("document.querySelector('.series')", f"a line of {signal} of {job}")
     ui.open("/").wait("gone").click(".service h2 a", "gone").wait("Connection refused")

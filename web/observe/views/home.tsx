@@ -184,7 +184,7 @@ function Row({ s, times, traced, board }: { s: Service; times: Times; traced: bo
         <h2><a href={about}>{s.job}</a></h2>
         <span class="row">
           {scraped === 0 ? <Badge tone="calm">not scraped</Badge>
-            : <a href={targets} aria-label={`Targets of ${s.job}`}><Badge tone={s.down ? (s.up ? "warn" : "bad") : "good"}>
+            : <a href={targets} title={`Targets of ${s.job}`}><Badge tone={s.down ? (s.up ? "warn" : "bad") : "good"}>
                 {scraped === 1 ? (s.down ? "down" : "up") : s.down ? `${s.down} of ${scraped} down` : `${scraped} up`}
               </Badge></a>}
           {s.firing > 0 && <a href={href("/alerts", { state: "firing", search: s.job })}><Badge tone="bad">{plural(s.firing, "alert")} firing</Badge></a>}
