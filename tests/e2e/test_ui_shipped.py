@@ -178,5 +178,5 @@ def test_home_leads_to_the_dashboard_of_each_kind_and_to_the_targets(ui):
     found = ui.js("return Object.fromEntries([...document.querySelectorAll('.service h2 a')].map((a) => [a.innerText, a.pathname]))")
     assert found == {**found, "geocode": "/d/sextant-service", "observe": "/d/sextant-service", "visitor": "/d/sextant-service",
                      "redis": "/d/sextant-redis", "postgres": "/d/sextant-postgres", "node": "/d/sextant-host", "process": "/targets"}
-    ui.click("a[aria-label='Targets of redis']").wait("cache")
+    ui.click("a[title='Targets of redis']").wait("cache")
     assert ui.path().startswith("/targets?search=job%3Dredis")
