@@ -228,7 +228,7 @@ static void print_pages(const up *u, sx_buf *text)
                  {0, "admin", "/admin/limits", "rate limits"},
                  {0, "admin", "/admin/log-levels", "log levels"},
                  {0, "admin", "/admin/config", "the settings in force"},
-                 {1, "http", "/", "metrics, alerts, what is scraped"},
+                 {1, "http", "/", "services, dashboards, traces, alerts: begin here"},
                  {1, "http", "/api/v1/query?query=up", "metrics, by Prometheus's API"},
                  {1, "jaeger-query", "/api/services", "traces, by Jaeger's API"},
                  {1, "otlp-http", "/v1/traces", "where spans are sent to (OTLP)"}};

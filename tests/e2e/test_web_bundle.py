@@ -18,6 +18,8 @@ def files(folder):
 def test_the_committed_pages_are_what_their_sources_make(repo, tmp_path):
     web = tmp_path / "web"
     shutil.copytree(os.path.join(repo, "web"), web, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    dashboards = os.path.join("tests", "e2e", "data", "dashboards")  # which the tests read
+    shutil.copytree(os.path.join(repo, dashboards), tmp_path / dashboards)
     run("npm", "ci", "--no-audit", "--no-fund", cwd=web, seconds=300)
     run("npm", "run", "check", cwd=web, seconds=120)
     run("npm", "test", cwd=web, seconds=120)
