@@ -78,6 +78,35 @@ def test_a_quantile_is_built_by_keys_and_drawn(ui):
     ui.judge()
 
 
+def test_filters_and_steps_by_mouse(ui):
+    from selenium.webdriver.common.keys import Keys
+    ui.open("/explore?g0.builder=1&g0.expr=http_requests_total").wait("Take every series of http_requests_total")
+    ui.wait("A counter only ever grows").click(".qb .notice button", "Take its rate")
+    text_is(ui, "rate(http_requests_total[5m])")
+    ui.click(".qb-more", "Filter").wait_for("document.activeElement.getAttribute('aria-label') === 'Label 1'", "the label's field to have the focus")
+    ui.wait_for("[...document.querySelectorAll('.qb-filter [role=option]')].some((e) => e.innerText === 'job')", "labels to be offered")
+    ui.keys("job")
+    ui.js("document.querySelector('[aria-label=\"Value 1\"]').focus()")
+    ui.wait_for("[...document.querySelectorAll('.qb-filter [role=option]')].some((e) => e.innerText === 'itself')", "values to be offered")
+    offered = ui.js("return [...document.querySelectorAll('.qb-filter [role=option]')].map((e) => e.innerText)")
+    assert "gone" not in offered, "a value that has no such series"
+    ui.click(".qb-filter [role=option]", "itself")
+    text_is(ui, 'rate(http_requests_total{job="itself"}[5m])')
+    ui.js("const s = document.querySelector('[aria-label=\"Step to add\"]'); s.value = 'sum'; s.dispatchEvent(new Event('change', { bubbles: true }))")
+    ui.click(".qb-add button", "Add").wait_for("document.querySelectorAll('.qb-step').length === 2", "a second step")
+    ui.js("document.querySelector('[aria-label=\"sum: add a label\"]').focus()")
+    ui.wait_for("[...document.querySelectorAll('.qb-group [role=option]')].some((e) => e.innerText === 'job')", "labels to group by")
+    ui.click(".qb-group [role=option]", "job")
+    text_is(ui, 'sum by (job) (rate(http_requests_total{job="itself"}[5m]))')
+    ui.keys(Keys.ESCAPE)
+    ui.click("[data-op=sum] button", "Move sum up").wait_for("document.querySelector('.qb-step').dataset.op === 'sum'", "sum to be first")
+    text_is(ui, 'rate(sum by (job) (http_requests_total{job="itself"})[5m:])')
+    assert ui.focused() == "Move sum down", "the focus goes with the step"
+    ui.click("[data-op=sum] button", "Move sum down").click("[data-op=rate] button", "Remove rate")
+    text_is(ui, 'sum by (job) (http_requests_total{job="itself"})')
+    ui.click(".query-tools button", "Run").wait("on the server")
+
+
 def test_text_and_builder_follow_each_other(ui):
     from selenium.webdriver.common.keys import Keys
     ui.open("/explore?g0.builder=1&g0.expr=topk(3, up offset 1m) > 0").wait("Keep the 3 largest", "as it was 1m before", "above 0")

@@ -25,7 +25,7 @@ export interface EditorOptions {
   dark: boolean;
   base: string; // of the API
   label: string;
-  onChange: (text: string) => void;
+  onChange: (text: string) => void; // of what is typed, not of what set() puts in
   onRun: () => void;
   onHistory: (direction: -1 | 1) => void;
 }
@@ -67,6 +67,7 @@ const look = (dark: boolean) => [
 export function openEditor(o: EditorOptions): Editor {
   const root = o.parent.shadowRoot ?? o.parent.attachShadow({ mode: "open" });
   const theme = new Compartment();
+  let telling = true;
   const view = new EditorView({
     parent: root, root,
     state: EditorState.create({
@@ -85,7 +86,7 @@ export function openEditor(o: EditorOptions): Editor {
         keymap.of([...historyKeymap, ...lintKeymap, ...defaultKeymap]),
         promql(), EditorView.lineWrapping, placeholder("PromQL, for example: sum by (job) (up)"),
         EditorView.contentAttributes.of({ "aria-label": o.label }),
-        EditorView.updateListener.of((u) => { if (u.docChanged) o.onChange(u.state.doc.toString()); }),
+        EditorView.updateListener.of((u) => { if (u.docChanged && telling) o.onChange(u.state.doc.toString()); }),
         theme.of(look(o.dark)),
       ],
     }),
@@ -93,7 +94,11 @@ export function openEditor(o: EditorOptions): Editor {
   return {
     text: () => view.state.doc.toString(),
     set: (text) => {
-      if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+      if (text === view.state.doc.toString()) return;
+      // Told back, it could undo a newer text that is on its way, which would come back in turn, without end.
+      telling = false;
+      view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+      telling = true;
     },
     insert: (text) => view.dispatch(view.state.replaceSelection(text)),
     dark: (on) => view.dispatch({ effects: theme.reconfigure(look(on)) }),
