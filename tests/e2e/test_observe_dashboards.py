@@ -3,6 +3,7 @@ with what should be refused."""
 import glob
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -362,14 +363,39 @@ providers:
     wait_for(lambda: "r" in g.uids(), what="the reload")
 
 
+# What Grafana draws without asking anything; every other panel asks.
+ASK_NOTHING = ("row", "text")
+
+
+def queries_of(panels):
+    """Each query of a dashboard's panels, those of folded rows too."""
+    for panel in panels:
+        if panel["type"] not in ASK_NOTHING:
+            assert panel.get("targets"), f"{panel['title']} asks nothing"
+        for target in panel.get("targets", []):
+            yield target["expr"]
+        yield from queries_of(panel.get("panels", []))
+
+
 def test_what_comes_along_is_there(grafana):
     g = grafana("--dashboards.builtin=true")
     wait_for(lambda: "sextant" in g.uids(), what="the built-in dashboard")
     assert g.get("/api/dashboards/home")["meta"]["isHome"]
-    for panel in g.get("/api/dashboards/uid/sextant")["dashboard"]["panels"]:
-        for target in panel["targets"]:
-            expr = target["expr"].replace("$__rate_interval", "5m")
+    shipped = glob.glob(os.path.join(os.path.dirname(os.path.dirname(install.E2E)), "dashboards", "*.json"))
+    assert len(g.uids()) == len(shipped) > 1
+    for uid in g.uids():
+        exprs = list(queries_of(g.get(f"/api/dashboards/uid/{uid}")["dashboard"]["panels"]))
+        assert len(exprs) > 5, uid
+        for expr in exprs:
+            expr = re.sub(r"\$__\w+", "5m", expr)
             assert g.get("/api/v1/query", params={"query": expr})["status"] == "success"
+
+
+@pytest.mark.parametrize("panel", ({"type": "stat"}, {"type": "table", "targets": []},
+                                   {"type": "row", "panels": [{"type": "timeseries", "title": "Rate"}]}))
+def test_a_panel_that_should_ask_and_does_not_is_told(panel):
+    with pytest.raises(AssertionError, match="asks nothing"):
+        list(queries_of([{"title": "One", **panel}]))
 
 
 # ---- what is hostile ----

@@ -349,7 +349,7 @@ def test_the_second_of_two_is_picked_from_the_list(ui):
 def test_services_and_operations(ui):
     ui.open("/traces?tab=services&from=now-15m").wait("nodes")
     known = "['user', 'front', 'mail', 'payment', 'postgresql', 'shop', 'stock']"
-    ui.wait_for(f"{known}.every((s) => [...document.querySelectorAll('.node .title')].some((t) => t.textContent === s))", "the services")
+    ui.wait_for(f"{known}.every((s) => [...document.querySelectorAll('.node .title')].some((t) => t.textContent.trim() === s))", "the services")
     ui.js("[...document.querySelectorAll('.node')].find((n) => n.dataset.node === 'front').focus()")
     ui.keys(Keys.ARROW_RIGHT)
     wait_for(lambda: "shop" in ui.focused(), 5, "who is called")
