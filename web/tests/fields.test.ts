@@ -7,7 +7,7 @@ import type { Cell, Field, FieldType, Frame } from "../observe/dash/frame";
 import { shownText } from "../observe/dash/frame";
 import type { Labels } from "../observe/base/format";
 
-const context: FieldContext = { dark: true, utc: true, interpolate: (t) => t.replace(/\$env/g, "prod"), from: 1, to: 2 };
+const context: FieldContext = { dark: true, zone: "utc", interpolate: (t) => t.replace(/\$env/g, "prod"), from: 1, to: 2 };
 const field = (name: string, type: FieldType, values: Cell[], labels?: Labels): Field => ({ name, type, values, labels, config: {} });
 const frame = (fields: Field[], refId = "A"): Frame => ({ refId, length: fields[0]!.values.length, fields });
 const series = (labels: Labels, values: Cell[], refId = "A"): Frame => frame([field("Time", "time", values.map((_, i) => i * 1000)), field("Value", "number", values, labels)], refId);

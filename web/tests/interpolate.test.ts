@@ -8,7 +8,7 @@ import type { Scope, Value } from "../observe/dash/scope";
 const v = (value: string | string[], variable: Partial<Variable> = {}, more: Partial<Value> = {}): Value =>
   ({ text: value, value, variable: { name: "x", type: "query", ...variable }, ...more });
 const scope = (values: Record<string, Value>, more: Partial<Scope> = {}): Scope =>
-  ({ values, from: Date.UTC(2026, 0, 2, 3, 4, 5), to: Date.UTC(2026, 0, 2, 9, 4, 5), utc: true, dashboard: { uid: "u", title: "D" }, ...more });
+  ({ values, from: Date.UTC(2026, 0, 2, 3, 4, 5), to: Date.UTC(2026, 0, 2, 9, 4, 5), zone: "utc", dashboard: { uid: "u", title: "D" }, ...more });
 const S = scope({
   one: v("a.b"), multi: v(["a.b", "c"], { multi: true }), single: v(["a.b"], { multi: true }),
   all: v(["$__all"], { includeAll: true, multi: true }, { all: ["x", "y.z"], text: ["All"] }),

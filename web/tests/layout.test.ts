@@ -10,7 +10,7 @@ const board = (...panels: object[]): Dashboard => readDashboard({ title: "T", sc
 const at = (id: number, x: number, y: number, w: number, h: number, more: object = {}) => ({ id, type: "stat", title: "", gridPos: { x, y, w, h }, ...more });
 const row = (id: number, y: number, more: object = {}) => ({ id, type: "row", title: `row ${id}`, gridPos: { x: 0, y, w: 24, h: 1 }, ...more });
 const scope = (values: Record<string, string[]> = {}): Scope => ({
-  values: Object.fromEntries(Object.entries(values).map(([n, value]) => [n, { text: value, value, all: ["a", "b", "c"], variable: { name: n, type: "query", multi: true } }])), from: 0, to: 1, utc: true,
+  values: Object.fromEntries(Object.entries(values).map(([n, value]) => [n, { text: value, value, all: ["a", "b", "c"], variable: { name: n, type: "query", multi: true } }])), from: 0, to: 1, zone: "utc",
 });
 const places = (all: Placed[]) => all.map((p) => `${p.key} ${p.place.x},${p.place.y} ${p.place.w}x${p.place.h}`);
 
@@ -86,6 +86,6 @@ test("a panel's own range and shift", () => {
   assert.deepEqual(panelRange({ timeFrom: "1h" }, from, now), { from: now - H, to: now, info: "Last 1h" });
   assert.deepEqual(panelRange({ timeShift: "1d" }, from, now), { from: from - 24 * H, to: now - 24 * H, info: "timeshift -1d" });
   assert.deepEqual(panelRange({ timeFrom: "2h", timeShift: "1h", hideTimeOverride: true }, from, now), { from: now - 3 * H, to: now - H, info: undefined });
-  assert.deepEqual(panelRange({ timeFrom: "now/d" }, from, now, true, now).from, Date.UTC(2026, 0, 2));
+  assert.deepEqual(panelRange({ timeFrom: "now/d" }, from, now, "utc", now).from, Date.UTC(2026, 0, 2));
   assert.match(panelRange({ timeFrom: "soon" }, from, now).info!, /not understood/);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { logTicks, partsIn, rangeOf, valueAt } from "../observe/parts/plot_axes";
+import { partsIn } from "../observe/base/zone";
+import { logTicks, rangeOf, valueAt } from "../observe/parts/plot_axes";
 import { placeOf, rowsUpTo } from "../observe/parts/plot_heat";
 import { picked } from "../observe/parts/plot_legend";
 import { LINE, Lines, pileLines, type PlotLine } from "../observe/parts/plot_lines";

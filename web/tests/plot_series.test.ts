@@ -10,7 +10,7 @@ const frame = (name: string, values: (number | null)[], times = TIMES): Frame =>
   length: values.length, kind: "series", fields: [{ name: "Time", type: "time", values: times, config: {} }, { name, type: "number", values, config: { displayNameFromDS: name } }],
 });
 const model = (frames: Frame[], defaults = {}, overrides: { matcher: { id: string; options?: unknown }; properties: { id: string; value?: unknown }[] }[] = []) =>
-  modelOf(applyFieldConfig(frames, { defaults, overrides }, { dark: false, utc: true, interpolate: (t) => t, colorMode: "palette-classic" }), { dark: false });
+  modelOf(applyFieldConfig(frames, { defaults, overrides }, { dark: false, zone: "utc", interpolate: (t) => t, colorMode: "palette-classic" }), { dark: false });
 const byName = (options: string, id: string, value: unknown) => ({ matcher: { id: "byName", options }, properties: [{ id, value }] });
 
 test("units have axes of their own: the first on the left, others on the right", () => {

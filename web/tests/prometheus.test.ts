@@ -32,7 +32,7 @@ test("legends", () => {
   assert.equal(name("{{ job }} on {{host}}{{none}} $x", { job: "a", host: "$x" }), "a on $x X");
   assert.equal(name("__auto", {}), "sum(up)");
   const frames = framesOf(target({ legendFormat: "__auto" }), matrix({ metric: { job: "a", i: "1" }, values: [[1, "1"]] }, { metric: { job: "a", i: "2" }, values: [[1, "1"]] }), { step_s: 1 });
-  assert.deepEqual(applyFieldConfig(frames, {}, { dark: false, utc: true, interpolate: (t) => t }).map((f) => f.fields[1]!.title), ["1", "2"]);
+  assert.deepEqual(applyFieldConfig(frames, {}, { dark: false, zone: "utc", interpolate: (t) => t }).map((f) => f.fields[1]!.title), ["1", "2"]);
 });
 
 test("tables, scalars, texts", () => {
@@ -71,7 +71,7 @@ test("10,000 series of 360 points are ready in a moment", () => {
   const began = performance.now();
   const frames = framesOf(target(), answer, { step_s: 15 });
   const made = performance.now() - began;
-  applyFieldConfig(frames, { defaults: { unit: "short" }, overrides: [] }, { dark: true, utc: true, interpolate: (t) => t });
+  applyFieldConfig(frames, { defaults: { unit: "short" }, overrides: [] }, { dark: true, zone: "utc", interpolate: (t) => t });
   const took = performance.now() - began;
   console.log(`# framesOf ${made.toFixed(0)} ms, applyFieldConfig ${(took - made).toFixed(0)} ms`);
   assert.equal(frames.length, 10000);

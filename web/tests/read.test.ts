@@ -110,7 +110,7 @@ test("random dashboards are read or refused, and are stable once read", () => {
     const d = readDashboard(json).dashboard;
     assert.equal(JSON.stringify(json), kept, "what was given is not changed");
     assert.deepEqual(again(d), d, kept);
-    expand(d, { values: { x: { text: ["a", "b"], value: ["a", "b"] } }, from: 0, to: 1, utc: true });
+    expand(d, { values: { x: { text: ["a", "b"], value: ["a", "b"] } }, from: 0, to: 1, zone: "utc" });
   }
   for (let i = 0; i < 500; i++) {
     try {

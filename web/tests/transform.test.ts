@@ -7,7 +7,7 @@ import type { Bag } from "../observe/dash/model";
 import { transform, TransformError, TRANSFORMS } from "../observe/dash/transform";
 import { parseDate } from "../observe/dash/transform/parse";
 
-const context = { utc: true, interpolate: (t: string) => t.replace(/\$host/g, "b"), variable: (name: string) => (name === "columns" ? ["cpu"] : []) };
+const context = { zone: "utc", interpolate: (t: string) => t.replace(/\$host/g, "b"), variable: (name: string) => (name === "columns" ? ["cpu"] : []) };
 const field = (name: string, type: FieldType, values: Cell[], labels?: Labels): Field => ({ name, type, values, labels, config: {} });
 const frame = (refId: string, ...fields: Field[]): Frame => ({ refId, length: fields[0]!.values.length, fields });
 const run = (frames: Frame[], id: string, options: Bag = {}): Frame[] => transform(frames, [{ id, options }], context);
@@ -80,7 +80,7 @@ test("those that run only inside Grafana", () => {
   const table = run(series(), "timeSeriesTable", { A: { stat: "max" } });
   assert.deepEqual(table.map(names), [["job", "i", "Trend #A"], ["job", "i", "Trend #B"]]);
   assert.equal((table[0]!.fields[2]!.values[0] as { value: number }).value, 3);
-  assert.equal(applyFieldConfig(table, {}, { dark: true, utc: true, interpolate: (t) => t })[0]!.fields[2]!.show!(table[0]!.fields[2]!.values[0]).text, "3");
+  assert.equal(applyFieldConfig(table, {}, { dark: true, zone: "utc", interpolate: (t) => t })[0]!.fields[2]!.show!(table[0]!.fields[2]!.values[0]).text, "3");
 
   const by = run(one(), "partitionByValues", { fields: ["host"] });
   assert.deepEqual(by.map((f) => [f.name, rows(f).cpu]), [["a", [5, 4]], ["b", [1, 2]]]);
@@ -97,11 +97,11 @@ test("those that run only inside Grafana", () => {
 });
 
 test("types: dates of many forms, numbers, booleans", () => {
-  assert.equal(parseDate("22/11/2026 03:04 PM", "DD/MM/YYYY hh:mm A", true), Date.UTC(2026, 10, 22, 15, 4));
-  assert.equal(parseDate("2026-11-22T10:00:00+02:00", undefined, true), Date.UTC(2026, 10, 22, 8));
-  assert.equal(parseDate("2026-11-22", undefined, true), Date.UTC(2026, 10, 22));
-  assert.equal(parseDate("1700000000", "X", true), 17e11);
-  assert.equal(parseDate("nothing", undefined, true), null);
+  assert.equal(parseDate("22/11/2026 03:04 PM", "DD/MM/YYYY hh:mm A", "utc"), Date.UTC(2026, 10, 22, 15, 4));
+  assert.equal(parseDate("2026-11-22T10:00:00+02:00", undefined, "utc"), Date.UTC(2026, 10, 22, 8));
+  assert.equal(parseDate("2026-11-22", undefined, "utc"), Date.UTC(2026, 10, 22));
+  assert.equal(parseDate("1700000000", "X", "utc"), 17e11);
+  assert.equal(parseDate("nothing", undefined, "utc"), null);
   const [f] = run([frame("A", field("s", "string", ["1.5", "x", null, "true"]))], "convertFieldType", { conversions: [{ targetField: "s", destinationType: "number" }] });
   assert.deepEqual([f!.fields[0]!.type, f!.fields[0]!.values], ["number", [1.5, null, null, null]]);
 });

@@ -7,7 +7,7 @@ import { type Formatted, formatValue } from "../observe/dash/units";
 
 declare const TESTS: string;
 const shown = (f: Formatted): string => (f.prefix ?? "") + f.text + (f.suffix ?? "");
-const say = (unit: string, v: number, d?: number): string => shown(formatValue(unit, v, d, true));
+const say = (unit: string, v: number, d?: number): string => shown(formatValue(unit, v, d, "utc"));
 
 test("the units that dashboards have most", () => {
   const rows: [unit: string, v: number, text: string, decimals?: number][] = [
@@ -42,8 +42,8 @@ test("every unit as Grafana has it", () => {
 
 test("dates by moment's tokens", () => {
   const t = Date.UTC(2026, 10, 22, 15, 4, 5, 67);
-  assert.equal(formatDate(t, "dddd, MMMM Do YYYY, h:mm:ss.SSS a Z [at] [Z] DDDD w W Q X", true), "Sunday, November 22nd 2026, 3:04:05.067 pm +00:00 at Z 326 48 47 4 1795359845");
-  assert.equal(formatDate(NaN, "YYYY", true), "Invalid date");
+  assert.equal(formatDate(t, "dddd, MMMM Do YYYY, h:mm:ss.SSS a Z [at] [Z] DDDD w W Q X", "utc"), "Sunday, November 22nd 2026, 3:04:05.067 pm +00:00 at Z 326 48 47 4 1795359845");
+  assert.equal(formatDate(NaN, "YYYY", "utc"), "Invalid date");
   assert.equal(fromNow(0, 10e3), "a few seconds ago");
   assert.equal(fromNow(3600e3 * 5, 0), "in 5 hours");
 });

@@ -13,7 +13,7 @@ import { panelType } from "../observe/dash/panels/types";
 import { VALUE_TYPES } from "../observe/dash/panels/value_types";
 
 const applied = (frames: Frame[], defaults: FieldOptions = {}): Frame[] =>
-  applyFieldConfig(frames, { defaults, overrides: [] }, { dark: true, utc: true, interpolate: (t: string) => t });
+  applyFieldConfig(frames, { defaults, overrides: [] }, { dark: true, zone: "utc", interpolate: (t: string) => t });
 const series = (name: string, values: (number | null)[]): Frame => ({
   length: values.length,
   fields: [{ name: "Time", type: "time", values: values.map((_, i) => i * 1000), config: {} }, { name, type: "number", values, config: {} }],

@@ -13,7 +13,7 @@ import type { Group } from "../observe/parts/rule";
 
 const field = (name: string, type: FieldType, values: Cell[], config: FieldOptions = {}): Field => ({ name, type, values, config });
 const frameOf = (...fields: Field[]): Frame =>
-  applyFieldConfig([{ length: fields[0].values.length, fields }], { defaults: {}, overrides: [] }, { dark: true, utc: true, interpolate: (t: string) => t })[0];
+  applyFieldConfig([{ length: fields[0].values.length, fields }], { defaults: {}, overrides: [] }, { dark: true, zone: "utc", interpolate: (t: string) => t })[0];
 const all = (f: Frame): number[] => f.fields[0].values.map((_, i) => i);
 
 test("rows are sorted by several columns, those without a value last either way", () => {

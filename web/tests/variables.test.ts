@@ -8,7 +8,7 @@ import { chosenValue, initialValues, loadVariables, toQuery, type Ask } from "..
 import { queryText } from "../observe/dash/variable_query";
 
 const board = (...list: object[]): Dashboard => readDashboard({ title: "T", panels: [], schemaVersion: 42, templating: { list } }).dashboard;
-const scopeOf = (d: Dashboard, query = ""): Scope => ({ values: initialValues(d, new URLSearchParams(query)), from: 0, to: 3600e3, utc: true });
+const scopeOf = (d: Dashboard, query = ""): Scope => ({ values: initialValues(d, new URLSearchParams(query)), from: 0, to: 3600e3, zone: "utc" });
 const named = (...all: string[]) => all.map((x) => ({ text: x, value: x }));
 
 // Answers by path and match; records what was asked.

@@ -1,5 +1,11 @@
 // format.ts - numbers, durations, sizes and labels as people read them.
 
+// A sample's value as Prometheus's API writes it.
+export function sampleNumber(text: string): number {
+  const n = +text;
+  return n === n ? n : text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : NaN;
+}
+
 // Three significant digits and a unit's letter: 1234567 is "1.23 M".
 function scaled(v: number, steps: string[], by: number, space = " "): string {
   let n = Math.abs(v);

@@ -7,7 +7,7 @@ export const rangeToText = (from: string, to: string): string => JSON.stringify(
 // A time as an address has it: relative, or milliseconds; nothing if it is none.
 function endOf(v: unknown, now: number, late: boolean): string | undefined {
   const text = String(v ?? "").trim();
-  if (Number.isFinite(parseInstant(text, now, true, late))) return text;
+  if (Number.isFinite(parseInstant(text, now, "utc", late))) return text;
   const ms = Date.parse(text);
   return Number.isFinite(ms) ? String(ms) : undefined;
 }
@@ -23,5 +23,5 @@ export function rangeFromText(text: string, now: number): [from: string, to: str
   const from = endOf(given.from, now, false);
   const to = endOf(given.to, now, true);
   if (from === undefined || to === undefined) return undefined;
-  return parseInstant(from, now, true) < parseInstant(to, now, true, true) ? [from, to] : undefined;
+  return parseInstant(from, now, "utc") < parseInstant(to, now, "utc", true) ? [from, to] : undefined;
 }

@@ -1,8 +1,9 @@
 // time.ts - the time range that is looked at, as Grafana's addresses have it: from=now-6h&to=now or
-// milliseconds, timezone=utc, refresh=30s. Relative ends are resolved at each refresh.
+// milliseconds, timezone=utc or Europe/Berlin, refresh=30s. Relative ends are resolved at each refresh.
 import { computed, effect, signal } from "@preact/signals";
 import { durationText, parseDuration, parseInstant } from "./duration";
 import { parameter, setQuery } from "./route";
+import { partsIn, zoneOf } from "./zone";
 
 export { durationText, parseDuration, parseInstant };
 
@@ -16,8 +17,7 @@ export const plainRange = (): void => void (rangeDefaults.value = PLAIN);
 
 export const from = computed(() => parameter("from") || rangeDefaults.value.from);
 export const to = computed(() => parameter("to") || rangeDefaults.value.to);
-export const utc = computed(() =>
-  (parameter("timezone") || rangeDefaults.value.timezone || localStorage.getItem(ZONE_KEY) || "").toLowerCase() === "utc");
+export const zone = computed(() => zoneOf(parameter("timezone") || rangeDefaults.value.timezone || localStorage.getItem(ZONE_KEY)));
 export const refresh = computed(() => {
   const given = parameter("refresh") || rangeDefaults.value.refresh;
   return given === "off" ? "" : given;
@@ -25,9 +25,9 @@ export const refresh = computed(() => {
 // "off" is said only where something else would count.
 export const setRefresh = (every: string): void => setQuery({ refresh: every || (rangeDefaults.value.refresh ? "off" : null) });
 
-export function setUtc(on: boolean): void {
-  localStorage.setItem(ZONE_KEY, on ? "utc" : "browser");
-  setQuery({ timezone: on ? "utc" : "browser" });
+export function setZone(to: string): void {
+  localStorage.setItem(ZONE_KEY, to);
+  setQuery({ timezone: to });
 }
 
 // Counted up whenever what is shown should be asked again: by the interval, and by hand.
@@ -38,8 +38,8 @@ export const beatAgain = (): void => void beat.value++;
 export const range = computed(() => {
   void beat.value;
   const now = Date.now();
-  const end = parseInstant(to.value, now, utc.value, true);
-  const start = parseInstant(from.value, now, utc.value);
+  const end = parseInstant(to.value, now, zone.value, true);
+  const start = parseInstant(from.value, now, zone.value);
   const sane = Number.isFinite(start) && Number.isFinite(end) && start < end;
   return sane ? { start, end } : { start: now - 3600e3, end: now };
 });
@@ -85,16 +85,7 @@ export function shiftRange(direction: number): void {
 
 // ---- writing times
 
-const two = (n: number): string => String(n).padStart(2, "0");
-
-export function timeParts(ms: number, inUtc = utc.value): { date: string; time: string; ms: string } {
-  const d = new Date(inUtc ? ms : ms - new Date(ms).getTimezoneOffset() * 60000);
-  return {
-    date: `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`,
-    time: `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())}`,
-    ms: String(d.getUTCMilliseconds()).padStart(3, "0"),
-  };
-}
+export const timeParts = (ms: number, inZone = zone.value) => partsIn(ms, inZone);
 
 export function timeText(ms: number): string {
   if (!Number.isFinite(ms)) return "–";

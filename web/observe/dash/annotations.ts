@@ -61,7 +61,7 @@ async function asked(a: Annotations, page: PageState, scope: Scope, signal: Abor
   return out;
 }
 
-export const isBuiltIn = (a: Annotations): boolean => !!a.builtIn || sourceOf(a.datasource, { values: {}, from: 0, to: 1, utc: true }).kind === "annotations";
+export const isBuiltIn = (a: Annotations): boolean => !!a.builtIn || sourceOf(a.datasource, { values: {}, from: 0, to: 1, zone: "utc" }).kind === "annotations";
 
 // All that are switched on, for the page's range and values.
 export async function loadMarks(page: PageState, off: ReadonlySet<number>, signal: AbortSignal): Promise<{ mark: Mark; of: number }[]> {

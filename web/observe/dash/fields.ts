@@ -11,7 +11,7 @@ import { colorMode, isByValue, type Range, showerOf } from "./values";
 
 export interface FieldContext {
   dark: boolean;
-  utc: boolean;
+  zone: string;
   interpolate: (text: string, place?: string) => string; // of the dashboard's variables
   colorMode?: string; // of the panel's type, where the panel has none: "palette-classic" for charts
   from?: number; // of the panel, ms: for ${__url_time_range} of links

@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { valueText } from "../base/format";
 import { base } from "../base/route";
 
-import { timeText, utc } from "../base/time";
+import { timeText, zone } from "../base/time";
 import { Copy, Layer, saveFile, Tabs } from "../parts/bits";
 import { Table } from "../parts/table";
 import { exploreAddress } from "./panel_frame";
@@ -75,7 +75,7 @@ export function FrameTable({ frames, height }: { frames: Frame[]; height?: numbe
   const sheets = useMemo(() => sheetsOf(frames), [frames]);
   const [at, setAt] = useState(0);
   const sheet = sheets[Math.min(at, sheets.length - 1)];
-  void utc.value;
+  void zone.value;
   if (!sheet) return <p class="panel-say">No data</p>;
   const columns = sheet.columns.slice(0, COLUMNS_MAX).map((c, k) => ({
     key: String(k), title: fieldName(c), right: c.type === "number",

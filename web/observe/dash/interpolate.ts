@@ -2,7 +2,7 @@
 // `[[x]]`, `[[x:format]]`. How a value is written depends on where it stands: PromQL wants it
 // escaped by the quotes around it, a title wants the text that the viewer chose.
 import { durationText, parseDuration } from "../base/duration";
-import { formatDate } from "./dates";
+import { formatDate } from "./moments";
 import { formatValues, promql, regexEscape } from "./formats";
 import type { Ref } from "./model";
 import { filterText, filtersOf } from "./adhoc";
@@ -114,18 +114,18 @@ function quoteAt(text: string, from: number, to: number, quote: string): string 
 
 type Global = (scope: Scope, path: string, format?: string) => string | undefined;
 const seconds = (s: Scope): number => Math.max(1, Math.round((s.to - s.from) / 1000));
-const whenOf = (ms: number, utc: boolean, format?: string): string => {
+const whenOf = (ms: number, zone: string, format?: string): string => {
   if (!format) return String(Math.round(ms));
   if (format === "date" || format === "date:iso") return new Date(ms).toISOString();
   if (format === "date:seconds") return String(Math.floor(ms / 1000));
-  return format.startsWith("date:") ? formatDate(ms, format.slice(5), utc) : String(Math.round(ms));
+  return format.startsWith("date:") ? formatDate(ms, format.slice(5), zone) : String(Math.round(ms));
 };
 const intervalOf = (s: Scope): number => s.interval_ms ?? stepOf({ from: s.from, to: s.to, width: 1000 }).interval_ms;
 const rateOf = (s: Scope): string => s.rate_interval ?? stepOf({ from: s.from, to: s.to, width: 1000 }).rate_interval;
 
 const GLOBALS: Record<string, Global> = {
-  __from: (s, _, f) => whenOf(s.from, s.utc, f),
-  __to: (s, _, f) => whenOf(s.to, s.utc, f),
+  __from: (s, _, f) => whenOf(s.from, s.zone, f),
+  __to: (s, _, f) => whenOf(s.to, s.zone, f),
   __interval: (s) => durationText(intervalOf(s)),
   __interval_ms: (s) => String(Math.round(intervalOf(s))),
   __rate_interval: rateOf,
@@ -137,8 +137,8 @@ const GLOBALS: Record<string, Global> = {
   __org: (_, path) => (path === "name" ? "Main Org." : "1"),
   __user: (_, path) => (path === "id" || !path ? "0" : ""),
   __name: (s) => s.dashboard?.title ?? "",
-  __timezone: (s) => (s.utc ? "utc" : "browser"),
-  timezone: (s) => (s.utc ? "utc" : "browser"),
+  __timezone: (s) => s.zone,
+  timezone: (s) => s.zone,
   timeFilter: timeFilter,
   __timeFilter: timeFilter,
   __all_variables: (s) => Object.entries(s.values).filter(([, v]) => !v.variable?.skipUrlSync && v.variable?.type !== "constant")

@@ -1,15 +1,13 @@
 // moments.ts - instants as text: moment's format tokens, which dashboards use ("time:YYYY-MM-DD"), the
-// browser's own manner, and "3 hours ago". In UTC or in the browser's zone.
+// browser's own manner, and "3 hours ago".
+import { clockOf, intlZone, offsetOf } from "../base/zone";
+
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const DAY_MS = 86400e3;
 export const INVALID = "Invalid date";
 
 const pad = (n: number, width = 2): string => (n < 0 ? "-" : "") + String(Math.abs(n)).padStart(width, "0");
-
-// A date whose getUTC… members tell the wanted zone's clock.
-const clockOf = (ms: number, utc: boolean): Date => new Date(utc ? ms : ms - zoneMinutes(ms) * 60e3);
-const zoneMinutes = (ms: number): number => new Date(ms).getTimezoneOffset();
 
 function ordinal(n: number): string {
   const tail = n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th";
@@ -31,17 +29,20 @@ function localWeek(d: Date): [year: number, week: number] {
   return [saturday.getUTCFullYear(), Math.ceil(dayOfYear(saturday) / 7)];
 }
 
-function zone(utc: boolean, ms: number, colon: string): string {
-  const minutes = utc ? 0 : -zoneMinutes(ms);
-  const size = Math.abs(minutes);
+function offset(zone: string, ms: number, colon: string): string {
+  const minutes = offsetOf(ms, zone);
+  const size = Math.floor(Math.abs(minutes));
   return `${minutes < 0 ? "-" : "+"}${pad(Math.floor(size / 60))}${colon}${pad(size % 60)}`;
 }
 
-type Token = (d: Date, utc: boolean, ms: number) => string | number;
+type Token = (d: Date, zone: string, ms: number) => string | number;
 const year4 = (d: Date): string => pad(d.getUTCFullYear(), 4);
 const hour12 = (d: Date): number => d.getUTCHours() % 12 || 12;
 const hour24 = (d: Date): number => d.getUTCHours() || 24;
 const half = (d: Date): string => (d.getUTCHours() < 12 ? "AM" : "PM");
+
+const short: Token = (_, zone, ms) => zone === "utc" ? "UTC" : zone === "browser" ? ""
+  : new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "short" }).formatToParts(ms).find((p) => p.type === "timeZoneName")!.value;
 
 const TOKENS: Record<string, Token> = {
   YYYY: year4, YY: (d) => pad(d.getUTCFullYear() % 100), Y: (d) => d.getUTCFullYear(),
@@ -58,7 +59,7 @@ const TOKENS: Record<string, Token> = {
   A: half, a: (d) => half(d).toLowerCase(), mm: (d) => pad(d.getUTCMinutes()), m: (d) => d.getUTCMinutes(),
   ss: (d) => pad(d.getUTCSeconds()), s: (d) => d.getUTCSeconds(),
   SSS: (d) => pad(d.getUTCMilliseconds(), 3), SS: (d) => pad(Math.floor(d.getUTCMilliseconds() / 10)), S: (d) => Math.floor(d.getUTCMilliseconds() / 100),
-  ZZ: (_, utc, ms) => zone(utc, ms, ""), Z: (_, utc, ms) => zone(utc, ms, ":"), zz: (_, utc) => (utc ? "UTC" : ""), z: (_, utc) => (utc ? "UTC" : ""),
+  ZZ: (_, zone, ms) => offset(zone, ms, ""), Z: (_, zone, ms) => offset(zone, ms, ":"), zz: short, z: short,
   X: (_d, _u, ms) => Math.floor(ms / 1000), x: (_d, _u, ms) => ms,
 };
 
@@ -93,27 +94,27 @@ function compile(format: string): Piece[] {
   return pieces;
 }
 
-export function formatDate(ms: number, format: string, utc: boolean): string {
-  const d = clockOf(ms, utc);
+export function formatDate(ms: number, format: string, zone: string): string {
+  const d = clockOf(ms, zone);
   if (Number.isNaN(d.getTime())) return INVALID;
   const whole = Math.trunc(ms);
-  return compile(format || "YYYY-MM-DDTHH:mm:ssZ").map((p) => (typeof p === "string" ? p : p(d, utc, whole))).join("");
+  return compile(format || "YYYY-MM-DDTHH:mm:ssZ").map((p) => (typeof p === "string" ? p : p(d, zone, whole))).join("");
 }
 
-const locals = new Map<boolean, Intl.DateTimeFormat>();
+const locals = new Map<string, Intl.DateTimeFormat>();
 
 // As the browser's language has it.
-export function localDate(ms: number, utc: boolean, timeOnly = false): string {
+export function localDate(ms: number, zone: string, timeOnly = false): string {
   if (!(Math.abs(ms) <= 8.64e15)) return INVALID;
   const two = "2-digit" as const;
-  if (timeOnly) return new Date(ms).toLocaleTimeString(undefined, { hour: two, minute: two, second: two, timeZone: utc ? "UTC" : undefined }).replace(/\u202f/g, " ");
-  let f = locals.get(utc);
-  if (!f) locals.set(utc, (f = new Intl.DateTimeFormat(undefined, { year: "numeric", month: two, day: two, hour: two, minute: two, second: two, timeZone: utc ? "UTC" : undefined })));
+  if (timeOnly) return new Date(ms).toLocaleTimeString(undefined, { hour: two, minute: two, second: two, timeZone: intlZone(zone) }).replace(/\u202f/g, " ");
+  let f = locals.get(zone);
+  if (!f) locals.set(zone, (f = new Intl.DateTimeFormat(undefined, { year: "numeric", month: two, day: two, hour: two, minute: two, second: two, timeZone: intlZone(zone) })));
   return f.format(ms).replace(/\u202f/g, " ");
 }
 
-export const sameDay = (a: number, b: number, utc: boolean): boolean =>
-  Math.floor(clockOf(a, utc).getTime() / DAY_MS) === Math.floor(clockOf(b, utc).getTime() / DAY_MS);
+export const sameDay = (a: number, b: number, zone: string): boolean =>
+  Math.floor(clockOf(a, zone).getTime() / DAY_MS) === Math.floor(clockOf(b, zone).getTime() / DAY_MS);
 
 // "3 hours ago", "in a minute": [largest of the smaller unit, its size in seconds, one, many].
 const AGO: [below: number, size_s: number, one: string, many: string][] = [

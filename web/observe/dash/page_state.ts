@@ -6,7 +6,7 @@ import { batch, computed, type ReadonlySignal, signal, type Signal } from "@prea
 import { ask, Refused } from "../base/data";
 import { replaceQuery, route } from "../base/route";
 import { tell } from "../base/store";
-import { range, utc } from "../base/time";
+import { range, zone } from "../base/time";
 import { type Filter, filtersOf } from "./adhoc";
 import { forgetUnsaved, isUnsaved, load, type Meta, save as store, type Saved } from "./api";
 import type { Mark } from "./panels/panel";
@@ -46,7 +46,7 @@ export function openPage(uid: string, json: Json | unknown, meta: Meta, scrape_s
   const page: PageState = {
     uid, dashboard, meta: signal(meta), values, asking: signal(new Set<string>()), states: signal({}), ready: signal(false),
     scope: computed(() => ({
-      values: values.value, from: range.value.start, to: range.value.end, utc: utc.value,
+      values: values.value, from: range.value.start, to: range.value.end, zone: zone.value,
       dashboard: { uid: dashboard.value.uid, title: dashboard.value.title },
     })),
     filters: computed(() => Object.values(values.value).filter((v) => v.variable?.type === "adhoc").flatMap(filtersOf)),

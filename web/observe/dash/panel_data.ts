@@ -58,7 +58,7 @@ export function usePanelData(page: PageState, placed: Placed, type: PanelType | 
   const { panel } = placed;
   const quiet = !!type?.noQuery;
   const whole = page.scope.value;
-  const scope = useMemo(() => within({ ...placed.scope, from: whole.from, to: whole.to, utc: whole.utc, dashboard: whole.dashboard }, {}), [placed.scope, whole]);
+  const scope = useMemo(() => within({ ...placed.scope, from: whole.from, to: whole.to, zone: whole.zone, dashboard: whole.dashboard }, {}), [placed.scope, whole]);
   const [state, setState] = useState<{ result?: Result; loading: boolean }>({ loading: false });
   const used = useMemo(() => usedNames([panel.targets, panel.interval, panel.timeFrom, panel.timeShift, panel.datasource]), [panel]);
   const asking = page.asking.value;
@@ -98,13 +98,13 @@ export function usePanelData(page: PageState, placed: Placed, type: PanelType | 
     try {
       const changed = panel.transformations?.length ? transform(state.result.frames, panel.transformations, transforming(state.result.plan.scope)) : state.result.frames;
       return { frames: applyFieldConfig(changed, shown.fieldConfig, {
-        dark, utc: whole.utc, interpolate: (t, place) => interpolate(t, scope, place ?? "text"),
+        dark, zone: whole.zone, interpolate: (t, place) => interpolate(t, scope, place ?? "text"),
         colorMode: COLORED.has(panel.type) ? "palette-classic" : undefined, from: scope.from, to: scope.to,
       }) };
     } catch (e) {
       return { frames: [], error: (e as Error).message };
     }
-  }, [state.result, panel.transformations, shown.fieldConfig, dark, whole.utc]);
+  }, [state.result, panel.transformations, shown.fieldConfig, dark, whole.zone]);
   const error = made.error ?? state.result?.error;
   let status: PanelStatus = "loading";
   let message = "";

@@ -1,6 +1,6 @@
 // prometheus.ts - answers of Prometheus's API as frames: time series, tables, heatmaps, exemplars.
 // All series of an answer share one column of times: 10,000 series are then drawn without being joined.
-import { type Labels, seriesName } from "../base/format";
+import { type Labels, sampleNumber, seriesName } from "../base/format";
 import type { ExemplarSeries, Histogram, Result, Sample, Series } from "../explore/query";
 import type { Cell, Field, FieldType, Frame } from "./frame";
 import type { Target } from "./model";
@@ -11,11 +11,6 @@ export interface Asked {
   several?: boolean; // the panel has more queries: values of tables are named by theirs
   interpolate?: (text: string) => string; // for legends
 }
-
-export const sampleNumber = (text: string): number => {
-  const n = +text;
-  return n === n ? n : text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : NaN;
-};
 
 const field = (name: string, type: FieldType, values: Cell[], labels?: Labels): Field => ({ name, type, values, labels, config: {} });
 

@@ -28,7 +28,7 @@ export interface Result {
 }
 
 export const transforming = (scope: Scope): TransformContext => ({
-  utc: scope.utc, interpolate: (text) => interpolate(text, scope, "text"),
+  zone: scope.zone, interpolate: (text) => interpolate(text, scope, "text"),
   variable: (name) => {
     const v = scope.values[name];
     const values = v ? [v.value].flat() : [];

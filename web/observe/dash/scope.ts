@@ -14,7 +14,7 @@ export interface Scope {
   values: Readonly<Record<string, Value>>;
   from: number; // ms
   to: number;
-  utc: boolean;
+  zone: string; // "utc", "browser" or a zone's name
   interval_ms?: number; // of the query at hand: $__interval, $__interval_ms
   rate_interval?: string; // $__rate_interval
   dashboard?: { uid: string; title: string };

@@ -59,7 +59,7 @@ function timeOf(panel: Panel, asking: Asking): Pick<Plan, "from" | "to" | "note"
   const text = (s?: string | null) => (s ? interpolate(s, scope) : undefined);
   // A time of its own is counted from now: it says nothing about a range of last week.
   const { info, ...time } = panelRange({ ...panel, timeFrom: asking.relative ? text(panel.timeFrom) : undefined, timeShift: text(panel.timeShift) },
-                                       scope.from, scope.to, scope.utc, scope.to);
+                                       scope.from, scope.to, scope.zone, scope.to);
   return { ...time, note: info };
 }
 

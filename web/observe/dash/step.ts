@@ -65,7 +65,7 @@ export function stepOf(o: StepFor): Step {
 // The range that a panel with a time of its own looks at, and what its head says of it. The texts are
 // interpolated already.
 export function panelRange(panel: Pick<Panel, "timeFrom" | "timeShift" | "hideTimeOverride">, from: number, to: number,
-                           utc = true, now = Date.now()): { from: number; to: number; info?: string } {
+                           zone = "utc", now = Date.now()): { from: number; to: number; info?: string } {
   const info: string[] = [];
   const own = (panel.timeFrom ?? "").trim();
   if (own) {
@@ -75,8 +75,8 @@ export function panelRange(panel: Pick<Panel, "timeFrom" | "timeShift" | "hideTi
       from = to - back;
       info.push(`Last ${own.replace(/^now-/, "")}`);
     } else if (rounded) {
-      const start = parseInstant(rounded, now, utc);
-      const end = rounded.includes("/") ? parseInstant(rounded, now, utc, true) : now;
+      const start = parseInstant(rounded, now, zone);
+      const end = rounded.includes("/") ? parseInstant(rounded, now, zone, true) : now;
       if (start < end) {
         [from, to] = [start, end];
         info.push(own);
@@ -91,7 +91,7 @@ export function panelRange(panel: Pick<Panel, "timeFrom" | "timeShift" | "hideTi
       to -= by;
       info.push(`timeshift -${shift.replace(/^-/, "")}`);
     } else if (/^\d*[a-zA-Z]\/[a-zA-Z]$/.test(shift)) { // "1d/d": the same hours of whole days before
-      [from, to] = [parseInstant(`now-${shift}`, from, utc), parseInstant(`now-${shift}`, to, utc, true)];
+      [from, to] = [parseInstant(`now-${shift}`, from, zone), parseInstant(`now-${shift}`, to, zone, true)];
       info.push(`timeshift -${shift}`);
     } else info.push("Its time shift is not understood");
   }

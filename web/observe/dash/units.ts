@@ -5,7 +5,7 @@ import { formatDate, fromNow, localDate, sameDay } from "./moments";
 
 export interface Formatted { prefix?: string; text: string; suffix?: string }
 export type Decimals = number | null | undefined;
-export type Formatter = (value: number, decimals?: Decimals, utc?: boolean) => Formatted;
+export type Formatter = (value: number, decimals?: Decimals, zone?: string) => Formatted;
 
 // ---- plain numbers
 
@@ -32,7 +32,7 @@ export function fixed(v: number, decimals?: Decimals): string {
 
 const plain = (suffix: string): Formatter => (v, d) => ({ text: fixed(v, d), suffix });
 const bare: Formatter = (v, d) => ({ text: fixed(v, d) });
-const finite = (f: Formatter): Formatter => (v, d, utc) => (Number.isFinite(v) ? f(v, d, utc) : bare(v));
+const finite = (f: Formatter): Formatter => (v, d, zone) => (Number.isFinite(v) ? f(v, d, zone) : bare(v));
 
 // ---- scaled: by 1000 or 1024, from the step at which the unit itself stands
 
@@ -137,10 +137,10 @@ const clock = (unit_ms: number): Formatter => finite((v, decimals) => {
 
 // ---- dates
 
-type Dated = (ms: number, utc: boolean) => string;
-const dated = (f: Dated): Formatter => (v, _, utc) => ({ text: f(v, utc ?? false) });
-const momentLike = (format: string): Formatter => dated((ms, utc) => formatDate(ms, format, utc));
-const unlessToday = (format: string, today: string): Formatter => dated((ms, utc) => formatDate(ms, sameDay(ms, Date.now(), utc) ? today : format, utc));
+type Dated = (ms: number, zone: string) => string;
+const dated = (f: Dated): Formatter => (v, _, zone) => ({ text: f(v, zone ?? "browser") });
+const momentLike = (format: string): Formatter => dated((ms, zone) => formatDate(ms, format, zone));
+const unlessToday = (format: string, today: string): Formatter => dated((ms, zone) => formatDate(ms, sameDay(ms, Date.now(), zone) ? today : format, zone));
 
 // ---- the rest
 
@@ -167,7 +167,7 @@ const SPECIAL: Record<string, Formatter> = {
   dateTimeAsIso: momentLike("YYYY-MM-DD HH:mm:ss"), dateTimeAsSystem: momentLike("YYYY-MM-DD HH:mm:ss"),
   dateTimeAsIsoNoDateIfToday: unlessToday("YYYY-MM-DD HH:mm:ss", "HH:mm:ss"),
   dateTimeAsUS: momentLike("MM/DD/YYYY h:mm:ss a"), dateTimeAsUSNoDateIfToday: unlessToday("MM/DD/YYYY h:mm:ss a", "h:mm:ss a"),
-  dateTimeAsLocal: dated(localDate), dateTimeAsLocalNoDateIfToday: dated((ms, utc) => localDate(ms, utc, sameDay(ms, Date.now(), utc))),
+  dateTimeAsLocal: dated(localDate), dateTimeAsLocalNoDateIfToday: dated((ms, zone) => localDate(ms, zone, sameDay(ms, Date.now(), zone))),
   dateTimeFromNow: dated((ms) => fromNow(ms)),
 };
 
@@ -248,10 +248,10 @@ export function formatterOf(unit: string | null | undefined): Formatter {
   return f;
 }
 
-// Nothing for null; dates in the browser's zone unless `utc`.
-export function formatValue(unit: string | null | undefined, value: number | null | undefined, decimals?: Decimals, utc = false): Formatted {
+// Nothing for null; dates in the browser's zone unless `zone`.
+export function formatValue(unit: string | null | undefined, value: number | null | undefined, decimals?: Decimals, zone = "browser"): Formatted {
   if (value == null) return { text: "" };
-  return formatterOf(unit)(value, decimals, utc);
+  return formatterOf(unit)(value, decimals, zone);
 }
 
 export const isTimeUnit = (unit: string | undefined): boolean => !!unit && (unit.startsWith("dateTime") || unit.startsWith("time:"));

@@ -8,7 +8,7 @@ import type { FieldOptions, MappedTo, Mapping } from "./model";
 import { formatterOf, isTimeUnit } from "./units";
 
 export interface Range { min: number; max: number }
-export interface Look { dark: boolean; utc: boolean }
+export interface Look { dark: boolean; zone: string }
 
 // ---- value mappings: the first that fits
 
@@ -112,7 +112,7 @@ export function showerOf(field: Field, look: Look, range: () => Range): (value: 
   const plainly = (value: Cell): Shown => {
     if (typeof value === "number") {
       if (value !== value) return { number: value, text: "NaN", color: colorOf(value) };
-      const f = format(value, decimals, look.utc);
+      const f = format(value, decimals, look.zone);
       return { number: value, prefix: f.prefix, text: f.text, suffix: f.suffix, color: colorOf(value) };
     }
     if (value === null || value === undefined) return { number: NaN, text: config.noValue ?? "", color: colorOf(NaN) };
@@ -125,7 +125,7 @@ export function showerOf(field: Field, look: Look, range: () => Range): (value: 
     if (typeof value === "object") return { number: NaN, text: objectText(value), color: colorOf(NaN) };
     const n = numeric(value);
     if (textual || Number.isNaN(n)) return { number: n, text: value, color: colorOf(n) };
-    return { ...format(n, decimals, look.utc), number: n, color: colorOf(n) };
+    return { ...format(n, decimals, look.zone), number: n, color: colorOf(n) };
   };
 
   return (value) => {
@@ -142,4 +142,4 @@ export function showerOf(field: Field, look: Look, range: () => Range): (value: 
 }
 
 export const noColor = NO_COLOR;
-export const dateText = (ms: number, utc: boolean): string => formatDate(ms, "YYYY-MM-DD HH:mm:ss", utc);
+export const dateText = (ms: number, zone: string): string => formatDate(ms, "YYYY-MM-DD HH:mm:ss", zone);

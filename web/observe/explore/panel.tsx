@@ -4,7 +4,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type Asked, useAsk } from "../base/data";
-import { plural, seriesName, type Unit, unitOf, valueText, matches } from "../base/format";
+import { plural, seriesName, type Unit, unitOf, valueText, matches, sampleNumber } from "../base/format";
 import { base, href } from "../base/route";
 import { durationText, parseDuration, range, timeText } from "../base/time";
 import { Answer, Choice, Copy, Failure, Filter, LabelList, saveFile, Tabs } from "../parts/bits";
@@ -14,7 +14,7 @@ import { QueryField } from "./field";
 import { Heatmap } from "./heatmap";
 import type { Part } from "./browser";
 import { past, remember, saved } from "./memory";
-import { align, apiAddress, csvOf, type ExemplarSeries, heatOf, marksOf, number, rangeQuery, type Result, type Series, type Stats, stepFor } from "./query";
+import { align, apiAddress, csvOf, type ExemplarSeries, heatOf, marksOf, rangeQuery, type Result, type Series, type Stats, stepFor } from "./query";
 
 export type PanelState = Record<string, string>; // gN.* of the address, without gN.
 
@@ -248,7 +248,7 @@ function Instant({ expr, state, change }: { expr: string; state: PanelState; cha
 
 function rowsOf(data: Result): Row[] {
   if (data.resultType === "scalar" || data.resultType === "string")
-    return [{ id: data.resultType, name: data.resultType, labels: {}, value: number(data.result[1]), text: data.result[1] }];
+    return [{ id: data.resultType, name: data.resultType, labels: {}, value: sampleNumber(data.result[1]), text: data.result[1] }];
   if (data.resultType === "matrix")
     return data.result.map((s) => ({
       id: seriesName(s.metric), name: s.metric.__name__ ?? "", labels: s.metric, value: s.values?.length ?? s.histograms?.length ?? 0,
@@ -256,7 +256,7 @@ function rowsOf(data: Result): Row[] {
     }));
   return data.result.map((s) => ({
     id: seriesName(s.metric), name: s.metric.__name__ ?? "", labels: s.metric,
-    value: number(s.value?.[1] ?? s.histogram?.[1].count ?? "NaN"),
+    value: sampleNumber(s.value?.[1] ?? s.histogram?.[1].count ?? "NaN"),
     text: s.value?.[1] ?? `count ${s.histogram?.[1].count}, sum ${s.histogram?.[1].sum}`,
   }));
 }

@@ -1,6 +1,6 @@
 // query.ts - asking PromQL and bringing the answer into the forms that views draw.
 import { encode, type Query } from "../base/data";
-import { type Labels, seriesName } from "../base/format";
+import { type Labels, sampleNumber, seriesName } from "../base/format";
 import type { Line, Mark } from "../parts/chart";
 
 export interface Sample { metric: Labels; value?: [number, string]; histogram?: [number, Histogram] }
@@ -34,10 +34,6 @@ export function rangeQuery(expr: string, start: number, end: number, stepS: numb
   return { query: expr, start: Math.floor(start / step) * stepS, end: Math.floor(end / step) * stepS, step: stepS, stats: "all" };
 }
 
-export function number(text: string): number {
-  return text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
-}
-
 // All series on one row of times; where one has no sample there is a gap.
 export function align(series: Series[], start: number, end: number, stepS: number): { times: number[]; lines: Line[] } {
   const times: number[] = [];
@@ -46,11 +42,11 @@ export function align(series: Series[], start: number, end: number, stepS: numbe
     const values = new Array<number | null>(times.length).fill(null);
     for (const [t, v] of s.values ?? []) {
       const i = Math.round((t - start) / stepS);
-      if (i >= 0 && i < values.length) values[i] = number(v);
+      if (i >= 0 && i < values.length) values[i] = sampleNumber(v);
     }
     for (const [t, h] of s.histograms ?? []) {
       const i = Math.round((t - start) / stepS);
-      if (i >= 0 && i < values.length) values[i] = number(h.count);
+      if (i >= 0 && i < values.length) values[i] = sampleNumber(h.count);
     }
     return { name: seriesName(s.metric), values };
   });
@@ -58,7 +54,7 @@ export function align(series: Series[], start: number, end: number, stepS: numbe
 }
 
 export function marksOf(all: ExemplarSeries[]): Mark[] {
-  return all.flatMap((s) => s.exemplars.map((e) => ({ at: e.timestamp, value: number(e.value), labels: e.labels })));
+  return all.flatMap((s) => s.exemplars.map((e) => ({ at: e.timestamp, value: sampleNumber(e.value), labels: e.labels })));
 }
 
 // ---- heatmaps: how many in each bucket at each time
@@ -76,7 +72,7 @@ export function heatOf(series: Series[], start: number, end: number, stepS: numb
   const byLe = new Map<number, Series[]>();
   for (const s of series) {
     if (s.metric.le === undefined) return undefined;
-    const le = number(s.metric.le);
+    const le = sampleNumber(s.metric.le);
     byLe.set(le, [...(byLe.get(le) ?? []), s]);
   }
   const les = [...byLe.keys()].sort((a, b) => a - b);
@@ -100,10 +96,10 @@ function nativeHeat(series: Series[], start: number, end: number, stepS: number)
     for (const [t, h] of s.histograms ?? []) {
       const i = Math.round((t - start) / stepS);
       for (const [, , upper, count] of h.buckets ?? []) {
-        const u = number(upper);
+        const u = sampleNumber(upper);
         if (!rows.has(u)) rows.set(u, new Array<number | null>(times.length).fill(null));
         const row = rows.get(u)!;
-        if (i >= 0 && i < row.length) row[i] = (row[i] ?? 0) + number(count);
+        if (i >= 0 && i < row.length) row[i] = (row[i] ?? 0) + sampleNumber(count);
       }
     }
   const bounds = [...rows.keys()].sort((a, b) => a - b);

@@ -4,7 +4,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Unit, valueText } from "../base/format";
 import { isDark } from "../base/store";
-import { setRangeMs, timeText, utc, zoomOut } from "../base/time";
+import { setRangeMs, timeText, zone, zoomOut } from "../base/time";
 import { Plot } from "./plot";
 import { type Axis, rangeOf } from "./plot_axes";
 import { Legend, type LegendCell, NAME_COLUMN, picked } from "./plot_legend";
@@ -58,7 +58,6 @@ export function Chart({ times, lines, unit, stacked, label, marks, height = HEIG
   const [focus, setFocus] = useState<number>();
   const [sort, setSort] = useState<{ column: string; down: boolean }>();
   const dark = isDark.value;
-  const zone = utc.value ? "utc" : "browser";
 
   const { x, ys, layer, places } = useMemo(() => {
     const ms = times.map((t) => t * 1000);
@@ -77,11 +76,11 @@ export function Chart({ times, lines, unit, stacked, label, marks, height = HEIG
     if (stacked && ends[0] <= ends[1]) extent([0], ends);
     const [lo, hi] = rangeOf(ends[0], ends[1], "linear", 10, {});
     const axis: Axis = { kind: "linear", min: lo, max: hi, text, steps: stepsFor(unit) };
-    const time: Axis = { kind: "time", min: ms[0] ?? 0, max: ms[ms.length - 1] ?? 1, zones: [zone] };
+    const time: Axis = { kind: "time", min: ms[0] ?? 0, max: ms[ms.length - 1] ?? 1, zones: [zone.value] };
     if (time.min === time.max) time.max += 1000;
     const exemplars = marks?.map((m) => ({ at: m.at * 1000, value: m.value, axis: 0, labels: m.labels, text: valueText(m.value, unit) }));
     return { x: time, ys: [axis], places, layer: new Lines({ times: ms, lines: seen, title: timeText, mode: "multi", sort: "desc", exemplars }, piles) };
-  }, [times, lines, unit, stacked, marks, hidden, dark, zone]);
+  }, [times, lines, unit, stacked, marks, hidden, dark, zone.value]);
 
   const cell = useMemo(() => {
     const made = new Map<number, LegendCell[]>();

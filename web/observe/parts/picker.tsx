@@ -1,7 +1,8 @@
 // picker.tsx - the time range, the zone and the refresh interval: all in the address (base/time.ts).
 import { useState } from "preact/hooks";
 import { signal } from "@preact/signals";
-import { beatAgain, from, parseInstant, QUICK, rangeText, refresh, setRange, setRefresh, setUtc, shiftRange, to, utc, zoomOut } from "../base/time";
+import { beatAgain, from, parseInstant, QUICK, rangeText, refresh, setRange, setRefresh, setZone, shiftRange, to, zone, zoomOut } from "../base/time";
+import { zoneNames } from "../base/zone";
 import { Layer } from "./bits";
 import { Icon } from "./icon";
 
@@ -12,7 +13,7 @@ export function RangePicker() {
     <div class="range">
       <button type="button" class="icon" aria-label="Earlier" title="Earlier (t ←)" onClick={() => shiftRange(-1)}>‹</button>
       <button type="button" class="range-text" aria-haspopup="dialog" title="Time range (t a)" onClick={() => (pickerOpen.value = true)}>
-        <Icon name="clock" /><span>{rangeText()}</span>{utc.value && <small>UTC</small>}
+        <Icon name="clock" /><span>{rangeText()}</span>{zone.value !== "browser" && <small>{zone.value === "utc" ? "UTC" : zone.value}</small>}
       </button>
       <button type="button" class="icon" aria-label="Later" title="Later (t →)" onClick={() => shiftRange(1)}>›</button>
       <button type="button" class="icon" aria-label="Zoom out" title="Zoom out (t z)" onClick={zoomOut}>−</button>
@@ -25,8 +26,8 @@ function RangeLayer({ onClose }: { onClose: () => void }) {
   const [a, setA] = useState(from.value);
   const [b, setB] = useState(to.value);
   const now = Date.now();
-  const start = parseInstant(a, now, utc.value);
-  const end = parseInstant(b, now, utc.value, true);
+  const start = parseInstant(a, now, zone.value);
+  const end = parseInstant(b, now, zone.value, true);
   const wrong = Number.isNaN(start) ? "The start is no time: now-6h, 2026-11-22 10:00 or milliseconds."
     : Number.isNaN(end) ? "The end is no time." : start >= end ? "The start is not before the end." : "";
   const apply = (x: string, y: string) => {
@@ -41,7 +42,10 @@ function RangeLayer({ onClose }: { onClose: () => void }) {
         <p class="hint" role="status">{wrong || "now-6h, 2026-11-22 10:00, or milliseconds"}</p>
         <div class="row">
           <button type="submit" class="main" disabled={!!wrong}>Apply</button>
-          <label class="inline"><input type="checkbox" checked={utc.value} onChange={(e) => setUtc(e.currentTarget.checked)} /> UTC</label>
+          <select aria-label="Time zone" value={zone.value} onChange={(e) => setZone(e.currentTarget.value)}>
+            <option value="browser">The browser's zone</option><option value="utc">UTC</option>
+            {[...new Set([...zoneNames(), zone.value])].filter((z) => z.includes("/")).map((z) => <option key={z} value={z}>{z}</option>)}
+          </select>
         </div>
       </form>
       <ul class="quick">

@@ -2,6 +2,7 @@
 // that turns values into pixels. uPlot lays the axes out, chooses ticks and draws them; it is given no
 // series, so that nothing it does grows with their number.
 import uPlot from "uplot";
+import { partsIn } from "../base/zone";
 import { everyName, stepsFor, tickText } from "./plot_math";
 
 export interface Axis {
@@ -53,29 +54,8 @@ export function textWidth(texts: readonly string[], font = FONT): number {
 
 // ---- times in a zone
 
-const zones = new Map<string, Intl.DateTimeFormat>();
-export function partsIn(ms: number, zone: string): { date: string; time: string; ms: string } {
-  let f = zones.get(zone);
-  if (!f) {
-    const form = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
-    try {
-      f = new Intl.DateTimeFormat("en-CA", { ...form, timeZone: zone === "utc" ? "UTC" : zone === "browser" || !zone ? undefined : zone });
-    } catch {
-      f = new Intl.DateTimeFormat("en-CA", form); // an unknown zone is the browser's
-    }
-    zones.set(zone, f);
-  }
-  const p = Object.fromEntries(f.formatToParts(ms).map((x) => [x.type, x.value]));
-  return { date: `${p.year}-${p.month}-${p.day}`, time: `${p.hour}:${p.minute}:${p.second}`, ms: String(((ms % 1000) + 1000) % 1000).padStart(3, "0") };
-}
-
-export const timeIn = (ms: number, zone: string): string => {
-  const p = partsIn(ms, zone);
-  return `${p.date} ${p.time}${p.ms === "000" ? "" : `.${p.ms}`}`;
-};
-
 const zoned = (ms: number, zone: string): Date =>
-  zone === "utc" ? uPlot.tzDate(new Date(ms), "Etc/UTC") : zone === "browser" || !zone ? new Date(ms) : uPlot.tzDate(new Date(ms), zone);
+  zone === "browser" ? new Date(ms) : uPlot.tzDate(new Date(ms), zone === "utc" ? "Etc/UTC" : zone);
 
 // ---- uPlot's options
 

@@ -2,6 +2,7 @@
 // and all of it as JSON. Every change counts at once; "Discard" on the page takes it back.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { rangeDefaults } from "../../base/time";
+import { zoneNames } from "../../base/zone";
 import { Layer, Tabs } from "../../parts/bits";
 import type { Bag, Dashboard, Variable } from "../model";
 import { change, type PageState, restart } from "../page_state";
@@ -16,7 +17,7 @@ const GENERAL: Row[] = [
   { path: "title", text: "Title", kind: "text", group: "About" }, { path: "description", text: "Description", kind: "area", group: "About" }, { path: "tags", text: "Tags, one a line", kind: "lines", group: "About" },
   { path: "time.from", text: "From", kind: "text", group: "Time" }, { path: "time.to", text: "To", kind: "text", group: "Time" },
   { path: "refresh", text: "Asks again every", kind: "select", group: "Time", choices: pick({ "": "Off", "5s": "5 s", "10s": "10 s", "30s": "30 s", "1m": "1 min", "5m": "5 min", "15m": "15 min", "30m": "30 min", "1h": "1 h" }) },
-  { path: "timezone", text: "Time zone", kind: "select", group: "Time", choices: pick({ "": "The viewer's choice", browser: "The browser's", utc: "UTC" }) },
+  { path: "timezone", text: "Time zone", kind: "select", group: "Time", choices: pick({ "": "The viewer's choice", browser: "The browser's", utc: "UTC", ...Object.fromEntries(zoneNames().map((z) => [z, z])) }) },
   { path: "graphTooltip", text: "Cursor", kind: "select", group: "Charts", choices: count("Each chart its own", "Shared crosshair", "Shared crosshair and tooltip") },
 ];
 

@@ -2,7 +2,8 @@
 import { useMemo } from "preact/hooks";
 import { isDark } from "../../base/store";
 import { Plot } from "../../parts/plot";
-import { type Axis, rangeOf, timeIn } from "../../parts/plot_axes";
+import { timeIn } from "../../base/zone";
+import { type Axis, rangeOf } from "../../parts/plot_axes";
 import { type Candle, Candles } from "../../parts/plot_points";
 import { cssColor } from "../color";
 import type { Field } from "../frame";

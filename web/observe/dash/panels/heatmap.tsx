@@ -3,7 +3,8 @@
 import { useMemo } from "preact/hooks";
 import { isDark } from "../../base/store";
 import { Plot } from "../../parts/plot";
-import { type Axis, rangeOf, timeIn } from "../../parts/plot_axes";
+import { timeIn } from "../../base/zone";
+import { type Axis, rangeOf } from "../../parts/plot_axes";
 import { Heat, type HeatData, placeOf, rowsUpTo } from "../../parts/plot_heat";
 import type { Exemplar } from "../../parts/plot_lines";
 import { DECIMAL_STEPS, stepsFor } from "../../parts/plot_math";

@@ -28,14 +28,14 @@ export default function Logs(props: PanelProps) {
     <div class={`logs${o.wrapLogMessage ? " wraps" : ""}`} ref={box} tabIndex={0} role="region" aria-label={panel.title || "Logs"} style={{ width: `${width}px`, height: `${height}px` }}>
       {o.showCommonLabels && Object.keys(common).length > 0 && <p class="row">Common labels <LabelList labels={common} /></p>}
       <ol>
-        {lines.slice(0, most).map((l) => <Line key={l.key} line={l} options={o} common={common} utc={scope.utc} />)}
+        {lines.slice(0, most).map((l) => <Line key={l.key} line={l} options={o} common={common} zone={scope.zone} />)}
         {most < lines.length && <li ref={end} class="dim">{lines.length - most} more</li>}
       </ol>
     </div>
   );
 }
 
-function Line({ line, options: o, common, utc }: { line: LogLine; options: PanelProps["panel"]["options"]; common: Record<string, string>; utc: boolean }) {
+function Line({ line, options: o, common, zone }: { line: LogLine; options: PanelProps["panel"]["options"]; common: Record<string, string>; zone: string }) {
   const [open, setOpen] = useState(false);
   const text = o.prettifyLogMessage ? pretty(line.text) : line.text;
   const own = Object.fromEntries(Object.entries(line.labels).filter(([k]) => !(k in common)));
@@ -43,7 +43,7 @@ function Line({ line, options: o, common, utc }: { line: LogLine; options: Panel
   const body = (
     <>
       <Badge tone={toneOf(line.level)}>{line.level}</Badge>
-      {o.showTime !== false && Number.isFinite(line.ms) && <time dateTime={new Date(line.ms).toISOString()}>{stamp(line.ms, utc)}</time>}
+      {o.showTime !== false && Number.isFinite(line.ms) && <time dateTime={new Date(line.ms).toISOString()}>{stamp(line.ms, zone)}</time>}
       {line.times > 1 && <span class="tag" title={`${line.times} lines like this one`}>×{line.times}</span>}
       {o.showLabels && Object.keys(own).length > 0 && <LabelList labels={own} />}
       <span class="log-text">{text}</span>
@@ -63,7 +63,7 @@ function Line({ line, options: o, common, utc }: { line: LogLine; options: Panel
   );
 }
 
-function stamp(ms: number, utc: boolean): string {
-  const p = timeParts(ms, utc);
+function stamp(ms: number, zone: string): string {
+  const p = timeParts(ms, zone);
   return `${p.date} ${p.time}.${p.ms}`;
 }

@@ -2,6 +2,7 @@
 // names that are hidden, the figures of the legend, the tooltip's and the legend's options.
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { zoneOf } from "../../base/zone";
 import { Legend, type LegendCell, NAME_COLUMN, picked } from "../../parts/plot_legend";
 import { calcText, keepsUnit, reduceField } from "../calc";
 import type { Field } from "../frame";
@@ -19,10 +20,9 @@ export const tooltipOf = (options: Bag): Tooltip => ({
 
 // The zones of the time axis; the first is the tooltip's.
 export function zonesOf({ panel, scope }: PanelProps): string[] {
-  const own = scope.utc ? "utc" : "browser";
   const given: string[] = Array.isArray(panel.options.timezone) ? panel.options.timezone : [];
-  const zones = given.map((z) => z || own);
-  return zones.length ? zones : [own];
+  const zones = given.map((z) => (z ? zoneOf(z) : scope.zone));
+  return zones.length ? zones : [scope.zone];
 }
 
 // Twice as wide about the middle, not into the future.

@@ -1,5 +1,5 @@
 // timeseries.tsx - series over time.
-import { timeIn } from "../../parts/plot_axes";
+import { timeIn } from "../../base/zone";
 import type { PanelProps } from "./panel";
 import { zonesOf } from "./plot_panel";
 import { SeriesPanel } from "./series_panel";

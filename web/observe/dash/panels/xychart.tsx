@@ -3,7 +3,8 @@
 import { useMemo, useState } from "preact/hooks";
 import { isDark } from "../../base/store";
 import { Plot } from "../../parts/plot";
-import { type Axis, rangeOf, timeIn } from "../../parts/plot_axes";
+import { timeIn } from "../../base/zone";
+import { type Axis, rangeOf } from "../../parts/plot_axes";
 import { stepsFor } from "../../parts/plot_math";
 import { type Cloud, Points } from "../../parts/plot_points";
 import { cssColor, LEAST_LINE, paletteColor, readable } from "../color";

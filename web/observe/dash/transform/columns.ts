@@ -3,6 +3,7 @@ import { ambiguous } from "../pattern";
 import type { Cell, Field, FieldType, Frame } from "../frame";
 import { fieldMatcher, frameMatcher, regex } from "../matchers";
 import type { Bag } from "../model";
+import { zoneOf } from "../../base/zone";
 import { formatDate } from "../moments";
 import { parseDate } from "./parse";
 import { bag, field, find, joinedRefs, renamed, strings, textOf, title, type Transform, type TransformContext } from "./tools";
@@ -113,13 +114,13 @@ export const renameByRegex: Transform = mapFrames((frame, o, context) => {
 
 const FALSE = new Set(["", "0", "false", "no", "off"]);
 
-function converter(c: Bag, utc: boolean): ((v: Cell) => Cell) | undefined {
+function converter(c: Bag, zone: string): ((v: Cell) => Cell) | undefined {
   const present = (f: (v: NonNullable<Cell>) => Cell) => (v: Cell): Cell => (v === null || v === undefined ? v : f(v));
   switch (c.destinationType) {
     case "number": return present((v) => { const n = typeof v === "string" && !v.trim() ? NaN : Number(v); return Number.isNaN(n) ? null : n; });
-    case "string": return present((v) => (Array.isArray(v) ? v.map((x) => textOf(x)).join(typeof c.joinWith === "string" ? c.joinWith : ",") : c.dateFormat && typeof v === "number" ? formatDate(v, String(c.dateFormat), utc) : textOf(v)));
+    case "string": return present((v) => (Array.isArray(v) ? v.map((x) => textOf(x)).join(typeof c.joinWith === "string" ? c.joinWith : ",") : c.dateFormat && typeof v === "number" ? formatDate(v, String(c.dateFormat), zone) : textOf(v)));
     case "boolean": return present((v) => (typeof v === "string" ? !FALSE.has(v.trim().toLowerCase()) : Boolean(v)));
-    case "time": return present((v) => parseDate(v, typeof c.dateFormat === "string" ? c.dateFormat : undefined, utc));
+    case "time": return present((v) => parseDate(v, typeof c.dateFormat === "string" ? c.dateFormat : undefined, zone));
     case "other": return present((v) => { if (typeof v !== "string") return v; try { return JSON.parse(v) as Cell; } catch { return null; } });
     case "enum": return (v) => v;
     default: return undefined;
@@ -130,7 +131,7 @@ export const convertFieldType: Transform = mapFrames((frame, o, context) => {
   const rules = (Array.isArray(o.conversions) ? o.conversions : []).filter((c: Bag) => c && typeof c === "object");
   return mapFields(frame, (f) => {
     for (const c of rules) {
-      const to = c.targetField && (c.targetField === title(f) || c.targetField === f.name) ? converter(c, context.utc) : undefined;
+      const to = c.targetField && (c.targetField === title(f) || c.targetField === f.name) ? converter(c, context.zone) : undefined;
       if (to) f = { ...f, values: f.values.map(to), type: c.destinationType === "enum" ? f.type : (c.destinationType as FieldType) };
     }
     return f;
@@ -139,8 +140,8 @@ export const convertFieldType: Transform = mapFrames((frame, o, context) => {
 
 export const formatTime: Transform = mapFrames((frame, o, context) => mapFields(frame, (f) => {
   if (!o.timeField || (title(f) !== o.timeField && f.name !== o.timeField)) return f;
-  const utc = context.utc || o.timezone === "utc" || o.useTimezone === false;
-  return { ...f, type: "string", values: f.values.map((v) => (typeof v === "number" ? formatDate(v, String(o.outputFormat ?? ""), utc) : v)) };
+  const zone = o.useTimezone === false ? "utc" : o.timezone ? zoneOf(String(o.timezone)) : context.zone;
+  return { ...f, type: "string", values: f.values.map((v) => (typeof v === "number" ? formatDate(v, String(o.outputFormat ?? ""), zone) : v)) };
 }));
 
 const capital = (w: string): string => w.charAt(0).toUpperCase() + w.slice(1).toLowerCase();

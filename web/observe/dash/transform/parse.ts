@@ -1,4 +1,5 @@
 // parse.ts - values out of texts: dates by a pattern, and the parts that extractFields takes apart.
+import { fromClock } from "../../base/zone";
 import type { Cell } from "../frame";
 
 // ---- dates
@@ -30,12 +31,12 @@ function patternOf(format: string): { re: RegExp; members: number[] } {
   return p;
 }
 
-function byPattern(text: string, format: string, utc: boolean): number {
+function byPattern(text: string, format: string, zone: string): number {
   const { re, members } = patternOf(format);
   const m = re.exec(text);
   if (!m) return NaN;
   const d = [1970, 1, 1, 0, 0, 0, 0];
-  let offset: number | undefined = utc ? 0 : undefined;
+  let offset: number | undefined;
   let half = "";
   for (const [i, member] of members.entries()) {
     const part = m[i + 1]!;
@@ -49,18 +50,19 @@ function byPattern(text: string, format: string, utc: boolean): number {
   if (half) d[3] = (d[3]! % 12) + (half === "pm" ? 12 : 0);
   const [y, mo, day, h, mi, s, ms] = d as [number, number, number, number, number, number, number];
   if (mo < 1) return NaN;
-  return offset === undefined ? new Date(y, mo - 1, day, h, mi, s, ms).getTime() : Date.UTC(y, mo - 1, day, h, mi, s, ms) - offset * 60e3;
+  const clock = Date.UTC(y, mo - 1, day, h, mi, s, ms);
+  return offset === undefined ? fromClock(clock, zone) : clock - offset * 60e3;
 }
 
 // Milliseconds since 1970; null if it tells none.
-export function parseDate(v: Cell, format: string | undefined, utc: boolean): number | null {
+export function parseDate(v: Cell, format: string | undefined, zone: string): number | null {
   if (typeof v === "number") return v;
   if (typeof v !== "string") return null;
-  let t = format ? byPattern(v, format, utc) : NaN;
+  let t = format ? byPattern(v, format, zone) : NaN;
   if (Number.isNaN(t) && /^\s*-?\d+(\.\d+)?\s*$/.test(v) && v.trim().length > 8) t = Number(v);
   if (Number.isNaN(t)) {
     const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?$/.exec(v.trim()); // without a zone: the dashboard's
-    t = Date.parse(iso ? `${iso[1]}T${iso[2] ?? "00:00"}${utc ? "Z" : ""}` : v);
+    t = iso ? fromClock(Date.parse(`${iso[1]}T${iso[2] ?? "00:00"}Z`), zone) : Date.parse(v);
   }
   return Number.isNaN(t) ? null : t;
 }

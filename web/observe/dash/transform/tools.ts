@@ -5,7 +5,7 @@ import type { Cell, Field, FieldType, Frame } from "../frame";
 import type { Bag, FieldOptions } from "../model";
 
 export interface TransformContext {
-  utc: boolean;
+  zone: string;
   interpolate: (text: string) => string;
   variable?: (name: string) => string[]; // a variable's values, for filters by variable
 }
