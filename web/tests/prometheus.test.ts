@@ -68,11 +68,12 @@ test("exemplars", () => {
 test("10,000 series of 360 points are ready in a moment", () => {
   const values = Array.from({ length: 360 }, (_, i): [number, string] => [1700000000 + i * 15, String(i * 1.37 + 0.123)]);
   const answer = matrix(...Array.from({ length: 10000 }, (_, i) => ({ metric: { __name__: "up", job: "api", instance: `host-${i}:9100` }, values })));
-  const began = performance.now();
+  const began = process.cpuUsage(); // what others do at the same time does not count
+  const ms = () => process.cpuUsage(began).user / 1000;
   const frames = framesOf(target(), answer, { step_s: 15 });
-  const made = performance.now() - began;
+  const made = ms();
   applyFieldConfig(frames, { defaults: { unit: "short" }, overrides: [] }, { dark: true, zone: "utc", interpolate: (t) => t });
-  const took = performance.now() - began;
+  const took = ms();
   console.log(`# framesOf ${made.toFixed(0)} ms, applyFieldConfig ${(took - made).toFixed(0)} ms`);
   assert.equal(frames.length, 10000);
   assert.ok(took < 4000, `${took} ms`); // ten times what it takes when nothing else runs

@@ -1,1 +1,0 @@
-import{a,b,c,d}from"./chunk-ETIBOM7C.js";import"./chunk-DVQCHZED.js";import"./chunk-AIJE4QOP.js";import"./chunk-OWCJDJDD.js";import"./chunk-VQPEDWHI.js";import"./chunk-W6KYWOQY.js";import"./chunk-QM3V2A4U.js";export{c as commandsOf,d as found,a as recent,b as seen};
