@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const jwt_expect EXPECT = {.issuer = SX_STR_INIT("i"),
-                                      .audience = SX_STR_INIT("a"),
+                                      .client = SX_STR_INIT("a"),
                                       .nonce = SX_STR_INIT("n"),
                                       .now_s = 1000,
                                       .skew_s = 60};

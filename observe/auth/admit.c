@@ -270,21 +270,17 @@ static void password_checked(sx_loop *loop, void *arg)
     (void)loop;
     job *j = arg;
     sx_request *r = j->r;
-    if (j->right)
+    if (j->right) {
         make_known(j->a, j->digest);
-    else
+        sx_limiter_forget(j->a->by_login, j->who.login);
+    } else {
         auth_note(j->a, r, j->who.login, "signin.failed", SX_STR("basic authentication"), false);
+    }
     if (r->status == 0 &&
         judge(j->a, r, j->right ? &j->who : &NOBODY, j->right ? AUTH_WAY_PASSWORD : AUTH_WAY_NOBODY,
               j->class) == SX_ADMIT_YES)
         sx_request_admit(r);
     sx_request_release(r);
-}
-
-static void answer_busy(sx_request *r, int status, const char *why)
-{
-    (void)sx_reply_header(r, SX_STR("retry-after"), SX_STR("10"));
-    auth_refuse(r, status, "unavailable", sx_str_z(why));
 }
 
 static sx_admission ask_password(auth *a, sx_request *r, const credentials *given, auth_class class)
@@ -304,13 +300,18 @@ static sx_admission ask_password(auth *a, sx_request *r, const credentials *give
     digest_of(a, j->who.login, j->hash, j->password, j->digest);
     if (j->exists && is_known(a, j->digest))
         return judge(a, r, &j->who, AUTH_WAY_PASSWORD, class);
-    if (!sx_limiter_take(a->by_address, sx_str_z(r->peer->address), 1, NULL)) {
-        answer_busy(r, 429, "too many passwords from this address; wait a little");
+    sx_limit_answer answer;
+    if (!auth_address_allowed(a, r))
+        return SX_ADMIT_TAKEN;
+    if (j->exists && !sx_limiter_take(a->by_login, j->who.login, 1, &answer)) {
+        auth_refuse_for(r, 429, answer.retry_after_ms / 1000 + 1,
+                        SX_STR("too many tries with this login; wait a little"));
         return SX_ADMIT_TAKEN;
     }
     sx_request_hold(r);
     if (sx_pool_submit(a->passwords, r->loop, check_password, password_checked, j, NULL) != SX_OK) {
-        answer_busy(r, 503, "too many passwords wait to be checked; try again later");
+        auth_refuse_for(r, 503, 1,
+                        SX_STR("too many passwords wait to be checked; try again later"));
         sx_request_release(r);
     }
     return SX_ADMIT_TAKEN;

@@ -25,21 +25,21 @@ const auth_route AUTH_ROUTES[] = {
     {SX_POST, "/api/logout", auth_post_logout},
     {SX_GET, "/login/oidc", auth_oidc_begin},
     {SX_GET, "/login/oidc/callback", auth_oidc_back},
-    {SX_PUT, "/api/user/password", auth_put_password},
-    {SX_GET, "/api/user/sessions", auth_get_sessions},
-    {SX_DELETE, "/api/user/sessions/:id", auth_end_session},
-    {SX_GET, "/api/user/tokens", auth_get_tokens},
-    {SX_POST, "/api/user/tokens", auth_make_token},
-    {SX_DELETE, "/api/user/tokens/:id", auth_end_token},
-    {SX_GET, "/api/admin/users", auth_admin_users},
-    {SX_POST, "/api/admin/users", auth_admin_add_user},
-    {SX_PUT, "/api/admin/users/:id", auth_admin_set_user},
-    {SX_DELETE, "/api/admin/users/:id", auth_admin_remove_user},
-    {SX_GET, "/api/admin/sessions", auth_admin_sessions},
-    {SX_DELETE, "/api/admin/sessions/:id", auth_admin_end_session},
-    {SX_GET, "/api/admin/tokens", auth_admin_tokens},
-    {SX_DELETE, "/api/admin/tokens/:id", auth_admin_end_token},
-    {SX_GET, "/api/admin/audit", auth_admin_audit},
+    {SX_PUT, "/api/user/password", auth_run, auth_set_password, .hashes = true},
+    {SX_GET, "/api/user/sessions", auth_run, auth_list_sessions},
+    {SX_DELETE, "/api/user/sessions/:id", auth_run, auth_end_session},
+    {SX_GET, "/api/user/tokens", auth_run, auth_list_tokens},
+    {SX_POST, "/api/user/tokens", auth_run, auth_make_token},
+    {SX_DELETE, "/api/user/tokens/:id", auth_run, auth_end_token},
+    {SX_GET, "/api/admin/users", auth_run, auth_list_users, .everybodys = true},
+    {SX_POST, "/api/admin/users", auth_run, auth_add_user, .hashes = true, .everybodys = true},
+    {SX_PUT, "/api/admin/users/:id", auth_run, auth_set_user, .hashes = true, .everybodys = true},
+    {SX_DELETE, "/api/admin/users/:id", auth_run, auth_remove_user, .everybodys = true},
+    {SX_GET, "/api/admin/sessions", auth_run, auth_list_sessions, .everybodys = true},
+    {SX_DELETE, "/api/admin/sessions/:id", auth_run, auth_end_session, .everybodys = true},
+    {SX_GET, "/api/admin/tokens", auth_run, auth_list_tokens, .everybodys = true},
+    {SX_DELETE, "/api/admin/tokens/:id", auth_run, auth_end_token, .everybodys = true},
+    {SX_GET, "/api/admin/audit", auth_run, auth_list_audit, .everybodys = true},
 };
 const size_t AUTH_ROUTE_COUNT = SX_COUNT_OF(AUTH_ROUTES);
 
@@ -80,8 +80,8 @@ const auth_who *auth_of(const sx_request *r)
 
 static void log_entry(sx_logger *log, const sx_request *r, const auth_entry *e)
 {
-    const sx_log_context context = sx_request_log_context(r);
-    SX_LOG(log, e->ok ? SX_LEVEL_INFO : SX_LEVEL_WARN, &context, "audit",
+    const sx_log_context context = r ? sx_request_log_context(r) : (sx_log_context){0};
+    SX_LOG(log, e->ok ? SX_LEVEL_INFO : SX_LEVEL_WARN, r ? &context : NULL, "audit",
            sx_field_str("action", e->action), sx_field_str("login", e->login),
            sx_field_str("address", e->address), sx_field_str("what", e->what),
            sx_field_bool("ok", e->ok));
@@ -91,7 +91,7 @@ void auth_note(auth *a, const sx_request *r, sx_str login, const char *action, s
 {
     const auth_entry e = {.at_ms = sx_clock_ms(a->clock),
                           .login = login,
-                          .address = sx_str_z(r->peer->address),
+                          .address = r ? sx_str_z(r->peer->address) : SX_STR(""),
                           .action = sx_str_z(action),
                           .what = what,
                           .ok = ok};
@@ -216,6 +216,8 @@ sx_status auth_new(const auth_options *options, sx_service *service, auth **out,
     if (status == SX_OK)
         status = make_limiter(a, "sign-in by login", "10/minute burst 10", &a->by_login, err);
     if (status == SX_OK)
+        status = make_limiter(a, "sign-in floods told", "1/minute", &a->told, err);
+    if (status == SX_OK)
         status = make_counters(a, err);
     if (status == SX_OK)
         status = oidc_new(a, &a->oidc, err);
@@ -242,6 +244,7 @@ void auth_free(auth *a)
     oidc_free(a->oidc);
     sx_limiter_free(a->by_address);
     sx_limiter_free(a->by_login);
+    sx_limiter_free(a->told);
     while (a->config) {
         auth_config *next = a->config->next;
         auth_config_free(a->config);
@@ -260,7 +263,11 @@ sx_status auth_loop_set_up(auth *a, sx_loop *loop, sx_error *err)
     if (!a || sx_loop_index(loop) != 0)
         return SX_OK;
     sx_status status = sx_pool_new(&passwords, &a->passwords, err);
-    return status == SX_OK ? sx_pool_new(&work, &a->work, err) : status;
+    if (status == SX_OK)
+        status = sx_pool_new(&work, &a->work, err);
+    if (status == SX_OK)
+        oidc_loop_begin(a->oidc, loop);
+    return status;
 }
 
 /* No loop runs any more; what the pools have done comes back to loops that exist still. */

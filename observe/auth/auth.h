@@ -3,7 +3,7 @@
  * Without --auth.config everybody is an admin without a name, as in Prometheus, and nothing is asked.
  * With it each request passes auth_admit() before its handler runs: a session's cookie, a token, a
  * password, or a header of a proxy that is trusted says who it is, and the class of the route
- * (auth_class.h) says which role it takes. Handlers ask auth_of(). docs/howto/sign-in.md is the manual. */
+ * (class.h) says which role it takes. Handlers ask auth_of(). docs/howto/sign-in.md is the manual. */
 #ifndef OBSERVE_AUTH_AUTH_H
 #define OBSERVE_AUTH_AUTH_H
 
@@ -71,11 +71,17 @@ enum { AUTH_ROUTE_PREFIXED = 1 << 16 };
 /* The service's `admit`. */
 sx_admission auth_admit(auth *a, sx_request *r, const sx_route *route);
 
-/* The addresses of sign-in. `ctx` of each handler is an `auth **`, which may hold NULL. */
+/* The addresses of sign-in. `ctx` of each handler is an `auth **`, which may hold NULL: it is answered
+ * that there is no sign-in. */
+typedef struct auth_call auth_call;
 typedef struct auth_route {
     int method;
     const char *path;
     sx_handler *handler;
+    /* Of those whose handler is auth_run(): what a thread does, whether it hashes a password, and whether
+     * it is about everybody's things or those of who asks. */
+    sx_status (*work)(auth_call *c, sx_error *err);
+    bool hashes, everybodys;
 } auth_route;
 extern const auth_route AUTH_ROUTES[];
 extern const size_t AUTH_ROUTE_COUNT;

@@ -49,8 +49,9 @@ struct auth {
 
     sx_pool *passwords; /* threads that hash: their number bounds the memory that it takes */
     sx_pool *work;      /* what waits for SQLite */
-    sx_limiter *by_address, *by_login;
-    sx_counter *outcomes[2]; /* signed in, refused */
+    sx_limiter *by_address, *by_login; /* tries of passwords */
+    sx_limiter *told;                  /* floods, which are put on record once a while an address */
+    sx_counter *outcomes[2];           /* signed in, refused */
     oidc *oidc;
 
     /* Basic passwords found right, by a keyed digest; see admit.c. */
@@ -82,42 +83,66 @@ bool auth_is_foreign(const auth *a, const sx_request *r, bool *told);
 
 /* ---- calls.c: requests whose work waits for the disk or a hash ---- */
 
-typedef struct auth_call auth_call;
-typedef void auth_work(auth_call *c);
+/* Runs in a thread. Leaves an answer by the calls below; what it returns instead of SX_OK is answered by
+ * its status (404, 409, 400, 500) with err's message. */
+typedef sx_status auth_work(auth_call *c, sx_error *err);
 
+/* One such request. The handler makes it on the loop and hands it to a pool's thread, which alone uses it
+ * from then on; the answer goes out on the loop, and then it is freed. */
 struct auth_call {
     auth *a;
-    const auth_config *config;
-    sx_request *r; /* the loop's, but for what stands still */
+    const auth_config *config; /* as it was when it began */
+    sx_request *r;             /* held; a thread reads only what stands still: head, body, peer */
     sx_loop *loop;
     auth_work *work;
     sx_arena arena;
     auth_who who;
     auth_way way;
-    sx_str cookie; /* of the session that asks */
-    sx_str id;     /* of the path */
-    bool secure;   /* the cookie may travel by TLS alone */
+    sx_str whose;  /* login whose things it is about; empty: everybody's */
+    sx_str cookie; /* of the session that asks; may be empty */
+    sx_str id;     /* of the path; may be empty */
+    void *form;    /* of who made the call */
     int status;
-    sx_buf out; /* JSON */
+    uint32_t retry_after_s; /* 0: is not said */
+    sx_buf out;             /* JSON */
     sx_json_writer w;
-    sx_str set_cookie, clear_cookie, location;
-    void *state; /* of who made the call, and told on the loop when it is over; NULL: nobody */
-    void (*ended)(void *state);
+    sx_str set_cookie, clear_cookie; /* whole values of Set-Cookie; empty: none */
+    sx_str location;                 /* not empty: the answer leads there instead */
+    void (*ended)(void *form);       /* told on the loop when the answer is out; NULL: nobody */
 };
 
-/* Begins; the answer is JSON. NULL: answered with an error. */
+/* The handler of all routes that have `work`. */
+sx_handler auth_run;
+/* The auth of a handler's context. NULL: there is none, which has been answered. */
+auth *auth_of_ctx(sx_request *r, void *ctx);
+/* Begins. NULL: there is no memory, which has been answered. */
 auth_call *auth_call_new(auth *a, sx_request *r, auth_work *work);
+/* To a thread of `pool`. On the loop; the call is not the caller's any more. */
 void auth_call_submit(auth_call *c, sx_pool *pool);
-/* From `work`, instead of an answer: {"status":"error","error":…,"message":…}. */
-void auth_call_fail(auth_call *c, int status, const char *fmt, ...) SX_PRINTF(3, 4);
-void auth_call_fail_store(auth_call *c, const sx_error *err);
-/* The same at once. */
-void auth_refuse(sx_request *r, int status, const char *type, sx_str message);
-/* Begins the answer's object; the writer is c->w. */
+/* Answers and frees. On the loop. */
+void auth_call_finish(auth_call *c);
+
+/* Leave an answer; SX_OK. {"status":"error","errorType":...,"error":...,"message":...}. */
+sx_status auth_call_fail(auth_call *c, int status, const char *fmt, ...) SX_PRINTF(3, 4);
+/* {"message": ...}. */
+sx_status auth_call_done(auth_call *c, const char *message);
+/* The same, and puts `action` on `what` on record, which the call's login did. */
+sx_status auth_call_did(auth_call *c, const char *action, sx_str what, const char *message);
+/* An answer of one's own is written to c->w between the two. */
 void auth_call_begin(auth_call *c);
-void auth_call_end(auth_call *c);
-/* {"message": …}. */
-void auth_call_done(auth_call *c, const char *message);
+sx_status auth_call_end(auth_call *c);
+/* A list of `count` objects, `size` bytes apart, whose members `put` writes. */
+typedef void auth_put(sx_json_writer *w, const void *item);
+void auth_call_list(auth_call *c, const void *items, size_t count, size_t size, auth_put *put);
+/* Whether `l` allows another try of `key`; if not, 429 with Retry-After is left as the answer. */
+bool auth_call_allowed(auth_call *c, sx_limiter *l, sx_str key);
+
+/* An error at once, on the loop, without a call. */
+void auth_refuse(sx_request *r, int status, const char *type, sx_str message);
+/* The same with Retry-After. */
+void auth_refuse_for(sx_request *r, int status, uint32_t seconds, sx_str message);
+/* Whether the request's address may try another password. If not it has been answered with 429. */
+bool auth_address_allowed(auth *a, sx_request *r);
 
 /* Members of the body's JSON object. */
 typedef struct auth_field {
@@ -126,29 +151,32 @@ typedef struct auth_field {
     void *to; /* sx_str, bool, int64_t */
     bool given;
 } auth_field;
-/* False: the call has failed (400), and says why. */
+/* Texts lie in the body or the call's arena. False: an error (400, 415) is left as the answer. */
 bool auth_call_body(auth_call *c, auth_field *fields, size_t count);
 
-/* Makes a session and its cookie, ends the one before, notes it. */
-sx_status auth_sign_in(auth_call *c, sx_str login, const char *how, sx_error *err);
-/* A Set-Cookie of ours; an empty value takes it away. */
-sx_str auth_make_cookie(const auth_call *c, sx_arena *arena, const char *name, const char *below,
-                        sx_str value, int64_t age_ms);
-/* Notes on behalf of a login that is not (yet) the request's. Any thread. */
+/* Makes a session and its cookie, ends the one before, puts it on record. `grant` (may be NULL) is what a
+ * provider gave with it. In a thread. Errors: the store's. */
+sx_status auth_sign_in(auth_call *c, sx_str login, const char *how, int64_t lifetime_ms,
+                       const auth_grant *grant, sx_error *err);
+/* A Set-Cookie of ours below our prefix and `below`; an empty value takes it away. Empty: no memory. */
+sx_str auth_make_cookie(const auth *a, const auth_config *config, const sx_request *r,
+                        sx_arena *arena, const char *name, const char *below, sx_str value,
+                        int64_t age_ms);
+/* Puts on record on behalf of a login that is not (yet) the request's; `r` may be NULL: nobody asked. Any
+ * thread. */
 void auth_note(auth *a, const sx_request *r, sx_str login, const char *action, sx_str what,
                bool ok);
-/* "/x" within this site; the root if `to` leads elsewhere. In the arena. */
+/* `to` if it is "/x" within this site, the root otherwise. In the arena. */
 sx_str auth_safe_return(const auth *a, sx_arena *arena, sx_str to);
 
 #define AUTH_COOKIE "sextant_session"
 
-/* ---- manage.c, login.c ---- */
+/* ---- login.c, holdings.c, manage.c ---- */
 
-sx_handler auth_post_login, auth_post_logout, auth_put_password, auth_get_sessions,
-    auth_end_session, auth_get_tokens, auth_make_token, auth_end_token, auth_answer_user;
-sx_handler auth_admin_users, auth_admin_add_user, auth_admin_set_user, auth_admin_remove_user,
-    auth_admin_tokens, auth_admin_end_token, auth_admin_audit, auth_admin_sessions,
-    auth_admin_end_session;
-sx_handler auth_oidc_begin, auth_oidc_back;
+sx_handler auth_post_login, auth_post_logout, auth_answer_user;
+auth_work auth_set_password;
+/* Of c->whose. */
+auth_work auth_list_sessions, auth_end_session, auth_list_tokens, auth_make_token, auth_end_token;
+auth_work auth_list_users, auth_add_user, auth_set_user, auth_remove_user, auth_list_audit;
 
 #endif

@@ -34,7 +34,35 @@ void auth_refuse(sx_request *r, int status, const char *type, sx_str message)
     sx_buf_done(&out);
 }
 
-void auth_call_fail(auth_call *c, int status, const char *fmt, ...)
+void auth_refuse_for(sx_request *r, int status, uint32_t seconds, sx_str message)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", seconds);
+    (void)sx_reply_header(r, SX_STR("retry-after"), sx_str_z(text));
+    auth_refuse(r, status, status == 429 ? "limited" : "unavailable", message);
+}
+
+static uint32_t seconds_of(const sx_limit_answer *answer)
+{
+    return answer->retry_after_ms / 1000 + 1;
+}
+
+/* A flood is put on record once a minute: it is not to wash all else out of the audit log. */
+bool auth_address_allowed(auth *a, sx_request *r)
+{
+    sx_limit_answer answer;
+    sx_str address = sx_str_z(r->peer->address);
+    if (sx_limiter_take(a->by_address, address, 1, &answer))
+        return true;
+    sx_counter_add(a->outcomes[1], 1);
+    if (sx_limiter_take(a->told, address, 1, NULL))
+        auth_note(a, r, SX_STR(""), "signin.limited", SX_STR("address"), false);
+    auth_refuse_for(r, 429, seconds_of(&answer),
+                    SX_STR("too many tries from this address; wait a little"));
+    return false;
+}
+
+sx_status auth_call_fail(auth_call *c, int status, const char *fmt, ...)
 {
     char text[512];
     va_list args;
@@ -45,22 +73,22 @@ void auth_call_fail(auth_call *c, int status, const char *fmt, ...)
     sx_buf_clear(&c->out);
     put_fault(&c->out,
               status == 401   ? "unauthorized"
+              : status == 429 ? "limited"
               : status >= 500 ? "internal"
                               : "bad_data",
               sx_str_z(text));
+    return SX_OK;
 }
 
-void auth_call_fail_store(auth_call *c, const sx_error *err)
+bool auth_call_allowed(auth_call *c, sx_limiter *l, sx_str key)
 {
-    static const struct {
-        sx_status from;
-        int to;
-    } CODES[] = {{SX_ENOTFOUND, 404}, {SX_EEXIST, 409}, {SX_EINVAL, 400}, {SX_ELIMIT, 409}};
-    int status = 500;
-    for (size_t i = 0; i < SX_COUNT_OF(CODES); i++)
-        if (CODES[i].from == err->status)
-            status = CODES[i].to;
-    auth_call_fail(c, status, "%s", err->message);
+    sx_limit_answer answer;
+    if (sx_limiter_take(l, key, 1, &answer))
+        return true;
+    sx_counter_add(c->a->outcomes[1], 1);
+    c->retry_after_s = seconds_of(&answer);
+    (void)auth_call_fail(c, 429, "too many tries with this login; wait a little");
+    return false;
 }
 
 void auth_call_begin(auth_call *c)
@@ -70,33 +98,54 @@ void auth_call_begin(auth_call *c)
     sx_json_writer_init(&c->w, &c->out, NULL);
 }
 
-void auth_call_end(auth_call *c)
+sx_status auth_call_end(auth_call *c)
 {
     sx_error err = {0};
-    if (sx_json_writer_finish(&c->w, &err) != SX_OK)
-        auth_call_fail(c, 500, "%s", err.message);
+    return sx_json_writer_finish(&c->w, &err) == SX_OK ? SX_OK
+                                                       : auth_call_fail(c, 500, "%s", err.message);
 }
 
-void auth_call_done(auth_call *c, const char *message)
+sx_status auth_call_done(auth_call *c, const char *message)
 {
     auth_call_begin(c);
     sx_json_begin_object(&c->w);
     key_str(&c->w, "message", sx_str_z(message));
     sx_json_end_object(&c->w);
-    auth_call_end(c);
+    return auth_call_end(c);
+}
+
+sx_status auth_call_did(auth_call *c, const char *action, sx_str what, const char *message)
+{
+    auth_note(c->a, c->r, c->who.login, action, what, true);
+    return auth_call_done(c, message);
+}
+
+void auth_call_list(auth_call *c, const void *items, size_t count, size_t size, auth_put *put)
+{
+    sx_json_begin_array(&c->w);
+    for (size_t i = 0; i < count; i++) {
+        sx_json_begin_object(&c->w);
+        put(&c->w, (const char *)items + i * size);
+        sx_json_end_object(&c->w);
+    }
+    sx_json_end_array(&c->w);
 }
 
 /* ---- there and back ---- */
 
-static void finish(auth_call *c)
+void auth_call_finish(auth_call *c)
 {
     sx_request *r = c->r;
-    void *state = c->state;
-    void (*ended)(void *state) = c->ended;
+    void *form = c->form;
+    void (*ended)(void *form) = c->ended;
     const sx_str fields[] = {c->set_cookie, c->clear_cookie};
     for (size_t i = 0; i < SX_COUNT_OF(fields); i++)
         if (fields[i].len)
             (void)sx_reply_header(r, SX_STR("set-cookie"), fields[i]);
+    if (c->retry_after_s) {
+        sx_str text = sx_arena_printf(&c->arena, "%u", c->retry_after_s);
+        (void)sx_reply_header(r, SX_STR("retry-after"), text);
+    }
     (void)sx_reply_header(r, SX_STR("cache-control"), SX_STR("no-store"));
     if (c->location.len) {
         (void)sx_reply_header(r, SX_STR("location"), c->location);
@@ -110,27 +159,46 @@ static void finish(auth_call *c)
     sx_arena_done(&c->arena);
     sx_free(c);
     if (ended)
-        ended(state);
+        ended(form);
     sx_request_release(r);
+}
+
+/* Statuses of the store as HTTP has them; all else is our own fault. */
+static int http_status_of(sx_status status)
+{
+    static const struct {
+        sx_status from;
+        int to;
+    } CODES[] = {{SX_ENOTFOUND, 404}, {SX_EEXIST, 409}, {SX_EINVAL, 400}, {SX_ELIMIT, 409}};
+    for (size_t i = 0; i < SX_COUNT_OF(CODES); i++)
+        if (CODES[i].from == status)
+            return CODES[i].to;
+    return 500;
 }
 
 static void work(void *arg)
 {
     auth_call *c = arg;
-    c->work(c);
+    sx_error err = {0};
+    sx_status status = c->work(c, &err);
+    if (status != SX_OK)
+        (void)auth_call_fail(c, http_status_of(status), "%s", err.message);
 }
 
 static void worked(sx_loop *loop, void *arg)
 {
     (void)loop;
-    finish(arg);
+    auth_call_finish(arg);
 }
 
-static bool cookie_is_secure(const auth *a, const auth_config *config, const sx_request *r)
+auth *auth_of_ctx(sx_request *r, void *ctx)
 {
-    return config->session.cookie_secure == AUTH_SECURE_ALWAYS ||
-           (config->session.cookie_secure == AUTH_SECURE_AUTO &&
-            (r->peer->tls || sx_str_starts(a->external_url, SX_STR("https://"))));
+    auth *a = *(auth **)ctx;
+    if (!a)
+        auth_refuse(
+            r, 404, "not_found",
+            SX_STR("sign-in is not configured; see --auth.config and docs/howto/sign-in.md"));
+    return a;
 }
 
 auth_call *auth_call_new(auth *a, sx_request *r, auth_work *work_fn)
@@ -149,9 +217,9 @@ auth_call *auth_call_new(auth *a, sx_request *r, auth_work *work_fn)
                      .work = work_fn,
                      .who = id->who,
                      .way = id->way,
+                     .whose = id->who.login,
                      .cookie = auth_cookie(r, SX_STR(AUTH_COOKIE)),
                      .id = sx_request_param(r, "id")};
-    c->secure = cookie_is_secure(a, c->config, r);
     sx_arena_init(&c->arena, 0, 0);
     sx_buf_init(&c->out, 0);
     sx_request_hold(r);
@@ -162,9 +230,41 @@ void auth_call_submit(auth_call *c, sx_pool *pool)
 {
     if (sx_pool_submit(pool, c->loop, work, worked, c, NULL) == SX_OK)
         return;
-    (void)sx_reply_header(c->r, SX_STR("retry-after"), SX_STR("1"));
-    auth_call_fail(c, 503, "too many of these wait already; try again later");
-    finish(c);
+    c->retry_after_s = 1;
+    (void)auth_call_fail(c, 503, "too many of these wait already; try again later");
+    auth_call_finish(c);
+}
+
+static const auth_route *route_of(const auth *a, const sx_request *r)
+{
+    sx_str path = sx_str_from(sx_str_z(r->route), a->prefix.len);
+    sx_method method = r->method == SX_HEAD ? SX_GET : r->method;
+    for (size_t i = 0; i < AUTH_ROUTE_COUNT; i++)
+        if (AUTH_ROUTES[i].method == (int)method && sx_str_eq(path, sx_str_z(AUTH_ROUTES[i].path)))
+            return &AUTH_ROUTES[i];
+    return NULL;
+}
+
+/* Whoever has no login has nothing of their own, least of all everybody's. */
+void auth_run(sx_request *r, void *ctx)
+{
+    auth *a = auth_of_ctx(r, ctx);
+    const auth_route *route = a ? route_of(a, r) : NULL;
+    auth_call *c = route ? auth_call_new(a, r, route->work) : NULL;
+    if (!a || (route && !c))
+        return;
+    if (!c || (!route->everybodys && !c->whose.len)) {
+        if (c) {
+            (void)auth_call_fail(c, 401, "sign in, or send a token");
+            auth_call_finish(c);
+        } else {
+            sx_reply_error(r, 404, NULL);
+        }
+        return;
+    }
+    if (route->everybodys)
+        c->whose = SX_STR("");
+    auth_call_submit(c, route->hashes ? a->passwords : a->work);
 }
 
 /* ---- bodies ---- */
@@ -192,7 +292,7 @@ bool auth_call_body(auth_call *c, auth_field *fields, size_t count)
     sx_str type = sx_request_header(c->r, SX_STR("content-type"));
     sx_str_cut(type, ';', &type, &key);
     if (!sx_str_ieq(sx_str_trim(type), JSON)) {
-        auth_call_fail(c, 415, "the body is to be application/json");
+        (void)auth_call_fail(c, 415, "the body is to be application/json");
         return false;
     }
     sx_json_init(&r, c->r->body, &(sx_json_options){.arena = &c->arena});
@@ -206,35 +306,48 @@ bool auth_call_body(auth_call *c, auth_field *fields, size_t count)
     }
     if (sx_json_finish(&r, &err) == SX_OK)
         return true;
-    auth_call_fail(c, 400, "the body: %s", err.message);
+    (void)auth_call_fail(c, 400, "the body: %s", err.message);
     return false;
 }
 
 /* ---- sessions ---- */
 
-sx_str auth_make_cookie(const auth_call *c, sx_arena *arena, const char *name, const char *below,
-                        sx_str value, int64_t age_ms)
+/* Whether it may travel by TLS alone. */
+static bool cookie_is_secure(const auth *a, const auth_config *config, const sx_request *r)
 {
-    const auth *a = c->a;
+    return config->session.cookie_secure == AUTH_SECURE_ALWAYS ||
+           (config->session.cookie_secure == AUTH_SECURE_AUTO &&
+            (r->peer->tls || sx_str_starts(a->external_url, SX_STR("https://"))));
+}
+
+sx_str auth_make_cookie(const auth *a, const auth_config *config, const sx_request *r,
+                        sx_arena *arena, const char *name, const char *below, sx_str value,
+                        int64_t age_ms)
+{
     return sx_arena_printf(arena, "%s=%.*s; Path=%.*s%s; HttpOnly; SameSite=Lax; Max-Age=%lld%s",
                            name, SX_ARG(value), SX_ARG(a->prefix), below,
-                           (long long)(value.len ? age_ms / 1000 : 0), c->secure ? "; Secure" : "");
+                           (long long)(value.len ? age_ms / 1000 : 0),
+                           cookie_is_secure(a, config, r) ? "; Secure" : "");
 }
 
 /* Always a new session: one that was planted before is worth nothing afterwards. */
-sx_status auth_sign_in(auth_call *c, sx_str login, const char *how, sx_error *err)
+sx_status auth_sign_in(auth_call *c, sx_str login, const char *how, int64_t lifetime_ms,
+                       const auth_grant *grant, sx_error *err)
 {
     char cookie[AUTH_SECRET_BYTES];
     auth *a = c->a;
+    const auth_session_start start = {.login = login,
+                                      .address = sx_str_z(c->r->peer->address),
+                                      .agent = sx_request_header(c->r, SX_STR("user-agent")),
+                                      .lifetime_ms = lifetime_ms,
+                                      .grant = grant};
     if (c->cookie.len)
         (void)auth_store_session_end(a->store, c->cookie, NULL);
-    sx_status status = auth_store_session_new(
-        a->store, login, c->config->session.lifetime_ms, sx_str_z(c->r->peer->address),
-        sx_request_header(c->r, SX_STR("user-agent")), cookie, err);
+    sx_status status = auth_store_session_new(a->store, &start, cookie, err);
     if (status != SX_OK)
         return status;
-    c->set_cookie = auth_make_cookie(c, &c->arena, AUTH_COOKIE, "/", sx_str_z(cookie),
-                                     c->config->session.lifetime_ms);
+    c->set_cookie = auth_make_cookie(a, c->config, c->r, &c->arena, AUTH_COOKIE, "/",
+                                     sx_str_z(cookie), lifetime_ms);
     if (!c->set_cookie.data)
         return sx_fail_memory(err, "the session");
     sx_counter_add(a->outcomes[0], 1);

@@ -35,6 +35,11 @@ static const bind_choice NEEDS[] = {{"open", AUTH_NONE},
 static const bind_choice SECURE[] = {
     {"auto", AUTH_SECURE_AUTO}, {"always", AUTH_SECURE_ALWAYS}, {"never", AUTH_SECURE_NEVER}, {0}};
 
+static const bind_choice USERINFO[] = {{"auto", AUTH_USERINFO_AUTO},
+                                       {"always", AUTH_USERINFO_ALWAYS},
+                                       {"never", AUTH_USERINFO_NEVER},
+                                       {0}};
+
 static sx_status check_roles(bind *b, const sx_yaml_node *map, const tsdb_label *roles,
                              uint32_t count)
 {
@@ -138,6 +143,8 @@ static sx_status check_oidc(bind *b, const sx_yaml_node *map, void *target)
         return bind_fault(b, map, "allowed_groups needs a groups_claim");
     if (o->skew_ms < 0 || o->skew_ms > 10 * MINUTE_MS)
         return bind_fault(b, map, "clock_skew: from 0s to 10m");
+    if (o->recheck_ms && o->recheck_ms < MINUTE_MS)
+        return bind_fault(b, map, "recheck: at least 1m, or 0s: never");
     return check_roles(b, map, o->roles, o->role_count);
 }
 
@@ -184,6 +191,13 @@ static const bind_field OIDC_FIELDS[] = {
      .kind = BIND_CHOICE,
      .at = AT(auth_oidc, default_role),
      .choices = ROLES},
+    {.key = "audiences",
+     .kind = BIND_STRS,
+     .at = AT(auth_oidc, audiences),
+     .count_at = AT(auth_oidc, audience_count)},
+    {.key = "userinfo", .kind = BIND_CHOICE, .at = AT(auth_oidc, userinfo), .choices = USERINFO},
+    {.key = "recheck", .kind = BIND_MS, .at = AT(auth_oidc, recheck_ms)},
+    {.key = "end_session", .kind = BIND_BOOL, .at = AT(auth_oidc, end_session)},
     {.key = "clock_skew", .kind = BIND_MS, .at = AT(auth_oidc, skew_ms)},
     {.key = "ca_file", .kind = BIND_PATH, .at = AT(auth_oidc, ca_file)},
     {0}};

@@ -10,6 +10,13 @@
 #include "observe/config/config.h"
 #include "service/exempt.h"
 
+/* Whether the provider's userinfo endpoint is asked: if the identity token lacks a claim that is needed. */
+typedef enum auth_userinfo {
+    AUTH_USERINFO_AUTO,
+    AUTH_USERINFO_ALWAYS,
+    AUTH_USERINFO_NEVER
+} auth_userinfo;
+
 typedef enum auth_secure { AUTH_SECURE_AUTO, AUTH_SECURE_ALWAYS, AUTH_SECURE_NEVER } auth_secure;
 
 typedef struct auth_trusted {
@@ -36,9 +43,14 @@ typedef struct auth_oidc {
     uint32_t role_count;
     const sx_str *domains, *groups; /* one of each list is needed where it is not empty */
     uint32_t domain_count, group_count;
-    int default_role;
-    int64_t skew_ms;
-    sx_str ca_file;
+    const sx_str *audiences; /* of tokens that are for us, besides client_id */
+    uint32_t audience_count;
+    int default_role;   /* AUTH_NONE: whoever has no role is not let in */
+    int userinfo;       /* auth_userinfo */
+    int64_t skew_ms;    /* of clocks, theirs and ours */
+    int64_t recheck_ms; /* so often the provider is asked whether a session still holds; 0: never */
+    bool end_session;   /* signing out here signs out there */
+    sx_str ca_file;     /* empty: the system's */
 } auth_oidc;
 
 typedef struct auth_users {

@@ -265,24 +265,32 @@ static sx_status read_facts(sx_str text, sx_arena *arena, facts *f, sx_error *er
     return sx_json_finish(&r, err);
 }
 
+static bool is_us(const jwt_expect *e, sx_str audience)
+{
+    bool us = sx_str_eq(audience, e->client);
+    for (size_t i = 0; i < e->audience_count; i++)
+        us = us || sx_str_eq(audience, e->audiences[i]);
+    return us;
+}
+
 static sx_status check_facts(const facts *f, const jwt_expect *e, sx_error *err)
 {
     double now = (double)e->now_s, skew = (double)e->skew_s;
     bool for_us = false;
     for (size_t i = 0; i < f->audience_count; i++)
-        for_us = for_us || sx_str_eq(f->audiences[i], e->audience);
+        for_us = for_us || is_us(e, f->audiences[i]);
     if (!sx_str_eq(f->issuer, e->issuer))
         return sx_fail(err, SX_EACCESS, "the token's issuer is another one: '%.*s'",
                        SX_ARG(sx_str_first(f->issuer, 128)));
     if (!for_us)
         return sx_fail(err, SX_EACCESS, "the token is for another client");
-    if ((f->audience_count > 1 || f->azp.len) && !sx_str_eq(f->azp, e->audience))
+    if ((f->audience_count > 1 || f->azp.len) && !is_us(e, f->azp))
         return sx_fail(err, SX_EACCESS, "the token was given to another client");
     if (!f->has_exp || !(now < f->exp + skew))
         return sx_fail(err, SX_EACCESS, "the token has expired");
     if (!f->has_iat || !(f->iat <= now + skew) || (f->has_nbf && !(f->nbf <= now + skew)))
         return sx_fail(err, SX_EACCESS, "the token is of the future; are the clocks right?");
-    if (!e->nonce.len || !sx_str_eq(f->nonce, e->nonce))
+    if (e->nonce.len && !sx_str_eq(f->nonce, e->nonce))
         return sx_fail(err, SX_EACCESS, "the token is the answer to another question");
     return f->subject.len ? SX_OK : sx_fail(err, SX_EACCESS, "the token is of nobody");
 }
@@ -329,6 +337,25 @@ static void take_value(sx_json *r, wanted *w)
     } else if (kind == SX_JSON_TRUE || kind == SX_JSON_FALSE) {
         if (sx_json_read_bool(r, &truth))
             w->out[w->count++] = truth ? SX_STR("true") : SX_STR("false");
+    } else if (kind == SX_JSON_NUMBER) {
+        if (sx_json_read_number(r, &w->out[w->count]))
+            w->count++;
+    }
+}
+
+static void walk(sx_json *r, sx_str path, wanted *w, unsigned depth);
+
+/* The value that `path`, whatever is left of it, leads to. */
+static void take(sx_json *r, sx_str path, wanted *w, unsigned depth)
+{
+    sx_json_token kind = sx_json_peek(r);
+    if (kind == SX_JSON_ARRAY && depth < CLAIM_DEPTH_MAX) {
+        for (sx_json_enter_array(r); sx_json_next_item(r);)
+            take(r, path, w, depth + 1);
+    } else if (kind == SX_JSON_OBJECT && path.len) {
+        walk(r, path, w, depth + 1);
+    } else if (!path.len) {
+        take_value(r, w);
     }
 }
 
@@ -338,16 +365,10 @@ static void walk(sx_json *r, sx_str path, wanted *w, unsigned depth)
     if (depth == CLAIM_DEPTH_MAX || !sx_json_enter_object(r))
         return;
     while (sx_json_next_key(r, &key)) {
-        sx_json_token kind = sx_json_peek(r);
-        if (sx_str_eq(key, path) && kind == SX_JSON_ARRAY) {
-            for (sx_json_enter_array(r); sx_json_next_item(r);)
-                take_value(r, w);
-        } else if (sx_str_eq(key, path)) {
-            take_value(r, w);
-        } else if (kind == SX_JSON_OBJECT && path.len > key.len + 1 && sx_str_starts(path, key) &&
-                   path.data[key.len] == '.') {
-            walk(r, sx_str_from(path, key.len + 1), w, depth + 1);
-        }
+        if (sx_str_eq(key, path))
+            take(r, SX_STR(""), w, depth);
+        else if (path.len > key.len + 1 && sx_str_starts(path, key) && path.data[key.len] == '.')
+            take(r, sx_str_from(path, key.len + 1), w, depth);
     }
 }
 

@@ -20,8 +20,12 @@ void jwt_keys_free(jwt_keys *keys);
 size_t jwt_keys_count(const jwt_keys *keys);
 
 typedef struct jwt_expect {
-    sx_str issuer, audience, nonce;
-    int64_t now_s, skew_s;
+    sx_str issuer;
+    sx_str client;           /* our id: the audience */
+    const sx_str *audiences; /* others that are right, too */
+    size_t audience_count;
+    sx_str nonce;          /* empty: an answer to a refresh token, whose nonce is not looked at */
+    int64_t now_s, skew_s; /* wall clock; how much it may be off */
 } jwt_expect;
 
 /* Verifies signature, issuer, audience, times and nonce. *claims is the JSON text, in `arena`.
@@ -31,8 +35,8 @@ sx_status jwt_verify(sx_str token, const jwt_keys *keys, const jwt_expect *expec
                      sx_str *claims, sx_error *err);
 
 /* The text, or all texts of the list, that a claim holds: `path` is a name, or names with dots that lead
- * into objects; a name that has dots itself is found, too. At most `most` into `out`; a truth is "true" or
- * "false". */
+ * into objects (and into all objects of a list); a name that has dots itself is found, too. At most `most` into `out`; a truth is "true" or
+ * "false", a number its digits. */
 size_t jwt_claim(sx_str claims, sx_str path, sx_arena *arena, sx_str *out, size_t most);
 
 #endif

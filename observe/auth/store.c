@@ -18,6 +18,7 @@ enum {
     SAVE_AFTER_MS =
         60000, /* a last use is written when it is this much later than what is written */
     SAVE_BATCH = 512,
+    STALE = -1, /* no generation of a file */
 };
 
 static const char SCHEMA[] =
@@ -34,7 +35,12 @@ static const char SCHEMA[] =
     " expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS audit(id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
     " login TEXT NOT NULL, address TEXT NOT NULL, action TEXT NOT NULL, what TEXT NOT NULL,"
-    " ok INTEGER NOT NULL);";
+    " ok INTEGER NOT NULL);"
+    /* Beside the sessions, whose rows it goes with however they are deleted. */
+    "CREATE TABLE IF NOT EXISTS grants(hash BLOB PRIMARY KEY, id_token TEXT NOT NULL,"
+    " refresh TEXT NOT NULL, renewed_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TRIGGER IF NOT EXISTS grants_end AFTER DELETE ON sessions"
+    " BEGIN DELETE FROM grants WHERE hash = OLD.hash; END;";
 
 /* ---- small things ---- */
 
@@ -51,6 +57,15 @@ sx_status store_changed(auth_store *s, sx_error *err)
         return SX_OK;
     return store_run(s, "UPDATE meta SET value = value + 1 WHERE key = 'generation'", NULL, 0, NULL,
                      NULL, err);
+}
+
+sx_status store_end_change(auth_store *s, sx_status status)
+{
+    bool refused = status == SX_EEXIST || status == SX_ENOTFOUND || status == SX_ELIMIT;
+    if (status != SX_OK && !refused)
+        s->generation = STALE;
+    pthread_mutex_unlock(&s->writing);
+    return status;
 }
 
 void store_hash(sx_str text, uint8_t out[STORE_HASH_BYTES])
@@ -106,7 +121,7 @@ bool auth_login_clean(sx_str text, char out[AUTH_LOGIN_MAX], sx_str *login)
 
 /* ---- memory ---- */
 
-static void free_all(sx_map *m)
+void store_map_done(sx_map *m)
 {
     size_t cursor = 0;
     for (sx_map_entry *e; (e = sx_map_next(m, &cursor));)
@@ -114,22 +129,6 @@ static void free_all(sx_map *m)
     sx_map_done(m);
 }
 
-void store_free_users(sx_map *m)
-{
-    free_all(m);
-}
-
-void store_free_sessions(sx_map *m)
-{
-    free_all(m);
-}
-
-void store_free_tokens(sx_map *m)
-{
-    free_all(m);
-}
-
-/* Takes the place of one of the same key; frees the value if there is no memory for its place. */
 bool store_put(sx_map *m, sx_str key, void *value)
 {
     sx_map_entry *e = sx_map_find(m, key);
@@ -181,7 +180,8 @@ static bool take_session(loaded *into, const sx_sqlite_result *r, size_t row)
                      .saved_ms = sx_sqlite_at(r, row, 3)->i64,
                      .expires_ms = sx_sqlite_at(r, row, 4)->i64,
                      .address = sx_sqlite_at(r, row, 5)->str,
-                     .agent = sx_sqlite_at(r, row, 6)->str};
+                     .agent = sx_sqlite_at(r, row, 6)->str,
+                     .renewed_ms = sx_sqlite_at(r, row, 7)->i64};
     if (hash.len != STORE_HASH_BYTES || sx_map_count(&into->sessions) >= AUTH_SESSIONS_MAX)
         return true;
     sx_str *texts[] = {&n.login, &n.address, &n.agent};
@@ -223,8 +223,9 @@ static sx_status load_into(auth_store *s, loaded *into, sx_arena *arena, sx_erro
         bool (*take)(loaded *into, const sx_sqlite_result *r, size_t row);
     } TABLES[] = {
         {"SELECT login, name, role, password, disabled FROM users", take_user},
-        {"SELECT hash, login, created_ms, seen_ms, expires_ms, address, agent FROM sessions"
-         " ORDER BY seen_ms DESC",
+        {"SELECT s.hash, login, created_ms, seen_ms, expires_ms, address, agent,"
+         " coalesce(renewed_ms, 0) FROM sessions s"
+         " LEFT JOIN grants g ON g.hash = s.hash AND g.refresh <> '' ORDER BY seen_ms DESC",
          take_session},
         {"SELECT id, hash, name, login, role, created_ms, expires_ms, used_ms FROM tokens",
          take_token},
@@ -267,9 +268,8 @@ sx_status store_load(auth_store *s, sx_error *err)
         status = load_into(s, &fresh, &arena, err);
     sx_arena_done(&arena);
     if (status == SX_OK) {
-        loaded old = {s->users, s->sessions, s->tokens};
         pthread_rwlock_wrlock(&s->lock);
-        old = (loaded){s->users, s->sessions, s->tokens};
+        loaded old = {s->users, s->sessions, s->tokens};
         s->users = fresh.users;
         s->sessions = fresh.sessions;
         s->tokens = fresh.tokens;
@@ -277,9 +277,9 @@ sx_status store_load(auth_store *s, sx_error *err)
         fresh = old;
         s->generation = generation;
     }
-    store_free_users(&fresh.users);
-    store_free_sessions(&fresh.sessions);
-    store_free_tokens(&fresh.tokens);
+    store_map_done(&fresh.users);
+    store_map_done(&fresh.sessions);
+    store_map_done(&fresh.tokens);
     return status;
 }
 
@@ -416,7 +416,7 @@ static sx_status save_uses(auth_store *s, sx_error *err)
     return status;
 }
 
-static sx_status look_for_changes(auth_store *s, sx_error *err)
+sx_status auth_store_refresh(auth_store *s, sx_error *err)
 {
     sx_arena arena;
     int64_t generation = 0;
@@ -437,7 +437,7 @@ sx_status auth_store_flush(auth_store *s, sx_error *err)
     sx_status status = store_write_queue(s, err);
     if (status == SX_OK)
         status = save_uses(s, err);
-    return status == SX_OK ? look_for_changes(s, err) : status;
+    return status == SX_OK ? auth_store_refresh(s, err) : status;
 }
 
 void *store_tick(void *arg)
@@ -530,9 +530,9 @@ void auth_store_close(auth_store *s)
     else if (s->db)
         (void)store_write_queue(s, NULL);
     sx_sqlite_close(s->db);
-    store_free_users(&s->users);
-    store_free_sessions(&s->sessions);
-    store_free_tokens(&s->tokens);
+    store_map_done(&s->users);
+    store_map_done(&s->sessions);
+    store_map_done(&s->tokens);
     while (s->first) {
         queued *next = s->first->next;
         sx_free(s->first);

@@ -19,6 +19,7 @@ enum {
     AUTH_SECRET_BYTES = 44, /* 43 letters of base64url for 256 bits, and a NUL */
     AUTH_TOKEN_BYTES = 48,  /* "sxt_" before it */
     AUTH_ID_BYTES = 17,     /* a session's name for people: 16 hexadecimal digits, and a NUL */
+    AUTH_HASH_BYTES = 32,   /* SHA-256 of a session's cookie */
     AUTH_LOGIN_MAX = 128,
     AUTH_USERS_MAX = 10000,
     AUTH_SESSIONS_MAX = 20000,
@@ -43,6 +44,9 @@ sx_status auth_store_open(const auth_store_options *options, auth_store **out, s
 void auth_store_close(auth_store *s);
 /* Writes what is queued now, and reads what others have changed. */
 sx_status auth_store_flush(auth_store *s, sx_error *err);
+/* Reads what others have changed, if they have: one query of the file. Errors: SQLite's. Not on a loop. */
+sx_status auth_store_refresh(auth_store *s, sx_error *err);
+/* How many entries of the audit log are kept from now on. Any thread. */
 void auth_store_audit_max(auth_store *s, uint32_t entries);
 
 /* ---- users ---- */
@@ -70,7 +74,7 @@ sx_status auth_store_users(auth_store *s, sx_arena *arena, auth_user **out, size
                            sx_error *err);
 /* Errors: SX_EEXIST, SX_ELIMIT, SQLite's. */
 sx_status auth_store_user_add(auth_store *s, const auth_user *user, sx_error *err);
-/* Changes what `fields` (AUTH_SET_...) says. A new password and `disabled` end the user's sessions, but
+/* Changes what `fields` (AUTH_SET_...) says of the user of that login. A new password and `disabled` end the user's sessions, but
  * the one of `keep` (a cookie, may be empty). Errors: SX_ENOTFOUND. */
 sx_status auth_store_user_set(auth_store *s, const auth_user *user, unsigned fields, sx_str keep,
                               sx_error *err);
@@ -91,10 +95,26 @@ typedef struct auth_session {
     bool own; /* the one that asks */
 } auth_session;
 
-/* `cookie` gets what the browser is to hold. */
-sx_status auth_store_session_new(auth_store *s, sx_str login, int64_t lifetime_ms, sx_str address,
-                                 sx_str agent, char cookie[AUTH_SECRET_BYTES], sx_error *err);
-/* Whose session it is; texts in `arena`. HOT: no disk. */
+/* What a provider of OpenID Connect gave with a session: to end it there, and to ask again whether it
+ * holds. */
+typedef struct auth_grant {
+    uint8_t session[AUTH_HASH_BYTES];
+    sx_str login, subject; /* of the user whose session it is */
+    sx_str id_token;       /* empty: none */
+    sx_str refresh;        /* token, sealed by who gives it; empty: none */
+} auth_grant;
+
+typedef struct auth_session_start {
+    sx_str login, address, agent; /* of a browser */
+    int64_t lifetime_ms;
+    const auth_grant *grant; /* NULL: none. only its tokens are read */
+} auth_session_start;
+
+/* `cookie` gets what the browser is to hold. Errors: SX_ENOMEM, SX_EIO, SQLite's. */
+sx_status auth_store_session_new(auth_store *s, const auth_session_start *start,
+                                 char cookie[AUTH_SECRET_BYTES], sx_error *err);
+/* Whose session it is; texts in `arena`. False if it has ended, was not used for idle_ms, or its user may
+ * not sign in. HOT: no disk. */
 bool auth_store_session_find(auth_store *s, sx_str cookie, int64_t idle_ms, sx_arena *arena,
                              auth_who *out);
 sx_status auth_store_session_end(auth_store *s, sx_str cookie, sx_error *err);
@@ -102,8 +122,20 @@ sx_status auth_store_session_end(auth_store *s, sx_str cookie, sx_error *err);
 sx_status auth_store_session_end_id(auth_store *s, sx_str login, sx_str id, sx_error *err);
 sx_status auth_store_sessions(auth_store *s, sx_str login, sx_str cookie, sx_arena *arena,
                               auth_session **out, size_t *count, sx_error *err);
-/* Ends those that nobody uses. */
+/* Ends those that are too old, and those that nobody used for idle_ms: a few at a time. */
 sx_status auth_store_sweep(auth_store *s, int64_t idle_ms, sx_error *err);
+
+/* The grant of a session; texts in `arena`. Errors: SX_ENOTFOUND, SQLite's. Not on a loop. */
+sx_status auth_store_grant(auth_store *s, sx_str cookie, sx_arena *arena, auth_grant *out,
+                           sx_error *err);
+/* Grants with a refresh token that were not renewed since `since_ms`, but whose session was used since
+ * they were: at most `most` into `out`. Not on a loop. */
+sx_status auth_store_grants_due(auth_store *s, int64_t since_ms, sx_arena *arena, auth_grant *out,
+                                size_t most, size_t *count, sx_error *err);
+/* Takes what the provider gave now; empty texts leave those that are there. */
+sx_status auth_store_grant_renew(auth_store *s, const auth_grant *grant, sx_error *err);
+/* Ends the grant's session. */
+sx_status auth_store_grant_end(auth_store *s, const auth_grant *grant, sx_error *err);
 
 /* ---- tokens ---- */
 

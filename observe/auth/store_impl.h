@@ -10,7 +10,7 @@
 
 #include "observe/auth/store.h"
 
-enum { STORE_HASH_BYTES = 32, STORE_TEXT_MAX = 256 };
+enum { STORE_HASH_BYTES = AUTH_HASH_BYTES, STORE_TEXT_MAX = 256 };
 
 /* One block of the heap each, with its texts behind it. */
 typedef struct mem_user {
@@ -22,7 +22,9 @@ typedef struct mem_user {
 typedef struct mem_session {
     uint8_t hash[STORE_HASH_BYTES];
     sx_str login, address, agent;
-    int64_t created_ms, expires_ms, saved_ms;
+    int64_t created_ms, expires_ms;
+    int64_t saved_ms;        /* the last use, as the file has it; under the lock for writing */
+    int64_t renewed_ms;      /* of its grant's refresh token; 0: there is none. As saved_ms */
     _Atomic int64_t seen_ms; /* written by any loop, under the lock for reading */
 } mem_session;
 
@@ -66,15 +68,20 @@ sx_status store_run(auth_store *s, const char *sql, const sx_sqlite_value *param
                     sx_arena *arena, sx_sqlite_result *result, sx_error *err);
 /* Tells a server that the file has changed, if one may use it. With `writing` held. */
 sx_status store_changed(auth_store *s, sx_error *err);
+/* Ends a change that was begun by taking `writing`: one that failed half-way has the next refresh read the
+ * file again, so that it and memory agree. Gives `status`. */
+sx_status store_end_change(auth_store *s, sx_status status);
 /* Reads all into memory. With `writing` held. */
 sx_status store_load(auth_store *s, sx_error *err);
-void store_free_users(sx_map *m);
-void store_free_sessions(sx_map *m);
-void store_free_tokens(sx_map *m);
+/* A map whose values are such blocks: frees them and it. */
+void store_map_done(sx_map *m);
+/* Ends one. With `writing` held. Errors: SQLite's; no session of that hash is none. */
+sx_status store_session_remove(auth_store *s, const uint8_t *hash, sx_error *err);
 
-/* A block of `bytes` with copies of the texts behind it, to which `texts` then point. */
+/* A block of the heap of `bytes` with copies of the texts behind it, to which `texts` then point. */
 void *store_block(size_t bytes, sx_str *texts[], size_t count);
-/* Puts a block of the heap, which is the map's from here on, in the place of one of the same key. */
+/* Puts a block of the heap, which is the map's from here on, in the place of one of the same key; frees it
+ * and says false if there is no memory. With the lock held for writing. */
 bool store_put(sx_map *m, sx_str key, void *value);
 /* SHA-256. */
 void store_hash(sx_str text, uint8_t out[STORE_HASH_BYTES]);

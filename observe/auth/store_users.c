@@ -117,8 +117,7 @@ sx_status auth_store_user_add(auth_store *s, const auth_user *user, sx_error *er
         status = take_up(s, user->login, err);
     if (status == SX_OK)
         status = store_changed(s, err);
-    pthread_mutex_unlock(&s->writing);
-    return status;
+    return store_end_change(s, status);
 }
 
 /* Forgets sessions (and tokens) of `login` but the one of `keep`. The lock is held for writing. */
@@ -182,7 +181,7 @@ sx_status auth_store_user_set(auth_store *s, const auth_user *user, unsigned fie
         status = end_sessions(s, user->login, keep, err);
     if (status == SX_OK)
         status = store_changed(s, err);
-    pthread_mutex_unlock(&s->writing);
+    status = store_end_change(s, status);
     sx_arena_done(&arena);
     return status;
 }
@@ -222,8 +221,7 @@ sx_status auth_store_user_remove(auth_store *s, sx_str login, sx_error *err)
         sx_free(old);
         status = store_changed(s, err);
     }
-    pthread_mutex_unlock(&s->writing);
-    return status;
+    return store_end_change(s, status);
 }
 
 size_t auth_store_user_count(auth_store *s)

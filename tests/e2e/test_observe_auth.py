@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
 import urllib.parse
@@ -388,9 +389,9 @@ OIDC = """oidc:
   issuer: %s
   client_id: sextant
   client_secret_file: secret.txt
-  role_claim: realm_access.roles
+  role_claim: %s
   roles: {ops: admin, dev: editor}
-  groups_claim: groups
+  groups_claim: %s
 """
 
 
@@ -404,9 +405,9 @@ def provider():
 
 @pytest.fixture
 def federated(signed, provider, tmp_path):
-    def start(more=""):
+    def start(more="", role="realm_access.roles", groups="groups"):
         (tmp_path / "secret.txt").write_text(provider.secret + "\n")
-        return signed(OIDC % provider.url + more)
+        return signed(OIDC % (provider.url, role, groups) + more)
     return start
 
 
@@ -512,6 +513,108 @@ def test_the_provider_takes_over_no_account(federated, provider):
     assert visit(app)[1].headers["Location"] == "/explore"
     provider.claims["sub"] = "5678"  # another person with the name of the first
     refused(app, "account")
+
+
+def test_what_the_token_lacks_is_asked_of_userinfo(federated, provider):
+    """The identity token's word comes first; userinfo of somebody else are none."""
+    provider.userinfo = {"sub": "1234", "groups": [{"name": "ops", "in": "berlin"}, {"name": "guests"}], "preferred_username": "Other"}
+    app = federated("  allowed_groups: [guests]\n  allowed_domains: [example.org]\n",
+                    role="groups.name", groups="groups.name")
+    one, answer = visit(app)
+    assert answer.headers["Location"] == "/explore", answer.headers
+    assert one.ask("/api/user").json() | {"signIn": None} == {"login": "olga", "name": "Olga Example", "role": "admin", "signedIn": True,
+                                                              "way": "session", "signIn": None}
+    del provider.claims["email_verified"]  # of a mail address that the token itself has
+    provider.userinfo["email_verified"] = True
+    refused(app, "account")
+    provider.userinfo["email"] = provider.claims.pop("email")
+    assert visit(app)[1].headers["Location"] == "/explore"
+    for lie in ({"sub": "5678"}, {"sub": ""}):
+        provider.userinfo.update(lie)
+        refused(app, "provider")
+
+
+@pytest.mark.parametrize(("lie", "good"), [({"aud": ["sextant", "another"], "azp": "sextant"}, True), ({"aud": ["portal", "x"], "azp": "portal"}, True),
+                                           ({"aud": "portal"}, True), ({"aud": ["x", "y"], "azp": "sextant"}, False),
+                                           ({"aud": ["sextant", "x"], "azp": "x"}, False)])
+def test_tokens_for_several_are_for_us_too(federated, provider, lie, good):
+    app = federated("  audiences: [portal]\n")
+    provider.spoil = lambda claims, header: claims.update(lie)
+    assert visit(app)[1].headers["Location"] == ("/explore" if good else "/login?error=provider")
+
+
+def test_clocks_may_differ_as_far_as_is_said(federated, provider):
+    app = federated("  clock_skew: 5m\n")
+    provider.spoil = lambda claims, header: claims.update(iat=int(time.time()) + 240, exp=int(time.time()) - 200)
+    assert visit(app)[1].headers["Location"] == "/explore"
+
+
+def test_strange_keys_do_not_make_us_ask_all_the_time(federated, provider):
+    app = federated()
+    assert visit(app)[1].headers["Location"] == "/explore"
+    before = provider.fetched_keys
+    provider.spoil = lambda claims, header: header.update(kid="strange")
+    for _ in range(10):
+        refused(app, "provider")
+    assert provider.fetched_keys - before <= 4  # each loop once in ten seconds
+
+
+def test_signing_out_there_too(federated, provider):
+    provider.more = {"end_session_endpoint": provider.url + "/end?x=1"}
+    app = federated("  end_session: true\n")
+    one, _ = visit(app)
+    app.restart()  # nothing is known of the provider yet
+    answer = one.ask("/api/logout", "POST")
+    page = urllib.parse.urlsplit(answer.json()["url"])
+    query = dict(urllib.parse.parse_qsl(page.query))
+    assert page.path == "/end" and query["x"] == "1" and query["client_id"] == "sextant"
+    assert query["id_token_hint"].count(".") == 2 and query["post_logout_redirect_uri"].endswith("/login")
+    assert requests.get(answer.json()["url"], allow_redirects=False, timeout=5).status_code == 302 and len(provider.ended) == 1
+    assert one.ask("/api/user").json()["role"] == "none"
+    local = Browser(app, "ann")
+    assert local.ask("/api/logout", "POST").json()["url"] == ""  # no provider signed this one in
+    two, _ = visit(app)
+    provider.close()
+    assert two.ask("/api/logout", "POST").status_code == 200 and two.ask("/api/user").json()["role"] == "none"
+
+
+def test_sessions_are_checked_again(federated, provider, tmp_path):
+    """Every minute at the shortest: the file's time is set back instead of waiting."""
+    provider.refresh = True
+    provider.claims["realm_access"] = {"roles": ["ops"]}
+    app = federated("  recheck: 1m\n")
+    one, _ = visit(app)
+
+    def due():
+        with sqlite3.connect(tmp_path / "data" / "sextant" / "users.db", timeout=10) as db:
+            db.execute("UPDATE grants SET renewed_ms = renewed_ms - 120000")
+        db.close()
+        app.restart()
+        return one.ask("/api/user").json()["role"]
+
+    with sqlite3.connect(tmp_path / "data" / "sextant" / "users.db") as db:
+        kept = db.execute("SELECT refresh FROM grants").fetchone()[0]
+    db.close()
+    assert kept and not any(token in kept for token in provider.tokens)  # sealed
+    provider.claims["realm_access"] = {"roles": ["dev"]}
+    assert due() == "admin"
+    wait_for(lambda: one.ask("/api/user").json()["role"] == "editor", 20, "the role that it has there now")
+    assert len(provider.refreshed) == 1
+    due()
+    wait_for(lambda: len(provider.refreshed) == 2, 20, "the next round, by the next token")
+    assert one.ask("/api/user").json()["role"] == "editor"
+    provider.refresh = False
+    due()
+    wait_for(lambda: one.ask("/api/user").json()["role"] == "none", 20, "the end")
+    entries = Browser(app, "ann").ask("/api/admin/audit?action=session.end").json()["entries"]
+    assert entries[0]["login"] == "olga" and "invalid_grant" in entries[0]["what"]
+
+
+def test_without_a_refresh_token_a_session_ends_when_it_should_be_checked(federated, provider):
+    app = federated("  recheck: 10m\n")
+    one, answer = visit(app)
+    assert "Max-Age=600" in answer.headers["Set-Cookie"]
+    assert one.ask("/api/user").json()["login"] == "olga"
 
 
 def test_a_provider_that_is_away(federated, provider):

@@ -23,7 +23,11 @@ class Provider:
         self.spoil = lambda claims, header: None  # changes what is signed
         self.forge = None  # makes the whole token
         self.deny = None
-        self.codes, self.asked, self.fetched_keys = {}, [], 0
+        self.more = {}  # of the metadata
+        self.userinfo = None  # what /userinfo answers; None: it is not there
+        self.refresh = False  # whether refresh tokens are given: each is good once
+        self.refreshed, self.ended = [], []
+        self.codes, self.tokens, self.bearers, self.asked, self.fetched_keys = {}, {}, set(), [], 0
         provider = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,6 +54,12 @@ class Provider:
                 elif url.path == "/keys":
                     provider.fetched_keys += 1
                     self.answer(200, {"keys": [k.as_dict(private=False) for k in provider.keys]})
+                elif url.path == "/userinfo" and provider.userinfo is not None:
+                    known = self.headers.get("Authorization") in provider.bearers
+                    self.answer(*((200, provider.userinfo) if known else (401, {"error": "invalid_token"})))
+                elif url.path == "/end":
+                    provider.ended.append(query)
+                    self.answer(302, b"", [("Location", query["post_logout_redirect_uri"])])
                 elif url.path == "/authorize":
                     self.answer(302, b"", [("Location", provider.authorize(query))])
                 else:
@@ -70,7 +80,8 @@ class Provider:
 
     def metadata(self):
         return {"issuer": self.url, "authorization_endpoint": self.url + "/authorize",
-                "token_endpoint": self.url + "/token", "jwks_uri": self.url + "/keys"}
+                "token_endpoint": self.url + "/token", "jwks_uri": self.url + "/keys",
+                **({} if self.userinfo is None else {"userinfo_endpoint": self.url + "/userinfo"}), **self.more}
 
     def authorize(self, query):
         """As if the user had agreed at once."""
@@ -86,18 +97,33 @@ class Provider:
         return query["redirect_uri"] + "?" + urllib.parse.urlencode(back)
 
     def token(self, form, authorization):
-        asked = self.codes.pop(form.get("code"), None)
         want = base64.b64encode((urllib.parse.quote(self.client_id, safe="") + ":" +
                                  urllib.parse.quote(self.secret, safe="")).encode()).decode()
+        if authorization != f"Basic {want}":
+            return 401, {"error": "invalid_client"}
+        if form.get("grant_type") == "refresh_token":
+            self.refreshed.append(form["refresh_token"])
+            if not self.tokens.pop(form["refresh_token"], None) or not self.refresh:
+                return 400, {"error": "invalid_grant"}
+            return 200, self.tokens_of({})
+        asked = self.codes.pop(form.get("code"), None)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=").decode()
-        if not asked or authorization != f"Basic {want}" or challenge != asked["code_challenge"]:
+        if not asked or challenge != asked["code_challenge"]:
             return 400, {"error": "invalid_grant"}
+        return 200, self.tokens_of({"nonce": asked["nonce"]})
+
+    def tokens_of(self, more):
         now = int(time.time())
-        claims = {"iss": self.url, "aud": self.client_id, "iat": now, "exp": now + 300, "nonce": asked["nonce"], **self.claims}
+        claims = {"iss": self.url, "aud": self.client_id, "iat": now, "exp": now + 300, **more, **self.claims}
         header = {"alg": self.algorithm, "kid": self.keys[-1].as_dict(private=False)["kid"]}
         self.spoil(claims, header)
         signed = self.forge(claims, header) if self.forge else jwt.encode(header, claims, self.keys[-1], algorithms=[header["alg"]])
-        return 200, {"access_token": "x", "token_type": "Bearer", "id_token": signed}
+        given = {"access_token": secrets.token_urlsafe(16), "token_type": "Bearer", "id_token": signed}
+        self.bearers.add("Bearer " + given["access_token"])
+        if self.refresh:
+            given["refresh_token"] = secrets.token_urlsafe(16)
+            self.tokens[given["refresh_token"]] = True
+        return given
 
     def rotate(self, curve=False):
         kid = f"key {len(self.keys)}"

@@ -10,9 +10,9 @@ const ROLES: Role[] = ["viewer", "editor", "admin"];
 const LIVES = [["0", "for ever"], ["86400", "1 day"], ["2592000", "30 days"], ["31536000", "1 year"]] as const;
 
 export async function signOut(): Promise<void> {
-  const url = me.value?.signIn?.signOutUrl;
-  await send("POST", "/api/logout");
-  if (url && me.value?.way === "header") location.assign(url);
+  const proxy = me.value?.way === "header" ? me.value.signIn?.signOutUrl : "";
+  const { url } = await send<{ url: string }>("POST", "/api/logout"); // where the provider signs one out, too
+  if (proxy || url) return location.assign(proxy || url);
   await lookWho();
   go(`${base}/login`);
 }

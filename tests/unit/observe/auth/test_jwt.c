@@ -9,6 +9,7 @@
 
 #include <sextant/buf.h>
 
+#include "base/fault.h"
 #include "codec/base64.h"
 #include "observe/auth/jwt.h"
 
@@ -19,7 +20,7 @@ typedef struct fixture {
 } fixture;
 
 static const jwt_expect EXPECT = {.issuer = SX_STR_INIT("https://id.example"),
-                                  .audience = SX_STR_INIT("sextant"),
+                                  .client = SX_STR_INIT("sextant"),
                                   .nonce = SX_STR_INIT("n1"),
                                   .now_s = 1000000,
                                   .skew_s = 60};
@@ -248,15 +249,51 @@ static void test_claims_are_found_by_their_paths(void **state)
     sx_str out[4];
     sx_str text = SX_STR("{\"a\":{\"b\":[\"x\",1,\"y\",{}],\"c\":\"z\"},\"a.b\":\"whole\","
                          "\"https://x.y/roles\":[\"r\"],\"t\":true,\"n\":5}");
-    assert_int_equal(jwt_claim(text, SX_STR("a.b"), &f->arena, out, 4), 3);
+    assert_int_equal(jwt_claim(text, SX_STR("a.b"), &f->arena, out, 4), 4);
+    assert_true(sx_str_eq(out[1], SX_STR("1")));
     assert_int_equal(jwt_claim(text, SX_STR("a.c"), &f->arena, out, 4), 1);
     assert_true(sx_str_eq(out[0], SX_STR("z")));
     assert_int_equal(jwt_claim(text, SX_STR("https://x.y/roles"), &f->arena, out, 4), 1);
     assert_int_equal(jwt_claim(text, SX_STR("t"), &f->arena, out, 4), 1);
     assert_true(sx_str_eq(out[0], SX_STR("true")));
-    assert_int_equal(jwt_claim(text, SX_STR("n"), &f->arena, out, 4), 0);
+    assert_int_equal(jwt_claim(text, SX_STR("n"), &f->arena, out, 4), 1);
+    assert_true(sx_str_eq(out[0], SX_STR("5")));
     assert_int_equal(jwt_claim(text, SX_STR("a.b"), &f->arena, out, 1), 1);
     assert_int_equal(jwt_claim(text, SX_STR("nothing.here"), &f->arena, out, 4), 0);
+    text = SX_STR(
+        "{\"g\":[{\"name\":\"x\",\"of\":[{\"id\":1},{\"id\":2}]},\"y\",{\"name\":\"z\"},[[7]]]}");
+    assert_int_equal(jwt_claim(text, SX_STR("g.name"), &f->arena, out, 4), 2);
+    assert_true(sx_str_eq(out[1], SX_STR("z")));
+    assert_int_equal(jwt_claim(text, SX_STR("g.of.id"), &f->arena, out, 4), 2);
+    assert_int_equal(jwt_claim(text, SX_STR("g"), &f->arena, out, 4), 2); /* "y" and 7 */
+    sx_str deep = SX_STR("{\"g\":[[[[[[[[[[[[1]]]]]]]]]]]]}");
+    assert_int_equal(jwt_claim(deep, SX_STR("g"), &f->arena, out, 4), 0);
+}
+
+static void test_without_memory_no_token_is_taken(void **state)
+{
+    fixture *f = *state;
+    sx_str text = token(f, f->rsa, "{\"alg\":\"RS256\",\"kid\":\"r\"}", GOOD);
+    sx_str jwks =
+        SX_STR("{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\",\"kid\":\"x\\u0041\"}]}");
+    for (int64_t nth = 1, done = 0; !done; nth++) {
+        sx_arena arena;
+        sx_error err = {0};
+        sx_str claims;
+        jwt_keys *keys = NULL;
+        sx_fault_alloc_set((sx_fault_alloc){.nth = nth});
+        sx_arena_init(&arena, 0, 0);
+        sx_status verified = jwt_verify(text, f->keys, &EXPECT, &arena, &claims, &err);
+        sx_status parsed = jwt_keys_parse(jwks, &keys, &err);
+        if (parsed == SX_OK)
+            jwt_keys_free(keys);
+        sx_arena_done(&arena);
+        int64_t held = sx_fault_alloc_held();
+        sx_fault_alloc_set((sx_fault_alloc){0});
+        assert_int_equal(held, 0);
+        done = verified == SX_OK && parsed == SX_OK;
+        assert_true(done || verified != SX_OK || parsed == SX_ENOMEM);
+    }
 }
 
 static void test_keys_cut_at_every_byte(void **state)
@@ -281,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_claims_that_are_not_for_us),
         cmocka_unit_test(test_cut_or_changed_at_every_byte),
         cmocka_unit_test(test_claims_are_found_by_their_paths),
+        cmocka_unit_test(test_without_memory_no_token_is_taken),
         cmocka_unit_test(test_keys_cut_at_every_byte),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
