@@ -250,6 +250,141 @@ def test_what_is_not_saved_is_asked_about_and_can_be_discarded(server, ui):
     ui.keys("g", "d").wait("Two panels")
 
 
+def drag(ui, panel, dx, dy, corner=False):
+    """By its head, or by its lower right corner."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    box = ui.js("const p = document.querySelector(`[data-panel-key=panel-${arguments[0]}]`); const r = (arguments[1] ? p : p.querySelector('h2')).getBoundingClientRect();"
+                "return arguments[1] ? [r.right - 8, r.bottom - 8] : [r.left + 12, r.top + 8]", panel, corner)
+    chain = ActionChains(ui.browser, duration=50)
+    chain.w3c_actions.pointer_action.move_to_location(round(box[0]), round(box[1]))
+    chain.click_and_hold().move_by_offset(dx // 2, dy // 2).move_by_offset(dx - dx // 2, dy - dy // 2).release().perform()
+
+
+def changed(ui, yes=True):
+    ui.wait_for(f"document.querySelector('.dash-tools').innerText.includes('changed') === {str(yes).lower()}", f"changed to be {yes}")
+
+
+def test_resized_by_the_mouse_and_every_step_taken_back(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    settled(ui)
+    ui.wait_for("document.querySelector('.ed-bar')", "the bar")
+    cell = ui.js("return (document.querySelector('.dash-grid').clientWidth + 8) / 24")
+    drag(ui, 1, round(-4 * cell), -2 * 38, corner=True)
+    changed(ui)
+    assert place(ui, 1) == [1, 8, 1, 6]
+    drag(ui, 2, round(-4 * cell), 0)
+    assert place(ui, 2)[:2] == [9, 12]
+    menu(ui, 1, "Duplicate")
+    ui.wait_for("document.querySelectorAll('[data-panel-key]').length === 3", "the copy")
+    # One drag is one step, however far; three steps back, and on again.
+    for key, panels, left, wide in (("z", 2, 9, 8), ("z", 2, 13, 8), ("z", 2, 13, 12), ("y", 2, 13, 8), ("y", 2, 9, 8), ("y", 3, 9, 8)):
+        ui.chord(Keys.CONTROL, key)
+        ui.wait_for(f"document.querySelectorAll('[data-panel-key]').length === {panels} && getComputedStyle(document.querySelector('[data-panel-key=panel-2]'))"
+                    f".gridColumnStart === '{left}' && getComputedStyle(document.querySelector('[data-panel-key=panel-1]')).gridColumnEnd === 'span {wide}'", key)
+    for _ in range(3):
+        ui.click(".ed-bar button", "Undo")
+    changed(ui, False)
+    assert ui.js("return document.querySelector('[aria-label=Undo]').disabled")
+    # A drag that is broken off is no step, and leaves what was undone there to be done again.
+    ui.click(".ed-bar button", "Redo")
+    ui.chord(Keys.CONTROL, Keys.SHIFT, "z")
+    assert place(ui, 2)[0] == 9
+    # What is typed is one step; it is the field's own while the field has the focus.
+    ui.js("document.querySelector('[data-panel-key=panel-1]').focus()")
+    ui.keys("e").click("[role=tab]", "Style")
+    fill(ui, "Title", "Another title")
+    ui.wait_for("document.querySelector('.ed-stage [data-panel-title=\"Another title\"]')", "the title")
+    ui.click(".ed-preview button", "Undo")
+    ui.wait_for("document.querySelector('.ed-stage [data-panel-title=Left]')", "the title before")
+    assert ui.js("return [...document.querySelectorAll('.ed-form input')].some((e) => e.value === 'Left')")
+    # What is stored stays stored: to undo after it is a change like any other.
+    save(ui)
+    ui.wait("is saved", selector=".toasts")
+    changed(ui, False)
+    version = stored(server, "two")["version"]
+    ui.click(".ed-preview button", "Undo")
+    changed(ui)
+    save(ui)
+    ui.wait_for("!document.querySelector('dialog[open]')", "it to be saved, too")
+    wait_for(lambda: stored(server, "two")["version"] == version + 1, 10, "the next version, without a conflict")
+
+
+def test_a_copy_under_another_name(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    settled(ui)
+    menu(ui, 1, "Remove")
+    changed(ui)
+    ui.click(".dash-tools button", "More").click("[role=menuitem]", "Save as")
+    ui.wait_for("document.activeElement.value === 'Two panels (copy)'", "the layer, with the focus in its title")
+    fill(ui, "Title", "Only one")
+    ui.click("dialog.save button.main")
+    ui.wait_for("location.pathname.startsWith('/d/') && !location.pathname.startsWith('/d/two')", "the copy's address")
+    ui.wait_for("document.querySelector('h1').innerText === 'Only one' && document.querySelectorAll('[data-panel-key]').length === 1", "the copy")
+    changed(ui, False)
+    uid = ui.path().split("/")[2].split("?")[0]
+    assert stored(server, uid)["version"] == 1 and stored(server, uid)["title"] == "Only one"
+    assert len(stored(server, "two")["panels"]) == 2, "what it was made from is as it was"
+    settled(ui)
+
+
+def test_back_and_closing_ask_first(server, ui):
+    store(server, TWO)
+    ui.open("/dashboards").wait("Two panels")
+    ui.click("a", "Two panels")
+    ui.wait_for("document.querySelector('[data-panel-key]')", "the dashboard")
+    settled(ui)
+    ui.js("document.querySelector('[data-panel-key=panel-1]').focus()")
+    ui.keys("e").wait_for("document.querySelector('.ed-editor')", "the editor").click()
+    ui.click("[role=tab]", "Style")
+    fill(ui, "Title", "Mine")
+    changed(ui)
+    # Back from the panel's editor is a step within the dashboard, the next leaves it.
+    ui.js("history.back()")
+    ui.wait_for("document.querySelector('.dash-grid') && !document.querySelector('dialog[open]')", "the page, without a question")
+    ui.js("history.back()")
+    ui.wait_for("document.querySelector('dialog[open]')", "a question")
+    assert ui.path().startswith("/d/two"), "the address is still the dashboard's"
+    ui.keys(Keys.ESCAPE).wait_for("!document.querySelector('dialog[open]')", "it closed")
+    changed(ui)
+    # Closing the tab, or loading another page in it: the browser itself asks.
+    assert ui.js("const e = new Event('beforeunload', {cancelable: true}); window.dispatchEvent(e); return e.defaultPrevented")
+    ui.js("history.back()")
+    ui.wait_for("document.querySelector('dialog[open]')", "the question again")
+    ui.click("dialog button", "Save")
+    ui.click("dialog.save button.main")
+    ui.wait_for("location.pathname === '/dashboards'", "the list, once it is saved")
+    assert stored(server, "two")["panels"][0]["title"] == "Mine"
+    assert not ui.js("const e = new Event('beforeunload', {cancelable: true}); window.dispatchEvent(e); return e.defaultPrevented")
+    ui.click("a", "Two panels")
+    ui.wait_for("document.querySelector('[data-panel-key]')", "the dashboard")
+    settled(ui)
+    menu(ui, 1, "Remove")
+    changed(ui)
+    ui.js("history.back()")
+    ui.click("dialog button", "Discard and leave")
+    ui.wait_for("location.pathname === '/dashboards'", "the list, at once")
+    assert len(stored(server, "two")["panels"]) == 2
+
+
+def test_a_newer_version_is_replaced_if_one_says_so(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    settled(ui)
+    menu(ui, 2, "Duplicate")
+    changed(ui)
+    store(server, {**TWO, "title": "Two of theirs"})
+    save(ui)
+    ui.wait("another version", selector="dialog.save")
+    assert stored(server, "two")["title"] == "Two of theirs", "nothing is stored yet"
+    ui.click("dialog.save button", "Replace it")
+    ui.wait("is saved", selector=".toasts")
+    assert (stored(server, "two")["title"], len(stored(server, "two")["panels"])) == ("Two panels", 3)
+    changed(ui, False)
+    assert any("412" in line for line in ui.browser.console()), "the browser says that it was refused at first"
+
+
 def test_settings_make_variables_that_work(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")

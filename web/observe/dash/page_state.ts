@@ -6,7 +6,7 @@ import { batch, computed, type ReadonlySignal, signal, type Signal } from "@prea
 import { ask, Refused } from "../base/data";
 import { replaceQuery, route } from "../base/route";
 import { tell } from "../base/store";
-import { range, zone } from "../base/time";
+import { range, rangeDefaults, zone } from "../base/time";
 import { type Filter, filtersOf } from "./adhoc";
 import { forgetUnsaved, isUnsaved, load, type Meta, save as store, type Saved } from "./api";
 import type { Mark } from "./panels/panel";
@@ -95,6 +95,14 @@ export function findPanel(panels: Panel[], id: number): Panel | undefined {
 
 export function discard(page: PageState): void {
   page.dashboard.value = stored.get(page)!.value.dashboard;
+  followSettings(page);
+}
+
+// What the page takes from the dashboard as a whole: its time, its cursor.
+export function followSettings(page: PageState): void {
+  const d = page.dashboard.value;
+  page.crosshair.value = d.graphTooltip;
+  rangeDefaults.value = { from: d.time.from || "now-6h", to: d.time.to || "now", refresh: d.refresh, timezone: d.timezone };
 }
 
 // What the server has now, instead of what is here.
@@ -105,6 +113,7 @@ export async function reopen(page: PageState): Promise<void> {
     stored.get(page)!.value = { dashboard: d, text: text(d) };
     page.dashboard.value = d;
     page.meta.value = meta;
+    followSettings(page);
   });
   restart(page);
 }

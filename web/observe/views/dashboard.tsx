@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "../base/data";
 import { guardLeaving, href, route } from "../base/route";
 import { pageTitle, tell } from "../base/store";
-import { beat, parseDuration, plainRange, range, rangeDefaults } from "../base/time";
+import { beat, parseDuration, plainRange, range } from "../base/time";
 import { Badge, Empty, saveFile } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import { Icon } from "../parts/icon";
@@ -17,7 +17,7 @@ import { Alone, Grid } from "../dash/grid";
 import { DropShade, type Found, ImportLayer, useDropped } from "../dash/import";
 import { LinkBar } from "../dash/links";
 import { MarkLayer, useMarking } from "../dash/marking";
-import { discard, followAddress, openPage, type PageState, resolveVariables, restart } from "../dash/page_state";
+import { discard, followAddress, followSettings, openPage, type PageState, resolveVariables, restart } from "../dash/page_state";
 import { fetchType, type PanelActions, panelActions } from "../dash/panel_frame";
 import { panelType } from "../dash/panels/types";
 import { seen } from "../dash/recent";
@@ -52,7 +52,7 @@ function OneDashboard({ uid }: { uid: string }) {
     fetchPage(uid).then(({ page, notes }) => {
       if (!current) return;
       const d = page.dashboard.value;
-      rangeDefaults.value = { from: d.time.from, to: d.time.to, refresh: d.refresh, timezone: d.timezone };
+      followSettings(page);
       for (const type of new Set(d.panels.map((p) => p.type))) {
         const known = panelType(type);
         if (known) fetchType(known).catch(() => undefined); // the panel says it
@@ -236,8 +236,8 @@ function Bar({ page, marks }: { page: PageState; marks: { off: ReadonlySet<numbe
           { text: "All dashboards", keys: "g d", href: href("/dashboards"), apart: true },
         ]}><Icon name="more" /></MenuButton>
       </div>
-      {saving && <SaveLayer page={page} as={saving === "as"} onClose={() => setSaving("")} />}
-      {leaving && <LeaveLayer page={page} onClose={() => setLeaving(undefined)} onLeave={leaving} onSave={() => { setLeaving(undefined); setSaving("here"); }} />}
+      {saving && <SaveLayer page={page} as={saving === "as"} onClose={() => { setSaving(""); setLeaving(undefined); }} onSaved={leaving} />}
+      {leaving && !saving && <LeaveLayer page={page} onClose={() => setLeaving(undefined)} onLeave={leaving} onSave={() => setSaving("here")} />}
     </div>
   );
 }

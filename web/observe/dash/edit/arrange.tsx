@@ -10,6 +10,7 @@ import { interpolate } from "../interpolate";
 import type { Placed } from "../layout";
 import type { Dashboard, Panel, Place } from "../model";
 import { change, changePanel, type PageState } from "../page_state";
+import { HistoryButtons, historyOf } from "./history";
 import { editPanel, setEditing } from "./mode";
 import { added, addedRow, COLUMNS, duplicated, folded, moved, movedRow, newPanel, nextId, nudged, placeOf, removed, removedRow } from "./moves";
 
@@ -18,19 +19,20 @@ const Settings = lazily(() => import("./settings").then((m) => m.Settings));
 const boxOf = (id: number) => document.querySelector<HTMLElement>(`[data-panel-key="panel-${id}"]`);
 const focusPanel = (id: number) => requestAnimationFrame(() => setTimeout(() => { boxOf(id)?.focus(); boxOf(id)?.scrollIntoView({ block: "nearest" }); }));
 
-// Takes something away, with a way back for as long as nothing else was changed.
+// Takes something away, with a way back at hand for as long as nothing else was changed.
 function withUndo(page: PageState, text: string, by: (d: Dashboard) => Dashboard): void {
-  const before = page.dashboard.value;
+  const { undo } = historyOf(page);
   change(page, by);
   const after = page.dashboard.value;
   tell(text, false, { text: "Undo", run: () => {
-    if (page.dashboard.value === after) page.dashboard.value = before;
-    else tell("Something else was changed since: it cannot be put back alone.");
+    if (page.dashboard.value === after) undo();
+    else tell("Something else was changed since: Undo above the panels (Ctrl-Z) takes back one after the other.");
   } });
 }
 
 export function panelTask(page: PageState, placed: Placed, what: "move" | "resize" | "duplicate" | "remove"): void {
   const { id } = placed.panel;
+  const { drawing } = historyOf(page);
   if (what === "duplicate") {
     const made = duplicated(page.dashboard.value, id);
     change(page, () => made.dashboard);
@@ -39,6 +41,7 @@ export function panelTask(page: PageState, placed: Placed, what: "move" | "resiz
     withUndo(page, `“${interpolate(placed.panel.title || "The panel", placed.scope, "text")}” is removed.`, (d) => removed(d, id));
   } else {
     setEditing(true);
+    drawing(true);
     held.value = { page, id, kind: what, before: page.dashboard.value };
     focusPanel(id);
   }
@@ -48,6 +51,11 @@ export function panelTask(page: PageState, placed: Placed, what: "move" | "resiz
 
 interface Held { page: PageState; id: number; kind: "move" | "resize"; before: Dashboard }
 const held = signal<Held | null>(null);
+
+function letGo(): void {
+  if (held.value) historyOf(held.value.page).drawing(false);
+  held.value = null;
+}
 
 const ARROWS: Record<string, [dx: number, dy: number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -69,7 +77,7 @@ function onKey(e: KeyboardEvent): void {
   if (arrow) step(now, ...arrow);
   else {
     if (e.key === "Escape") now.page.dashboard.value = now.before;
-    held.value = null;
+    letGo();
   }
   focusPanel(now.id);
 }
@@ -99,6 +107,8 @@ function drag(page: PageState, grid: HTMLElement, e: PointerEvent): void {
   const from = placeOf(moved(before, id, placeOf(before, id)!), id)!;
   const cell = (grid.clientWidth + GAP_PX) / COLUMNS;
   let last = "";
+  const { drawing } = historyOf(page);
+  drawing(true);
   const move = (to: PointerEvent) => {
     const dx = Math.round((to.pageX - e.pageX) / cell);
     const dy = Math.round((to.pageY - e.pageY) / (ROW_PX + GAP_PX));
@@ -113,6 +123,7 @@ function drag(page: PageState, grid: HTMLElement, e: PointerEvent): void {
     document.removeEventListener("pointercancel", end);
     document.removeEventListener("keydown", escape, true);
     if (how?.type === "keydown" || how?.type === "pointercancel") page.dashboard.value = before;
+    drawing(false);
     delete grid.dataset.dragging;
   };
   const escape = (k: KeyboardEvent) => {
@@ -138,7 +149,7 @@ export function Arranger({ page }: { page: PageState }) {
     return () => {
       grid?.removeEventListener("pointerdown", down, true);
       document.removeEventListener("keydown", onKey, true);
-      held.value = null;
+      letGo();
     };
   }, []);
   const now = held.value;
@@ -168,6 +179,7 @@ export function EditBar({ page }: { page: PageState }) {
         { text: "Row", run: () => change(page, addedRow) },
       ]}>Add</MenuButton>
       <button type="button" onClick={() => setSettings(true)}>Settings</button>
+      <HistoryButtons page={page} />
       <button type="button" onClick={() => setEditing(false)}>Done</button>
       <span class="dim small ed-hint">Drag panels by their head, their size by the corner; or Move and Resize in a panel's menu.</span>
       {settings && <Settings page={page} onClose={() => setSettings(false)} />}

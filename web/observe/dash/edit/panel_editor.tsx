@@ -12,6 +12,7 @@ import { PanelFrame } from "../panel_frame";
 import type { Control } from "../panels/panel";
 import { PANEL_TYPES, panelType } from "../panels/types";
 import { readDashboard } from "../read";
+import { HistoryButtons } from "./history";
 import { editPanel } from "./mode";
 import { panelRows, properties, STANDARD } from "./panel_rows";
 import { QueryTab, type SetPanel, TransformTab } from "./queries";
@@ -38,7 +39,7 @@ export function PanelEditor({ page, name }: { page: PageState; name: string }) {
   return (
     <div class="ed-editor">
       <div class="ed-preview">
-        <div class="bar"><button type="button" onClick={() => editPanel(null)}>‹ Back to the dashboard</button><span class="dim small">Panel {panel.id}, {panelType(panel.type)?.title ?? panel.type}</span></div>
+        <div class="bar"><button type="button" onClick={() => editPanel(null)}>‹ Back to the dashboard</button><span class="dim small">Panel {panel.id}, {panelType(panel.type)?.title ?? panel.type}</span><span class="row end"><HistoryButtons page={page} /></span></div>
         <div class="ed-stage"><PanelFrame key={placed.key} page={page} placed={placed} full onView={setView} /></div>
       </div>
       <section class="ed-form card" aria-label="Edit the panel">

@@ -8,7 +8,8 @@ import { Failure, Layer } from "../../parts/bits";
 import { addressOf, type Folder, folders, isUnsaved } from "../api";
 import { change, discard, type PageState, reopen, savePage } from "../page_state";
 
-export function SaveLayer({ page, as = false, onClose }: { page: PageState; as?: boolean; onClose: () => void }) {
+// Then one goes on to where one was going: `onSaved`.
+export function SaveLayer({ page, as = false, onClose, onSaved }: { page: PageState; as?: boolean; onClose: () => void; onSaved?: () => void }) {
   const fresh = isUnsaved(page.uid);
   const elsewhere = fresh || as;
   const [title, setTitle] = useState(page.dashboard.value.title + (as && !fresh ? " (copy)" : ""));
@@ -29,10 +30,9 @@ export function SaveLayer({ page, as = false, onClose }: { page: PageState; as?:
       if (done === "conflict") return setConflict(true);
       tell("The dashboard is saved.");
       onClose();
-      if (elsewhere) {
-        discard(page);
-        go(href(addressOf(done)));
-      }
+      if (elsewhere) discard(page);
+      if (onSaved) onSaved();
+      else if (elsewhere) go(href(addressOf(done)));
       return undefined;
     } catch (e) {
       return setError((e as Error).message);

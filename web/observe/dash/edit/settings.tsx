@@ -1,11 +1,10 @@
 // settings.tsx - what is said of the dashboard as a whole: its name, its time, its variables, its links,
 // and all of it as JSON. Every change counts at once; "Discard" on the page takes it back.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { rangeDefaults } from "../../base/time";
 import { zoneNames } from "../../base/zone";
 import { Layer, Tabs } from "../../parts/bits";
 import type { Bag, Dashboard, Variable } from "../model";
-import { change, type PageState, restart } from "../page_state";
+import { change, followSettings, type PageState, restart } from "../page_state";
 import { readDashboard } from "../read";
 import { writeDashboard } from "../write";
 import { JsonField, type Row, Rows } from "./rows";
@@ -51,8 +50,7 @@ export function Settings({ page, onClose }: { page: PageState; onClose: () => vo
   const d = page.dashboard.value;
   const put = (to: Dashboard) => {
     change(page, () => ({ ...to, title: to.title ?? "" }));
-    page.crosshair.value = to.graphTooltip;
-    rangeDefaults.value = { from: to.time.from || "now-6h", to: to.time.to || "now", refresh: to.refresh, timezone: to.timezone };
+    followSettings(page);
   };
   // Their values are asked for once the typing pauses.
   const first = useRef(d.templating);
