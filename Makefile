@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
-.PHONY: build up test test-all bench bench-kit bench-geocode bench-geocode-scale bench-nominatim bench-nominatim-scale bench-metrics bench-traces fuzz lint format asan tsan coverage parity quality peers install uninstall \
+.PHONY: build up test test-all screens bench bench-kit bench-geocode bench-geocode-scale bench-nominatim bench-nominatim-scale bench-metrics bench-traces fuzz lint format asan tsan coverage parity quality peers install uninstall \
 	clean help
 
 build: ## build/sextant and build/examples/hello
@@ -23,6 +23,10 @@ test-all: ## make test, and TSan, e2e under sanitizers, kill loops, long fuzzing
 	@scripts/setup.sh build test fuzz peers
 	@scripts/peers.sh
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} scripts/test.py unit asan tsan e2e e2e-asan e2e-tsan kill peers fuzz
+
+screens: build ## takes what the main pages look like now as the reference pictures of the end-to-end tests
+	@scripts/setup.sh build test
+	@SEXTANT_SCREENS=accept build/e2e/venv/bin/python -m pytest -c tests/e2e/pytest.ini tests/e2e/test_ui_screens.py
 
 asan: ## unit and end-to-end tests under ASan+UBSan
 	@scripts/setup.sh build test

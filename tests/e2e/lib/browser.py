@@ -12,12 +12,12 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
          "--window-size=1280,900")
 
 
-def open_browser(profile):
-    """A fresh browser with its profile in `profile`; the caller quits it.
+def open_browser(profile, *flags):
+    """A fresh browser with its profile in `profile`; the caller quits it. `flags` are further ones of its own.
     browser.console() gives what the page wrote to its console, errors included."""
     options = Options()
     options.binary_location = "/usr/bin/chromium"
-    for flag in FLAGS:
+    for flag in (*FLAGS, *flags):
         options.add_argument(flag)
     options.add_argument(f"--user-data-dir={profile}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

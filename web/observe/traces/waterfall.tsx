@@ -13,6 +13,7 @@ const ROW = 24;
 const INDENT = 12;
 const INDENTS_MAX = 16; // deeper ones say how deep they are
 const STRETCHES_MAX = 60; // of the critical path on one bar
+const TOOK_PX = 62; // a duration beside its bar
 const TICKS = [0, 0.25, 0.5, 0.75, 1];
 
 const WARN: [number, string][] = [
@@ -190,7 +191,7 @@ function drawRow({ p, i, row, place, color, detail }: SpanRowProps) {
   const took = nsText(durationOf(t, i));
   const kinds = `${i === p.cursor ? " at" : ""}${p.hits.has(i) ? " hit" : ""}${p.kept && p.kept[i] === 1 ? " context" : ""}${failed ? " failed" : ""}`;
   const outside = b < 0 || a > 100;
-  const label = b <= 78 ? { left: `max(2px, ${Math.max(b, 0)}%)` } : a > 22 ? { right: `${100 - a}%` } : { right: "4px" };
+  const label = b <= 78 ? { left: `max(2px, ${Math.max(b, 0)}%)` } : a > 22 ? { right: `${100 - a}%` } : { left: `min(${b}%, 100% - ${TOOK_PX}px)` };
   return (
     <div class={`span-row${kinds}`} id={`span-${i}`} role="row" aria-level={t.depth[i] + 1} aria-expanded={parent ? !folded : undefined} aria-rowindex={row + 1}
       aria-selected={i === p.cursor} style={place} data-span={i}>
