@@ -10,7 +10,7 @@
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
-#include "observe/dashboards/room.h"
+#include "observe/dashboards_server.h"
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
 #include "observe/scrape/http_target.h"

@@ -3,7 +3,7 @@
 
 #include <sextant/file.h>
 
-#include "observe/dashboards/room.h"
+#include "observe/dashboards_server.h"
 #include "observe/rules/notify.h"
 #include "observe/rules/rules.h"
 #include "observe/scrape/scrape.h"

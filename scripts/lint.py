@@ -26,7 +26,8 @@ FLOOR = {room: i for i, row in enumerate(FLOORS) for room in row}
 
 # Rooms of the observatory, the lower ones first: each may use those before it.
 OBSERVE = ["tsdb", "promql", "config", "scrape", "collect", "rules", "remote", "rpc",
-           "spans", "traces", "traceql", "collector", "auth", "check", "jaeger", "tempo", "ui", "api"]
+           "spans", "traces", "traceql", "collector", "auth", "check", "jaeger", "tempo", "dashboards",
+           "ui", "api"]
 
 # A public header belongs to the room with a .c file that opens with it (own_headers). These have no
 # such file: they hold only types, macros or inline functions.

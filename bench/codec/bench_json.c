@@ -12,6 +12,7 @@
 #include <sextant/json.h>
 #include <sextant/mem.h>
 
+#include "codec/json_plain.h"
 #include "codec/json_scan.h"
 
 enum { ROUNDS = 15 };
@@ -238,35 +239,16 @@ static void collect(items *list, input *in)
 
 static void write_item(sx_json_writer *w, const item *it)
 {
-    switch (it->token) {
-    case SX_JSON_OBJECT:
-        sx_json_begin_object(w);
-        break;
-    case SX_JSON_OBJECT_END:
-        sx_json_end_object(w);
-        break;
-    case SX_JSON_ARRAY:
-        sx_json_begin_array(w);
-        break;
-    case SX_JSON_ARRAY_END:
-        sx_json_end_array(w);
-        break;
-    case SX_JSON_KEY:
+    if (json_put_plain(w, it->token))
+        return;
+    if (it->token == SX_JSON_KEY)
         sx_json_key(w, it->text);
-        break;
-    case SX_JSON_STRING:
+    else if (it->token == SX_JSON_STRING)
         sx_json_str(w, it->text);
-        break;
-    case SX_JSON_NUMBER:
-        if (it->whole)
-            sx_json_i64(w, it->integer);
-        else
-            sx_json_double(w, it->number);
-        break;
-    default:
-        sx_json_bool(w, it->token == SX_JSON_TRUE);
-        break;
-    }
+    else if (it->whole)
+        sx_json_i64(w, it->integer);
+    else
+        sx_json_double(w, it->number);
 }
 
 /* Of this process on a core, so that others on the machine count less. */

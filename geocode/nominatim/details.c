@@ -38,12 +38,6 @@ static void put_some(sx_json_writer *w, const char *key, sx_str value)
         key_str(w, key, value);
 }
 
-static void put_bool(sx_json_writer *w, const char *key, bool value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_bool(w, value);
-}
-
 static void put_osm_type(sx_json_writer *w, unsigned kind)
 {
     key_str(w, "osm_type", sx_str_of(&KIND_LETTERS[kind], 1));
@@ -78,7 +72,7 @@ static void put_line(sx_json_writer *w, const line *l)
         key_i64(w, "admin_level", l->admin_level);
     key_i64(w, "rank_address", l->rank_address);
     key_double(w, "distance", l->distance);
-    put_bool(w, "isaddress", l->is_address);
+    key_bool(w, "isaddress", l->is_address);
     sx_json_end_object(w);
 }
 
@@ -428,7 +422,7 @@ static sx_status put_geometry(details *d, const nom_limits *limits, sx_error *er
 {
     const nom_object *o = &d->answer->object;
     bool coarse = false;
-    put_bool(&d->w, "isarea", o->area);
+    key_bool(&d->w, "isarea", o->area);
     put_point(&d->w, "centroid", o->at);
     if (!d->params->geojson) {
         put_point(&d->w, "geometry", o->at);

@@ -17,19 +17,10 @@ typedef struct token_list {
 
 static void take(token_list *list, uint32_t token)
 {
-    if (list->count == list->cap) {
-        size_t cap = list->cap ? list->cap * 2 : 64;
-        uint32_t *items = sx_arena_alloc(list->arena, cap * sizeof(*items));
-        if (!items) {
-            list->failed = true;
-            return;
-        }
-        if (list->count)
-            memcpy(items, list->items, list->count * sizeof(*items));
-        list->items = items;
-        list->cap = cap;
-    }
-    list->items[list->count++] = token;
+    if (sx_arena_grow(list->arena, &list->items, &list->cap, list->count + 1, sizeof(*list->items)))
+        list->items[list->count++] = token;
+    else
+        list->failed = true;
 }
 
 static void take_row(const nom_words *w, uint32_t place, bool extra, token_list *list)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <sextant/client_http.h>
+#include <sextant/url.h>
 
 #include "geocode/visit/places.h"
 
@@ -43,24 +44,6 @@ typedef struct visitor {
 } visitor;
 
 /* ---- what is asked ---- */
-
-static void put_encoded(sx_buf *out, sx_str text)
-{
-    static const char HEX[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char b = (unsigned char)text.data[i];
-        bool plain = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9');
-        if (plain) {
-            sx_buf_byte(out, (char)b);
-        } else if (b == ' ') {
-            sx_buf_byte(out, '+');
-        } else {
-            sx_buf_byte(out, '%');
-            sx_buf_byte(out, HEX[b >> 4]);
-            sx_buf_byte(out, HEX[b & 15]);
-        }
-    }
-}
 
 /* The first `letters` of a text in UTF-8. */
 static sx_str typed(sx_str text, size_t letters)
@@ -102,7 +85,7 @@ static sx_str url_of(const visitor *v, char out[URL_BYTES])
         sx_buf_printf(&url, "lat=%s&lon=%s", place->lat, place->lon);
     } else {
         sx_str text = sx_str_z(place->text);
-        put_encoded(&url, STEPS[v->step].letters ? typed(text, STEPS[v->step].letters) : text);
+        sx_url_encode(STEPS[v->step].letters ? typed(text, STEPS[v->step].letters) : text, &url);
     }
     sx_str view = sx_buf_view(&url);
     memcpy(out, view.data, view.len);

@@ -22,6 +22,12 @@ static inline void key_i64(sx_json_writer *w, const char *key, int64_t value)
     sx_json_i64(w, value);
 }
 
+static inline void key_bool(sx_json_writer *w, const char *key, bool value)
+{
+    sx_json_key(w, sx_str_z(key));
+    sx_json_bool(w, value);
+}
+
 static inline void key_double(sx_json_writer *w, const char *key, double value)
 {
     sx_json_key(w, sx_str_z(key));

@@ -12,8 +12,6 @@
 
 #include "service/config_internal.h"
 
-enum { RECENT_LOG_BYTES = 128 << 10 }; /* of the event log, for pages that show it */
-
 /* ---- endpoints ---- */
 
 /* Copies `count` built-in rows behind those of the definition, but for paths that it has itself. */
@@ -212,7 +210,7 @@ static sx_status open_logs(sx_service *s, sx_error *err)
                               .rotate_s = (set->log_rotate_ms + 999) / 1000,
                               .rotate_keep = set->log_rotate_keep,
                               .rotate_codec = CODECS[set->log_rotate_codec],
-                              .recent_bytes_max = RECENT_LOG_BYTES,
+                              .recent_bytes_max = set->log_recent_bytes,
                               .clock = s->clock};
     sx_status status = sx_log_new(&options, &s->log, err);
     options.recent_bytes_max = 0;

@@ -41,6 +41,7 @@ typedef struct sx_service_settings {
     int log_level, log_form;
     sx_str log_path, access_log, log_levels, log_layer;
     uint64_t log_rotate_bytes;
+    uint32_t log_recent_bytes;
     uint32_t log_rotate_ms, log_rotate_keep, log_repeats_max;
     int log_rotate_codec;
     uint32_t series_max, body_bytes_max, profile_seconds_max;

@@ -125,7 +125,7 @@ static void free_parts(sx_log *log)
     pthread_cond_destroy(&log->flush_cond);
     pthread_mutex_destroy(&log->pack_lock);
     pthread_cond_destroy(&log->pack_cond);
-    sx_log_recent_done(&log->recent);
+    sx_log_recent_free(log->recent);
     sx_free(log->path);
     sx_free(log->name);
     sx_free(log->meters);
@@ -145,7 +145,7 @@ sx_status sx_log_new(const sx_log_options *options, sx_log **out, sx_error *err)
     log->fd = log->wake_fd = -1;
     sx_log_options o = without_device_paths(options);
     sx_status status = take_options(log, &o, err);
-    sx_status kept = sx_log_recent_init(&log->recent, o.recent_bytes_max, err);
+    sx_status kept = sx_log_recent_new(o.recent_bytes_max, &log->recent, err);
     status = status == SX_OK ? kept : status;
     sx_log_loggers_init(log);
     if (status == SX_OK)
@@ -165,7 +165,7 @@ sx_status sx_log_new(const sx_log_options *options, sx_log **out, sx_error *err)
 
 sx_status sx_log_recent(const sx_log *log, sx_buf *out, sx_error *err)
 {
-    sx_log_recent_read((sx_recent_lines *)&log->recent, out); /* its lock alone changes */
+    sx_log_recent_read(log->recent, out);
     return sx_buf_status(out, "the last lines of the log", err);
 }
 

@@ -97,7 +97,7 @@ struct sx_log {
     bool pack_running, pack_complained;
     int pack_stopping; /* atomic */
 
-    sx_recent_lines recent;       /* the last lines */
+    sx_recent_lines *recent;      /* the last lines; NULL: none are kept */
     struct sx_log_meters *meters; /* under logger_lock; NULL: not measured */
     char *name;                   /* heap; of the log, in its metrics */
 };

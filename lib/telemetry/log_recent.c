@@ -4,24 +4,37 @@
  * whole. The writer and who reads share a lock; those who log never see it. */
 #include "telemetry/log_recent.h"
 
+#include <pthread.h>
+
 #include <sextant/mem.h>
 
-sx_status sx_log_recent_init(sx_recent_lines *r, size_t bytes_max, sx_error *err)
+struct sx_recent_lines {
+    pthread_mutex_t lock; /* of all below but max */
+    size_t max, first, len;
+    char bytes[]; /* a ring of `max` */
+};
+
+sx_status sx_log_recent_new(size_t bytes_max, sx_recent_lines **out, sx_error *err)
 {
-    pthread_mutex_init(&r->lock, NULL);
+    *out = NULL;
     if (!bytes_max)
         return SX_OK;
-    r->bytes = (char *)sx_alloc(bytes_max);
-    if (!r->bytes)
+    sx_recent_lines *r = (sx_recent_lines *)sx_alloc(sizeof(*r) + bytes_max);
+    if (!r)
         return sx_fail_memory(err, "the last lines of a log");
+    pthread_mutex_init(&r->lock, NULL);
     r->max = bytes_max;
+    r->first = r->len = 0;
+    *out = r;
     return SX_OK;
 }
 
-void sx_log_recent_done(sx_recent_lines *r)
+void sx_log_recent_free(sx_recent_lines *r)
 {
-    sx_free(r->bytes);
+    if (!r)
+        return;
     pthread_mutex_destroy(&r->lock);
+    sx_free(r);
 }
 
 static void put(sx_recent_lines *r, sx_str s)
@@ -47,7 +60,7 @@ static void drop_line(sx_recent_lines *r)
 
 void sx_log_recent_put(sx_recent_lines *r, sx_str lines)
 {
-    if (!r->max)
+    if (!r)
         return;
     pthread_mutex_lock(&r->lock);
     while (lines.len) {
@@ -65,7 +78,7 @@ void sx_log_recent_put(sx_recent_lines *r, sx_str lines)
 
 void sx_log_recent_read(sx_recent_lines *r, sx_buf *out)
 {
-    if (!r->max)
+    if (!r)
         return;
     pthread_mutex_lock(&r->lock);
     size_t head = r->len < r->max - r->first ? r->len : r->max - r->first;

@@ -168,7 +168,7 @@ static bool drain_lane(sx_log *log, sx_lane *lane)
         write_all(log, pieces, take.count);
     }
     for (size_t i = 0; i < take.count; i++)
-        sx_log_recent_put(&log->recent, take.pieces[i]);
+        sx_log_recent_put(log->recent, take.pieces[i]);
     sx_lane_release(lane, &take);
     return any;
 }
@@ -209,7 +209,7 @@ static void report_drops(sx_log *log, bool at_end)
     log->report_ms = now;
     uint64_t lost = __atomic_load_n(&log->lost, __ATOMIC_RELAXED);
     if (line.iov_len > 0) {
-        sx_log_recent_put(&log->recent, sx_str_of(text, line.iov_len));
+        sx_log_recent_put(log->recent, sx_str_of(text, line.iov_len));
         write_all(log, &line, 1);
     }
     /* If the report itself was lost, do not report that. */

@@ -36,7 +36,7 @@ enum {
     API_PIECE_BYTES = 512 << 10,
     API_HEADERS_MAX = 4,
     API_WRITE_BYTES_MAX = 32 << 20,
-    API_DASHBOARD_REST = 1 << 20
+    API_DASHBOARD_REST_BYTES = 1 << 20 /* what may be around the dashboard in a request's body */
 };
 
 struct api_call {

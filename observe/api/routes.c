@@ -1,7 +1,7 @@
 /* routes.c - which path is whose: one table, for each prefix. */
 #include "observe/api/api.h"
 #include "observe/auth/auth.h"
-#include "observe/dashboards/http.h"
+#include "observe/api/dash.h"
 
 typedef enum methods {
     GET = 1,
@@ -253,7 +253,7 @@ static sx_status add_dashboards(filling *f, const dash_route *route, sx_error *e
     ((route_ctx *)made->ctx)->dashboards = route;
     uint64_t bytes = f->api->flags ? f->api->flags->dashboards_size_max : 0;
     made->body_bytes_max = bytes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)bytes;
-    made->body_bytes_max += API_DASHBOARD_REST;
+    made->body_bytes_max += API_DASHBOARD_REST_BYTES;
     return SX_OK;
 }
 
@@ -340,6 +340,8 @@ sx_status api_routes(observe_api *a, sx_str prefix, sx_arena *arena, sx_route ro
     for (size_t i = 0; i < AUTH_ROUTE_COUNT && status == SX_OK; i++) {
         status = add(&f, AUTH_ROUTES[i].method, AUTH_ROUTES[i].path, AUTH_ROUTES[i].handler, NULL,
                      0, err);
+        if (status != SX_OK)
+            break;
         f.rows[f.count - 1].ctx = &a->auth; /* which is made later, or never */
         f.rows[f.count - 1].body_bytes_max = AUTH_BODY_MAX;
     }

@@ -12,6 +12,7 @@ const dash_fault_row DASH_FAULT_ROWS[DASH_FAULTS] = {
     [DASH_UID_INVALID] = {400, 0, "uid contains illegal characters"},
     [DASH_UID_LONG] = {400, 0, "uid too long, max 40 characters"},
     [DASH_MESSAGE_LONG] = {400, 0, "message too long, max 500 characters"},
+    [DASH_TAGS_LARGE] = {400, 0, "tags are too large; at most 64 KiB in all"},
     [DASH_TOO_LARGE] = {413, "too-large",
                         "Dashboard is too large; --dashboards.max-size says how large one may be"},
     [DASH_CHANGED] = {412, "version-mismatch", "The dashboard has been changed by someone else"},

@@ -15,6 +15,7 @@ typedef enum dash_fault {
     DASH_UID_INVALID,
     DASH_UID_LONG,
     DASH_MESSAGE_LONG,
+    DASH_TAGS_LARGE,
     DASH_TOO_LARGE,
     DASH_CHANGED,
     DASH_NAME_EXISTS,

@@ -1,7 +1,7 @@
-/* files.c - dashboards that lie in files. See files.h. */
+/* files.c - dashboards that lie in files: where they are looked for, and what is wrong with them. See
+ * files.h; one provider's files are taken up by files_sync.c. */
 #include "observe/dashboards/files_impl.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -9,9 +9,8 @@
 #include <sextant/hash.h>
 #include <sextant/mem.h>
 
-enum { PATH_BYTES = 4096, NAMES_MAX = 20000, CHECKSUM_BYTES = 33, MESSAGE_BYTES = 1024 };
+enum { NAMES_MAX = 20000, MESSAGE_BYTES = 1024 };
 
-static const char *const JSON_ENDS[] = {".json", NULL};
 static const char *const YAML_ENDS[] = {".yaml", ".yml", NULL};
 
 /* ---- problems ---- */
@@ -36,7 +35,7 @@ void dash_tell(dash_files *f, dash_provider *p, sx_str file, const char *fmt, ..
                      sx_field_str("error", sx_str_z(text)));
 }
 
-static void forget(dash_files *f, dash_provider *p)
+void dash_forget(dash_files *f, dash_provider *p)
 {
     pthread_mutex_lock(&f->lock);
     p->problems = NULL;
@@ -184,220 +183,6 @@ uint64_t dash_listing_look(const dash_listing *l)
     return look ? look : 1;
 }
 
-/* ---- one provider ---- */
-
-typedef struct sync {
-    dash_files *f;
-    dash_provider *p;
-    dash_listing files;
-    const dash_index *index; /* as it was before */
-    sx_str *uids, *owners;   /* of the files so far, and these */
-    size_t uid_count;
-} sync;
-
-static bool keeps(void *ctx, sx_str file)
-{
-    const sync *s = ctx;
-    for (size_t i = 0; i < s->files.count; i++)
-        if (sx_str_eq(s->files.items[i].name, file))
-            return true;
-    return false;
-}
-
-/* The folder of dashboards for a file: its subfolder's name, or the provider's. */
-static sx_str folder_title(const dash_provider *p, sx_str file)
-{
-    size_t slash = file.len;
-    while (slash && file.data[slash - 1] != '/')
-        slash--;
-    if (!p->structure || !slash)
-        return p->folder;
-    sx_str dir = sx_str_first(file, slash - 1);
-    size_t from = dir.len;
-    while (from && dir.data[from - 1] != '/')
-        from--;
-    return sx_str_from(dir, from);
-}
-
-/* Its uid: of that title at the top, made if there is none. */
-static sx_status find_folder(sync *s, sx_str title, sx_arena *arena, sx_str *uid, sx_error *err)
-{
-    dash_index *index;
-    dash_item item;
-    char made[DASH_UID_MADE + 1];
-    *uid = SX_STR("");
-    if (!title.len || sx_str_eq(title, SX_STR("General")))
-        return SX_OK;
-    sx_status status = dash_index_get(s->f->store, &index, err);
-    if (status != SX_OK)
-        return status;
-    for (size_t i = 0; i < index->count && !uid->len; i++)
-        if (index->items[i].is_folder && !index->items[i].folder.len &&
-            sx_str_eq(index->items[i].title, title))
-            *uid = sx_arena_copy(arena, index->items[i].uid);
-    dash_index_unref(index);
-    if (uid->len)
-        return SX_OK;
-    sx_str seed = sx_arena_printf(arena, "folder %.*s", SX_ARG(title));
-    dash_uid_of(seed, made);
-    bool named = s->p->folder_uid.len && sx_str_eq(title, s->p->folder);
-    dash_folder_save save = {.uid = named ? s->p->folder_uid : sx_arena_copy(arena, sx_str_z(made)),
-                             .title = title,
-                             .provider = s->p->name};
-    dash_fault fault = dash_folder_make(s->f->store, &save, arena, &item, err);
-    if (fault == DASH_BROKEN)
-        return err->status;
-    if (fault != DASH_FINE)
-        return sx_fail(err, SX_EINVAL, "folder \"%.*s\": %s", SX_ARG(title),
-                       DASH_FAULT_ROWS[fault].message);
-    *uid = item.uid;
-    return SX_OK;
-}
-
-/* Whose uid it is already, if not this file's: its file's name, or "". */
-static sx_str taken_by(const sync *s, sx_str uid, sx_str file)
-{
-    for (size_t i = 0; i < s->uid_count; i++)
-        if (sx_str_eq(s->uids[i], uid))
-            return s->owners[i];
-    const dash_item *item = dash_index_find(s->index, uid);
-    if (!item || !item->provider.len ||
-        (sx_str_eq(item->provider, s->p->name) &&
-         (sx_str_eq(item->file, file) || !keeps((void *)s, item->file))))
-        return SX_STR("");
-    return item->file;
-}
-
-static void checksum(sx_str text, char out[CHECKSUM_BYTES])
-{
-    snprintf(out, CHECKSUM_BYTES, "%016" PRIx64 "%016" PRIx64, sx_hash(text, 1), sx_hash(text, 2));
-}
-
-/* A file's text into the store, unless it is there. */
-static void put_text(sync *s, sx_str file, sx_str text, sx_arena *arena)
-{
-    dash_head head;
-    dash_item item;
-    sx_error err = {0};
-    char sum[CHECKSUM_BYTES], made[DASH_UID_MADE + 1];
-    sx_str folder;
-    if (dash_head_read(text, arena, &head, &err) != SX_OK) {
-        dash_tell(s->f, s->p, file, "%.*s: %s; mend the file, it is read again when it changes",
-                  SX_ARG(file), err.message);
-        return;
-    }
-    if (!head.uid.len) {
-        sx_str seed = sx_arena_printf(arena, "%.*s %.*s", SX_ARG(s->p->name), SX_ARG(file));
-        dash_uid_of(seed, made);
-        head.uid = sx_arena_copy(arena, sx_str_z(made));
-    }
-    sx_str taken = taken_by(s, head.uid, file);
-    if (taken.len) {
-        dash_tell(s->f, s->p, file,
-                  "%.*s: its uid \"%.*s\" is that of %.*s; give each file a uid of its own",
-                  SX_ARG(file), SX_ARG(head.uid), SX_ARG(taken));
-        return;
-    }
-    sx_str kept = sx_arena_copy(arena, head.uid); /* the text goes */
-    if (kept.data) {
-        s->owners[s->uid_count] = file;
-        s->uids[s->uid_count++] = kept;
-    }
-    checksum(text, sum);
-    if (find_folder(s, folder_title(s->p, file), arena, &folder, &err) != SX_OK) {
-        dash_tell(s->f, s->p, file, "%.*s: %s", SX_ARG(file), err.message);
-        return;
-    }
-    const dash_item *there = dash_index_find(s->index, head.uid);
-    if (there && sx_str_eq(there->provider, s->p->name) && sx_str_eq(there->file, file) &&
-        sx_str_eq(there->checksum, sx_str_z(sum)) && sx_str_eq(there->folder, folder) &&
-        there->may_update == s->p->may_update)
-        return;
-    dash_save save = {.head = &head,
-                      .folder = folder,
-                      .overwrite = true,
-                      .provider = s->p->name,
-                      .file = file,
-                      .checksum = sx_str_z(sum),
-                      .may_update = s->p->may_update};
-    dash_fault fault = dash_put(s->f->store, &save, arena, &item, &err);
-    if (fault != DASH_FINE)
-        dash_tell(s->f, s->p, file, "%.*s: %s", SX_ARG(file),
-                  fault == DASH_BROKEN ? err.message : DASH_FAULT_ROWS[fault].message);
-}
-
-static void put_file(sync *s, const dash_found *file)
-{
-    sx_buf text;
-    sx_error err = {0};
-    sx_buf_init(&text, 0);
-    if (sx_file_read(file->path.data, dash_store_limits(s->f->store)->bytes_max, &text, &err) ==
-        SX_OK)
-        put_text(s, file->name, sx_buf_view(&text), s->files.arena);
-    else
-        dash_tell(s->f, s->p, file->name, "%s", err.message);
-    sx_buf_done(&text);
-}
-
-/* The built-in ones as a listing, whose look is their content's. */
-static sx_status list_assets(const sx_assets *assets, dash_listing *out, sx_error *err)
-{
-    for (size_t i = 0; i < assets->count; i++) {
-        if (!sx_arena_grow(out->arena, &out->items, &out->cap, i + 1, sizeof *out->items))
-            return sx_fail_memory(err, "a listing");
-        sx_str name = sx_str_from(sx_str_z(assets->items[i].path), 1);
-        out->items[out->count++] = (dash_found){.name = name, .bytes = assets->items[i].len};
-    }
-    return SX_OK;
-}
-
-static bool is_stopped(const dash_files *f)
-{
-    return f->stop && atomic_load(f->stop);
-}
-
-static void sync_provider(dash_files *f, dash_provider *p, bool all)
-{
-    sx_arena arena;
-    dash_index *index;
-    sx_error err = {0};
-    sx_arena_init(&arena, 0, 0);
-    sync s = {.f = f, .p = p, .files = {.arena = &arena}};
-    sx_status status = p->assets ? list_assets(p->assets, &s.files, &err)
-                                 : dash_list(p->path, JSON_ENDS, &s.files, &err);
-    uint64_t look = status == SX_OK ? dash_listing_look(&s.files) : 2;
-    if (look == p->seen && !all) {
-        sx_arena_done(&arena);
-        return;
-    }
-    forget(f, p);
-    p->seen = look;
-    s.uids = sx_arena_alloc(&arena, (s.files.count + 1) * sizeof *s.uids);
-    s.owners = sx_arena_alloc(&arena, (s.files.count + 1) * sizeof *s.owners);
-    if (status == SX_OK && (!s.uids || !s.owners))
-        status = sx_fail_memory(&err, "files of dashboards");
-    if (status == SX_OK)
-        status = dash_index_get(f->store, &index, &err);
-    if (status == SX_OK) {
-        s.index = index;
-        for (size_t i = 0; i < s.files.count && !is_stopped(f); i++)
-            if (p->assets)
-                put_text(&s, s.files.items[i].name,
-                         sx_str_of(p->assets->items[i].bytes, p->assets->items[i].len), &arena);
-            else
-                put_file(&s, &s.files.items[i]);
-        dash_index_unref(index);
-        if (!is_stopped(f))
-            status = dash_prune(f->store, p->name, p->keep_deleted, keeps, &s, &err);
-    }
-    if (status != SX_OK) { /* what the store has of it stays: the folder may come back */
-        dash_tell(f, p, p->path, "%s; see --dashboards.path and the provisioning files",
-                  err.message);
-        p->seen = status == SX_ENOTFOUND ? look : 0;
-    }
-    sx_arena_done(&arena);
-}
-
 /* ---- all of them ---- */
 
 dash_provider *dash_provider_add(dash_providers *l)
@@ -425,7 +210,7 @@ static bool list_own(dash_files *f, dash_providers *l)
         p = dash_provider_add(l);
         if (!p)
             return false;
-        p->name = SX_STR("builtin");
+        p->name = DASH_PROVIDER_BUILTIN;
         p->folder = SX_STR("Sextant");
         p->assets = f->builtin;
     }
@@ -436,7 +221,7 @@ static bool list_own(dash_files *f, dash_providers *l)
         p = dash_provider_add(l);
         if (!p)
             return false;
-        p->name = sx_arena_printf(&l->arena, "path %.*s", SX_ARG(one));
+        p->name = sx_arena_printf(&l->arena, DASH_PROVIDER_PATH "%.*s", SX_ARG(one));
         p->path = one;
         p->structure = true;
         if (!p->name.data)
@@ -445,8 +230,8 @@ static bool list_own(dash_files *f, dash_providers *l)
     return true;
 }
 
-/* Providers anew, if the provisioning files have changed or there are none yet; tells whether. The first stands for the
- * provisioning itself: its problems are those of the YAML. */
+/* Providers anew, if the provisioning files have changed or there are none yet; tells whether. The
+ * first stands for the provisioning itself: its problems are those of the YAML. */
 static bool list_providers(dash_files *f, bool all)
 {
     sx_arena arena;
@@ -465,7 +250,7 @@ static bool list_providers(dash_files *f, bool all)
     sx_arena_init(&fresh.arena, 0, 0);
     dash_provider *p = dash_provider_add(&fresh);
     if (p) {
-        p->name = SX_STR("provisioning");
+        p->name = DASH_PROVIDER_YAML;
         if (status != SX_OK)
             dash_tell(f, p, f->provisioning, "--dashboards.provisioning: %s", err.message);
         dash_provisioning_read(f, &yaml, &fresh);
@@ -521,10 +306,11 @@ static void drop_strangers(dash_files *f)
 void dash_files_scan(dash_files *f, bool all)
 {
     pthread_mutex_lock(&f->scan_lock);
-    if (list_providers(f, all))
+    /* With a fault in the provisioning files it is not known whose dashboards are nobody's any more. */
+    if (list_providers(f, all) && !f->list.items[0].problem_count)
         drop_strangers(f);
     for (size_t i = 1; i < f->list.count; i++)
-        sync_provider(f, &f->list.items[i], all);
+        dash_files_sync(f, &f->list.items[i], all);
     pthread_mutex_unlock(&f->scan_lock);
 }
 

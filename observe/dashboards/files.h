@@ -30,7 +30,8 @@ sx_status dash_files_new(dash_store *store, const dash_files_options *options, d
                          sx_error *err);
 void dash_files_free(dash_files *f);
 
-/* Looks at all of it; without `all` only what has another name, size or time than before is read. */
+/* Looks at all of it; without `all` files are read only of those folders in which one has another name, size
+ * or time than before. */
 void dash_files_scan(dash_files *f, bool all);
 
 typedef struct dash_problem {

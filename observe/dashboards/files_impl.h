@@ -59,6 +59,17 @@ uint64_t dash_listing_look(const dash_listing *l);
 /* Adds what is wrong with `file` of `p`, and logs it. */
 void dash_tell(dash_files *f, dash_provider *p, sx_str file, const char *fmt, ...) SX_PRINTF(4, 5);
 
+/* Forgets what was wrong with the files of `p`. */
+void dash_forget(dash_files *f, dash_provider *p);
+
+/* files_sync.c: looks at the files of `p` and takes up what has changed, or with `all` whatever is there. */
+void dash_files_sync(dash_files *f, dash_provider *p, bool all);
+
+/* Names of the providers that no YAML file names, and how those of --dashboards.path begin. */
+#define DASH_PROVIDER_BUILTIN SX_STR("builtin")
+#define DASH_PROVIDER_YAML    SX_STR("provisioning")
+#define DASH_PROVIDER_PATH    "path "
+
 /* The next of the list, NULL: no memory. */
 dash_provider *dash_provider_add(dash_providers *l);
 /* provisioning.c: the providers that the YAML files in `l` name; problems go to the first of `out`. */

@@ -161,7 +161,10 @@ sx_status dash_head_read(sx_str text, sx_arena *arena, dash_head *out, sx_error 
     outline o = {0};
     dash_head h = {.json = sx_str_trim_all(text)};
     sx_status status = read_outline(text, arena, &o, err);
-    while (status == SX_OK && o.dashboard.len && !o.has_title && !o.has_panels) {
+    for (int wraps = 0; status == SX_OK && o.dashboard.len && !o.has_title && !o.has_panels;) {
+        if (wraps++ == DASH_WRAPS_MAX)
+            return sx_fail(err, SX_ELIMIT, "\"dashboard\" within \"dashboard\", more than %d times",
+                           DASH_WRAPS_MAX);
         h.json = o.dashboard;
         o = (outline){0};
         status = read_outline(h.json, arena, &o, err);

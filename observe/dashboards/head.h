@@ -15,6 +15,7 @@
 #include <sextant/error.h>
 
 enum {
+    DASH_WRAPS_MAX = 4,   /* {"dashboard": {"dashboard": …}}: each is read once more */
     DASH_DEPTH_MAX = 128, /* of a dashboard's JSON: rows, panels and options are a dozen deep */
     DASH_UID_BYTES_MAX = 40,
     DASH_TITLE_CHARS_MAX = 5000,

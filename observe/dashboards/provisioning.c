@@ -106,6 +106,13 @@ static sx_status read_provider(const sx_yaml_node *node, sx_str yaml, dash_provi
         return status;
     if (!read.name.len)
         read.name = SX_STR("default");
+    /* Two of one name would remove each other's dashboards at every look. */
+    if (sx_str_eq(read.name, DASH_PROVIDER_BUILTIN) ||
+        sx_str_starts(read.name, SX_STR(DASH_PROVIDER_PATH)))
+        return sx_yaml_fail(node, SX_EFORMAT, err,
+                            "the name \"%.*s\" is taken by dashboards of another origin; choose "
+                            "another",
+                            SX_ARG(read.name));
     for (size_t i = 0; i < out->count; i++)
         if (sx_str_eq(out->items[i].name, read.name))
             return sx_yaml_fail(node, SX_EFORMAT, err, "there is a provider \"%.*s\" already",

@@ -120,15 +120,32 @@ static sx_status work_tx(sx_sqlite_tx *tx, void *arg, sx_error *err)
     return status;
 }
 
+static dash_fault transact(dash_store *s, whole_tx *w, sx_error *err)
+{
+    if (sx_sqlite_transact(s->db, 0, work_tx, w, err) == SX_OK)
+        return DASH_FINE;
+    return w->t.fault != DASH_FINE ? w->t.fault : DASH_BROKEN;
+}
+
 dash_fault dash_transact(dash_store *s, sx_arena *arena, dash_work *work, const void *arg,
                          void *out, sx_error *err)
 {
     whole_tx w = {.t = {.store = s, .arena = arena, .arg = arg, .out = out}, .work = work};
-    sx_status status = sx_sqlite_transact(s->db, 0, work_tx, &w, err);
-    atomic_fetch_add(&s->generation, 1);
-    if (status == SX_OK)
-        return DASH_FINE;
-    return w.t.fault != DASH_FINE ? w.t.fault : DASH_BROKEN;
+    dash_fault fault = transact(s, &w, err);
+    if (fault == DASH_FINE || fault == DASH_BROKEN) /* of a broken one nobody knows what is there */
+        atomic_fetch_add(&s->generation, 1);
+    return fault;
+}
+
+dash_fault dash_transact_aside(dash_store *s, dash_work *work, const void *arg, void *out,
+                               sx_error *err)
+{
+    sx_arena arena;
+    sx_arena_init(&arena, 0, 0);
+    whole_tx w = {.t = {.store = s, .arena = &arena, .arg = arg, .out = out}, .work = work};
+    dash_fault fault = transact(s, &w, err);
+    sx_arena_done(&arena);
+    return fault;
 }
 
 /* ---- items ---- */
@@ -238,7 +255,7 @@ void dash_index_unref(dash_index *index)
     sx_free(index);
 }
 
-static sx_str lower(sx_str text, sx_arena *arena)
+sx_str dash_lower(sx_str text, sx_arena *arena)
 {
     char *out = sx_arena_alloc(arena, text.len + 1);
     if (!out)
@@ -275,7 +292,7 @@ static sx_status fill_index(dash_store *s, dash_index *index, sx_error *err)
         return sx_fail_memory(err, "the index of dashboards");
     for (size_t i = 0; i < got.row_count && status == SX_OK; i++) {
         status = dash_item_read(sx_sqlite_at(&got, i, 0), a, &items[i], err);
-        low[i] = lower(items[i].title, a);
+        low[i] = dash_lower(items[i].title, a);
         order[i] = (uint32_t)i;
         if (status == SX_OK && !low[i].data)
             status = sx_fail_memory(err, "the index of dashboards");

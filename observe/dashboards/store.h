@@ -8,7 +8,7 @@
  * Every change is one transaction that waits for the disk, so that a kill or a power cut leaves the whole
  * of it or nothing. What is listed and searched comes from an index in memory of all heads, made anew
  * after a change when somebody asks. All of it blocks and is for threads of a pool; any thread. Results
- * lie in the caller's arena. Called by the API (http_*.c) and by files.h, which puts files in. */
+ * lie in the caller's arena. Called by the API (observe/api/dash_*.c) and by files.h, which puts files in. */
 #ifndef OBSERVE_DASHBOARDS_STORE_H
 #define OBSERVE_DASHBOARDS_STORE_H
 
@@ -21,6 +21,12 @@
 #include "observe/dashboards/head.h"
 
 typedef struct dash_store dash_store;
+
+/* A head is in memory as long as the server runs, so that its parts are bounded, too. */
+enum {
+    DASH_DESCRIPTION_BYTES_MAX = 4096, /* of an item; more is in the dashboard itself alone */
+    DASH_TAGS_BYTES_MAX = 64 << 10     /* of all tags of one */
+};
 
 typedef struct dash_limits { /* 0 takes the default */
     uint64_t bytes_max;      /* 10 MiB: of one dashboard's JSON */
@@ -65,6 +71,8 @@ typedef struct dash_index {
 /* As it is now; to be given back. */
 sx_status dash_index_get(dash_store *s, dash_index **out, sx_error *err);
 void dash_index_unref(dash_index *index);
+/* `text` with small letters for ASCII's, as `lower` has titles; data NULL without memory. */
+sx_str dash_lower(sx_str text, sx_arena *arena);
 /* NULL: none. */
 const dash_item *dash_index_find(const dash_index *index, sx_str uid);
 /* By number; NULL: none. */
@@ -78,6 +86,8 @@ typedef struct dash_version {
     sx_str json; /* as it was saved; "" in a list */
 } dash_version;
 
+/* One of them without its JSON. */
+dash_fault dash_get_item(dash_store *s, sx_str uid, sx_arena *arena, dash_item *out, sx_error *err);
 /* One of them and its JSON: of `version`, or 0: the newest. */
 dash_fault dash_get(dash_store *s, sx_str uid, int64_t version, sx_arena *arena, dash_item *item,
                     dash_version *out, sx_error *err);

@@ -1,7 +1,7 @@
 /* store_folders.c - folders, and whose favourites. See store.h. */
 #include "observe/dashboards/store_impl.h"
 
-enum { DEPTH_MAX = 4, BELOW_MAX = 100000 };
+enum { DEPTH_MAX = 4 };
 
 static dash_fault check(const dash_folder_save *x)
 {
@@ -157,17 +157,35 @@ dash_fault dash_folder_change(dash_store *s, const dash_folder_save *save, sx_ar
     return fault == DASH_FINE ? dash_transact(s, arena, change_tx, save, out, err) : fault;
 }
 
+/* How many folders lie on top of each other in `uid`, it included. */
+static sx_status measure(dash_tx *t, sx_str uid, int64_t *height, sx_error *err)
+{
+    sx_sqlite_value params[] = {sx_sqlite_text(uid), sx_sqlite_i64(DEPTH_MAX)};
+    sx_sqlite_result got;
+    sx_status status = dash_run(t,
+                                "WITH RECURSIVE below (uid, level) AS (SELECT ?1, 1 UNION ALL"
+                                " SELECT i.uid, b.level + 1 FROM item i JOIN below b"
+                                " ON i.folder = b.uid WHERE i.is_folder = 1 AND b.level < ?2)"
+                                " SELECT max(level) FROM below",
+                                params, 2, &got, err);
+    *height = status == SX_OK ? got.values[0].i64 : 0;
+    return status;
+}
+
 static sx_status move_tx(dash_tx *t, sx_error *err)
 {
     const dash_folder_save *x = t->arg;
     dash_item *item = t->out;
     int depth;
+    int64_t height = 0;
     sx_status status = find_folder(t, x->uid, item, err);
     if (status == SX_OK && t->fault == DASH_FINE)
         status = climb(t, x->parent, x->uid, &depth, err);
+    if (status == SX_OK && t->fault == DASH_FINE)
+        status = measure(t, x->uid, &height, err);
     if (status != SX_OK || t->fault != DASH_FINE)
         return status;
-    if (depth >= DEPTH_MAX) {
+    if (depth + height > DEPTH_MAX) {
         t->fault = DASH_FOLDER_DEEP;
         return SX_OK;
     }
@@ -186,7 +204,7 @@ dash_fault dash_folder_move(dash_store *s, const dash_folder_save *save, sx_aren
 static sx_status remove_tx(dash_tx *t, sx_error *err)
 {
     const sx_str *uid = t->arg;
-    sx_sqlite_value params[] = {sx_sqlite_text(*uid), sx_sqlite_i64(BELOW_MAX)};
+    sx_sqlite_value params[] = {sx_sqlite_text(*uid)};
     sx_sqlite_result got;
     sx_status status = find_folder(t, *uid, t->out, err);
     if (status != SX_OK || t->fault != DASH_FINE)
@@ -196,8 +214,8 @@ static sx_status remove_tx(dash_tx *t, sx_error *err)
                       " SELECT id, uid, 0 FROM item WHERE uid = ?1 UNION"
                       " SELECT i.id, i.uid, i.is_folder = 0 AND i.provider <> ''"
                       " FROM item i JOIN below b ON i.folder = b.uid)"
-                      " SELECT id, held FROM below LIMIT ?2",
-                      params, 2, &got, err);
+                      " SELECT id, held FROM below",
+                      params, 1, &got, err);
     for (size_t i = 0; status == SX_OK && i < got.row_count; i++) {
         if (sx_sqlite_at(&got, i, 1)->i64)
             t->fault = DASH_PROVISIONED_DELETE;
@@ -241,12 +259,8 @@ static sx_status star_tx(dash_tx *t, sx_error *err)
 
 dash_fault dash_star(dash_store *s, sx_str login, sx_str uid, bool on, sx_error *err)
 {
-    sx_arena arena;
     star_of x = {login, uid, on};
-    sx_arena_init(&arena, 0, 0);
-    dash_fault fault = dash_transact(s, &arena, star_tx, &x, NULL, err);
-    sx_arena_done(&arena);
-    return fault;
+    return dash_transact_aside(s, star_tx, &x, NULL, err);
 }
 
 sx_status dash_is_star(dash_store *s, sx_str login, int64_t item, bool *is, sx_error *err)

@@ -32,6 +32,10 @@ typedef sx_status dash_work(dash_tx *t, sx_error *err);
 /* Runs `work` in one transaction, for which it may set t->fault. `arg` and `out` are its own. */
 dash_fault dash_transact(dash_store *s, sx_arena *arena, dash_work *work, const void *arg,
                          void *out, sx_error *err);
+/* The same for work that changes no item, so that the index stays good, and whose `out` points to
+ * nothing in t->arena, which is its own. */
+dash_fault dash_transact_aside(dash_store *s, dash_work *work, const void *arg, void *out,
+                               sx_error *err);
 
 /* One statement of it; `result` may be NULL. */
 sx_status dash_run(dash_tx *t, const char *sql, const sx_sqlite_value *params, size_t count,

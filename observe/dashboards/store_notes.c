@@ -78,21 +78,10 @@ static sx_status add_tx(dash_tx *t, sx_error *err)
                     params, 1, NULL, err);
 }
 
-/* The transaction's own memory, for those whose result needs none. */
-static dash_fault transact(dash_store *s, dash_work *work, const void *arg, void *out,
-                           sx_error *err)
-{
-    sx_arena arena;
-    sx_arena_init(&arena, 0, 0);
-    dash_fault fault = dash_transact(s, &arena, work, arg, out, err);
-    sx_arena_done(&arena);
-    return fault;
-}
-
 dash_fault dash_note_add(dash_store *s, const dash_note *note, int64_t *id, sx_error *err)
 {
     dash_fault fault = check(note);
-    return fault == DASH_FINE ? transact(s, add_tx, note, id, err) : fault;
+    return fault == DASH_FINE ? dash_transact_aside(s, add_tx, note, id, err) : fault;
 }
 
 static sx_status set_tx(dash_tx *t, sx_error *err)
@@ -112,7 +101,7 @@ static sx_status set_tx(dash_tx *t, sx_error *err)
 dash_fault dash_note_set(dash_store *s, const dash_note *note, sx_error *err)
 {
     dash_fault fault = check(note);
-    return fault == DASH_FINE ? transact(s, set_tx, note, NULL, err) : fault;
+    return fault == DASH_FINE ? dash_transact_aside(s, set_tx, note, NULL, err) : fault;
 }
 
 static sx_status remove_tx(dash_tx *t, sx_error *err)
@@ -128,7 +117,7 @@ static sx_status remove_tx(dash_tx *t, sx_error *err)
 
 dash_fault dash_note_remove(dash_store *s, int64_t id, sx_error *err)
 {
-    return transact(s, remove_tx, &id, NULL, err);
+    return dash_transact_aside(s, remove_tx, &id, NULL, err);
 }
 
 /* ---- reading ---- */

@@ -19,7 +19,7 @@ static void read_version(const sx_sqlite_value *row, dash_version *out)
 
 /* ---- reading ---- */
 
-static dash_fault find(dash_store *s, sx_str uid, sx_arena *arena, dash_item *item, sx_error *err)
+dash_fault dash_get_item(dash_store *s, sx_str uid, sx_arena *arena, dash_item *out, sx_error *err)
 {
     sx_sqlite_value params[] = {sx_sqlite_text(uid)};
     sx_sqlite_result got;
@@ -28,14 +28,14 @@ static dash_fault find(dash_store *s, sx_str uid, sx_arena *arena, dash_item *it
         return DASH_BROKEN;
     if (!got.row_count)
         return DASH_NOT_FOUND;
-    return dash_item_read(got.values, arena, item, err) == SX_OK ? DASH_FINE : DASH_BROKEN;
+    return dash_item_read(got.values, arena, out, err) == SX_OK ? DASH_FINE : DASH_BROKEN;
 }
 
 dash_fault dash_get(dash_store *s, sx_str uid, int64_t version, sx_arena *arena, dash_item *item,
                     dash_version *out, sx_error *err)
 {
     sx_sqlite_result got;
-    dash_fault fault = find(s, uid, arena, item, err);
+    dash_fault fault = dash_get_item(s, uid, arena, item, err);
     if (fault != DASH_FINE)
         return fault;
     sx_sqlite_value params[] = {sx_sqlite_i64(item->id), sx_sqlite_i64(version)};
@@ -55,7 +55,7 @@ dash_fault dash_versions(dash_store *s, sx_str uid, int64_t start, int64_t limit
                          dash_item *item, dash_version **out, size_t *count, sx_error *err)
 {
     sx_sqlite_result got;
-    dash_fault fault = find(s, uid, arena, item, err);
+    dash_fault fault = dash_get_item(s, uid, arena, item, err);
     if (fault != DASH_FINE)
         return fault;
     sx_sqlite_value params[] = {sx_sqlite_i64(item->id), sx_sqlite_i64(start),
@@ -90,6 +90,11 @@ static dash_fault check(const dash_store *s, const dash_save *x)
         return DASH_UID_INVALID;
     if (h->uid.len > DASH_UID_BYTES_MAX)
         return DASH_UID_LONG;
+    size_t tag_bytes = 0;
+    for (size_t i = 0; i < h->tag_count; i++)
+        tag_bytes += h->tags[i].len;
+    if (tag_bytes > DASH_TAGS_BYTES_MAX)
+        return DASH_TAGS_LARGE;
     return dash_chars(x->message) > DASH_MESSAGE_CHARS_MAX ? DASH_MESSAGE_LONG : DASH_FINE;
 }
 
@@ -198,6 +203,17 @@ static sx_status write_version(dash_tx *t, const dash_save *x, const dash_item *
     return status;
 }
 
+/* As much of it as an item has, in whole characters. */
+static sx_str described(sx_str text)
+{
+    size_t len = DASH_DESCRIPTION_BYTES_MAX;
+    if (text.len <= len)
+        return text;
+    while (len && ((unsigned char)text.data[len] & 0xC0) == 0x80)
+        len--;
+    return sx_str_first(text, len);
+}
+
 /* What the item is after the save. */
 static sx_status make_item(dash_tx *t, const dash_save *x, bool found, const dash_item *before,
                            dash_item *out, sx_error *err)
@@ -213,7 +229,7 @@ static sx_status make_item(dash_tx *t, const dash_save *x, bool found, const das
         out->uid = status == SX_OK ? sx_arena_copy(t->arena, sx_str_z(made)) : SX_STR("");
     }
     out->title = h->title;
-    out->description = h->description;
+    out->description = described(h->description);
     out->slug = dash_slug(h->title, out->uid, t->arena);
     out->folder = x->folder;
     out->tags = h->tags;

@@ -5,6 +5,7 @@
 
 #include <sextant/json.h>
 
+#include "codec/json_plain.h"
 #include "codec/json_scan.h"
 
 /* Appends one line for each token of `text` and, at its end, "done" or the refusal's message. Where
@@ -57,19 +58,9 @@ static inline sx_json_token json_copy(sx_json *r, sx_json_writer *w)
         sx_json_token token = sx_json_next(r);
         sx_str s;
         double d;
+        if (json_put_plain(w, token))
+            continue;
         switch (token) {
-        case SX_JSON_OBJECT:
-            sx_json_begin_object(w);
-            break;
-        case SX_JSON_OBJECT_END:
-            sx_json_end_object(w);
-            break;
-        case SX_JSON_ARRAY:
-            sx_json_begin_array(w);
-            break;
-        case SX_JSON_ARRAY_END:
-            sx_json_end_array(w);
-            break;
         case SX_JSON_KEY:
             if (!sx_json_token_str(r, &s))
                 return SX_JSON_ERROR;
@@ -84,13 +75,6 @@ static inline sx_json_token json_copy(sx_json *r, sx_json_writer *w)
             if (!sx_json_token_double(r, &d))
                 return SX_JSON_ERROR;
             sx_json_double(w, d);
-            break;
-        case SX_JSON_TRUE:
-        case SX_JSON_FALSE:
-            sx_json_bool(w, token == SX_JSON_TRUE);
-            break;
-        case SX_JSON_NULL:
-            sx_json_null(w);
             break;
         default:
             return token;

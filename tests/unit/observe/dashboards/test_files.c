@@ -185,9 +185,48 @@ static void test_provisioning_files_name_folders(void **state)
     dash_files_scan(f->files, false);
     assert_int_equal(problems(f, &told), 0);
     assert_false(item_of(f, "b").uid.len);
+}
+
+/* A slip of the pen in the YAML takes nobody's dashboards, and with them their versions and stars. */
+static void test_a_broken_provisioning_file_removes_nothing(void **state)
+{
+    fixture *f = *state;
+    dash_problem *told;
+    put(f, "d/b.json", "{\"title\":\"B\",\"uid\":\"b\"}");
+    put(f, "p.yaml", "providers:\n- name: one\n  options: {path: d}\n");
+    begin(f, "", path_of(f, "p.yaml"), NULL);
+    assert_true(item_of(f, "b").uid.len);
     put(f, "p.yaml", "providers: {");
     dash_files_scan(f->files, false);
     assert_int_equal(problems(f, &told), 1);
+    assert_true(item_of(f, "b").uid.len);
+    put(f, "p.yaml", "providers:\n- name: builtin\n  options: {path: d}\n");
+    dash_files_scan(f->files, false);
+    assert_int_equal(problems(f, &told), 1);
+    assert_non_null(strstr(told[0].message.data, "choose another"));
+    assert_true(item_of(f, "b").uid.len);
+    put(f, "p.yaml", "providers: []\n");
+    dash_files_scan(f->files, false);
+    assert_int_equal(problems(f, &told), 0);
+    assert_false(item_of(f, "b").uid.len);
+}
+
+/* Many files are no more work each than few: looked up by tables, folders asked for once. */
+static void test_many_files_are_taken_up(void **state)
+{
+    fixture *f = *state;
+    dash_problem *told;
+    dash_index *index;
+    enum { MANY = 400 };
+    for (int i = 0; i < MANY; i++) {
+        sx_str name = sx_arena_printf(&f->arena, "d/%s%d.json", i % 2 ? "Team/" : "", i);
+        put(f, name.data, sx_arena_printf(&f->arena, "{\"title\":\"n%d\"}", i).data);
+    }
+    begin(f, path_of(f, "d"), "", NULL);
+    assert_int_equal(problems(f, &told), 0);
+    assert_int_equal(dash_index_get(f->store, &index, NULL), SX_OK);
+    assert_int_equal(index->count, MANY + 1);
+    dash_index_unref(index);
 }
 
 static void test_what_is_built_in_is_there(void **state)
@@ -209,6 +248,8 @@ int main(void)
         TEST(test_files_come_change_and_go),
         TEST(test_a_broken_file_is_told_and_its_dashboard_stays),
         TEST(test_provisioning_files_name_folders),
+        TEST(test_a_broken_provisioning_file_removes_nothing),
+        TEST(test_many_files_are_taken_up),
         TEST(test_what_is_built_in_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

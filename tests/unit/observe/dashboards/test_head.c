@@ -121,6 +121,13 @@ static void test_depth_and_tags_are_bounded(void **state)
         sx_buf_str(&text, SX_STR(",\"t\""));
     sx_buf_str(&text, SX_STR("]}"));
     assert_int_equal(dash_head_read(sx_buf_view(&text), &arena, &h, &err), SX_ELIMIT);
+    sx_buf_clear(&text);
+    for (int i = 0; i < 2 * DASH_WRAPS_MAX; i++)
+        sx_buf_str(&text, SX_STR("{\"dashboard\":"));
+    sx_buf_str(&text, SX_STR("{\"title\":\"t\"}"));
+    for (int i = 0; i < 2 * DASH_WRAPS_MAX; i++)
+        sx_buf_byte(&text, '}');
+    assert_int_equal(dash_head_read(sx_buf_view(&text), &arena, &h, &err), SX_ELIMIT);
     sx_buf_done(&text);
 }
 

@@ -2,7 +2,7 @@
 #include "tests/unit/base/cmocka_all.h"
 
 #include "observe/auth/class.h"
-#include "observe/dashboards/http.h"
+#include "observe/api/dash.h"
 
 static bool agrees(dash_need need, auth_class class)
 {

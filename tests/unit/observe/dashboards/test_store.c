@@ -219,6 +219,14 @@ static void test_folders_form_a_tree(void **state)
     assert_int_equal(make_folder(f, "x", "no", &item), DASH_FOLDER_NOT_FOUND);
     dash_folder_save move = {.uid = SX_STR("a"), .parent = SX_STR("c")};
     assert_int_equal(dash_folder_move(f->store, &move, &f->arena, &item, NULL), DASH_FOLDER_CIRCLE);
+    assert_int_equal(make_folder(f, "p", "", &item), DASH_FINE);
+    move.parent = SX_STR("p"); /* four would be five */
+    assert_int_equal(dash_folder_move(f->store, &move, &f->arena, &item, NULL), DASH_FOLDER_DEEP);
+    move.uid = SX_STR("b"); /* three on one are four */
+    assert_int_equal(dash_folder_move(f->store, &move, &f->arena, &item, NULL), DASH_FINE);
+    move.parent = SX_STR("a");
+    assert_int_equal(dash_folder_move(f->store, &move, &f->arena, &item, NULL), DASH_FINE);
+    assert_int_equal(dash_folder_remove(f->store, SX_STR("p"), &f->arena, &item, NULL), DASH_FINE);
     dash_folder_save change = {.uid = SX_STR("a"), .title = SX_STR("A"), .version = 7};
     assert_int_equal(dash_folder_change(f->store, &change, &f->arena, &item, NULL),
                      DASH_FOLDER_CHANGED);
@@ -254,6 +262,56 @@ static void test_what_is_a_files_stays_as_it_is(void **state)
         save_as(f, "{\"title\":\"G\",\"uid\":\"f\"}", (dash_save){.overwrite = true}, &item),
         DASH_FINE);
     assert_true(is(item.provider, "p"));
+}
+
+/* What is in memory of all of them is bounded, whatever a dashboard says of itself. */
+static void test_a_head_is_small(void **state)
+{
+    fixture *f = *state;
+    const dash_limits limits = {.bytes_max = 1 << 20};
+    dash_item item;
+    sx_buf text;
+    sx_error err = {0};
+    dash_store_close(f->store);
+    assert_int_equal(dash_store_open(f->path, &limits, &f->clock.clock, &f->store, &err), SX_OK);
+    sx_buf_init(&text, 0);
+    sx_buf_str(&text, SX_STR("{\"title\":\"T\",\"uid\":\"t\",\"description\":\"x"));
+    for (int i = 0; i < DASH_DESCRIPTION_BYTES_MAX; i++)
+        sx_buf_str(&text, SX_STR("\xc3\xa9"));
+    sx_buf_str(&text, SX_STR("\"}"));
+    sx_buf_byte(&text, '\0');
+    item = save(f, text.data);
+    assert_int_equal(item.description.len, DASH_DESCRIPTION_BYTES_MAX - 1); /* no half of an é */
+    sx_buf_clear(&text);
+    sx_buf_str(&text, SX_STR("{\"title\":\"T\",\"uid\":\"t\",\"tags\":[\""));
+    for (int i = 0; i <= DASH_TAGS_BYTES_MAX; i++)
+        sx_buf_byte(&text, 'x');
+    sx_buf_str(&text, SX_STR("\"]}"));
+    sx_buf_byte(&text, '\0');
+    assert_int_equal(save_as(f, text.data, (dash_save){.overwrite = true}, &item), DASH_TAGS_LARGE);
+    sx_buf_done(&text);
+}
+
+/* Whoever lists dashboards after each mark of a deployment does not have all heads read again. */
+static void test_stars_and_annotations_leave_the_index(void **state)
+{
+    fixture *f = *state;
+    dash_index *before, *after;
+    dash_note note = {.dashboard = SX_STR("a"), .text = SX_STR("n"), .time_ms = 1, .end_ms = 1};
+    int64_t id;
+    save(f, "{\"title\":\"A\",\"uid\":\"a\"}");
+    assert_int_equal(dash_index_get(f->store, &before, NULL), SX_OK);
+    assert_int_equal(dash_star(f->store, SX_STR("ann"), SX_STR("a"), true, NULL), DASH_FINE);
+    assert_int_equal(dash_note_add(f->store, &note, &id, NULL), DASH_FINE);
+    assert_int_equal(dash_note_remove(f->store, id, NULL), DASH_FINE);
+    assert_int_equal(dash_index_get(f->store, &after, NULL), SX_OK);
+    assert_ptr_equal(before, after);
+    dash_index_unref(after);
+    save(f, "{\"title\":\"B\",\"uid\":\"b\"}");
+    assert_int_equal(dash_index_get(f->store, &after, NULL), SX_OK);
+    assert_int_equal(before->count + 1, after->count);
+    dash_index_unref(after);
+    dash_index_unref(before);
 }
 
 static void test_annotations_are_found_by_time_and_tag(void **state)
@@ -394,6 +452,8 @@ int main(void)
         TEST(test_a_removed_one_takes_its_own_along),
         TEST(test_folders_form_a_tree),
         TEST(test_what_is_a_files_stays_as_it_is),
+        TEST(test_a_head_is_small),
+        TEST(test_stars_and_annotations_leave_the_index),
         TEST(test_annotations_are_found_by_time_and_tag),
         TEST(test_a_kill_loses_nothing_that_was_told),
         TEST(test_without_memory_it_says_so),

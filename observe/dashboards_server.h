@@ -1,9 +1,9 @@
-/* room.h - the dashboards' part of the server: opened with it, its files looked at now and then.
+/* dashboards_server.h - the dashboards' part of the server: opened with it, its files looked at now and then.
  *
  * The first look is made when the loops have started, so that the start does not wait for it. Called by
  * observe/server_life.c and server_config.c. */
-#ifndef OBSERVE_DASHBOARDS_ROOM_H
-#define OBSERVE_DASHBOARDS_ROOM_H
+#ifndef OBSERVE_DASHBOARDS_SERVER_H
+#define OBSERVE_DASHBOARDS_SERVER_H
 
 #include "observe/api/api.h"
 

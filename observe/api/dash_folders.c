@@ -1,5 +1,5 @@
-/* http_folders.c - folders of dashboards. */
-#include "observe/dashboards/http.h"
+/* dash_folders.c - folders of dashboards. */
+#include "observe/api/dash.h"
 
 enum { LIMIT_DEFAULT = 1000, PATH_MAX_FOLDERS = 8 };
 
@@ -22,8 +22,8 @@ static void put_parents(sx_json_writer *w, api_call *c, const dash_item *item)
     sx_json_begin_array(w);
     while (n-- > 0) {
         sx_json_begin_object(w);
-        dash_put_str(w, "uid", chain[n].uid);
-        dash_put_str(w, "title", chain[n].title);
+        key_str(w, "uid", chain[n].uid);
+        key_str(w, "title", chain[n].title);
         dash_put_url(w, c, "url", &chain[n]);
         sx_json_end_object(w);
     }
@@ -36,25 +36,25 @@ static void answer_folder(api_call *c, const dash_item *item)
     sx_json_writer w;
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "id", item->id);
-    dash_put_str(&w, "uid", item->uid);
-    dash_put_i64(&w, "orgId", 1);
-    dash_put_str(&w, "title", item->title);
+    key_i64(&w, "id", item->id);
+    key_str(&w, "uid", item->uid);
+    key_i64(&w, "orgId", 1);
+    key_str(&w, "title", item->title);
     if (item->description.len)
-        dash_put_str(&w, "description", item->description);
+        key_str(&w, "description", item->description);
     dash_put_url(&w, c, "url", item);
-    dash_put_bool(&w, "hasAcl", false);
-    dash_put_bool(&w, "canSave", editor && !general);
-    dash_put_bool(&w, "canEdit", editor);
-    dash_put_bool(&w, "canAdmin", dash_may(c, DASH_NEEDS_ADMIN));
-    dash_put_bool(&w, "canDelete", editor && !general);
-    dash_put_str(&w, "createdBy", item->created_by);
+    key_bool(&w, "hasAcl", false);
+    key_bool(&w, "canSave", editor && !general);
+    key_bool(&w, "canEdit", editor);
+    key_bool(&w, "canAdmin", dash_may(c, DASH_NEEDS_ADMIN));
+    key_bool(&w, "canDelete", editor && !general);
+    key_str(&w, "createdBy", item->created_by);
     dash_put_time(&w, "created", item->created_ms);
-    dash_put_str(&w, "updatedBy", item->updated_by);
+    key_str(&w, "updatedBy", item->updated_by);
     dash_put_time(&w, "updated", item->updated_ms);
-    dash_put_i64(&w, "version", item->version);
+    key_i64(&w, "version", item->version);
     if (item->folder.len)
-        dash_put_str(&w, "parentUid", item->folder);
+        key_str(&w, "parentUid", item->folder);
     put_parents(&w, c, item);
     sx_json_end_object(&w);
 }
@@ -116,11 +116,11 @@ void dash_http_folders(api_call *c)
         if (!item->is_folder || !sx_str_eq(item->folder, parent) || skip-- > 0)
             continue;
         sx_json_begin_object(&w);
-        dash_put_i64(&w, "id", item->id);
-        dash_put_str(&w, "uid", item->uid);
-        dash_put_str(&w, "title", item->title);
+        key_i64(&w, "id", item->id);
+        key_str(&w, "uid", item->uid);
+        key_str(&w, "title", item->title);
         if (item->folder.len)
-            dash_put_str(&w, "parentUid", item->folder);
+            key_str(&w, "parentUid", item->folder);
         sx_json_end_object(&w);
         limit--;
     }
@@ -152,10 +152,10 @@ void dash_http_folder_counts(api_call *c)
     dash_index_unref(index);
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "folder", folders);
-    dash_put_i64(&w, "dashboard", dashboards);
-    dash_put_i64(&w, "alertrule", 0);
-    dash_put_i64(&w, "librarypanel", 0);
+    key_i64(&w, "folder", folders);
+    key_i64(&w, "dashboard", dashboards);
+    key_i64(&w, "alertrule", 0);
+    key_i64(&w, "librarypanel", 0);
     sx_json_end_object(&w);
 }
 
@@ -195,7 +195,11 @@ void dash_http_folder_make(api_call *c)
         answer(c, dash_folder_make(c->api->dashboards, &save, &c->arena, &item, &err), &item, &err);
 }
 
-void dash_http_folder_change(api_call *c)
+typedef dash_fault write_folder(dash_store *s, const dash_folder_save *save, sx_arena *arena,
+                                dash_item *out, sx_error *err);
+
+/* Of the folder that the path names, whatever the body says. */
+static void change(api_call *c, write_folder *write)
 {
     dash_folder_save save = {0};
     dash_item item;
@@ -203,18 +207,17 @@ void dash_http_folder_change(api_call *c)
     if (!read_folder(c, &save))
         return;
     save.uid = sx_request_param(c->r, "uid");
-    answer(c, dash_folder_change(c->api->dashboards, &save, &c->arena, &item, &err), &item, &err);
+    answer(c, write(c->api->dashboards, &save, &c->arena, &item, &err), &item, &err);
+}
+
+void dash_http_folder_change(api_call *c)
+{
+    change(c, dash_folder_change);
 }
 
 void dash_http_folder_move(api_call *c)
 {
-    dash_folder_save save = {0};
-    dash_item item;
-    sx_error err = {0};
-    if (!read_folder(c, &save))
-        return;
-    save.uid = sx_request_param(c->r, "uid");
-    answer(c, dash_folder_move(c->api->dashboards, &save, &c->arena, &item, &err), &item, &err);
+    change(c, dash_folder_move);
 }
 
 void dash_http_folder_delete(api_call *c)
@@ -231,8 +234,8 @@ void dash_http_folder_delete(api_call *c)
     sx_str text = sx_arena_printf(&c->arena, "Folder %.*s deleted", SX_ARG(item.title));
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "id", item.id);
-    dash_put_str(&w, "message", text);
-    dash_put_str(&w, "title", item.title);
+    key_i64(&w, "id", item.id);
+    key_str(&w, "message", text);
+    key_str(&w, "title", item.title);
     sx_json_end_object(&w);
 }

@@ -1,5 +1,5 @@
-/* room.c - the dashboards' part of the server. See room.h. */
-#include "observe/dashboards/room.h"
+/* dashboards_server.c - the dashboards' part of the server. See dashboards_server.h. */
+#include "observe/dashboards_server.h"
 
 #include <stdio.h>
 

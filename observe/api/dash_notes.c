@@ -1,5 +1,5 @@
-/* http_notes.c - stars, and annotations as Grafana's API has them. */
-#include "observe/dashboards/http.h"
+/* dash_notes.c - stars, and annotations as Grafana's API has them. */
+#include "observe/api/dash.h"
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MOST = 10000 };
 
@@ -49,24 +49,24 @@ static void put_note(sx_json_writer *w, const dash_index *index, const dash_note
 {
     const dash_item *of = n->dashboard.len ? dash_index_find(index, n->dashboard) : NULL;
     sx_json_begin_object(w);
-    dash_put_i64(w, "id", n->id);
-    dash_put_i64(w, "alertId", 0);
-    dash_put_str(w, "alertName", SX_STR(""));
-    dash_put_i64(w, "dashboardId", of ? of->id : 0);
-    dash_put_str(w, "dashboardUID", n->dashboard);
-    dash_put_i64(w, "panelId", n->panel_id);
-    dash_put_i64(w, "userId", 0);
-    dash_put_str(w, "newState", SX_STR(""));
-    dash_put_str(w, "prevState", SX_STR(""));
-    dash_put_i64(w, "created", n->created_ms);
-    dash_put_i64(w, "updated", n->updated_ms);
-    dash_put_i64(w, "time", n->time_ms);
-    dash_put_i64(w, "timeEnd", n->end_ms);
-    dash_put_str(w, "text", n->text);
+    key_i64(w, "id", n->id);
+    key_i64(w, "alertId", 0);
+    key_str(w, "alertName", SX_STR(""));
+    key_i64(w, "dashboardId", of ? of->id : 0);
+    key_str(w, "dashboardUID", n->dashboard);
+    key_i64(w, "panelId", n->panel_id);
+    key_i64(w, "userId", 0);
+    key_str(w, "newState", SX_STR(""));
+    key_str(w, "prevState", SX_STR(""));
+    key_i64(w, "created", n->created_ms);
+    key_i64(w, "updated", n->updated_ms);
+    key_i64(w, "time", n->time_ms);
+    key_i64(w, "timeEnd", n->end_ms);
+    key_str(w, "text", n->text);
     dash_put_strs(w, "tags", n->tags, n->tag_count);
-    dash_put_str(w, "login", n->login);
-    dash_put_str(w, "email", SX_STR(""));
-    dash_put_str(w, "avatarUrl", SX_STR(""));
+    key_str(w, "login", n->login);
+    key_str(w, "email", SX_STR(""));
+    key_str(w, "avatarUrl", SX_STR(""));
     sx_json_key(w, SX_STR("data"));
     sx_json_raw_value(w, n->data.len ? n->data : SX_STR("{}"));
     sx_json_end_object(w);
@@ -174,8 +174,8 @@ void dash_http_note_tags(api_call *c)
     sx_json_begin_array(&w);
     for (size_t i = 0; i < count; i++) {
         sx_json_begin_object(&w);
-        dash_put_str(&w, "tag", tags[i].name);
-        dash_put_i64(&w, "count", tags[i].count);
+        key_str(&w, "tag", tags[i].name);
+        key_i64(&w, "count", tags[i].count);
         sx_json_end_object(&w);
     }
     sx_json_end_array(&w);
@@ -227,7 +227,6 @@ void dash_http_note_add(api_call *c)
     note_body b = {0};
     dash_index *index;
     dash_item item;
-    dash_version version;
     sx_error err = {0};
     sx_json_writer w;
     int64_t id = 0;
@@ -245,7 +244,7 @@ void dash_http_note_add(api_call *c)
         n.end_ms = n.time_ms;
     dash_fault fault = DASH_FINE;
     if (n.dashboard.len)
-        fault = dash_get(c->api->dashboards, n.dashboard, 0, &c->arena, &item, &version, &err);
+        fault = dash_get_item(c->api->dashboards, n.dashboard, &c->arena, &item, &err);
     if (fault == DASH_FINE)
         fault = dash_note_add(c->api->dashboards, &n, &id, &err);
     if (fault != DASH_FINE) {
@@ -254,8 +253,8 @@ void dash_http_note_add(api_call *c)
     }
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "id", id);
-    dash_put_str(&w, "message", SX_STR("Annotation added"));
+    key_i64(&w, "id", id);
+    key_str(&w, "message", SX_STR("Annotation added"));
     sx_json_end_object(&w);
 }
 

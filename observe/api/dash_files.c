@@ -1,6 +1,6 @@
-/* http_server.c - files of dashboards: read anew when asked, and what is wrong with them. */
+/* dash_files.c - files of dashboards: read anew when asked, and what is wrong with them. */
 #include "observe/dashboards/files.h"
-#include "observe/dashboards/http.h"
+#include "observe/api/dash.h"
 
 /* What is wrong with a file is told by /api/v1/status/dashboards and the log: the rest is taken up. */
 void dash_http_reload(api_call *c)
@@ -21,16 +21,16 @@ void dash_http_problems(api_call *c)
     }
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_str(&w, "status", SX_STR("success"));
+    key_str(&w, "status", SX_STR("success"));
     sx_json_key(&w, SX_STR("data"));
     sx_json_begin_object(&w);
     sx_json_key(&w, SX_STR("problems"));
     sx_json_begin_array(&w);
     for (size_t i = 0; i < count; i++) {
         sx_json_begin_object(&w);
-        dash_put_str(&w, "provider", items[i].provider);
-        dash_put_str(&w, "file", items[i].file);
-        dash_put_str(&w, "message", items[i].message);
+        key_str(&w, "provider", items[i].provider);
+        key_str(&w, "file", items[i].file);
+        key_str(&w, "message", items[i].message);
         sx_json_end_object(&w);
     }
     sx_json_end_array(&w);

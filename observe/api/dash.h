@@ -1,13 +1,14 @@
-/* http.h - Grafana's HTTP API of dashboards: its routes, and what their handlers share.
+/* dash.h - Grafana's HTTP API of dashboards: its routes, and what their handlers share.
  *
  * Handlers are api_work (observe/api/api.h): they run on a thread of a pool and fill the call's answer.
  * A failure is {"message": …} with Grafana's status, and `status` where it has a word for scripts.
  * Source: Grafana's HTTP API reference, version 12. */
-#ifndef OBSERVE_DASHBOARDS_HTTP_H
-#define OBSERVE_DASHBOARDS_HTTP_H
+#ifndef OBSERVE_API_DASH_H
+#define OBSERVE_API_DASH_H
 
 #include <sextant/json.h>
 
+#include "codec/json_member.h"
 #include "observe/api/api.h"
 #include "observe/dashboards/store.h"
 
@@ -40,10 +41,7 @@ void dash_fail(api_call *c, dash_fault fault, const sx_error *err);
 /* 500 with the error's message. */
 void dash_fail_store(api_call *c, const sx_error *err);
 
-/* Members of an object. */
-void dash_put_str(sx_json_writer *w, const char *key, sx_str value);
-void dash_put_i64(sx_json_writer *w, const char *key, int64_t value);
-void dash_put_bool(sx_json_writer *w, const char *key, bool value);
+/* Members of an object, beside those of codec/json_member.h. */
 void dash_put_time(sx_json_writer *w, const char *key, int64_t ms);
 void dash_put_strs(sx_json_writer *w, const char *key, const sx_str *items, size_t count);
 /* PREFIX + "/d/UID/SLUG", or "/dashboards/f/UID/SLUG" of a folder. */
@@ -64,6 +62,8 @@ int64_t dash_path_i64(const api_call *c, const char *name);
 bool dash_body(api_call *c, sx_json *r);
 /* Its end. */
 bool dash_body_finish(api_call *c, sx_json *r);
+/* The same where a member "dashboard" had to be among them: `dashboard` is its text, "" if it was not. */
+bool dash_body_finish_with(api_call *c, sx_json *r, sx_str dashboard);
 /* Values of members; those of another type are left out. */
 void dash_read_str(sx_json *r, sx_str *out);
 void dash_read_i64(sx_json *r, int64_t *out);
@@ -78,10 +78,10 @@ bool dash_http_store(api_call *c, dash_save *save, sx_str json, dash_head *head,
 sx_str dash_folder_uid(sx_str given);
 
 /* ---- handlers ---- */
-void dash_http_search(api_call *c); /* http_search.c */
+void dash_http_search(api_call *c); /* dash_search.c */
 void dash_http_sorting(api_call *c);
 void dash_http_tags(api_call *c);
-void dash_http_get(api_call *c); /* http_dashboards.c */
+void dash_http_get(api_call *c); /* dash_items.c */
 void dash_http_home(api_call *c);
 void dash_http_save(api_call *c);
 void dash_http_delete(api_call *c);
@@ -89,8 +89,8 @@ void dash_http_versions(api_call *c);
 void dash_http_version(api_call *c);
 void dash_http_restore(api_call *c);
 void dash_http_permissions(api_call *c);
-void dash_http_import(api_call *c);  /* http_import.c */
-void dash_http_folders(api_call *c); /* http_folders.c */
+void dash_http_import(api_call *c);  /* dash_import.c */
+void dash_http_folders(api_call *c); /* dash_folders.c */
 void dash_http_folder(api_call *c);
 void dash_http_folder_by_id(api_call *c);
 void dash_http_folder_counts(api_call *c);
@@ -98,7 +98,7 @@ void dash_http_folder_make(api_call *c);
 void dash_http_folder_change(api_call *c);
 void dash_http_folder_move(api_call *c);
 void dash_http_folder_delete(api_call *c);
-void dash_http_stars(api_call *c); /* http_notes.c */
+void dash_http_stars(api_call *c); /* dash_notes.c */
 void dash_http_star(api_call *c);
 void dash_http_unstar(api_call *c);
 void dash_http_notes(api_call *c);
@@ -108,14 +108,14 @@ void dash_http_note_put(api_call *c);
 void dash_http_note_patch(api_call *c);
 void dash_http_note_delete(api_call *c);
 void dash_http_note_tags(api_call *c);
-void dash_http_sources(api_call *c); /* http_sources.c */
+void dash_http_sources(api_call *c); /* dash_sources.c */
 void dash_http_source(api_call *c);
 void dash_http_source_id(api_call *c);
 void dash_http_source_health(api_call *c);
 void dash_http_source_add(api_call *c);
 void dash_http_source_change(api_call *c);
 void dash_http_source_delete(api_call *c);
-void dash_http_org(api_call *c); /* http_server.c */
+void dash_http_org(api_call *c); /* dash_files.c */
 void dash_http_settings(api_call *c);
 void dash_http_health(api_call *c);
 void dash_http_reload(api_call *c);

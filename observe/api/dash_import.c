@@ -1,8 +1,10 @@
-/* http_import.c - POST /api/dashboards/import: a dashboard as it was shared, with its inputs filled in.
+/* dash_import.c - POST /api/dashboards/import: a dashboard as it was shared, with its inputs filled in.
  *
  * What Grafana exports for others names its data sources ${DS_PROMETHEUS} and lists them in __inputs; the
- * import says what each shall be. */
-#include "observe/dashboards/http.h"
+ * import says what each shall be. Short marks and long values would make any size of it, so that what it
+ * becomes is held to what a dashboard may be while it is written. */
+#include "codec/json_plain.h"
+#include "observe/api/dash.h"
 
 enum { INPUTS_MAX = 100 };
 
@@ -56,12 +58,7 @@ static bool read_import(api_call *c, import_body *b)
             for (sx_json_enter_array(&r); sx_json_next_item(&r);)
                 read_input(c, &r, b);
     }
-    if (!dash_body_finish(c, &r))
-        return false;
-    if (b->dashboard.len)
-        return true;
-    dash_message(c, 400, SX_STR("bad request data: \"dashboard\" must be an object"));
-    return false;
+    return dash_body_finish_with(c, &r, b->dashboard);
 }
 
 /* ---- filling in ---- */
@@ -94,6 +91,7 @@ static void put_string(const import_body *b, sx_str text, sx_buf *space, sx_json
     }
     fill_text(b, text, space);
     w->buf->failed |= space->failed;
+    w->buf->hit_limit |= space->hit_limit;
     sx_json_str(w, sx_buf_view(space));
 }
 
@@ -102,40 +100,19 @@ static void put_token(const import_body *b, sx_json *r, sx_json_token token, sx_
                       sx_json_writer *w)
 {
     sx_str text;
-    switch (token) {
-    case SX_JSON_OBJECT:
-        sx_json_begin_object(w);
-        break;
-    case SX_JSON_OBJECT_END:
-        sx_json_end_object(w);
-        break;
-    case SX_JSON_ARRAY:
-        sx_json_begin_array(w);
-        break;
-    case SX_JSON_ARRAY_END:
-        sx_json_end_array(w);
-        break;
-    case SX_JSON_KEY:
-        if (sx_json_token_str(r, &text))
-            sx_json_key(w, text);
-        break;
-    case SX_JSON_STRING:
-        if (sx_json_token_str(r, &text))
-            put_string(b, text, space, w);
-        break;
-    case SX_JSON_NUMBER:
+    if (json_put_plain(w, token))
+        return;
+    if (token == SX_JSON_NUMBER)
         sx_json_raw_value(w, sx_json_token_raw(r));
-        break;
-    case SX_JSON_TRUE:
-    case SX_JSON_FALSE:
-        sx_json_bool(w, token == SX_JSON_TRUE);
-        break;
-    default:
-        sx_json_null(w);
-    }
+    else if (!sx_json_token_str(r, &text))
+        return;
+    else if (token == SX_JSON_KEY)
+        sx_json_key(w, text);
+    else
+        put_string(b, text, space, w);
 }
 
-/* Without what only an import reads, if `json` is an object. */
+/* Writes it with its inputs and without what only an import reads. SX_ELIMIT: it becomes too large. */
 static sx_status fill(const import_body *b, sx_arena *arena, sx_buf *out, sx_error *err)
 {
     static const sx_str DROPPED[] = {SX_STR_INIT("__inputs"), SX_STR_INIT("__requires"),
@@ -145,7 +122,7 @@ static sx_status fill(const import_body *b, sx_arena *arena, sx_buf *out, sx_err
     sx_json_writer w;
     sx_buf space;
     sx_str key, value;
-    sx_buf_init(&space, 0);
+    sx_buf_init(&space, out->len_max);
     sx_json_writer_init(&w, out, NULL);
     sx_json_begin_object(&w);
     sx_json_init(&top, b->dashboard, &how);
@@ -158,10 +135,10 @@ static sx_status fill(const import_body *b, sx_arena *arena, sx_buf *out, sx_err
             continue;
         sx_json_key(&w, key);
         sx_json_init(&r, value, &how);
-        for (sx_json_token t = sx_json_next(&r); t != SX_JSON_DONE && t != SX_JSON_ERROR;
-             t = sx_json_next(&r))
+        for (sx_json_token t = sx_json_next(&r);
+             t != SX_JSON_DONE && t != SX_JSON_ERROR && !out->failed; t = sx_json_next(&r))
             put_token(b, &r, t, &space, &w);
-        if (sx_json_status(&r, err) != SX_OK)
+        if (out->failed || sx_json_status(&r, err) != SX_OK)
             break;
     }
     sx_buf_done(&space);
@@ -210,20 +187,20 @@ static void answer_imported(api_call *c, const dash_item *item)
     sx_str uri = sx_arena_printf(&c->arena, "db/%.*s", SX_ARG(item->slug));
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_str(&w, "uid", item->uid);
-    dash_put_str(&w, "pluginId", SX_STR(""));
-    dash_put_str(&w, "title", item->title);
-    dash_put_bool(&w, "imported", true);
-    dash_put_str(&w, "importedUri", uri);
+    key_str(&w, "uid", item->uid);
+    key_str(&w, "pluginId", SX_STR(""));
+    key_str(&w, "title", item->title);
+    key_bool(&w, "imported", true);
+    key_str(&w, "importedUri", uri);
     dash_put_url(&w, c, "importedUrl", item);
-    dash_put_str(&w, "slug", item->slug);
-    dash_put_i64(&w, "dashboardId", item->id);
-    dash_put_str(&w, "folderUid", item->folder);
-    dash_put_i64(&w, "importedRevision", item->version);
-    dash_put_i64(&w, "revision", item->version);
-    dash_put_str(&w, "description", item->description);
-    dash_put_str(&w, "path", SX_STR(""));
-    dash_put_bool(&w, "removed", false);
+    key_str(&w, "slug", item->slug);
+    key_i64(&w, "dashboardId", item->id);
+    key_str(&w, "folderUid", item->folder);
+    key_i64(&w, "importedRevision", item->version);
+    key_i64(&w, "revision", item->version);
+    key_str(&w, "description", item->description);
+    key_str(&w, "path", SX_STR(""));
+    key_bool(&w, "removed", false);
     sx_json_end_object(&w);
 }
 
@@ -244,9 +221,12 @@ void dash_http_import(api_call *c)
         dash_message(c, 400, words);
         return;
     }
-    sx_buf_init(&text, 0);
+    sx_buf_init(&text, dash_store_limits(c->api->dashboards)->bytes_max);
     dash_save save = {.folder = dash_folder_uid(b.folder_uid), .overwrite = b.overwrite};
-    if (fill(&b, &c->arena, &text, &err) != SX_OK)
+    sx_status status = fill(&b, &c->arena, &text, &err);
+    if (status == SX_ELIMIT)
+        dash_fail(c, DASH_TOO_LARGE, &err);
+    else if (status != SX_OK)
         dash_fail_store(c, &err);
     else if (dash_http_store(c, &save, sx_buf_view(&text), &head, &item))
         answer_imported(c, &item);

@@ -1,5 +1,5 @@
-/* http.c - the routes of Grafana's API of dashboards, and what their handlers share. See http.h. */
-#include "observe/dashboards/http.h"
+/* dash.c - the routes of Grafana's API of dashboards, and what their handlers share. See dash.h. */
+#include "observe/api/dash.h"
 
 #include <sextant/clock.h>
 
@@ -121,7 +121,7 @@ void dash_message(api_call *c, int status, sx_str message)
     dash_answer(c, &w);
     c->status = status;
     sx_json_begin_object(&w);
-    dash_put_str(&w, "message", message);
+    key_str(&w, "message", message);
     sx_json_end_object(&w);
 }
 
@@ -136,9 +136,9 @@ void dash_fail(api_call *c, dash_fault fault, const sx_error *err)
     dash_answer(c, &w);
     c->status = row->http;
     sx_json_begin_object(&w);
-    dash_put_str(&w, "message", sx_str_z(row->message));
+    key_str(&w, "message", sx_str_z(row->message));
     if (row->word)
-        dash_put_str(&w, "status", sx_str_z(row->word));
+        key_str(&w, "status", sx_str_z(row->word));
     sx_json_end_object(&w);
 }
 
@@ -148,29 +148,11 @@ void dash_fail_store(api_call *c, const sx_error *err)
                  sx_str_z(err->message[0] ? err->message : "the dashboards' store failed"));
 }
 
-void dash_put_str(sx_json_writer *w, const char *key, sx_str value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_str(w, value);
-}
-
-void dash_put_i64(sx_json_writer *w, const char *key, int64_t value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_i64(w, value);
-}
-
-void dash_put_bool(sx_json_writer *w, const char *key, bool value)
-{
-    sx_json_key(w, sx_str_z(key));
-    sx_json_bool(w, value);
-}
-
 void dash_put_time(sx_json_writer *w, const char *key, int64_t ms)
 {
     char text[SX_TIME_RFC3339_BYTES];
     size_t len = sx_time_rfc3339(ms * 1000000, 0, text);
-    dash_put_str(w, key, sx_str_of(text, len));
+    key_str(w, key, sx_str_of(text, len));
 }
 
 void dash_put_strs(sx_json_writer *w, const char *key, const sx_str *items, size_t count)
@@ -192,7 +174,7 @@ void dash_put_url(sx_json_writer *w, const api_call *c, const char *key, const d
     sx_buf_byte(&out, '/');
     sx_buf_str(&out, item->slug);
     w->buf->failed |= out.failed;
-    dash_put_str(w, key, sx_buf_view(&out));
+    key_str(w, key, sx_buf_view(&out));
     sx_buf_done(&out);
 }
 
@@ -247,6 +229,15 @@ bool dash_body_finish(api_call *c, sx_json *r)
 {
     sx_error err = {0};
     return sx_json_finish(r, &err) == SX_OK || bad_body(c, &err);
+}
+
+bool dash_body_finish_with(api_call *c, sx_json *r, sx_str dashboard)
+{
+    if (!dash_body_finish(c, r))
+        return false;
+    if (!dashboard.len)
+        dash_message(c, 400, SX_STR("bad request data: \"dashboard\" must be an object"));
+    return dashboard.len > 0;
 }
 
 void dash_read_str(sx_json *r, sx_str *out)

@@ -1,6 +1,6 @@
-/* http_dashboards.c - one dashboard: read, saved, removed, its versions. */
+/* dash_items.c - one dashboard: read, saved, removed, its versions. */
 #include "observe/dashboards/files.h"
-#include "observe/dashboards/http.h"
+#include "observe/api/dash.h"
 
 enum { VERSIONS_DEFAULT = 1000 };
 
@@ -14,9 +14,9 @@ static void put_rights(sx_json_writer *w)
     for (size_t i = 0; i < SX_COUNT_OF(WHOSE); i++) {
         sx_json_key(w, sx_str_z(WHOSE[i]));
         sx_json_begin_object(w);
-        dash_put_bool(w, "canAdd", true);
-        dash_put_bool(w, "canEdit", true);
-        dash_put_bool(w, "canDelete", true);
+        key_bool(w, "canAdd", true);
+        key_bool(w, "canEdit", true);
+        key_bool(w, "canDelete", true);
         sx_json_end_object(w);
     }
     sx_json_end_object(w);
@@ -27,13 +27,13 @@ static void put_folder(sx_json_writer *w, api_call *c, const dash_item *item)
     dash_item folder = {.title = SX_STR("General")};
     bool lies = item->folder.len && dash_folder_get(c->api->dashboards, item->folder, &c->arena,
                                                     &folder, NULL) == DASH_FINE;
-    dash_put_i64(w, "folderId", folder.id);
-    dash_put_str(w, "folderUid", folder.uid);
-    dash_put_str(w, "folderTitle", folder.title);
+    key_i64(w, "folderId", folder.id);
+    key_str(w, "folderUid", folder.uid);
+    key_str(w, "folderTitle", folder.title);
     if (lies)
         dash_put_url(w, c, "folderUrl", &folder);
     else
-        dash_put_str(w, "folderUrl", SX_STR(""));
+        key_str(w, "folderUrl", SX_STR(""));
 }
 
 static void put_meta(sx_json_writer *w, api_call *c, const dash_item *item, bool home)
@@ -46,30 +46,30 @@ static void put_meta(sx_json_writer *w, api_call *c, const dash_item *item, bool
     sx_json_key(w, SX_STR("meta"));
     sx_json_begin_object(w);
     if (home)
-        dash_put_bool(w, "isHome", true);
-    dash_put_str(w, "type", SX_STR("db"));
-    dash_put_bool(w, "canSave", save);
-    dash_put_bool(w, "canEdit", editor);
-    dash_put_bool(w, "canAdmin", dash_may(c, DASH_NEEDS_ADMIN));
-    dash_put_bool(w, "canStar", true);
-    dash_put_bool(w, "canDelete", editor && !provisioned);
-    dash_put_bool(w, "isStarred", starred);
-    dash_put_str(w, "slug", item->slug);
+        key_bool(w, "isHome", true);
+    key_str(w, "type", SX_STR("db"));
+    key_bool(w, "canSave", save);
+    key_bool(w, "canEdit", editor);
+    key_bool(w, "canAdmin", dash_may(c, DASH_NEEDS_ADMIN));
+    key_bool(w, "canStar", true);
+    key_bool(w, "canDelete", editor && !provisioned);
+    key_bool(w, "isStarred", starred);
+    key_str(w, "slug", item->slug);
     dash_put_url(w, c, "url", item);
-    dash_put_str(w, "expires", SX_STR("0001-01-01T00:00:00Z"));
+    key_str(w, "expires", SX_STR("0001-01-01T00:00:00Z"));
     dash_put_time(w, "created", item->created_ms);
     dash_put_time(w, "updated", item->updated_ms);
-    dash_put_str(w, "createdBy", item->created_by);
-    dash_put_str(w, "updatedBy", item->updated_by);
-    dash_put_i64(w, "version", item->version);
-    dash_put_bool(w, "hasAcl", false);
-    dash_put_bool(w, "isFolder", false);
+    key_str(w, "createdBy", item->created_by);
+    key_str(w, "updatedBy", item->updated_by);
+    key_i64(w, "version", item->version);
+    key_bool(w, "hasAcl", false);
+    key_bool(w, "isFolder", false);
     put_folder(w, c, item);
-    dash_put_bool(w, "provisioned", provisioned);
-    dash_put_str(w, "provisionedExternalId", item->file);
+    key_bool(w, "provisioned", provisioned);
+    key_str(w, "provisionedExternalId", item->file);
     if (dash_files_problem(c->api->dashboard_files, item->provider, item->file, &c->arena,
                            &problem))
-        dash_put_str(w, "problem", problem); /* ours: the file is broken, this is what it was */
+        key_str(w, "problem", problem); /* ours: the file is broken, this is what it was */
     put_rights(w);
     sx_json_end_object(w);
 }
@@ -154,12 +154,7 @@ static bool read_save(api_call *c, save_body *b)
         else if (sx_str_eq(key, SX_STR("overwrite")))
             dash_read_bool(&r, &b->overwrite);
     }
-    if (!dash_body_finish(c, &r))
-        return false;
-    if (b->dashboard.len)
-        return true;
-    dash_message(c, 400, SX_STR("bad request data: \"dashboard\" must be an object"));
-    return false;
+    return dash_body_finish_with(c, &r, b->dashboard);
 }
 
 /* The folder of an old script, which knows its number. */
@@ -207,13 +202,13 @@ static void answer_saved(api_call *c, const dash_item *item)
     sx_json_writer w;
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_str(&w, "folderUid", item->folder);
-    dash_put_i64(&w, "id", item->id);
-    dash_put_str(&w, "slug", item->slug);
-    dash_put_str(&w, "status", SX_STR("success"));
-    dash_put_str(&w, "uid", item->uid);
+    key_str(&w, "folderUid", item->folder);
+    key_i64(&w, "id", item->id);
+    key_str(&w, "slug", item->slug);
+    key_str(&w, "status", SX_STR("success"));
+    key_str(&w, "uid", item->uid);
     dash_put_url(&w, c, "url", item);
-    dash_put_i64(&w, "version", item->version);
+    key_i64(&w, "version", item->version);
     sx_json_end_object(&w);
 }
 
@@ -245,10 +240,10 @@ void dash_http_delete(api_call *c)
     sx_str text = sx_arena_printf(&c->arena, "Dashboard %.*s deleted", SX_ARG(item.title));
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "id", item.id);
-    dash_put_str(&w, "message", text);
-    dash_put_str(&w, "title", item.title);
-    dash_put_str(&w, "uid", item.uid);
+    key_i64(&w, "id", item.id);
+    key_str(&w, "message", text);
+    key_str(&w, "title", item.title);
+    key_str(&w, "uid", item.uid);
     sx_json_end_object(&w);
 }
 
@@ -256,16 +251,16 @@ void dash_http_delete(api_call *c)
 
 static void put_version(sx_json_writer *w, const dash_item *item, const dash_version *v)
 {
-    dash_put_i64(w, "id", v->id);
-    dash_put_i64(w, "dashboardId", item->id);
-    dash_put_str(w, "dashboardUID", item->uid);
-    dash_put_str(w, "uid", item->uid);
-    dash_put_i64(w, "parentVersion", v->parent);
-    dash_put_i64(w, "restoredFrom", v->restored_from);
-    dash_put_i64(w, "version", v->version);
+    key_i64(w, "id", v->id);
+    key_i64(w, "dashboardId", item->id);
+    key_str(w, "dashboardUID", item->uid);
+    key_str(w, "uid", item->uid);
+    key_i64(w, "parentVersion", v->parent);
+    key_i64(w, "restoredFrom", v->restored_from);
+    key_i64(w, "version", v->version);
     dash_put_time(w, "created", v->created_ms);
-    dash_put_str(w, "createdBy", v->created_by);
-    dash_put_str(w, "message", v->message);
+    key_str(w, "createdBy", v->created_by);
+    key_str(w, "message", v->message);
 }
 
 void dash_http_versions(api_call *c)
@@ -285,7 +280,7 @@ void dash_http_versions(api_call *c)
     }
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_str(&w, "continueToken", SX_STR(""));
+    key_str(&w, "continueToken", SX_STR(""));
     sx_json_key(&w, SX_STR("versions"));
     sx_json_begin_array(&w);
     for (size_t i = 0; i < count; i++) {
@@ -369,11 +364,11 @@ void dash_http_permissions(api_call *c)
     sx_json_begin_array(&w);
     for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
         sx_json_begin_object(&w);
-        dash_put_str(&w, "role", sx_str_z(ROWS[i].role));
-        dash_put_i64(&w, "permission", ROWS[i].permission);
-        dash_put_str(&w, "permissionName", sx_str_z(ROWS[i].name));
-        dash_put_str(&w, "uid", sx_request_param(c->r, "uid"));
-        dash_put_bool(&w, "inherited", true);
+        key_str(&w, "role", sx_str_z(ROWS[i].role));
+        key_i64(&w, "permission", ROWS[i].permission);
+        key_str(&w, "permissionName", sx_str_z(ROWS[i].name));
+        key_str(&w, "uid", sx_request_param(c->r, "uid"));
+        key_bool(&w, "inherited", true);
         sx_json_end_object(&w);
     }
     sx_json_end_array(&w);

@@ -1,7 +1,7 @@
-/* http_search.c - GET /api/search and what goes with it: over the index of heads. */
+/* dash_search.c - GET /api/search and what goes with it: over the index of heads. */
 #include <stdlib.h>
 
-#include "observe/dashboards/http.h"
+#include "observe/api/dash.h"
 
 enum { LIMIT_DEFAULT = 1000, LIMIT_MOST = 5000, WORDS_MAX = 16, LISTED_MAX = 1000 };
 
@@ -10,10 +10,16 @@ typedef struct list {
     size_t count;
 } list;
 
+typedef struct numbers {
+    int64_t *items;
+    size_t count;
+} numbers;
+
 typedef struct filter {
-    sx_str words[WORDS_MAX]; /* without case; each must be in the title */
+    sx_str words[WORDS_MAX]; /* without case; each must be in the title; of more the first count */
     size_t word_count;
-    list tags, uids, folders, ids, folder_ids, stars;
+    list tags, uids, folders, stars;
+    numbers ids, folder_ids;
     bool dashboards, kinds_folders, only_starred;
     const dash_index *index;
 } filter;
@@ -31,32 +37,48 @@ static bool read_list(api_call *c, const char *name, list *out)
         return false;
     }
     for (size_t i = 0; i < given_count; i++)
-        for (rest = given[i]; rest.len && out->count < LISTED_MAX;) {
+        for (rest = given[i]; rest.len; out->count++) {
             sx_str_cut(rest, ',', &one, &rest);
-            if (!sx_arena_grow(&c->arena, &items, &cap, out->count + 1, sizeof *items))
-                continue;
-            items[out->count++] = one;
+            if (out->count == LISTED_MAX) {
+                dash_message(c, 400, SX_STR("more than 1000 values of a parameter"));
+                return false;
+            }
+            if (!sx_arena_grow(&c->arena, &items, &cap, out->count + 1, sizeof *items)) {
+                dash_message(c, 500, SX_STR("out of memory"));
+                return false;
+            }
+            items[out->count] = one;
         }
     out->items = items;
     return true;
 }
 
+/* The same of numbers; one that is none is nobody's. */
+static bool read_numbers(api_call *c, const char *name, numbers *out)
+{
+    list given = {0};
+    if (!read_list(c, name, &given))
+        return false;
+    out->items = sx_arena_calloc(&c->arena, given.count + 1, sizeof *out->items);
+    out->count = out->items ? given.count : 0;
+    for (size_t i = 0; i < out->count; i++)
+        if (!sx_str_to_i64(given.items[i], &out->items[i]))
+            out->items[i] = -1;
+    if (!out->items)
+        dash_message(c, 500, SX_STR("out of memory"));
+    return out->items;
+}
+
 static bool read_words(api_call *c, filter *f)
 {
     sx_str query = api_form_address(&c->form, "query"), word;
-    char *low = sx_arena_alloc(&c->arena, query.len + 1);
-    if (!low)
-        return false;
-    for (size_t i = 0; i < query.len; i++) {
-        char x = query.data[i];
-        low[i] = (char)(x >= 'A' && x <= 'Z' ? x + 32 : x);
-    }
-    for (sx_str rest = sx_str_of(low, query.len); rest.len && f->word_count < WORDS_MAX;) {
+    sx_str low = dash_lower(query, &c->arena);
+    for (sx_str rest = low; rest.len && f->word_count < WORDS_MAX;) {
         sx_str_cut(rest, ' ', &word, &rest);
         if (word.len)
             f->words[f->word_count++] = word;
     }
-    return true;
+    return low.data;
 }
 
 static bool read_filter(api_call *c, filter *f)
@@ -64,12 +86,15 @@ static bool read_filter(api_call *c, filter *f)
     const struct {
         const char *name;
         list *to;
-    } LISTS[] = {
-        {"tag", &f->tags},         {"dashboardUIDs", &f->uids},   {"dashboardUID", &f->uids},
-        {"dashboardIds", &f->ids}, {"folderIds", &f->folder_ids}, {"folderUIDs", &f->folders}};
+    } LISTS[] = {{"tag", &f->tags},
+                 {"dashboardUIDs", &f->uids},
+                 {"dashboardUID", &f->uids},
+                 {"folderUIDs", &f->folders}};
     for (size_t i = 0; i < SX_COUNT_OF(LISTS); i++)
         if (!LISTS[i].to->count && !read_list(c, LISTS[i].name, LISTS[i].to))
             return false;
+    if (!read_numbers(c, "dashboardIds", &f->ids) || !read_numbers(c, "folderIds", &f->folder_ids))
+        return false;
     sx_str type = api_form_address(&c->form, "type");
     f->dashboards = !sx_str_eq(type, SX_STR("dash-folder"));
     f->kinds_folders = !sx_str_eq(type, SX_STR("dash-db"));
@@ -90,11 +115,10 @@ static bool has(const list *l, sx_str what)
     return false;
 }
 
-static bool has_number(const list *l, int64_t what)
+static bool has_number(const numbers *l, int64_t what)
 {
-    int64_t number;
     for (size_t i = 0; i < l->count; i++)
-        if (sx_str_to_i64(l->items[i], &number) && number == what)
+        if (l->items[i] == what)
             return true;
     return false;
 }
@@ -117,10 +141,12 @@ static bool is_starred(const filter *f, const dash_item *item)
 
 static bool lies_in(const filter *f, const dash_item *item)
 {
-    const dash_item *folder = item->folder.len ? dash_index_find(f->index, item->folder) : NULL;
     if (f->folders.count && !has(&f->folders, item->folder.len ? item->folder : SX_STR("general")))
         return false;
-    return !f->folder_ids.count || has_number(&f->folder_ids, folder ? folder->id : 0);
+    if (!f->folder_ids.count)
+        return true;
+    const dash_item *folder = item->folder.len ? dash_index_find(f->index, item->folder) : NULL;
+    return has_number(&f->folder_ids, folder ? folder->id : 0);
 }
 
 static bool fits(const filter *f, const dash_item *item, sx_str lower)
@@ -143,33 +169,33 @@ static bool fits(const filter *f, const dash_item *item, sx_str lower)
 
 /* ---- the answer ---- */
 
-static void put_hit(sx_json_writer *w, const api_call *c, const filter *f, const dash_item *item)
+static void put_hit(sx_json_writer *w, api_call *c, const filter *f, const dash_item *item)
 {
     const dash_item *folder = item->folder.len ? dash_index_find(f->index, item->folder) : NULL;
     sx_json_begin_object(w);
-    dash_put_i64(w, "id", item->id);
-    dash_put_i64(w, "orgId", 1);
-    dash_put_str(w, "uid", item->uid);
-    dash_put_str(w, "title", item->title);
-    sx_str uri = sx_arena_printf((sx_arena *)&c->arena, "db/%.*s", SX_ARG(item->slug));
-    dash_put_str(w, "uri", uri);
+    key_i64(w, "id", item->id);
+    key_i64(w, "orgId", 1);
+    key_str(w, "uid", item->uid);
+    key_str(w, "title", item->title);
+    sx_str uri = sx_arena_printf(&c->arena, "db/%.*s", SX_ARG(item->slug));
+    key_str(w, "uri", uri);
     dash_put_url(w, c, "url", item);
-    dash_put_str(w, "slug", SX_STR(""));
-    dash_put_str(w, "type", item->is_folder ? SX_STR("dash-folder") : SX_STR("dash-db"));
+    key_str(w, "slug", SX_STR(""));
+    key_str(w, "type", item->is_folder ? SX_STR("dash-folder") : SX_STR("dash-db"));
     dash_put_strs(w, "tags", item->tags, item->tag_count);
-    dash_put_bool(w, "isStarred", is_starred(f, item));
+    key_bool(w, "isStarred", is_starred(f, item));
     if (item->provider.len)
-        dash_put_bool(w, "provisioned", true); /* ours: the list marks what comes from files */
+        key_bool(w, "provisioned", true); /* ours: the list marks what comes from files */
     if (item->description.len)
-        dash_put_str(w, "description", item->description);
+        key_str(w, "description", item->description);
     if (folder) {
-        dash_put_i64(w, "folderId", folder->id);
-        dash_put_str(w, "folderUid", folder->uid);
-        dash_put_str(w, "folderTitle", folder->title);
+        key_i64(w, "folderId", folder->id);
+        key_str(w, "folderUid", folder->uid);
+        key_str(w, "folderTitle", folder->title);
         dash_put_url(w, c, "folderUrl", folder);
     }
-    dash_put_i64(w, "sortMeta", 0);
-    dash_put_bool(w, "isDeleted", false);
+    key_i64(w, "sortMeta", 0);
+    key_bool(w, "isDeleted", false);
     sx_json_end_object(w);
 }
 
@@ -233,10 +259,10 @@ void dash_http_sorting(api_call *c)
     sx_json_begin_array(&w);
     for (size_t i = 0; i < SX_COUNT_OF(ROWS); i++) {
         sx_json_begin_object(&w);
-        dash_put_str(&w, "name", sx_str_z(ROWS[i][0]));
-        dash_put_str(&w, "displayName", sx_str_z(ROWS[i][1]));
-        dash_put_str(&w, "description", sx_str_z(ROWS[i][2]));
-        dash_put_str(&w, "meta", SX_STR(""));
+        key_str(&w, "name", sx_str_z(ROWS[i][0]));
+        key_str(&w, "displayName", sx_str_z(ROWS[i][1]));
+        key_str(&w, "description", sx_str_z(ROWS[i][2]));
+        key_str(&w, "meta", SX_STR(""));
         sx_json_end_object(&w);
     }
     sx_json_end_array(&w);
@@ -283,8 +309,8 @@ void dash_http_tags(api_call *c)
         for (same = 1; i + same < count && sx_str_eq(tags[i], tags[i + same]); same++)
             ;
         sx_json_begin_object(&w);
-        dash_put_str(&w, "term", tags[i]);
-        dash_put_i64(&w, "count", (int64_t)same);
+        key_str(&w, "term", tags[i]);
+        key_i64(&w, "count", (int64_t)same);
         sx_json_end_object(&w);
     }
     sx_json_end_array(&w);

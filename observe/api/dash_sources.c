@@ -1,6 +1,6 @@
-/* http_sources.c - data sources: our own three, as Grafana's tools ask for them. They are part of the
+/* dash_sources.c - data sources: our own three, as Grafana's tools ask for them. They are part of the
  * server, so that nothing about them can be changed. */
-#include "observe/dashboards/http.h"
+#include "observe/api/dash.h"
 
 typedef struct source {
     int64_t id;
@@ -16,7 +16,8 @@ static const source SOURCES[] = {
     {3, "jaeger", "Jaeger", "jaeger", "", "{}", "Data source is working"},
 };
 
-static const source *find(const api_call *c)
+/* The one that the path names; NULL: none, and the answer is written. */
+static const source *find(api_call *c)
 {
     static const char *const PARAMS[] = {"uid", "name", "id"};
     sx_str asked = {0};
@@ -29,47 +30,41 @@ static const source *find(const api_call *c)
         if (by == 3 ? SOURCES[i].id == id : sx_str_eq(asked, sx_str_z(known)))
             return &SOURCES[i];
     }
+    dash_message(c, 404, SX_STR("Data source not found"));
     return NULL;
 }
 
-static void not_found(api_call *c)
+static void put_source(sx_json_writer *w, api_call *c, const source *s, bool whole)
 {
-    dash_message(c, 404, SX_STR("Data source not found"));
-}
-
-static void put_source(sx_json_writer *w, const api_call *c, const source *s, bool whole)
-{
-    sx_str url =
-        sx_arena_printf((sx_arena *)&c->arena, "%.*s%s", SX_ARG(c->api->external_url), s->path);
-    sx_str logo =
-        sx_arena_printf((sx_arena *)&c->arena, "public/app/plugins/datasource/%s/img/%s_logo.svg",
-                        s->type, s->type);
-    dash_put_i64(w, "id", s->id);
-    dash_put_str(w, "uid", sx_str_z(s->uid));
-    dash_put_i64(w, "orgId", 1);
-    dash_put_str(w, "name", sx_str_z(s->name));
-    dash_put_str(w, "type", sx_str_z(s->type));
+    sx_str url = sx_arena_printf(&c->arena, "%.*s%s", SX_ARG(c->api->external_url), s->path);
+    sx_str logo = sx_arena_printf(&c->arena, "public/app/plugins/datasource/%s/img/%s_logo.svg",
+                                  s->type, s->type);
+    key_i64(w, "id", s->id);
+    key_str(w, "uid", sx_str_z(s->uid));
+    key_i64(w, "orgId", 1);
+    key_str(w, "name", sx_str_z(s->name));
+    key_str(w, "type", sx_str_z(s->type));
     if (!whole)
-        dash_put_str(w, "typeName", sx_str_z(s->name));
-    dash_put_str(w, "typeLogoUrl", whole ? SX_STR("") : logo);
-    dash_put_str(w, "access", SX_STR("proxy"));
-    dash_put_str(w, "url", url);
-    dash_put_str(w, "user", SX_STR(""));
-    dash_put_str(w, "database", SX_STR(""));
-    dash_put_bool(w, "basicAuth", false);
+        key_str(w, "typeName", sx_str_z(s->name));
+    key_str(w, "typeLogoUrl", whole ? SX_STR("") : logo);
+    key_str(w, "access", SX_STR("proxy"));
+    key_str(w, "url", url);
+    key_str(w, "user", SX_STR(""));
+    key_str(w, "database", SX_STR(""));
+    key_bool(w, "basicAuth", false);
     if (whole) {
-        dash_put_str(w, "basicAuthUser", SX_STR(""));
-        dash_put_bool(w, "withCredentials", false);
+        key_str(w, "basicAuthUser", SX_STR(""));
+        key_bool(w, "withCredentials", false);
     }
-    dash_put_bool(w, "isDefault", s->id == 1);
+    key_bool(w, "isDefault", s->id == 1);
     sx_json_key(w, SX_STR("jsonData"));
     sx_json_raw_value(w, sx_str_z(s->json));
     if (whole) {
         sx_json_key(w, SX_STR("secureJsonFields"));
         sx_json_raw_value(w, SX_STR("{}"));
-        dash_put_i64(w, "version", 1);
+        key_i64(w, "version", 1);
     }
-    dash_put_bool(w, "readOnly", true);
+    key_bool(w, "readOnly", true);
 }
 
 void dash_http_sources(api_call *c)
@@ -89,10 +84,8 @@ void dash_http_source(api_call *c)
 {
     const source *s = find(c);
     sx_json_writer w;
-    if (!s) {
-        not_found(c);
+    if (!s)
         return;
-    }
     dash_answer(c, &w);
     sx_json_begin_object(&w);
     put_source(&w, c, s, true);
@@ -103,13 +96,11 @@ void dash_http_source_id(api_call *c)
 {
     const source *s = find(c);
     sx_json_writer w;
-    if (!s) {
-        not_found(c);
+    if (!s)
         return;
-    }
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "id", s->id);
+    key_i64(&w, "id", s->id);
     sx_json_end_object(&w);
 }
 
@@ -118,17 +109,15 @@ void dash_http_source_health(api_call *c)
 {
     const source *s = find(c);
     sx_json_writer w;
-    if (!s) {
-        not_found(c);
+    if (!s)
         return;
-    }
     bool well = s->id == 1 || c->api->traces;
     dash_answer(c, &w);
     c->status = well ? 200 : 400;
     sx_json_begin_object(&w);
-    dash_put_str(&w, "message",
-                 well ? sx_str_z(s->healthy) : SX_STR("no traces are kept: --traces.store=false"));
-    dash_put_str(&w, "status", well ? SX_STR("OK") : SX_STR("ERROR"));
+    key_str(&w, "message",
+            well ? sx_str_z(s->healthy) : SX_STR("no traces are kept: --traces.store=false"));
+    key_str(&w, "status", well ? SX_STR("OK") : SX_STR("ERROR"));
     sx_json_end_object(&w);
 }
 
@@ -159,24 +148,20 @@ void dash_http_source_change(api_call *c)
 {
     if (find(c))
         dash_message(c, 403, SX_STR("Cannot update read-only data source"));
-    else
-        not_found(c);
 }
 
 void dash_http_source_delete(api_call *c)
 {
     if (find(c))
         dash_message(c, 403, SX_STR("Cannot delete read-only data source"));
-    else
-        not_found(c);
 }
 
 /* ---- the server, as Grafana's tools ask for it ---- */
 
 /* The version of Grafana's API that this one follows, which tools compare, and then ours. */
-static sx_str version_of(const api_call *c)
+static sx_str version_of(api_call *c)
 {
-    return sx_arena_printf((sx_arena *)&c->arena, "12.3.0+sextant.%s", c->api->version);
+    return sx_arena_printf(&c->arena, "12.3.0+sextant.%s", c->api->version);
 }
 
 void dash_http_health(api_call *c)
@@ -190,9 +175,9 @@ void dash_http_health(api_call *c)
     dash_answer(c, &w);
     c->status = well ? 200 : 503;
     sx_json_begin_object(&w);
-    dash_put_str(&w, "commit", SX_STR("sextant"));
-    dash_put_str(&w, "database", well ? SX_STR("ok") : SX_STR("failing"));
-    dash_put_str(&w, "version", version_of(c));
+    key_str(&w, "commit", SX_STR("sextant"));
+    key_str(&w, "database", well ? SX_STR("ok") : SX_STR("failing"));
+    key_str(&w, "version", version_of(c));
     sx_json_end_object(&w);
 }
 
@@ -201,8 +186,8 @@ void dash_http_org(api_call *c)
     sx_json_writer w;
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_i64(&w, "id", 1);
-    dash_put_str(&w, "name", SX_STR("Main Org."));
+    key_i64(&w, "id", 1);
+    key_str(&w, "name", SX_STR("Main Org."));
     sx_json_end_object(&w);
 }
 
@@ -211,7 +196,7 @@ void dash_http_settings(api_call *c)
     sx_json_writer w;
     dash_answer(c, &w);
     sx_json_begin_object(&w);
-    dash_put_str(&w, "defaultDatasource", sx_str_z(SOURCES[0].name));
+    key_str(&w, "defaultDatasource", sx_str_z(SOURCES[0].name));
     sx_json_key(&w, SX_STR("datasources"));
     sx_json_begin_object(&w);
     for (size_t i = 0; i < SX_COUNT_OF(SOURCES); i++) {
@@ -223,11 +208,11 @@ void dash_http_settings(api_call *c)
     sx_json_end_object(&w);
     sx_json_key(&w, SX_STR("buildInfo"));
     sx_json_begin_object(&w);
-    dash_put_str(&w, "version", version_of(c));
-    dash_put_str(&w, "commit", SX_STR("sextant"));
-    dash_put_str(&w, "edition", SX_STR("Open Source"));
-    dash_put_str(&w, "env", SX_STR("production"));
+    key_str(&w, "version", version_of(c));
+    key_str(&w, "commit", SX_STR("sextant"));
+    key_str(&w, "edition", SX_STR("Open Source"));
+    key_str(&w, "env", SX_STR("production"));
     sx_json_end_object(&w);
-    dash_put_str(&w, "appSubUrl", c->api->prefix);
+    key_str(&w, "appSubUrl", c->api->prefix);
     sx_json_end_object(&w);
 }
