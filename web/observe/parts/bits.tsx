@@ -56,12 +56,14 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
+export const Loading = () => <div class="loading" role="status" aria-label="Loading"><i /><i /><i /></div>;
+
 // The answer if there is one, else why not; an old answer stays below a new error.
 export function Answer<T>({ of, children }: { of: Asked<T>; children: (data: T) => ComponentChildren }) {
   return (
     <>
       {of.error && <Failure text={of.error} />}
-      {of.data !== undefined ? children(of.data) : !of.error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>}
+      {of.data !== undefined ? children(of.data) : !of.error && <Loading />}
     </>
   );
 }

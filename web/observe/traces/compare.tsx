@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { plural } from "../base/format";
 import { href, parameter, setQuery } from "../base/route";
 import { timeText } from "../base/time";
-import { Choice, Failure } from "../parts/bits";
+import { Choice, Failure, Loading } from "../parts/bits";
 import { loadTrace, useLoad } from "./api";
 import { colorsOf, nsText, shareText, shortId } from "./look";
 import { nameOf, serviceOf, startMs, type Trace } from "./model";
@@ -24,7 +24,7 @@ export function Compare({ a, b }: { a: string; b: string }) {
     <>
       {first.error && <Failure text={`A: ${first.error}`} />}
       {second.error && <Failure text={`B: ${second.error}`} />}
-      {first.data && second.data ? <Both a={first.data.trace} b={second.data.trace} ids={[a, b]} /> : !first.error && !second.error && <div class="loading" aria-label="Loading"><i /><i /></div>}
+      {first.data && second.data ? <Both a={first.data.trace} b={second.data.trace} ids={[a, b]} /> : !first.error && !second.error && <Loading />}
     </>
   );
 }

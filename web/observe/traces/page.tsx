@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { plural, valueText } from "../base/format";
 import { href, parameter, setQuery } from "../base/route";
 import { timeText } from "../base/time";
-import { Copy, Failure, Tabs } from "../parts/bits";
+import { Copy, Failure, Loading, Tabs } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import { LOCAL, loadTrace, type Opened, useLoad } from "./api";
 import { Details } from "./details";
@@ -37,7 +37,7 @@ export function TracePage({ id }: { id: string }) {
     <>
       {asked.error && <Failure text={asked.error} />}
       {asked.error && <p class="row"><a href={href("/traces")}>Search traces</a><button type="button" onClick={() => location.reload()}>Ask again</button></p>}
-      {asked.data ? <Shown key={asked.data.trace.count} opened={asked.data} /> : !asked.error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>}
+      {asked.data ? <Shown key={asked.data.trace.count} opened={asked.data} /> : !asked.error && <Loading />}
     </>
   );
 }

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { plural, valueText } from "../base/format";
 import { go, href, parameter, route, setQuery } from "../base/route";
 import { range, timeParts, timeText } from "../base/time";
-import { Ago, Badge, Choice, Empty, Failure } from "../parts/bits";
+import { Ago, Badge, Choice, Empty, Failure, Loading } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import { type Found, search, useLoad } from "./api";
 import { colorsOf, shortId } from "./look";
@@ -31,7 +31,7 @@ export function Results() {
   return (
     <>
       {asked.error && <Failure text={asked.error} />}
-      {!asked.data ? !asked.error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>
+      {!asked.data ? !asked.error && <Loading />
         : !asked.data.traces.length ? (
           <Empty title="No trace is like that in this range">
             <p>Widen the range, or take a condition away. Spans arrive at <code>localhost:4318</code> by OTLP; <a href={href("/status")}>Status</a> and

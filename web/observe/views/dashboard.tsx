@@ -5,7 +5,7 @@ import { ask } from "../base/data";
 import { guardLeaving, href, route } from "../base/route";
 import { pageTitle, tell } from "../base/store";
 import { beat, parseDuration, plainRange, range } from "../base/time";
-import { Badge, Empty, saveFile } from "../parts/bits";
+import { Badge, Empty, Loading, saveFile } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import { Icon } from "../parts/icon";
 import { MenuButton } from "../parts/popup";
@@ -70,7 +70,7 @@ function OneDashboard({ uid }: { uid: string }) {
   return (
     <>
       {state.error && <Empty title="This dashboard could not be opened"><p>{state.error}</p><p><a href={href("/dashboards")}>All dashboards</a></p></Empty>}
-      {!state.page && !state.error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>}
+      {!state.page && !state.error && <Loading />}
       {state.page && <Open page={state.page} notes={state.notes} />}
       {importing && <ImportLayer first={importing} onClose={() => setImporting(undefined)} onSaved={() => undefined} />}
       {over && !importing && <DropShade />}

@@ -5,7 +5,7 @@ import { matches, plural } from "../base/format";
 import { go, href, parameter, replaceQuery, route, setQuery } from "../base/route";
 import { tell } from "../base/store";
 import { beat } from "../base/time";
-import { Badge, Choice, Empty, Failure, Filter, Layer, saveFile } from "../parts/bits";
+import { Badge, Choice, Empty, Failure, Filter, Layer, Loading, saveFile } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import { Icon } from "../parts/icon";
 import { MenuButton, type MenuItem } from "../parts/popup";
@@ -124,7 +124,7 @@ export default function DashboardsView() {
         </div>
       )}
       {error && <Failure text={error} />}
-      {!hits && !error && <div class="loading" aria-label="Loading"><i /><i /><i /></div>}
+      {!hits && !error && <Loading />}
       {hits && !hits.length && <NoneYet onImport={() => setImporting([])} />}
       {hits && hits.length > 0 && !shown.length && <p class="none">No dashboard is called so.</p>}
       {hits && show && shown.length > 0 && !groups.some(([, g]) => g.length) && <p class="none">{show === "starred" ? "None has a star yet." : "None has been opened here yet."}</p>}

@@ -9,7 +9,7 @@ import {
 } from "../base/services";
 import { durationText, range } from "../base/time";
 import { type Sample, type Series, stepFor } from "../explore/query";
-import { Badge, Choice, Empty, Failure, Filter } from "../parts/bits";
+import { Badge, Choice, Empty, Failure, Filter, Loading } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import type { Alert } from "../parts/rule";
 
@@ -85,7 +85,7 @@ export default function HomeView() {
   return (
     <>
       {error && <Failure text={error} />}
-      {!services ? <div class="loading" aria-label="Loading"><i /><i /><i /></div>
+      {!services ? <Loading />
         : services.length ? <List services={services} elsewhere={elsewhere} times={times} />
         : !error && <Beginning />}
     </>

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { base, go, parameter } from "../base/route";
 import { lookWho, me, send } from "../base/me";
 import { safeReturn } from "../base/way_back";
-import { Failure } from "../parts/bits";
+import { Failure, Loading } from "../parts/bits";
 
 // Of a provider's callback that went wrong; the server's log says more.
 const WORDS: Record<string, string> = {
@@ -23,7 +23,7 @@ export default function LoginView() {
   const ways = me.value?.signIn;
   const to = safeReturn(parameter("to"), location.origin, base);
   useEffect(() => { first.current?.focus(); }, [!ways]);
-  if (!me.value) return <div class="loading" aria-label="Loading"><i /><i /><i /></div>;
+  if (!me.value) return <Loading />;
   if (!ways) return <p>Nobody needs to sign in here. <a href={to}>Go on</a></p>;
   const submit = async (e: Event) => {
     e.preventDefault();
