@@ -216,7 +216,8 @@ typedef struct job {
     auth_class class;
     sx_str hash, password;
     uint8_t digest[32];
-    bool exists, right;
+    int64_t began_ms;
+    bool exists, right, late;
 } job;
 
 static void digest_of(const auth *a, sx_str login, sx_str hash, sx_str password, uint8_t out[32])
@@ -260,7 +261,9 @@ static void make_known(auth *a, const uint8_t digest[32])
 static void check_password(void *arg)
 {
     job *j = arg;
-    j->right = auth_password_matches(j->exists ? j->hash : SX_STR(""), j->password) && j->exists;
+    j->late = auth_is_late(j->a, j->began_ms);
+    j->right = !j->late && auth_password_matches(j->exists ? j->hash : SX_STR(""), j->password) &&
+               j->exists;
 }
 
 static const auth_who NOBODY = {.login = SX_STR_INIT(""), .name = SX_STR_INIT("")};
@@ -270,6 +273,12 @@ static void password_checked(sx_loop *loop, void *arg)
     (void)loop;
     job *j = arg;
     sx_request *r = j->r;
+    if (j->late) {
+        if (r->status == 0)
+            auth_refuse_for(r, 503, 5, SX_STR(AUTH_LATE));
+        sx_request_release(r);
+        return;
+    }
     if (j->right) {
         make_known(j->a, j->digest);
         sx_limiter_forget(j->a->by_login, j->who.login);
@@ -292,7 +301,12 @@ static sx_admission ask_password(auth *a, sx_request *r, const credentials *give
         sx_reply_error(r, 503, NULL);
         return SX_ADMIT_TAKEN;
     }
-    *j = (job){.a = a, .r = r, .class = class, .password = given->password, .who = NOBODY};
+    *j = (job){.a = a,
+               .r = r,
+               .class = class,
+               .password = given->password,
+               .who = NOBODY,
+               .began_ms = sx_clock_ms(a->clock)};
     j->exists = auth_login_clean(given->user, text, &login) &&
                 auth_store_password(a->store, login, &r->arena, &j->hash, &j->who);
     if (!j->exists && sx_service_has_users(a->service))
@@ -310,8 +324,7 @@ static sx_admission ask_password(auth *a, sx_request *r, const credentials *give
     }
     sx_request_hold(r);
     if (sx_pool_submit(a->passwords, r->loop, check_password, password_checked, j, NULL) != SX_OK) {
-        auth_refuse_for(r, 503, 1,
-                        SX_STR("too many passwords wait to be checked; try again later"));
+        auth_refuse_for(r, 503, 1, SX_STR(AUTH_LATE));
         sx_request_release(r);
     }
     return SX_ADMIT_TAKEN;

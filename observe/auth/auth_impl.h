@@ -18,6 +18,7 @@ enum {
     AUTH_KNOWN_SETS = 64,
     AUTH_KNOWN_WAYS = 4,
     AUTH_PATH_MAX = 4096,
+    AUTH_LINE_MS_MAX = 5000, /* longer in the line for a hash, and one is sent away instead */
 };
 
 /* How it was found out who asks: what a browser sends by itself needs the look at its origin. */
@@ -102,6 +103,7 @@ struct auth_call {
     sx_str cookie; /* of the session that asks; may be empty */
     sx_str id;     /* of the path; may be empty */
     void *form;    /* of who made the call */
+    int64_t began_ms;
     int status;
     uint32_t retry_after_s; /* 0: is not said */
     sx_buf out;             /* JSON */
@@ -136,6 +138,11 @@ typedef void auth_put(sx_json_writer *w, const void *item);
 void auth_call_list(auth_call *c, const void *items, size_t count, size_t size, auth_put *put);
 /* Whether `l` allows another try of `key`; if not, 429 with Retry-After is left as the answer. */
 bool auth_call_allowed(auth_call *c, sx_limiter *l, sx_str key);
+
+/* Whether what began to wait for a hash at `began_ms` has waited too long: a line that is not worked off as
+ * fast as it grows must not make everybody wait. */
+bool auth_is_late(const auth *a, int64_t began_ms);
+#define AUTH_LATE "too many passwords wait to be checked; try again later"
 
 /* An error at once, on the loop, without a call. */
 void auth_refuse(sx_request *r, int status, const char *type, sx_str message);

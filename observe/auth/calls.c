@@ -62,6 +62,11 @@ bool auth_address_allowed(auth *a, sx_request *r)
     return false;
 }
 
+bool auth_is_late(const auth *a, int64_t began_ms)
+{
+    return sx_clock_ms(a->clock) - began_ms > AUTH_LINE_MS_MAX;
+}
+
 sx_status auth_call_fail(auth_call *c, int status, const char *fmt, ...)
 {
     char text[512];
@@ -219,7 +224,8 @@ auth_call *auth_call_new(auth *a, sx_request *r, auth_work *work_fn)
                      .way = id->way,
                      .whose = id->who.login,
                      .cookie = auth_cookie(r, SX_STR(AUTH_COOKIE)),
-                     .id = sx_request_param(r, "id")};
+                     .id = sx_request_param(r, "id"),
+                     .began_ms = sx_clock_ms(a->clock)};
     sx_arena_init(&c->arena, 0, 0);
     sx_buf_init(&c->out, 0);
     sx_request_hold(r);

@@ -80,6 +80,10 @@ static sx_status login(auth_call *c, sx_error *err)
     sx_str hash = SX_STR("");
     auth_who who;
     auth_store *store = c->a->store;
+    if (auth_is_late(c->a, c->began_ms)) {
+        c->retry_after_s = 5;
+        return auth_call_fail(c, 503, AUTH_LATE);
+    }
     (void)auth_store_refresh(store, NULL); /* a user who was just added by the command line */
     bool there = form->login.len && auth_store_password(store, form->login, &c->arena, &hash, &who);
     if (!auth_password_matches(there ? hash : SX_STR(""), form->password) || !there) {
