@@ -10,6 +10,7 @@ import pytest
 
 from lib.databases import PG_BIN, REDIS, Postgres, Redis
 from lib.service import Process, Service
+from lib.wait import SLOWER
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SEXTANT_BUILD") or os.path.join(ROOT, "build")
@@ -63,7 +64,7 @@ def processes(request, tmp_path):
 @pytest.fixture
 def serve(processes, tmp_path):
     """serve(argv...) starts one of our servers and returns it when it is ready."""
-    def start(*argv, env=None, name=None, cwd=None, seconds=10):
+    def start(*argv, env=None, name=None, cwd=None, seconds=30):
         service = Service(argv, str(tmp_path), env=env, name=name, cwd=cwd)
         processes.append(service)
         return service.start(seconds)
@@ -127,6 +128,27 @@ def postgres():
         yield server.start()
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """One Chromium for a module's tests of the interface."""
+    from lib.browser import open_browser
+    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
+    driver.set_script_timeout(60 * SLOWER)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def ui(server, chromium):
+    """The pages of the module's own `server`. Each test leaves a silent console, and nothing behind."""
+    from lib.ui import Pages
+    chromium.console()
+    pages = Pages(chromium, server.at)
+    yield pages
+    pages.quiet()
+    pages.js("localStorage.clear(); sessionStorage.clear()")
 
 
 @pytest.fixture

@@ -1,20 +1,16 @@
 """Every page of the observatory in both themes before axe-core, which knows the rules of WCAG 2.0, 2.1 and
 2.2, A and AA; dashboards and traces by the tabulator key alone."""
-import json
 import os
 import time
 
 import pytest
-import requests
 
 from lib import install
-from lib.observe import NO_TRACES
-from lib.service import Service, free_port
 from lib.trace_shapes import post, shop, trace_id
-from lib.ui import Pages, wait_scraped, write_files
+from lib.ui import Pages, observing, scraping, store, wait_scraped
 from test_observe_auth import PASSWORDS, ROLES, add_user
 from test_ui_values import DASHBOARD as VALUES
-from test_ui_values import UP, panel
+from test_ui_values import panel
 
 THEMES = ("light", "dark")
 A, B = trace_id("axe one"), trace_id("axe two")
@@ -67,59 +63,28 @@ def axe():
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
-
-
-def begin(sextant_bin, folder, *flags):
-    port, otlp = free_port(), free_port()
-    config = write_files(folder, port)
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}",
-                    *[f for f in NO_TRACES if not f.startswith("--otlp.http=")], f"--otlp.http=127.0.0.1:{otlp}", "--traces.metrics-interval=1s", *flags],
-                   str(folder), name="observe")
-    made.start(10)
-    made.at, made.otlp = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{otlp}"
-    return made
-
-
-@pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
-    made = begin(sextant_bin, tmp_path_factory.mktemp("axe"))
-    for k in range(12):
-        post(made.otlp, shop(trace_id(f"axe {k}"), time.time_ns() - k * 10**9, slow=k % 3 == 0, fail=k % 4 == 0, more=k % 3))
-    post(made.otlp, shop(A, time.time_ns(), links=[B]))
-    post(made.otlp, shop(B, time.time_ns(), slow=True, fail=True, more=2))
-    for dashboard in (VALUES, CHARTS):
-        assert requests.post(f"{made.at}/api/dashboards/db", json={"dashboard": dashboard, "overwrite": True}, timeout=5).status_code == 200
-    wait_scraped(made.at)
-    yield made
-    made.stop()
+    folder = tmp_path_factory.mktemp("axe")
+    with observing(sextant_bin, folder, scraping(folder), spans=True) as made:
+        for k in range(12):
+            post(made.otlp, shop(trace_id(f"axe {k}"), time.time_ns() - k * 10**9, slow=k % 3 == 0, fail=k % 4 == 0, more=k % 3))
+        post(made.otlp, shop(A, time.time_ns(), links=[B]))
+        post(made.otlp, shop(B, time.time_ns(), slow=True, fail=True, more=2))
+        for dashboard in (VALUES, CHARTS):
+            store(made, dashboard)
+        wait_scraped(made.at)
+        yield made
 
 
 @pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    yield Pages(chromium, server.at)
-    chromium.console()
-    chromium.execute_script("localStorage.clear(); sessionStorage.clear()")
+def ui(ui):
+    yield ui
+    ui.browser.console()  # what is wrong on purpose is told there
 
 
 def judged(ui, axe):
     ui.js(axe + "; window.axe = axe")
     return ui.browser.execute_async_script(AXE)
-
-
-def shown(ui, titles):
-    for title in titles:
-        at = json.dumps(f'[data-panel-title="{title}"]')
-        ui.wait_for(f"document.querySelector({at})", title)
-        ui.js(f"document.querySelector({at}).scrollIntoView({{block: 'center'}})")
-        ui.wait_for(f"document.querySelector({at}).dataset.panelState !== 'loading'", f"{title} drawn")
-    ui.js("scrollTo(0, 0)")
 
 
 def press(*labels):
@@ -161,7 +126,7 @@ PAGES = [
 def test_pages_hold_wcag(ui, axe, theme):
     found = []
     for path, words, act in PAGES:
-        ui.open(path, 1200, theme).wait(*words, seconds=20)
+        ui.open(path, 1200, theme).wait(*words)
         ui.wait_for("document.querySelector('main h1, h1')", f"{path}")
         if act:
             act(ui)
@@ -175,14 +140,14 @@ def test_dashboards_hold_wcag(ui, axe, theme):
     for of in (VALUES, CHARTS):
         titles = [p["title"] for p in of["panels"] if p["type"] != "row"]
         ui.open(f"/d/{of['uid']}", 1200, theme)
-        shown(ui, titles)
+        ui.shown(titles)
         found += [f"{of['uid']}: {x}" for x in judged(ui, axe)]
     ui.click("[aria-label='Menu of Lines']").wait_for("document.querySelector('[role=menu]')", "the menu")
     found += [f"menu: {x}" for x in judged(ui, axe)]
     ui.click("[role=menuitem]", "Inspect queries").wait_for("document.querySelector('dialog[open] [role=tab]')", "the inspector")
     found += [f"inspector: {x}" for x in judged(ui, axe)]
     ui.open("/d/charts", 1200, theme)
-    shown(ui, ["Lines"])
+    ui.shown(["Lines"])
     ui.click("[data-variable=job] button").wait("gone", selector=".pick-popup")
     found += [f"a variable's choice: {x}" for x in judged(ui, axe)]
     assert not found, "\n".join(found)
@@ -192,9 +157,8 @@ def test_sign_in_holds_wcag(sextant_bin, tmp_path, chromium, axe):
     for login, role in ROLES.items():
         assert add_user(sextant_bin, str(tmp_path / "data"), login, role, PASSWORDS[login]).returncode == 0
     (tmp_path / "auth.yml").write_text("", encoding="utf-8")
-    made = begin(sextant_bin, tmp_path, f"--auth.config={tmp_path}/auth.yml")
     found = []
-    try:
+    with observing(sextant_bin, tmp_path, scraping(tmp_path), [f"--auth.config={tmp_path}/auth.yml"]) as made:
         ui = Pages(chromium, made.at)
         for theme in THEMES:
             ui.open("/login", 1200, theme).wait_for("document.querySelector('[name=username]')", "the form")
@@ -204,10 +168,8 @@ def test_sign_in_holds_wcag(sextant_bin, tmp_path, chromium, axe):
             for path, word in (("/account", "Sessions"), ("/admin", "ann"), ("/admin?tab=audit", "signin"), ("/admin?tab=sessions", "127.0.0.1")):
                 ui.open(path, 1200, theme).wait(word)
                 found += [f"{path}: {x}" for x in judged(ui, axe)]
-    finally:
         chromium.get("about:blank")
         chromium.console()
-        made.stop()
     assert not found, "\n".join(found)
 
 

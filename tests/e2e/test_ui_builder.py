@@ -1,11 +1,8 @@
 """Explore's query builder and metrics browser in Chromium, by mouse and by keys, over a server that
 scrapes itself: a quantile of a histogram is drawn without a letter of PromQL being typed."""
 import pytest
-import requests
 
-from lib.observe import NO_TRACES
-from lib.service import free_port
-from lib.ui import SIZES, Pages, wait_scraped, write_files
+from lib.ui import SIZES, observing, query, scraping, wait_scraped
 from lib.wait import wait_for
 
 HISTOGRAM = "http_request_duration_seconds_bucket"
@@ -15,44 +12,17 @@ TEXT = "document.querySelector('[data-editor]')?.shadowRoot?.querySelector('.cm-
 
 @pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
-    from lib.service import Service
     folder = tmp_path_factory.mktemp("builder")
-    port = free_port()
-    made = Service([sextant_bin, "observe", f"--config.file={write_files(folder, port)}", f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
-    made.start(10)
-    made.at = f"http://127.0.0.1:{port}"
-    wait_scraped(made.at)
-
-    def drawn():
-        answer = requests.get(made.at + "/api/v1/query", {"query": P95}, timeout=5).json()
-        return answer["data"]["result"]
-    wait_for(drawn, 20, "a histogram with two scrapes")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear()")
+    with observing(sextant_bin, folder, scraping(folder)) as made:
+        wait_scraped(made.at)
+        wait_for(lambda: query(made.at, P95), 60, "a histogram with two scrapes")
+        yield made
 
 
 def text_is(ui, wanted):
     try:
         ui.wait_for(f"({TEXT} ?? '').trim() === {wanted!r}", "the query's text")
-    except AssertionError as e:
+    except TimeoutError as e:
         raise AssertionError(f"{ui.js(f'return {TEXT}')!r} is not {wanted!r}") from e
 
 
@@ -135,9 +105,9 @@ def test_the_browser_counts_filters_and_opens_the_builder(ui):
 def test_the_time_range_is_copied_and_pasted(ui):
     ui.open("/explore?from=now-7m").wait("Type a query").keys("t", "c").wait("is copied", selector=".toasts")
     ui.keys("t", "z")
-    wait_for(lambda: "from=now-7m" not in ui.path(), 5, "another range")
+    ui.until(lambda: "from=now-7m" not in ui.path(), "another range")
     ui.keys("t", "v")
-    wait_for(lambda: "from=now-7m" in ui.path(), 5, "the range that was copied")
+    ui.until(lambda: "from=now-7m" in ui.path(), "the range that was copied")
 
 
 @pytest.mark.parametrize("width,scheme", SIZES)

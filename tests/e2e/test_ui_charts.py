@@ -5,10 +5,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from lib.many_series import ManySeries
-from lib.observe import NO_TRACES
-from lib.service import free_port
-from lib.ui import Pages
-from lib.wait import wait_for
+from lib.ui import observing
 
 SERIES = 2000
 MOVES = 30
@@ -32,36 +29,25 @@ CHOSEN = "/[?&]from=\\d{13}/.test(location.search) && /[?&]to=\\d{13}/.test(loca
 
 
 @pytest.fixture(scope="module")
-def front(sextant_bin, tmp_path_factory):
-    from lib.service import Service
-    folder = tmp_path_factory.mktemp("charts")
-    port = free_port()
-    (folder / "none.yml").write_text("scrape_configs: []\n", encoding="utf-8")
-    made = Service([sextant_bin, "observe", f"--config.file={folder}/none.yml", f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
-    made.start(10)
-    before = ManySeries(f"http://127.0.0.1:{port}", SERIES)
-    yield before
-    before.close()
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
+def server(sextant_bin, tmp_path_factory):
+    """The front, which the pages are asked of."""
+    with observing(sextant_bin, tmp_path_factory.mktemp("charts")) as made:
+        before = ManySeries(made.at, SERIES)
+        before.at = before.url.rstrip("/")
+        yield before
+        before.close()
 
 
 @pytest.fixture
-def ui(front, chromium):
-    chromium.console()
-    front.series = SERIES
-    pages = Pages(chromium, front.url.rstrip("/"))
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear()")
+def front(server):
+    """With as many series as a test wants: SERIES at its beginning."""
+    server.series = SERIES
+    return server
+
+
+@pytest.fixture
+def ui(front, ui):
+    return ui
 
 
 def drawn(ui, path="/explore?g0.expr=many&from=now-1h"):
@@ -109,7 +95,7 @@ def test_the_legend_draws_only_what_is_seen_and_is_walked_by_keys(ui):
     ui.js("document.querySelector('.legend .series').focus()")
     for _ in range(40):
         ui.keys(Keys.ARROW_DOWN)
-    wait_for(lambda: ui.focused() == 'many{host="host-00040"}', 5, "the 41st name to have the focus")
+    ui.until(lambda: ui.focused() == 'many{host="host-00040"}', "the 41st name to have the focus")
     ui.keys(Keys.ENTER)
     ui.wait_for("document.querySelector('.legend .series:focus').getAttribute('aria-pressed') === 'true' && "
                 "document.querySelectorAll('.legend .series[aria-pressed=true]').length === 1", "one line alone")
@@ -126,7 +112,7 @@ def test_a_refresh_builds_no_axes_again_and_keeps_the_cursor(ui, front):
     ui.keys(Keys.ARROW_LEFT).wait_for("document.querySelector('.tip')", "the tooltip")
     asked = len(front.asked)
     ui.js("document.querySelector('[aria-label=\"Refresh now\"]').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
-    wait_for(lambda: len(front.asked) > asked, 5, "the query to be asked again")
+    ui.until(lambda: len(front.asked) > asked, "the query to be asked again")
     ui.wait_for("document.querySelector('.plot').work.paints > 1", "the new data to be painted")
     assert ui.js("return document.querySelector('.plot').work.builds") == 1
     ui.wait_for("document.querySelector('.tip')", "the tooltip to stay")
@@ -137,16 +123,16 @@ def test_a_drag_zooms_time_and_with_shift_the_values(ui, front):
     drawn(ui)
     first = ticks(ui)
     drag(ui, 0, 80, shift=True)
-    wait_for(lambda: ticks(ui) != first, 5, "another value axis")
+    ui.until(lambda: ticks(ui) != first, "another value axis")
     assert "from=now-1h" in ui.path()
     ActionChains(ui.browser, duration=0).double_click(plot(ui)).perform()
-    wait_for(lambda: ticks(ui) == first, 5, "the value axis as it was")
+    ui.until(lambda: ticks(ui) == first, "the value axis as it was")
     assert "from=now-1h" in ui.path(), "the first double click brings back the values alone"
     drag(ui, 200, 0)
     ui.wait_for(CHOSEN, "the range in the address")
     chosen = ui.path()
     ActionChains(ui.browser, duration=0).double_click(plot(ui)).perform()
-    wait_for(lambda: ui.path() != chosen, 5, "a wider range")
+    ui.until(lambda: ui.path() != chosen, "a wider range")
 
 
 def test_a_click_pins_the_tooltip_and_escape_closes_it(ui, front):
@@ -207,7 +193,7 @@ def test_a_finger_moves_the_time_and_two_stretch_it(ui, front):
         for d in range(10, 110, 10):
             touch("touchMove", 400 - d, 600 + d)
         touch("touchEnd")
-        wait_for(lambda: ui.js(span) < moved * 0.8, 5, "a narrower range")
+        ui.until(lambda: ui.js(span) < moved * 0.8, "a narrower range")
     finally:
         b.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
@@ -218,7 +204,7 @@ def test_a_heat_map_is_walked_cell_by_cell(ui):
     ui.keys(Keys.ARROW_LEFT).wait_for("document.querySelector('.tip')?.innerText.includes(' to ')", "a bucket")
     one = ui.text(".tip")
     ui.keys(Keys.ARROW_UP)
-    wait_for(lambda: ui.text(".tip") != one, 5, "the bucket above")
+    ui.until(lambda: ui.text(".tip") != one, "the bucket above")
     ui.judge()
     ui.keys(Keys.ESCAPE).wait_for("!document.querySelector('.tip')", "the tooltip to go")
 

@@ -2,17 +2,13 @@
 with one change, two who save at once, what is discarded, and who may not."""
 import json
 import subprocess
-import time
 
 import pytest
 import requests
 from selenium.webdriver.common.keys import Keys
 
 from lib.dashboards import read
-from lib.observe import NO_TRACES
-from lib.service import Service, free_port
-from lib.ui import SIZES, Pages
-from lib.wait import wait_for
+from lib.ui import SIZES, TIMEOUT_S, Pages, observing, store, wait_drawn
 
 CONFIG = """global: {{scrape_interval: 1s}}
 scrape_configs:
@@ -30,38 +26,15 @@ TWO = {
 
 @pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("editor")
-    port = free_port()
-    config = folder / "prometheus.yml"
-    config.write_text(CONFIG.format(port=port), encoding="utf-8")
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
-    made.start(10)
-    made.at = f"http://127.0.0.1:{port}"
-    # Ranges end at a multiple of their step, 15 s: what is younger is not drawn yet.
-    wait_for(lambda: requests.get(made.at + "/api/v1/query", {"query": "count_over_time(up[1m]) > 2", "time": time.time() // 15 * 15},
-                                  timeout=5).json()["data"]["result"], 60, "samples")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
+    with observing(sextant_bin, tmp_path_factory.mktemp("editor"), CONFIG) as made:
+        wait_drawn(made.at, 1)
+        yield made
 
 
 @pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    # What is not saved would be asked about.
-    pages.js("localStorage.clear(); sessionStorage.clear()")
-    leave(pages)
+def ui(ui):
+    yield ui
+    leave(ui)
 
 
 def leave(ui):
@@ -69,14 +42,8 @@ def leave(ui):
     ui.js("[...document.querySelectorAll('button')].find((b) => b.innerText === 'Discard')?.click()")
 
 
-def store(server, dashboard):
-    answer = requests.post(f"{server.at}/api/dashboards/db", json={"dashboard": dashboard, "overwrite": True}, timeout=10)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def stored(server, uid):
-    return requests.get(f"{server.at}/api/dashboards/uid/{uid}", timeout=5).json()["dashboard"]
+    return requests.get(f"{server.at}/api/dashboards/uid/{uid}", timeout=TIMEOUT_S).json()["dashboard"]
 
 
 def fill(ui, label, text):
@@ -91,9 +58,9 @@ def fill(ui, label, text):
 
 
 def choose(ui, label, value):
-    assert ui.js("const s = [...document.querySelectorAll('select')].find((e) => e.checkVisibility() && (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? '')"
-                 ".startsWith(arguments[0])); const o = [...s.options].find((o) => o.text === arguments[1]); if (!o) return false;"
-                 "s.value = o.value; s.dispatchEvent(new Event('change', {bubbles: true})); return true", label, value), (label, value)
+    ui.until(lambda: ui.js("const s = [...document.querySelectorAll('select')].find((e) => e.checkVisibility() && (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? '')"
+                 ".startsWith(arguments[0])); const o = [...s?.options ?? []].find((o) => o.text === arguments[1]); if (!o) return false;"
+                 "s.value = o.value; s.dispatchEvent(new Event('change', {bubbles: true})); return true", label, value), f"{value} to be chosen of {label}")
 
 
 def place(ui, panel):
@@ -113,10 +80,6 @@ def save(ui, title=""):
     if title:
         fill(ui, "Title", title)
     ui.click("dialog.save button.main")
-
-
-def settled(ui):
-    ui.wait_for("document.querySelector('[data-panel-state]') && !document.querySelector('[data-panel-state=loading]')", "panels")
 
 
 def test_a_new_dashboard_is_made_by_hand_and_stored_as_grafana_reads_it(server, ui):
@@ -157,11 +120,11 @@ def test_a_new_dashboard_is_made_by_hand_and_stored_as_grafana_reads_it(server, 
     ui.click(".ed-add").click("[role=menuitem]", "Text")
     ui.wait_for("location.search.includes('editPanel=panel-2')", "the text's editor")
     ui.keys(Keys.ESCAPE).wait_for("document.querySelectorAll('[data-panel-key]').length === 2", "the second panel")
-    assert place(ui, 2) == [13, 12, 1, 4]
+    ui.until(lambda: place(ui, 2) == [13, 12, 1, 4], "the second panel's place")
     menu(ui, 1, "Resize")
     ui.wait("Resize:", selector=".ed-say").keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ENTER)
     ui.wait_for("!document.querySelector('.ed-say').innerText", "hands off")
-    assert place(ui, 1)[1] == 13 and place(ui, 1)[3] == 9
+    ui.until(lambda: place(ui, 1)[1] == 13 and place(ui, 1)[3] == 9, "the larger panel")
     menu(ui, 2, "Move")
     ui.wait("Move:", selector=".ed-say").keys(Keys.ARROW_LEFT, Keys.ENTER)
     save(ui, "By hand")
@@ -178,13 +141,13 @@ def test_a_new_dashboard_is_made_by_hand_and_stored_as_grafana_reads_it(server, 
     assert one["transformations"] == [{"id": "limit", "options": {}}]
     assert (one["gridPos"]["w"], one["gridPos"]["h"]) == (13, 9)
     store(server, made)
-    settled(ui)
+    ui.settled()
 
 
 def test_what_is_edited_of_another_projects_dashboard_is_all_that_changes(server, ui):
     done = store(server, {**read("node-exporter-full"), "id": None})
     ui.open(done["url"] + "?from=now-5m&to=now")
-    settled(ui)
+    ui.settled()
     before = stored(server, done["uid"])
     title = ui.js("const p = document.querySelector('[data-panel-id]'); p.focus(); return p.dataset.panelTitle")
     ui.keys("e").wait_for("document.querySelector('.ed-editor')", "the editor")
@@ -192,7 +155,7 @@ def test_what_is_edited_of_another_projects_dashboard_is_all_that_changes(server
     fill(ui, "Title", title + " (mine)")
     ui.wait_for("document.querySelector('.dash-tools').innerText.includes('changed')", "it to be changed")
     save(ui)
-    wait_for(lambda: stored(server, done["uid"])["version"] > before["version"], 10, "a new version")
+    ui.until(lambda: stored(server, done["uid"])["version"] > before["version"], "a new version")
     ui.open(done["url"])
     ui.wait_for("document.querySelector('[data-panel-id]')", "panels")
     # Read and written without a change, then with: only the title differs.
@@ -210,7 +173,7 @@ def test_what_is_edited_of_another_projects_dashboard_is_all_that_changes(server
 def test_two_who_save_at_once(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")
-    settled(ui)
+    ui.settled()
     menu(ui, 2, "Duplicate")
     ui.wait_for("document.querySelectorAll('[data-panel-key]').length === 3", "the copy")
     store(server, {**TWO, "title": "Two of theirs"})
@@ -231,7 +194,7 @@ def test_two_who_save_at_once(server, ui):
 def test_what_is_not_saved_is_asked_about_and_can_be_discarded(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")
-    settled(ui)
+    ui.settled()
     menu(ui, 1, "Move")
     ui.wait("Move:", selector=".ed-say").keys(Keys.ARROW_DOWN, Keys.ESCAPE)
     ui.wait_for("!document.querySelector('.ed-say').innerText", "hands off")
@@ -240,13 +203,13 @@ def test_what_is_not_saved_is_asked_about_and_can_be_discarded(server, ui):
     head = ui.js("return document.querySelector('[data-panel-key=panel-2] h2')")
     ActionChains(ui.browser, duration=50).move_to_element(head).click_and_hold().move_by_offset(-600, 0).release().perform()
     ui.wait("changed", selector=".dash-tools")
-    assert place(ui, 2)[0] == 1
+    ui.until(lambda: place(ui, 2)[0] == 1, "the panel where it was dropped")
     ui.keys("g", "d").wait_for("document.querySelector('dialog[open]')", "a question")
     ui.click("dialog button", "Stay")
     assert ui.path().startswith("/d/two")
     ui.click(".dash-tools button", "Discard")
     ui.wait_for("!document.querySelector('.dash-tools').innerText.includes('changed')", "nothing to save")
-    assert place(ui, 2)[0] == 13
+    ui.until(lambda: place(ui, 2)[0] == 13, "the panel where it was")
     ui.keys("g", "d").wait("Two panels")
 
 
@@ -388,7 +351,7 @@ def test_a_newer_version_is_replaced_if_one_says_so(server, ui):
 def test_settings_make_variables_that_work(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")
-    settled(ui)
+    ui.settled()
     ui.click(".ed-bar button", "Settings")
     fill(ui, "Title", "Two & more")
     ui.click("[role=tab]", "Variables").click("dialog button", "Add variable")
@@ -407,13 +370,13 @@ def test_settings_make_variables_that_work(server, ui):
 def test_the_editor_is_readable_everywhere(server, ui, width, scheme):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1", width, scheme)
-    settled(ui)
+    ui.settled()
     ui.wait_for("document.querySelector('.ed-bar')", "the bar")
     ui.judge()
     for tab in ("Query", "Style", "Overrides", "JSON", "Transform"):
         if tab == "Query":
             ui.open("/d/two/two-panels?editPanel=panel-1", width, scheme)
-            settled(ui)
+            ui.settled()
         ui.js("scrollTo(0, 0)")
         ui.click("[role=tab]", tab)
         if tab == "Style":
@@ -432,16 +395,9 @@ def test_a_viewer_sees_no_editing(sextant_bin, chromium, tmp_path):
         done = subprocess.run([sextant_bin, "observe", "users", "add", login, "--role", role, "--storage.tsdb.path", data],
                               input=f"the password of {login}\n", capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr
-    port = free_port()
-    config = tmp_path / "prometheus.yml"
-    config.write_text(CONFIG.format(port=port), encoding="utf-8")
     (tmp_path / "auth.yml").write_text("", encoding="utf-8")
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--auth.config={tmp_path}/auth.yml",
-                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(tmp_path), name="observe")
-    made.start(10)
-    try:
-        at = f"http://127.0.0.1:{port}"
-        ui = Pages(chromium, at)
+    with observing(sextant_bin, tmp_path, CONFIG, [f"--auth.config={tmp_path}/auth.yml"]) as made:
+        ui = Pages(chromium, made.at)
         sign_in = """const done = arguments[2]; fetch('/api/login', {method: 'POST', headers: {'Content-Type': 'application/json'},
           body: JSON.stringify({login: arguments[0], password: arguments[1]})}).then((r) => done(r.status))"""
         ui.open("/login")
@@ -451,7 +407,7 @@ def test_a_viewer_sees_no_editing(sextant_bin, chromium, tmp_path):
         assert chromium.execute_async_script(save_it, json.dumps(TWO)) == 200
         assert chromium.execute_async_script(sign_in, "vic", "the password of vic") == 200
         ui.open("/d/two/two-panels?edit=1&editPanel=panel-1")
-        settled(ui)
+        ui.settled()
         ui.wait_for("document.querySelector('.dash-grid')", "the page, not the editor")
         assert "Edit" not in ui.text(".dash-tools") and not ui.js("return document.querySelector('.ed-bar, .ed-editor')")
         ui.js("document.querySelector('[data-panel-key=panel-1]').focus()")
@@ -459,5 +415,3 @@ def test_a_viewer_sees_no_editing(sextant_bin, chromium, tmp_path):
         items = ui.js("return [...document.querySelectorAll('[role=menuitem]')].map((e) => e.innerText)")
         assert items and not any(i.split("\n")[0] in ("Edit", "Move", "Resize", "Duplicate", "Remove") for i in items), items
         chromium.console()
-    finally:
-        made.stop()

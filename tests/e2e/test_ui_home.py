@@ -1,15 +1,11 @@
 """The observatory's home page in Chromium: services of every kind of metrics, found from what is scraped,
 those in trouble first; its links, keys, filters, and what it says when there is nothing."""
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import requests
 
-from lib.observe import NO_TRACES
-from lib.service import Service, free_port
-from lib.ui import SIZES, Pages, write_files
+from lib.exporter import Exporter
+from lib.ui import SIZES, Pages, observing, query, scraping
 from lib.wait import wait_for
 
 # Two services more: one as OpenTelemetry's libraries count, one known by its spans alone, as a
@@ -35,72 +31,29 @@ traces_span_metrics_duration_milliseconds_count{{service_name="billing",span_kin
 """
 
 
-class Shop(BaseHTTPRequestHandler):
-    began = time.monotonic()
-
-    def do_GET(self):
-        n = int(100 * (time.monotonic() - self.began))
-        body = METRICS.format(n=n, n2=2 * n, n3=3 * n, n9=9 * n).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def shop():
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    yield served.server_port
-    served.shutdown()
+    began = time.monotonic()
+
+    def page():
+        n = int(100 * (time.monotonic() - began))
+        return METRICS.format(n=n, n2=2 * n, n3=3 * n, n9=9 * n)
+    with Exporter(page) as served:
+        yield served.address
 
 
-def start(sextant_bin, folder, config, port):
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
-    made.start(10)
-    made.at = f"http://127.0.0.1:{port}"
-    return made
+# What home asks, of each kind of service.
+READY = ("rate(traces_span_metrics_calls_total[1m])", "rate(http_requests_total[1m]) > 0", "rate(http_server_request_duration_seconds_count[1m]) > 0",
+         'ALERTS{alertstate="firing"}')
 
 
 @pytest.fixture(scope="module")
 def server(sextant_bin, shop, tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
-    port = free_port()
-    config = write_files(folder, port)
-    with open(config, "a", encoding="utf-8") as f:
-        f.write(f'  - job_name: shop\n    static_configs: [{{targets: ["127.0.0.1:{shop}"]}}]\n')
-    made = start(sextant_bin, folder, config, port)
-
-    def ready():
-        for query in ("rate(traces_span_metrics_calls_total[1m])", "rate(http_requests_total[1m]) > 0", 'ALERTS{alertstate="firing"}'):
-            if not requests.get(made.at + "/api/v1/query", {"query": query}, timeout=5).json()["data"]["result"]:
-                return False
-        return True
-    wait_for(ready, 30, "samples of every service")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear()")
+    config = scraping(folder, f'  - job_name: shop\n    static_configs: [{{{{targets: ["{shop}"]}}}}]\n')
+    with observing(sextant_bin, folder, config) as made:
+        wait_for(lambda: all(query(made.at, q) for q in READY), 60, "samples of every service")
+        yield made
 
 
 FULL = "document.querySelectorAll('a.signal').length >= 11"
@@ -117,7 +70,7 @@ def names(ui):
 def test_home_shows_every_service_those_in_trouble_first(ui, width, scheme, tmp_path):
     ui.open("/?from=now-5m", width, scheme).wait("gone", "itself", "shop", "billing").wait_for(FULL, "the sparklines")
     ui.judge()
-    assert names(ui) == ["gone", "billing", "itself", "shop"]
+    ui.until(lambda: names(ui) == ["gone", "billing", "itself", "shop"], "those in trouble to be first")
     ui.browser.save_screenshot(str(tmp_path / f"home-{width}-{scheme}.png"))
 
 
@@ -135,8 +88,7 @@ def test_what_is_shown_is_what_was_measured(ui):
     assert rate.endswith("/s") and errors == "0 %" and p95.endswith("s") and "–" not in (cpu, memory) and memory.endswith("iB")
     text = ui.text(".services")
     assert text.startswith("gone\n■\ndown") and "1 alert firing" in text and "not scraped" in text and "4.2.0" in text, text
-    own = requests.get(ui.url + "/api/v1/query", {"query": 'prometheus_build_info'}, timeout=5).json()["data"]["result"][0]["metric"]
-    assert own["revision"] in text
+    assert query(ui.url, "prometheus_build_info")[0]["metric"]["revision"] in text
 
 
 def test_few_questions_are_asked_however_many_services(ui):
@@ -196,13 +148,8 @@ def test_a_refresh_never_empties_the_page(ui):
 
 
 def test_nothing_yet_says_what_to_do(sextant_bin, chromium, tmp_path):
-    config = tmp_path / "p.yml"
-    config.write_text("scrape_configs: []\n", encoding="utf-8")
-    made = start(sextant_bin, tmp_path, config, free_port())
-    try:
+    with observing(sextant_bin, tmp_path) as made:
         ui = Pages(chromium, made.at)
         for width, scheme in SIZES:
             ui.open("/", width, scheme).wait("No service is known yet", "scrape_configs", "make up")
             ui.judge()
-    finally:
-        made.stop()

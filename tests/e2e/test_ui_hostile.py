@@ -1,10 +1,8 @@
 """Dashboards that mean harm, in Chromium: markup and scripts wherever a text or an address belongs, what is
 no text where one belongs, names that objects have of their own, expressions that never end."""
 import pytest
-import requests
 
-from lib.ui import Pages
-from test_ui_axe import begin, chromium  # noqa: F401 (a fixture)
+from lib.ui import Pages, observing, scraping, store
 from test_ui_values import THRESHOLDS
 
 EVIL = "<img src=https://evil.example/i onerror=window.hit=1><script>window.hit=1</script>\"'`${job}"
@@ -29,18 +27,17 @@ HOSTILE = {"uid": "hostile", "title": EVIL, "tags": [EVIL], "links": [{"type": "
 
 @pytest.fixture
 def server(sextant_bin, tmp_path):
-    made = begin(sextant_bin, tmp_path)
-    yield made
-    made.stop()
+    with observing(sextant_bin, tmp_path, scraping(tmp_path)) as made:
+        yield made
 
 
-def test_a_hostile_dashboard_does_nothing(server, chromium):  # noqa: F811
-    assert requests.post(f"{server.at}/api/dashboards/db", json={"dashboard": HOSTILE, "overwrite": True}, timeout=5).status_code == 200
+def test_a_hostile_dashboard_does_nothing(server, chromium):
+    store(server, HOSTILE)
     ui = Pages(chromium, server.at)
     ui.open("/d/hostile").wait_for("document.querySelectorAll('[data-panel-state]').length === 12", "the panels")
     for y in range(0, 2000, 400):
         ui.js(f"scrollTo(0, {y})")
-        ui.wait_for("![...document.querySelectorAll('[data-panel-state=loading]')].some((e) => { const r = e.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight; })", "those that are seen")
+        ui.settled()
     assert ui.js("return [window.hit, ({}).hit, document.querySelectorAll('main script, main img').length]") == [None, None, 0]
     away = ui.js("return [...document.querySelectorAll('a[href]')].map((e) => e.href).filter((h) => !h.startsWith(location.origin))")
     assert away == []

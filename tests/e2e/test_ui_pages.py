@@ -7,9 +7,7 @@ import pytest
 import requests
 
 from lib.observe import NO_TRACES
-from lib.service import free_port
-from lib.ui import SIZES, Pages, wait_scraped, write_files
-from lib.wait import wait_for
+from lib.ui import SIZES, TIMEOUT_S, observing, scraping, wait_scraped
 
 HTML = {"Accept": "text/html"}
 FIRST_PAINT_BYTES_MAX = 100_000
@@ -21,34 +19,10 @@ CODINGS = (("br, gzip", "br"), ("gzip, deflate", "gzip"), ("identity", None))
 @pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
     """One for all pages: it scrapes itself, one of its targets is down, an alert fires, a rule fails."""
-    from lib.service import Service
     folder = tmp_path_factory.mktemp("ui")
-    port = free_port()
-    config = write_files(folder, port)
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}", "--web.enable-admin-api", *NO_TRACES], str(folder), name="observe")
-    made.start(10)
-    made.at = f"http://127.0.0.1:{port}"
-    wait_scraped(made.at)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear()")
+    with observing(sextant_bin, folder, scraping(folder), ["--web.enable-admin-api"]) as made:
+        wait_scraped(made.at)
+        yield made
 
 
 # ---- how it is served
@@ -59,17 +33,17 @@ def by_what(answer):
 
 
 def test_browsers_get_the_page_and_others_are_led_to_the_query(server):
-    page = requests.get(server.at + "/", headers=HTML, timeout=5)
+    page = requests.get(server.at + "/", headers=HTML, timeout=TIMEOUT_S)
     assert page.status_code == 200 and '<base href="/">' in page.text and by_what(page) == {"accept", "accept-encoding"}
-    other = requests.get(server.at + "/", allow_redirects=False, timeout=5)
+    other = requests.get(server.at + "/", allow_redirects=False, timeout=TIMEOUT_S)
     assert (other.status_code, other.headers["Location"]) == (302, "/query")
-    assert requests.get(server.at + "/", timeout=5).text == page.text
-    assert requests.get(server.at + "/nowhere", headers=HTML, timeout=5).status_code == 404
+    assert requests.get(server.at + "/", timeout=TIMEOUT_S).text == page.text
+    assert requests.get(server.at + "/nowhere", headers=HTML, timeout=TIMEOUT_S).status_code == 404
 
 
 def test_every_page_forbids_what_is_not_its_own(server):
     for path in ("/", "/query", "/graph", "/explore", "/targets", "/status", "/alerts", "/rules", "/flags", "/config"):
-        page = requests.get(server.at + path, headers=HTML, timeout=5)
+        page = requests.get(server.at + path, headers=HTML, timeout=TIMEOUT_S)
         policy = page.headers["Content-Security-Policy"]
         assert page.status_code == 200 and "unsafe" not in policy and "default-src 'none'" in policy, path
         assert "frame-ancestors 'none'" in policy
@@ -77,19 +51,19 @@ def test_every_page_forbids_what_is_not_its_own(server):
 
 
 def test_files_are_kept_for_ever_and_the_page_is_asked_for_again(server):
-    page = requests.get(server.at + "/targets", headers=HTML, timeout=5)
-    again = requests.get(server.at + "/targets", headers={**HTML, "If-None-Match": page.headers["ETag"]}, timeout=5)
+    page = requests.get(server.at + "/targets", headers=HTML, timeout=TIMEOUT_S)
+    again = requests.get(server.at + "/targets", headers={**HTML, "If-None-Match": page.headers["ETag"]}, timeout=TIMEOUT_S)
     assert page.headers["Cache-Control"] == "no-cache" and again.status_code == 304
     for name in re.findall(r"(?:src|href)=\"(assets/[^\"]+)\"", page.text):
         tags = set()
         for accepted, coding in CODINGS:
-            file = requests.get(f"{server.at}/{name}", headers={"Accept-Encoding": accepted}, stream=True, timeout=5)
+            file = requests.get(f"{server.at}/{name}", headers={"Accept-Encoding": accepted}, stream=True, timeout=TIMEOUT_S)
             assert file.status_code == 200 and file.headers.get("Content-Encoding") == coding and by_what(file) == {"accept-encoding"}
             assert ("immutable" in file.headers["Cache-Control"]) == (name != "assets/favicon.svg")
             tags.add(file.headers["ETag"])
         assert len(tags) == len(CODINGS), "a tag stands for one representation"
     for name in ("index.html", "meson.build", "nothing.js", "..%2findex.html"):
-        assert requests.get(f"{server.at}/assets/{name}", timeout=5).status_code == 404
+        assert requests.get(f"{server.at}/assets/{name}", timeout=TIMEOUT_S).status_code == 404
 
 
 def test_below_a_prefix_and_behind_a_proxy(sextant, tmp_path):
@@ -97,10 +71,10 @@ def test_below_a_prefix_and_behind_a_proxy(sextant, tmp_path):
     config.write_text("scrape_configs: []\n", encoding="utf-8")
     made = sextant("observe", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data", "--web.listen-address=127.0.0.1:0",
                    "--web.external-url=http://proxy/a<b/x", "--web.route-prefix=/inside", *NO_TRACES)
-    page = requests.get(made.url("/inside/targets"), headers=HTML, timeout=5)
+    page = requests.get(made.url("/inside/targets"), headers=HTML, timeout=TIMEOUT_S)
     assert '<base href="/a&#60;b/x/">' in page.text
-    assert requests.get(made.url("/"), allow_redirects=False, timeout=5).headers["Location"] == "/a<b/x/query"
-    assert requests.get(made.url("/inside"), headers=HTML, timeout=5).text == page.text
+    assert requests.get(made.url("/"), allow_redirects=False, timeout=TIMEOUT_S).headers["Location"] == "/a<b/x/query"
+    assert requests.get(made.url("/inside"), headers=HTML, timeout=TIMEOUT_S).text == page.text
 
 
 def test_the_whole_stays_small(server, repo):
@@ -111,7 +85,7 @@ def test_the_whole_stays_small(server, repo):
         first = set(re.findall(r"assets/([^\"]+\.(?:js|css))", f.read()))
 
     def size(path, accept):
-        answer = requests.head(server.at + path, headers=accept, timeout=5)
+        answer = requests.head(server.at + path, headers=accept, timeout=TIMEOUT_S)
         assert answer.status_code == 200, f"{path} is not in the binary: was it built after web/dist?"
         return int(answer.headers["Content-Length"])
 
@@ -159,7 +133,7 @@ def test_every_page_is_right(ui, width, scheme):
 def test_the_theme_can_be_chosen_and_stays(ui):
     ui.open("/targets", scheme="light").wait("gone")
     ui.click(".side-foot button", "Theme").click(".side-foot button", "light")
-    assert ui.js("return document.documentElement.dataset.theme") == "dark"
+    ui.wait_for("document.documentElement.dataset.theme === 'dark'", "the dark theme")
     ui.open("/rules", scheme="light").wait("instances")
     assert ui.js("return document.documentElement.dataset.theme") == "dark"
     ui.judge()
@@ -177,7 +151,8 @@ def test_keys_lead_through_the_pages(ui):
     ui.keys("flagless").wait("Nothing is called so", selector="dialog[open]")
     ui.keys(*[Keys.BACKSPACE] * 8).keys("targ").wait("Go to Targets", selector="dialog[open]").keys(Keys.ENTER).wait("gone")
     assert ui.path() == "/targets"
-    ui.chord(Keys.CONTROL, "k").keys("http_requests_total").wait("http_requests_total", selector="dialog[open]").keys(Keys.ENTER)
+    ui.chord(Keys.CONTROL, "k").wait_for("document.querySelector('dialog[open] input')", "the palette")
+    ui.keys("http_requests_total").wait("http_requests_total", selector="dialog[open]").keys(Keys.ENTER)
     ui.wait("on the server")
     assert "g0.expr=http_requests_total" in ui.path()
 
@@ -192,9 +167,8 @@ def test_a_filter_takes_letters_that_are_shortcuts(ui):
 def test_the_first_tab_stop_leads_to_the_content(ui):
     from selenium.webdriver.common.keys import Keys
     ui.open("/targets").wait("gone").keys(Keys.TAB)
-    assert ui.focused() == "To the content"
-    ui.keys(Keys.ENTER)
-    assert ui.js("return document.activeElement.id") == "main"
+    ui.until(lambda: ui.focused() == "To the content", "the first stop")
+    ui.keys(Keys.ENTER).wait_for("document.activeElement.id === 'main'", "the content to have the focus")
 
 
 # ---- targets, alerts, status
@@ -250,11 +224,11 @@ def test_the_range_is_typed_and_shifted(ui):
     ui.open("/explore?g0.expr=up").wait("on the server").keys("t", "a")
     ui.wait_for("document.querySelector('dialog[open]')", "the range to be asked")
     ui.chord(Keys.CONTROL, "a").keys("now-7").wait("is no time", selector="dialog[open]").keys("m", Keys.ENTER)
-    wait_for(lambda: "from=now-7m" in ui.path(), 5, "the range in the address")
+    ui.until(lambda: "from=now-7m" in ui.path(), "the range in the address")
     ui.keys("t", Keys.ARROW_LEFT)
-    wait_for(lambda: re.search(r"from=\d{13}&to=\d{13}", ui.path()), 5, "an absolute range")
+    ui.until(lambda: re.search(r"from=\d{13}&to=\d{13}", ui.path()), "an absolute range")
     ui.js("history.back()")
-    wait_for(lambda: "from=now-7m" in ui.path(), 5, "the range before")
+    ui.until(lambda: "from=now-7m" in ui.path(), "the range before")
 
 
 # ---- explore
@@ -289,10 +263,9 @@ def test_the_graph_by_keys_and_by_its_legend(ui):
     ui.js("document.querySelector('.plot').focus()")
     ui.keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT).wait_for("document.querySelector('.tip')?.innerText.includes('gone')", "the tooltip")
     ui.keys(Keys.ESCAPE).wait_for("!document.querySelector('.tip')", "the tooltip to go")
-    ui.click(".series", "gone")
-    assert ui.js("return [...document.querySelectorAll('.series')].map((e) => e.getAttribute('aria-pressed'))").count("false") == 1
-    ui.click(".series", "gone")
-    assert ui.js("return [...document.querySelectorAll('.series')].map((e) => e.getAttribute('aria-pressed'))").count("false") == 0
+    hidden = "document.querySelectorAll('.series[aria-pressed=false]').length"
+    ui.click(".series", "gone").wait_for(f"{hidden} === 1", "one line alone")
+    ui.click(".series", "gone").wait_for(f"{hidden} === 0", "both lines")
 
 
 def test_panels_are_added_compared_and_kept_in_the_address(ui):

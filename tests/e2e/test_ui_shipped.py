@@ -4,14 +4,12 @@ from the home page by clicks alone."""
 import json
 import os
 import socket
-import time
 
 import pytest
-import requests
 
 from lib.databases import PG_BIN, REDIS, Postgres, Redis
 from lib.service import Process, free_port
-from lib.ui import SIZES, Pages
+from lib.ui import SIZES, drawn_at, query
 from lib.wait import wait_for
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "dashboards")
@@ -21,7 +19,7 @@ BOARDS = {name: json.load(open(os.path.join(FOLDER, f"{name}.json"), encoding="u
 # Panels that may have no data here, and why; every other one has some.
 EMPTY = {}
 
-pytestmark = pytest.mark.skipif(not (REDIS and PG_BIN), reason="no redis-server or PostgreSQL")
+pytestmark = [pytest.mark.skipif(not (REDIS and PG_BIN), reason="no redis-server or PostgreSQL"), pytest.mark.timeout(400)]
 
 
 def panels_of(board):
@@ -76,14 +74,9 @@ def server(sextant_bin, tmp_path_factory):
         up.at = f"http://127.0.0.1:{port}"
         wait_for(lambda: "Sextant is up" in up.stdout(), 120, "sextant up")
 
-        def query(text, at):
-            return requests.get(up.at + "/api/v1/query", {"query": text, "time": at}, timeout=5).json()["data"]["result"]
-
         def ready():
             ask_redis(redis.port)
-            # Ranges end at a multiple of their step, 15 s: what is younger is not drawn yet.
-            at = time.time() // 15 * 15
-            return all(query(q, at) for q in (
+            return all(query(up.at, q, drawn_at()) for q in (
                 'rate(redis_commands_total{cmd="get"}[30s]) > 0', "rate(pg_stat_database_xact_commit[30s]) > 0", "rate(node_cpu_seconds_total[30s]) > 0",
                 'rate(http_requests_total{job="geocode", route="/search/csv/"}[1m])', 'rate(http_client_requests_total{job="visitor"}[30s]) > 0',
                 'rate(traces_span_metrics_calls_total{span_name="geocode.score"}[1m]) > 0', "rate(traces_service_graph_request_total[1m]) > 0"))
@@ -95,63 +88,22 @@ def server(sextant_bin, tmp_path_factory):
         postgres.remove()
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear(); sessionStorage.clear()")
-
-
-NEAR_LOADING = """[...document.querySelectorAll('[data-panel-state=loading]')].filter((e) => {
-  const r = e.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight; }).length"""
-STATES = """return [...document.querySelectorAll('[data-panel-state]')].map((e) =>
-  [e.dataset.panelTitle, e.dataset.panelType, e.dataset.panelState, e.dataset.panelMessage ?? ''])"""
-
-
-def settled(ui):
-    ui.wait_for("document.querySelector('[data-panel-state]')", "panels", 30)
-    ui.wait_for(f"!({NEAR_LOADING})", "the panels that are seen", 30)
-
-
-def see_all(ui):
-    """All rows open, everything seen once."""
-    settled(ui)
-    ui.js("for (const b of document.querySelectorAll('[data-row-toggle][aria-expanded=false]')) b.click()")
-    ui.wait_for("!document.querySelector('[data-row-toggle][aria-expanded=false]')", "open rows")
-    at = 0
-    while at <= ui.js("return document.documentElement.scrollHeight"):
-        ui.js("scrollTo(0, arguments[0])", at)
-        settled(ui)
-        at += 600
-    return ui.js(STATES)
-
-
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_panel_shows_something(ui, name, tmp_path):
     board = BOARDS[name]
     ui.open(f"/d/{board['uid']}?from=now-5m&to=now", 1400)
-    seen = see_all(ui)
+    seen = ui.scroll_through()
     wanted = sorted(p["title"] for p in panels_of(board) if p["type"] != "row")
-    assert sorted(title for title, _, _, _ in seen) == wanted
-    empty = {title for title, _, state, _ in seen if state == "nodata"}
-    assert [p for p in seen if p[2] not in ("ok", "nodata")] == []
+    assert sorted(p["title"] for p in seen) == wanted
+    empty = {p["title"] for p in seen if p["state"] == "nodata"}
+    assert [p for p in seen if p["state"] not in ("ok", "nodata")] == []
     assert empty <= set(EMPTY.get(name, {})), empty
 
 
 @pytest.mark.parametrize("width,scheme", SIZES)
 def test_the_service_dashboard_is_readable(ui, width, scheme):
     ui.open("/d/sextant-service?from=now-5m&to=now&var-job=geocode", width, scheme)
-    settled(ui)
+    ui.settled()
     ui.judge()
 
 

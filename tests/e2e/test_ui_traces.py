@@ -7,10 +7,8 @@ import pytest
 import requests
 from selenium.webdriver.common.keys import Keys
 
-from lib.observe import NO_TRACES
-from lib.service import Service, free_port
 from lib.trace_shapes import EVIL, far, hostile, large, post, shop, trace_id
-from lib.ui import SIZES, Pages
+from lib.ui import SIZES, TIMEOUT_S, observing, query
 from lib.wait import wait_for
 
 LARGE = 100_000
@@ -19,45 +17,23 @@ A, B, BIG, HOSTILE, FAR = (trace_id(w) for w in ("A", "B", "large", "hostile", "
 ORDERS = 30
 
 
+SERVICES = {"user", "front", "mail", "payment", "postgresql", "shop", "stock"}
+
+
 @pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("traces")
-    port, otlp = free_port(), free_port()
-    config = folder / "prometheus.yml"
-    config.write_text("scrape_configs: []\n", encoding="utf-8")
-    flags = [f for f in NO_TRACES if not f.startswith("--otlp.http=")]
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}", *flags,
-                    f"--otlp.http=127.0.0.1:{otlp}", "--traces.metrics-interval=1s", "--traces.retention=36500d"], str(folder), name="observe")
-    made.start(10)
-    made.at = f"http://127.0.0.1:{port}"
-    made.otlp = f"http://127.0.0.1:{otlp}"
-    now = time.time_ns()
-    for k in range(ORDERS):
-        post(made.otlp, shop(trace_id(f"order {k}"), now - (ORDERS - k) * 10**9, slow=k % 7 == 3, fail=k % 10 == 4, more=k % 3))
-    post(made.otlp, shop(A, now, links=[B]))
-    post(made.otlp, shop(B, now + 10**9, slow=True, fail=True, more=2))
-    post(made.otlp, hostile(HOSTILE, now - 120 * 10**9))
-    post(made.otlp, far(FAR))
-    wait_for(lambda: requests.get(made.at + "/api/v1/query", {"query": "traces_service_graph_request_total"}, timeout=5).json()["data"]["result"], 20, "the service graph")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear()")
+    with observing(sextant_bin, tmp_path_factory.mktemp("traces"), flags=["--traces.retention=36500d"], spans=True) as made:
+        now = time.time_ns()
+        for k in range(ORDERS):
+            post(made.otlp, shop(trace_id(f"order {k}"), now - (ORDERS - k) * 10**9, slow=k % 7 == 3, fail=k % 10 == 4, more=k % 3))
+        post(made.otlp, shop(A, now, links=[B]))
+        post(made.otlp, shop(B, now + 10**9, slow=True, fail=True, more=2))
+        post(made.otlp, hostile(HOSTILE, now - 120 * 10**9))
+        post(made.otlp, far(FAR))
+        # Edges are derived from spans each second: until all are there, and by their rate as the page asks for them.
+        rate = "sum by (client, server) (rate(traces_service_graph_request_total[15m])) > 0"
+        wait_for(lambda: {e["metric"][end] for e in query(made.at, rate) for end in ("client", "server")} >= SERVICES, 60, "the service graph")
+        yield made
 
 
 def rows(ui):
@@ -68,8 +44,8 @@ def cursor(ui):
     return ui.js("return document.querySelector('.span-row.at')?.innerText.replace(/\\s+/g, ' ') ?? ''")
 
 
-def opened(ui, trace, query=""):
-    ui.open(f"/trace/{trace}{query}")
+def opened(ui, trace, more=""):
+    ui.open(f"/trace/{trace}{more}")
     ui.wait_for("document.querySelector('.trace-page')", "the trace")
     return ui
 
@@ -114,30 +90,35 @@ def test_from_anywhere_to_a_span_by_keys(ui):
     ui.keys("g", "x")
     ui.wait("POST /order")
     ui.keys("/")
-    wait_for(lambda: ui.js("return document.activeElement.name") == "service", 5, "the field")
+    ui.until(lambda: ui.js("return document.activeElement.name") == "service", "the field")
     ui.keys(*"shop", Keys.ENTER)
     ui.wait_for("location.search.includes('service=shop')", "the search")
     ui.js("document.activeElement.blur()")
     ui.keys("j")
-    wait_for(lambda: "POST /order" in ui.focused(), 5, "a trace has the focus")
+    ui.until(lambda: "POST /order" in ui.focused(), "a trace has the focus")
     ui.keys(Keys.ENTER)
     ui.wait("SELECT stock")
-    wait_for(lambda: ui.js("return document.activeElement.getAttribute('role')") == "treegrid", 5, "the spans have the focus")
+    ui.until(lambda: ui.js("return document.activeElement.getAttribute('role')") == "treegrid", "the spans have the focus")
     ui.keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
     ui.wait("Attributes", "/orders", selector=".details")
     ui.wait_for("location.search.includes('span=')", "the span in the address")
 
 
+def times(ui):
+    """How long the traces that are found took."""
+    return ui.js("return [...document.querySelectorAll('.traces-found .took')].map((e) => parseFloat(e.innerText))")
+
+
 def test_results_are_sorted_and_more_are_asked_for(ui):
     ui.open("/traces?from=now-15m&service=shop&sort=longest").wait("20 traces")
-    took = ui.js("return [...document.querySelectorAll('.traces-found .took')].map((e) => parseFloat(e.innerText))")
+    took = times(ui)
     assert took == sorted(took, reverse=True)
     ui.click("button", "Up to 80 traces").wait(f"{ORDERS + 2} traces")
     assert "limit=80" in ui.path()
     ui.js("scrollTo(0, 0)")
-    ui.click("button", "Shortest")
-    took = ui.js("return [...document.querySelectorAll('.traces-found .took')].map((e) => parseFloat(e.innerText))")
-    assert took == sorted(took)
+    longest = times(ui)
+    assert longest == sorted(longest, reverse=True) and len(longest) == ORDERS + 2
+    ui.click("button", "Shortest").until(lambda: times(ui) == sorted(longest), "the shortest first")
 
 
 def test_a_point_opens_its_trace(ui):
@@ -160,6 +141,7 @@ def test_jaegers_address_leads_here(ui, server):
     path = ui.path()
     assert path.startswith("/traces?") and "lookback" not in path and "start=" not in path and "from=1" in path, path
     ui.open("/search?service=shop&tag=error:true&lookback=2d&operation=all").wait("error")
+    ui.wait_for("document.querySelector('.traces-found > li')", "traces")
     assert "from=now-2d" in ui.path() and "operation" not in ui.path()
     assert ui.js("return [...document.querySelectorAll('.traces-found > li')].every((l) => l.classList.contains('failed'))")
 
@@ -171,12 +153,12 @@ def test_traceql_is_completed(ui):
     field.send_keys("{ resource.serv")
     ui.wait_for("document.querySelector('#traceql-list:not([hidden])')?.innerText.includes('resource.service.name')", "names")
     field.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
-    wait_for(lambda: "resource.service." in field.get_attribute("value"), 5, "the name is taken")
+    ui.until(lambda: "resource.service." in field.get_attribute("value"), "the name is taken")
     field.clear()
     field.send_keys('{ resource.service.name = "pay')
     ui.wait_for("document.querySelector('#traceql-list:not([hidden])')?.innerText.includes('payment')", "values")
     field.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
-    wait_for(lambda: field.get_attribute("value") == '{ resource.service.name = "payment"', 5, "the value is taken")
+    ui.until(lambda: field.get_attribute("value") == '{ resource.service.name = "payment"', "the value is taken")
     field.send_keys(" && status = error }", Keys.ESCAPE, Keys.ENTER)
     ui.wait_for("location.search.includes('payment')", "the search")
     ui.wait("4 errors")
@@ -198,17 +180,17 @@ def test_the_keys_walk_fold_and_search(ui):
     opened(ui, B).wait("mail")
     assert rows(ui) == 16
     ui.keys("[")
-    wait_for(lambda: rows(ui) == 1, 5, "all is folded")
+    ui.until(lambda: rows(ui) == 1, "all is folded")
     ui.keys(Keys.ARROW_RIGHT)
-    wait_for(lambda: rows(ui) == 2, 5, "one is unfolded")
+    ui.until(lambda: rows(ui) == 2, "one is unfolded")
     ui.keys("]")
-    wait_for(lambda: rows(ui) == 16, 5, "all is unfolded")
+    ui.until(lambda: rows(ui) == 16, "all is unfolded")
     ui.keys("f", "f")
-    wait_for(lambda: "POST /orders" in cursor(ui), 5, "two further")
+    ui.until(lambda: "POST /orders" in cursor(ui), "two further")
     ui.keys("b")
-    wait_for(lambda: "POST /orders" not in cursor(ui), 5, "one back")
+    ui.until(lambda: "POST /orders" not in cursor(ui), "one back")
     ui.keys(Keys.END)
-    wait_for(lambda: "orders process" in cursor(ui), 5, "the last")
+    ui.until(lambda: "orders process" in cursor(ui), "the last")
     ui.keys("/")
     ui.keys(*"select")
     ui.wait("5 matches", selector=".trace-bar")
@@ -296,15 +278,16 @@ def test_other_views_lead_to_spans(ui):
     ui.keys(Keys.ENTER)
     ui.wait("Whole trace")
     ui.keys(Keys.ESCAPE)
-    wait_for(lambda: "Whole trace" not in ui.text(), 5, "zoomed out")
-    opened(ui, B, "?view=graph").wait("nodes")
+    ui.until(lambda: "Whole trace" not in ui.text(), "zoomed out")
+    opened(ui, B, "?view=graph").wait("nodes").wait_for("document.querySelector('.node')", "the nodes")
     ui.js("document.querySelector('.node').focus()")
     ui.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    wait_for(lambda: "POST /orders" in ui.focused(), 5, "the next node")
+    ui.until(lambda: "POST /orders" in ui.focused(), "the next node")
     ui.keys(Keys.ENTER)
     ui.wait("POST /orders", selector=".details")
 
 
+@pytest.mark.timeout(600)
 def test_100000_spans_open_and_scroll(ui, server):
     post(server.otlp, large(BIG, time.time_ns() - 30 * 10**9, LARGE))
     began = time.monotonic()
@@ -321,7 +304,7 @@ def test_100000_spans_open_and_scroll(ui, server):
     print(f"100,000 spans: seen {seen:.2f} s after the click, of which asked {data['asked']} ms, read {data['read']} ms; scrolling {frames[0]:.0f} frames/s, worst {frames[1]:.0f} ms, {frames[2]} rows")
     assert frames[2] <= ROWS_MAX
     ui.keys(Keys.END)
-    wait_for(lambda: ui.js("return Number(document.querySelector('.span-row.at')?.getAttribute('aria-rowindex'))") == LARGE, 5, "the last row")
+    ui.until(lambda: ui.js("return Number(document.querySelector('.span-row.at')?.getAttribute('aria-rowindex'))") == LARGE, "the last row")
     ui.browser.find_element("css selector", ".trace-bar input").send_keys("index=99999")
     ui.wait("1 match", selector=".trace-bar")
     ui.keys("[")
@@ -342,19 +325,19 @@ def test_the_second_of_two_is_picked_from_the_list(ui):
     signs = ui.js("return [...document.querySelectorAll('.compare-row .delta')].map((e) => e.innerText.trim()[0])")
     assert "▲" in signs and "=" in signs
     ui.click("button", "Changed")
-    wait_for(lambda: "validate" not in ui.text(), 5, "only what changed")
+    ui.until(lambda: "validate" not in ui.text(), "only what changed")
     ui.click("a", "Swap the two").wait("B took 140 ms less", "faster")
 
 
 def test_services_and_operations(ui):
     ui.open("/traces?tab=services&from=now-15m").wait("nodes")
-    known = "['user', 'front', 'mail', 'payment', 'postgresql', 'shop', 'stock']"
-    ui.wait_for(f"{known}.every((s) => [...document.querySelectorAll('.node .title')].some((t) => t.textContent.trim() === s))", "the services")
+    ui.until(lambda: SERVICES <= set(ui.js("return [...document.querySelectorAll('.node .title')].map((t) => t.textContent.trim())")), "the services")
     ui.js("[...document.querySelectorAll('.node')].find((n) => n.dataset.node === 'front').focus()")
     ui.keys(Keys.ARROW_RIGHT)
-    wait_for(lambda: "shop" in ui.focused(), 5, "who is called")
-    assert ui.js("return document.querySelectorAll('.node.dim').length") > 0
-    ui.click("button", "Table").wait("postgresql", "user")
+    ui.until(lambda: "shop" in ui.focused(), "who is called")
+    ui.wait_for("document.querySelectorAll('.node.dim').length > 0", "the others to be dimmed")
+    ui.click("button", "Table").wait_for("document.querySelector('main table') && !document.querySelector('.node')", "the table")
+    ui.wait("postgresql", "user", selector="main table")
     ui.judge()
     ui.open("/traces?tab=operations&from=now-15m").wait("POST /orders", "Charge")
     ui.click("td a", "POST /orders")
@@ -367,7 +350,7 @@ def test_files_are_shown_without_being_stored_and_saved_again(ui, tmp_path, serv
     path = tmp_path / "one.json"
     path.write_text(json.dumps(request), encoding="utf-8")
     jaeger = tmp_path / "jaeger.json"
-    jaeger.write_text(requests.get(f"{server.at}/api/traces/{B}", timeout=5).text, encoding="utf-8")
+    jaeger.write_text(requests.get(f"{server.at}/api/traces/{B}", timeout=TIMEOUT_S).text, encoding="utf-8")
     ui.open("/traces").wait("Fields")
     ui.browser.find_element("css selector", "input[type=file]").send_keys(str(path))
     ui.wait_for("location.pathname.startsWith('/trace/file-')", "the file's trace")
@@ -384,7 +367,7 @@ def test_files_are_shown_without_being_stored_and_saved_again(ui, tmp_path, serv
         order = lambda a: sorted(a, key=lambda x: x["key"])  # noqa: E731
         assert order(saved[key]["attributes"]) == order(one.get("attributes", []))
         assert [e["name"] for e in saved[key]["events"]] == [e["name"] for e in one.get("events", [])]
-    assert requests.get(f"{server.at}/tempo/api/traces/{'ab' * 16}", timeout=5).status_code == 404
+    assert requests.get(f"{server.at}/tempo/api/traces/{'ab' * 16}", timeout=TIMEOUT_S).status_code == 404
     ui.open("/traces").wait("Fields")
     ui.browser.find_element("css selector", "input[type=file]").send_keys(f"{path}\n{jaeger}")
     ui.wait("From files", "2 traces")
@@ -408,7 +391,7 @@ def test_nothing_of_a_span_is_more_than_text(ui):
     assert set(links) <= {"http:", "https:"}
     assert ui.js("return document.querySelector('.details').innerText.length") < 20_000
     ui.click(".details button", "All 977 KiB")
-    wait_for(lambda: ui.js("return document.querySelector('.details').textContent.length") > 1_000_000, 5, "the whole value")
+    ui.until(lambda: ui.js("return document.querySelector('.details').textContent.length") > 1_000_000, "the whole value")
     for view in ("flame", "table", "critical", "graph"):
         opened(ui, HOSTILE, f"?view={view}").wait_for("document.querySelector('.trace-page .card')", view)
         assert "owned" not in ui.js("return document.title")
@@ -425,4 +408,4 @@ def test_what_cannot_be_is_told(ui):
     ui.wait("the clocks differ", selector=".details")
     opened(ui, HOSTILE).wait("10008")
     ui.keys(Keys.END)
-    wait_for(lambda: ui.js("return document.querySelector('.span-row.at')?.getAttribute('aria-rowindex')") == "10008", 5, "the last row")
+    ui.until(lambda: ui.js("return document.querySelector('.span-row.at')?.getAttribute('aria-rowindex')") == "10008", "the last row")

@@ -3,9 +3,7 @@ sizes, and what a stranger's text or link holds does no harm."""
 import pytest
 import requests
 
-from lib.observe import NO_TRACES
-from lib.service import free_port
-from lib.ui import SIZES, Pages, wait_scraped, write_files
+from lib.ui import SIZES, TIMEOUT_S, observing, scraping, store, wait_scraped
 
 THRESHOLDS = {"mode": "absolute", "steps": [{"value": None, "color": "red"}, {"value": 1, "color": "green"}]}
 UP = [{"refId": "A", "expr": "up", "legendFormat": "{{job}}", "interval": "1s"}]
@@ -85,40 +83,11 @@ return bad;
 
 @pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
-    from lib.service import Service
     folder = tmp_path_factory.mktemp("values")
-    port = free_port()
-    config = write_files(folder, port)
-    made = Service([sextant_bin, "observe", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}", *NO_TRACES], str(folder), name="observe")
-    made.start(10)
-    made.at = f"http://127.0.0.1:{port}"
-    wait_scraped(made.at)
-    save(made, DASHBOARD)
-    yield made
-    made.stop()
-
-
-def save(server, dashboard):
-    reply = requests.post(f"{server.at}/api/dashboards/db", json={"dashboard": dashboard, "overwrite": True}, timeout=5)
-    assert reply.status_code == 200, reply.text
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from lib.browser import open_browser
-    driver = open_browser(str(tmp_path_factory.mktemp("chromium")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def ui(server, chromium):
-    chromium.console()
-    pages = Pages(chromium, server.at)
-    yield pages
-    pages.quiet()
-    pages.js("localStorage.clear()")
+    with observing(sextant_bin, folder, scraping(folder)) as made:
+        wait_scraped(made.at)
+        store(made, DASHBOARD)
+        yield made
 
 
 def body(title):
@@ -126,13 +95,8 @@ def body(title):
 
 
 def settled(ui, titles):
-    """Every panel has been seen and is drawn: those below are near only once they are scrolled to."""
-    for title in titles:
-        ui.wait_for(f"document.querySelector({f'[data-panel-title={title!r}]'!r})", title)
-        ui.js("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", f'[data-panel-title="{title}"]')
-        ui.wait_for(f"['ok', 'error', 'nodata', 'unsupported'].includes(document.querySelector({f'[data-panel-title={title!r}]'!r}).dataset.panelState) && "
-                    f"document.querySelector({body(title)!r}).innerText.trim() !== ''", f"{title} drawn")
-    ui.js("scrollTo(0, 0)")
+    """Every panel has been seen and something is drawn in it."""
+    ui.shown(titles, also="panel.querySelector('.panel-body').innerText.trim() !== ''")
 
 
 TITLES = [p["title"] for p in DASHBOARD["panels"]]
@@ -191,7 +155,7 @@ def test_a_text_is_cleaned_and_its_styles_hold(ui):
 def test_hostile_texts_do_no_harm(server, ui):
     panels = [{**panel(i + 1, "text", f"t{i}", [], {"mode": mode, "content": text}), "gridPos": {"x": i % 6 * 4, "y": i // 6 * 3, "w": 4, "h": 3}}
               for i, (text, mode) in enumerate((t, m) for t in HOSTILE for m in ("html", "markdown"))]
-    save(server, {"uid": "hostile", "title": "Hostile", "schemaVersion": 39, "panels": [*panels, {**panel(999, "text", "last", [], {"content": "the end"}), "gridPos": {"x": 0, "y": 99, "w": 24, "h": 3}}]})
+    store(server, {"uid": "hostile", "title": "Hostile", "schemaVersion": 39, "panels": [*panels, {**panel(999, "text", "last", [], {"content": "the end"}), "gridPos": {"x": 0, "y": 99, "w": 24, "h": 3}}]})
     ui.open("/d/hostile/hostile")
     for y in range(0, 12000, 600):
         ui.js("scrollTo(0, arguments[0])", y)
@@ -202,7 +166,7 @@ def test_hostile_texts_do_no_harm(server, ui):
 
 
 def test_what_the_lists_show(server, ui):
-    requests.post(f"{server.at}/api/annotations", json={"text": "deployed <b>2.0</b>", "tags": ["deploy"]}, timeout=5)
+    requests.post(f"{server.at}/api/annotations", json={"text": "deployed <b>2.0</b>", "tags": ["deploy"]}, timeout=TIMEOUT_S)
     ui.open("/d/values/values")
     settled(ui, TITLES[8:])
     ui.wait("InstanceDown", "gone", selector=body("Alerts"))

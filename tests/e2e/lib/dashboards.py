@@ -4,9 +4,9 @@ import json
 import math
 import os
 import re
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .exporter import Exporter
 
 COMMUNITY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "dashboards", "community")
 NAMES = ("node-exporter-full", "kubernetes-views-pods", "redis-exporter", "strimzi-kafka-exporter", "argo-cd-legacy", "cloudnative-pg")
@@ -77,11 +77,11 @@ def value_of(label, i):
     return ("alpha", "beta")[i] if label not in ("namespace", "job") else "argocd-demo"
 
 
-class Exporter:
-    """Serves them all; counters grow, the others swing."""
+class Community(Exporter):
+    """Serves them all; counters grow, the others swing. `metrics` is what metrics_of() says of all."""
 
     def __init__(self, names=NAMES):
-        found = {}
+        self.metrics = found = {}
         for name in names:
             for metric, labels in metrics_of(read(name)).items():
                 found.setdefault(metric, {}).update({k: v for k, v in labels.items() if v or k not in found.get(metric, {})})
@@ -97,34 +97,13 @@ class Exporter:
                     lines.append((metric, "{" + ",".join(f'{k}="{v}"' for k, v in sorted(all_.items())) + "}", i, le))
         lines = sorted({(m, t): (m, t, i, le) for m, t, i, le in lines}.values())
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                t = time.time() - began
-                out = []
-                for metric, labels, i, le in lines:
-                    swing = 1 + i + math.sin(t / 20 + i + len(metric))
-                    grows = re.search(r"_(total|count|sum|bucket)$", metric)
-                    value = t * (1 + i) * (1 + LE.index(le) if le else 1) if grows else swing
-                    out.append(f"{metric}{labels} {value:.3f}")
-                body = ("\n".join(out) + "\n").encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.metrics = found
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.server.server_port}"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        def page():
+            t = time.time() - began
+            out = []
+            for metric, labels, i, le in lines:
+                swing = 1 + i + math.sin(t / 20 + i + len(metric))
+                grows = re.search(r"_(total|count|sum|bucket)$", metric)
+                value = t * (1 + i) * (1 + LE.index(le) if le else 1) if grows else swing
+                out.append(f"{metric}{labels} {value:.3f}")
+            return "\n".join(out) + "\n"
+        super().__init__(page)

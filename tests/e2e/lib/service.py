@@ -105,7 +105,7 @@ class Process:
 class Service(Process):
     """One of our servers: start() returns when it has said `ready`, stop() insists on exit 0."""
 
-    def start(self, seconds=10):
+    def start(self, seconds=30):
         super().start()
         end = deadline(seconds)
         while True:

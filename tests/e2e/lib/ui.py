@@ -1,8 +1,21 @@
-"""The observatory's interface in Chromium: a server with something to see, and its pages by address."""
+"""The observatory's interface in Chromium: a server with something to see, and its pages by address.
+
+A module of tests says what its server has in a fixture `server` of its own, made by observing(); the
+fixture `ui` (conftest.py) is that server's pages in the module's browser."""
+import contextlib
+import time
+
 import requests
 
+from .observe import NO_TRACES
+from .service import Service
 from .wait import wait_for
 
+PATIENCE_S = 30  # of every wait: it is only ever used up by a failure, and machines are slow at times
+TIMEOUT_S = 30  # of one request
+STEP_S = 15  # ranges end at a multiple of their step: what is younger than this is not drawn yet
+
+NOTHING = "scrape_configs: []\n"
 SIZES = ((1200, "light"), (1200, "dark"), (360, "light"), (360, "dark"))
 
 CONFIG = """global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -68,6 +81,18 @@ return bad;
 """
 
 
+# What is seen of a dashboard and not there yet; its panels by their states.
+NEAR_LOADING = """[...document.querySelectorAll('[data-panel-state=loading]')].filter((e) => {
+  const r = e.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight; }).length"""
+PANELS = """return [...document.querySelectorAll('[data-panel-state]')].map((e) => ({key: e.dataset.panelKey,
+  type: e.dataset.panelType, title: e.dataset.panelTitle, state: e.dataset.panelState, message: e.dataset.panelMessage ?? ''}))"""
+
+
+def panel(key):
+    """The panel, as JavaScript."""
+    return f"document.querySelector('[data-panel-key=\"{key}\"]')"
+
+
 class Pages:
     def __init__(self, browser, url):
         self.browser, self.url = browser, url
@@ -86,19 +111,32 @@ class Pages:
     def text(self, selector="main"):
         return self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
-    def wait(self, *words, selector="main", seconds=15):
-        wait_for(lambda: all(w in self.text(selector) for w in words), seconds,
-                 f"{words} in {selector}")
+    def until(self, look, what, seconds=PATIENCE_S):
+        """Until look() is true: what an action does to a page is there a moment later. What is not there
+        yet, or is drawn anew under the pointer, is no failure before the time is up."""
+        from selenium.common.exceptions import ElementClickInterceptedException, ElementNotInteractableException, JavascriptException, StaleElementReferenceException
+
+        def once():
+            try:
+                return look()
+            except (ElementClickInterceptedException, ElementNotInteractableException, JavascriptException, StaleElementReferenceException) as e:
+                raise AssertionError(e.msg) from e
+        return wait_for(once, seconds, what)
+
+    def wait(self, *words, selector="main", seconds=PATIENCE_S):
+        self.until(lambda: all(w in self.text(selector) for w in words), f"{words} in {selector}", seconds)
         return self
 
-    def wait_for(self, code, what, seconds=15):
-        return wait_for(lambda: self.js(f"return {code}"), seconds, what)
+    def wait_for(self, code, what, seconds=PATIENCE_S):
+        return self.until(lambda: self.js(f"return {code}"), what, seconds)
 
     def click(self, selector, text=""):
         """Clicks the first that is so and has the text."""
-        found = self.wait_for(f"[...document.querySelectorAll({selector!r})].find((e) => e.innerText.includes({text!r}) || "
-                              f"(e.getAttribute('aria-label') ?? '').includes({text!r}))", f"{selector} with {text!r}")
-        found.click()
+        def act():
+            found = self.js("return [...document.querySelectorAll(arguments[0])].find((e) => e.innerText?.includes(arguments[1]) || "
+                            "(e.getAttribute('aria-label') ?? '').includes(arguments[1]))", selector, text)
+            return found is not None and found.click() is None
+        self.until(act, f"{selector} with {text!r}")
         return self
 
     def keys(self, *keys):
@@ -137,17 +175,108 @@ class Pages:
         lines = self.browser.console()
         assert not lines, lines
 
+    # ---- dashboards
 
-def write_files(folder, port):
+    def panels(self):
+        """What there is of panels: key, type, title, state, message."""
+        return self.js(PANELS)
+
+    def settled(self):
+        """The panels that are seen are drawn."""
+        self.wait_for("document.querySelector('[data-panel-state]')", "panels")
+        self.wait_for(f"!({NEAR_LOADING})", "the panels that are seen")
+        return self
+
+    def scroll_through(self, step=600):
+        """All rows open, everything seen once; gives the panels."""
+        self.settled()
+        self.js("for (const b of document.querySelectorAll('[data-row-toggle][aria-expanded=false]')) b.click()")
+        self.wait_for("!document.querySelector('[data-row-toggle][aria-expanded=false]')", "open rows")
+        at = 0
+        while at <= self.js("return document.documentElement.scrollHeight"):
+            self.js("scrollTo(0, arguments[0])", at)
+            self.settled()
+            at += step
+        return self.panels()
+
+    def shown(self, titles, also="true"):
+        """Panels of these titles have each been seen and are drawn; `also` is JavaScript about `panel`."""
+        for title in titles:
+            found = "[...document.querySelectorAll('[data-panel-title]')].find((e) => e.dataset.panelTitle === arguments[0])"
+            self.until(lambda: self.js(f"const panel = {found}; panel?.scrollIntoView({{block: 'center'}}); return !!panel", title), title)
+            self.until(lambda: self.js(f"const panel = {found}; return ['ok', 'error', 'nodata', 'unsupported'].includes(panel?.dataset.panelState) && ({also})",
+                                       title), f"{title} drawn")
+        self.js("scrollTo(0, 0)")
+        return self
+
+
+class Observatory(Service):
+    """`sextant observe` on a free port with this configuration, which may name {port} and {folder}: it is
+    read once the port is known. `at` is its address, `otlp` that of its receiver of spans."""
+
+    def __init__(self, sextant_bin, folder, config=NOTHING, flags=(), spans=False):
+        self.config, self.text = f"{folder}/prometheus.yml", config
+        off = [f for f in NO_TRACES if not (spans and f.startswith("--otlp.http="))]
+        receiver = ["--otlp.http=127.0.0.1:0", "--traces.metrics-interval=1s"] if spans else []
+        super().__init__([sextant_bin, "observe", f"--config.file={self.config}", f"--storage.tsdb.path={folder}/data",
+                          "--web.listen-address=127.0.0.1:0", *off, *receiver, *flags], str(folder), name="observe")
+
+    def configure(self, text):
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(text)
+
+    def start(self, seconds=PATIENCE_S):
+        self.configure(NOTHING)
+        super().start(seconds)
+        self.at = self.url("")
+        self.otlp = self.url("", "otlp-http") if "otlp-http" in self.addresses else None
+        if self.text != NOTHING:
+            self.configure(self.text.format(folder=self.folder, port=self.host_port()[1]))
+            self.signal("HUP")
+            self.wait_logged("configuration taken up", PATIENCE_S)
+        return self
+
+
+@contextlib.contextmanager
+def observing(*args, **more):
+    """An Observatory that runs, and must stop cleanly at the end."""
+    made = Observatory(*args, **more).start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def scraping(folder, more=""):
+    """The configuration that has something of everything: of itself, of a target that is down, of one that
+    is dropped, of rules."""
     (folder / "rules.yml").write_text(RULES, encoding="utf-8")
-    path = folder / "prometheus.yml"
-    path.write_text(CONFIG.format(folder=folder, port=port), encoding="utf-8")
-    return path
+    return CONFIG + more
+
+
+def query(url, expr, at=None):
+    """The result of an instant query."""
+    answer = requests.get(url + "/api/v1/query", {"query": expr, **({"time": at} if at else {})}, timeout=TIMEOUT_S).json()
+    return answer["data"]["result"]
 
 
 def wait_scraped(url):
     """Until there is something to draw."""
-    def look():
-        answer = requests.get(url + "/api/v1/query", {"query": "count_over_time(up[1m]) > 2"}, timeout=5).json()
-        return len(answer["data"]["result"]) >= 2
-    wait_for(look, 20, "samples of both jobs")
+    wait_for(lambda: len(query(url, "count_over_time(up[1m]) > 2")) >= 2, 2 * PATIENCE_S, "samples of both jobs")
+
+
+def drawn_at():
+    """Until when a dashboard draws now."""
+    return time.time() // STEP_S * STEP_S
+
+
+def wait_drawn(url, jobs):
+    """Until a dashboard has something to draw of so many jobs."""
+    wait_for(lambda: len(query(url, "count_over_time(up[1m]) > 2", drawn_at())) == jobs, 3 * PATIENCE_S, "samples of every job")
+
+
+def store(server, dashboard):
+    """Saves a dashboard, over what is there; what the server says of it."""
+    answer = requests.post(f"{server.at}/api/dashboards/db", json={"dashboard": dashboard, "overwrite": True}, timeout=TIMEOUT_S)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
