@@ -1,4 +1,4 @@
-/* up_ports.c - the addresses of `sextant up`, tried before anything is started. */
+/* up_ports.c - the addresses of `sextant up`, tried before anything is started. See up_ports.h. */
 #include <unistd.h>
 
 #include "cmd/up_ports.h"
@@ -11,8 +11,6 @@ static sx_status parse(const char *flag, const char *typed, sx_listen_address *o
     return status ? sx_error_prefix(err, status, "--%s", flag) : SX_OK;
 }
 
-/* Whether the address can be had at all, by having it for a moment: it may be another machine's, or a
- * port that needs a privilege. A Unix socket is left alone: it would come and go in the file system. */
 sx_status cmd_address_bindable(const char *flag, const char *typed, sx_error *err)
 {
     sx_listen_address address;
@@ -28,8 +26,6 @@ sx_status cmd_address_bindable(const char *flag, const char *typed, sx_error *er
     return SX_OK;
 }
 
-/* A port that a stranger holds would only show as a child that cannot start, after the import; say it
- * at once. */
 sx_status cmd_address_free(const char *flag, const char *typed, sx_error *err)
 {
     sx_str host, port;
@@ -50,8 +46,6 @@ sx_status cmd_address_free(const char *flag, const char *typed, sx_error *err)
                    (unsigned long long)number, owner.name, owner.pid, flag, SX_ARG(host));
 }
 
-/* An address that children must know before the one that serves there has opened it is chosen here: as
- * typed or, for port 0, with one that is free now. */
 sx_status cmd_address_choose(const char *flag, const char *typed, char out[SX_ADDRESS_TEXT_BYTES],
                              sx_error *err)
 {

@@ -26,6 +26,13 @@ void http1_expect_within(http1_conn *c, uint32_t ms)
     sx_timer_start(&c->server->loop->timers, &c->timer, ms);
 }
 
+/* Whether bytes have arrived that nobody has read yet: an idle connection with a request is not idle. */
+static bool is_asked(const http1_conn *c)
+{
+    char byte;
+    return recv(sx_stream_fd(c->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void on_timer(sx_timer *timer, void *arg)
 {
     (void)timer;
@@ -40,7 +47,12 @@ static void on_timer(sx_timer *timer, void *arg)
     http1_enter(c);
     switch ((http1_state)c->state) {
     case HTTP1_IDLE:
-        http1_close(c, false);
+        /* Handlers of this turn may have taken long, and its client has asked meanwhile: to close now
+         * would be to close without an answer. It is read next. */
+        if (is_asked(c))
+            http1_expect_within(c, http1_limits(c)->header_ms_max);
+        else
+            http1_close(c, false);
         break;
     case HTTP1_HEAD:
         http1_answer_error(c, 408, "the request's head took too long");
@@ -339,10 +351,7 @@ static void op_drain(sx_http_conn *base)
     http1_conn *c = SX_CONTAINER_OF(base, http1_conn, base);
     http1_enter(c);
     c->closes = true;
-    /* One whose request has arrived but was not read yet is not idle. */
-    char byte;
-    if (c->state == HTTP1_IDLE &&
-        recv(sx_stream_fd(c->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+    if (c->state == HTTP1_IDLE && !is_asked(c))
         http1_close(c, false);
     http1_leave(c);
 }

@@ -211,6 +211,28 @@ static void test_a_broken_provisioning_file_removes_nothing(void **state)
     assert_false(item_of(f, "b").uid.len);
 }
 
+static const char PROVISIONING[] =
+    "apiVersion: 1\nproviders:\n- name: one\n  folder: \"Ops\"\n  type: file\n"
+    "  options: {path: d, foldersFromFilesStructure: true}\n- {name: two, options: {path: e}}\n";
+
+/* A part of it is fewer providers or told as wrong; neither reads beyond it. */
+static void test_a_provisioning_file_cut_at_every_byte_is_read(void **state)
+{
+    fixture *f = *state;
+    dash_problem *told;
+    char part[sizeof PROVISIONING];
+    for (size_t len = 0; len < sizeof PROVISIONING; len++) {
+        memcpy(part, PROVISIONING, len);
+        part[len] = '\0';
+        put(f, "p.yaml", part);
+        if (len == 0)
+            begin(f, "", path_of(f, "p.yaml"), NULL);
+        dash_files_scan(f->files, true);
+        for (size_t i = problems(f, &told); i > 0; i--)
+            assert_true(told[i - 1].message.len && told[i - 1].file.len);
+    }
+}
+
 /* Many files are no more work each than few: looked up by tables, folders asked for once. */
 static void test_many_files_are_taken_up(void **state)
 {
@@ -249,6 +271,7 @@ int main(void)
         TEST(test_a_broken_file_is_told_and_its_dashboard_stays),
         TEST(test_provisioning_files_name_folders),
         TEST(test_a_broken_provisioning_file_removes_nothing),
+        TEST(test_a_provisioning_file_cut_at_every_byte_is_read),
         TEST(test_many_files_are_taken_up),
         TEST(test_what_is_built_in_is_there),
     };
