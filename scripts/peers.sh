@@ -6,7 +6,7 @@
 #   jaeger2    Jaeger 2.20, which keeps its traces with us (without its web pages; from GitHub)
 #   collector  the OpenTelemetry Collector with OTLP in and out (tests/e2e/programs/collector)
 #   promtool   of Prometheus 3, which reads the exposition formats that Debian's does not
-#   prometheus of the same version, which scrapes them (without its web pages)
+#   prometheus of the same version, which scrapes them; its web pages in .cache/peers/ui (if npm is there)
 #   victoria-metrics  single-node, beside which the observatory's speed is measured
 #
 # and keeps Prometheus's test scripts of PromQL in .cache/peers/promqltest.
@@ -103,6 +103,25 @@ if [ ! -x "$bin/victoria-metrics" ]; then
     # Its own zstd binding is C.
     (cd "$top/victoria" && CGO_ENABLED=1 "$go" build -mod=mod -ldflags='-s -w' -o "$bin/victoria-metrics" ./app/victoria-metrics)
     rm -rf "$top/victoria"
+fi
+# Prometheus's pages: its program takes them from below the folder it is started in. Without npm there are none.
+if [ ! -d "$top/ui/prometheus/web/ui/static" ] && command -v npm >/dev/null; then
+    current_go
+    echo "peers: building Prometheus's web pages (some minutes)"
+    dir=$(module_dir "$go" "$PROMETHEUS")
+    rm -rf "$top/pages" "$top/ui/prometheus"
+    mkdir -p "$top/pages" "$top/ui/prometheus/web/ui"
+    cp -r "$dir/web/ui" "$dir/VERSION" "$top/pages/"
+    chmod -R u+w "$top/pages"
+    if npm install --silent --no-audit --no-fund --prefix "$top/pages/tools" pnpm@10 node@24 && (
+        cd "$top/pages/ui"
+        export PATH="$top/pages/tools/node_modules/.bin:$PATH"
+        pnpm install --silent --frozen-lockfile && bash build_ui.sh --build-module >/dev/null && bash build_ui.sh --mantine-ui >/dev/null); then
+        mv "$top/pages/ui/static" "$top/ui/prometheus/web/ui/"
+    else
+        echo "peers: Prometheus's web pages are left out: they could not be built" >&2
+    fi
+    rm -rf "$top/pages"
 fi
 # Two gigabytes of sources and objects that nobody reads again.
 rm -rf "$top/gopath" "$top/gocache"

@@ -180,6 +180,7 @@ const why = () => {
   if (document.fonts.status !== 'loaded') return 'fonts';
   if (window.underWay() > 0) return `${window.underWay()} requests under way`;
   if ([...document.querySelectorAll('.loading, [data-panel-state=loading], .plot[data-drawn=no], .plot:not([data-drawn])')].some(shown)) return 'something loads';
+  if (document.querySelector('[data-editor=loading]')) return 'the editor loads';
   const text = document.querySelector('#app').innerText;
   const missing = words.filter((w) => !text.includes(w));
   return missing.length ? `without ${missing}` : '';
@@ -228,7 +229,7 @@ def make_still(browser, at_ms):
     browser.set_script_timeout(60 * SLOWER)
 
 
-def open_still(browser, url, width, height, scheme, words, seconds=20):
+def open_still(browser, url, width, height, scheme, words, seconds=50):
     """The page when it has come to rest."""
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700})
