@@ -38,7 +38,8 @@ static inline void key_double(sx_json_writer *w, const char *key, double value)
  * shown is the shortest one. */
 static inline void key_ms(sx_json_writer *w, const char *key, int64_t ns)
 {
-    key_double(w, key, (double)((ns + 500) / 1000) / 1000);
+    int64_t us = (ns + 500) / 1000;
+    key_double(w, key, (double)us / 1000);
 }
 
 /* Milliseconds as seconds. */

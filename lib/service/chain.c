@@ -144,7 +144,7 @@ void sx_chain_admitted(sx_request *r, sx_request_state *state)
 /* Whether anybody may ask: what restarts and balances services seldom has a password. */
 static bool is_open(const sx_service *s, const sx_request_state *state, const sx_route *route)
 {
-    return state->result == SX_ROUTE_FOUND && s->settings.health_public &&
+    return state->result == SX_ROUTE_FOUND && route && s->settings.health_public &&
            (route->handler == sx_answer_live || route->handler == sx_answer_ready);
 }
 
