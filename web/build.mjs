@@ -12,6 +12,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { pack } from "./pack.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const COMMON = { bundle: true, minify: true, write: false, charset: "utf8", legalComments: "none" };
@@ -56,26 +57,21 @@ async function folder(page) {
   const out = join(here, "dist", page);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const result = await build({
-    ...COMMON, entryPoints: [join(here, page, "main.tsx"), join(here, page, "style.css")], outdir: out,
-    format: "esm", splitting: true, target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
-    entryNames: "[name]-[hash]", chunkNames: "[name]-[hash]", define: { "process.env.NODE_ENV": '"production"' },
-    metafile: true,
-  });
-  // What the first script imports is asked for together with it, not after it.
-  const entry = Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint?.endsWith("main.tsx"))[1];
-  const early = entry.imports.filter((i) => i.kind === "import-statement").map((i) => basename(i.path)).sort();
-  const files = result.outputFiles.map((f) => ({ name: basename(f.path), bytes: Buffer.from(f.contents) }));
+  const { files: scripts, main, inputs } = await pack(`${page}/main.tsx`, here);
+  const sheet = (await build({ ...COMMON, entryPoints: [join(here, page, "style.css")], outdir: out, entryNames: "[name]-[hash]" })).outputFiles[0];
+  const style = basename(sheet.path);
+  const files = [...scripts, { name: style, bytes: Buffer.from(sheet.contents) }];
   files.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const f of files) writeFileSync(join(out, f.name), f.bytes);
+  // What the first script imports is asked for together with it, not after it.
+  const early = scripts.filter((f) => f.first && f.name !== main).map((f) => f.name);
   copyFileSync(join(here, page, "favicon.svg"), join(out, "favicon.svg"));
-  const named = (start) => files.find((f) => f.name.startsWith(start)).name;
   const html = readFileSync(join(here, page, "index.html"), "utf8")
-    .replace("<!-- style -->", () => `<link rel="stylesheet" href="assets/${named("style-")}">`)
+    .replace("<!-- style -->", () => `<link rel="stylesheet" href="assets/${style}">`)
     .replace("<!-- script -->", () => early.map((n) => `<link rel="modulepreload" href="assets/${n}">\n`).join("") +
-      `<script type="module" src="assets/${named("main-")}"></script>`);
+      `<script type="module" src="assets/${main}"></script>`);
   writeFileSync(join(out, "index.html"), html);
-  writeFileSync(join(out, "licences.txt"), licences(result.metafile.inputs));
+  writeFileSync(join(out, "licences.txt"), licences(inputs));
   const all = [...files.map((f) => f.name), "favicon.svg", "index.html", "licences.txt"];
   writeFileSync(join(out, "meson.build"), "# Written by build.mjs.\n" +
     `${page}_page_files = files(\n${all.map((n) => `  '${n}',\n`).join("")})\n`);

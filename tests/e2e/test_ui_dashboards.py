@@ -312,7 +312,7 @@ def test_annotations_are_drawn_and_added(server, ui):
     assert requests.post(f"{server.at}/api/annotations", json={"dashboardUID": "small", "time": now - 60000, "text": "Deployed", "tags": ["v2"]}, timeout=TIMEOUT_S).status_code == 200
     ui.open("/d/small?viewPanel=panel-1")
     wait_state(ui, "panel-1", "ok")
-    over = ui.wait_for(f"{panel('panel-1')}.querySelector('.u-over')", "the plot")
+    over = ui.wait_for(f"{panel('panel-1')}.querySelector('.plot-over')", "the plot")
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
     ActionChains(ui.browser, duration=50).move_to_element_with_offset(over, -40, 0).key_down(Keys.CONTROL).click_and_hold().move_by_offset(60, 0).release().key_up(Keys.CONTROL).perform()

@@ -11,7 +11,7 @@ export interface MarkAt { from: number; to?: number; panelId: number }
 
 const DRAG_LEAST_PX = 5;
 
-// Charts draw their plot into an element of uPlot's, whose width is the panel's range of time.
+// Over a chart's plot lies an element whose width is the panel's range of time.
 function timeAt(over: HTMLElement, x: number): number {
   const r = over.getBoundingClientRect();
   const { start, end } = range.peek();
@@ -24,7 +24,7 @@ export function useMarking(page: PageState) {
   useEffect(() => {
     const box = area.current!;
     const down = (e: PointerEvent) => {
-      const over = (e.target as Element).closest<HTMLElement>(".u-over");
+      const over = (e.target as Element).closest<HTMLElement>(".plot-over");
       const panel = over?.closest<HTMLElement>("[data-panel-id]");
       if (!over || !panel || e.button || !(e.ctrlKey || e.metaKey) || !mayEdit() || isUnsaved(page.uid) || page.meta.value.canEdit === false) return;
       e.preventDefault();
@@ -38,14 +38,8 @@ export function useMarking(page: PageState) {
       };
       addEventListener("pointerup", up, true);
     };
-    // uPlot listens to the mouse's own events.
-    const still = (e: MouseEvent) => { if ((e.ctrlKey || e.metaKey) && (e.target as Element).closest(".u-over")) e.stopPropagation(); };
     box.addEventListener("pointerdown", down, true);
-    box.addEventListener("mousedown", still, true);
-    return () => {
-      box.removeEventListener("pointerdown", down, true);
-      box.removeEventListener("mousedown", still, true);
-    };
+    return () => box.removeEventListener("pointerdown", down, true);
   }, [page]);
   return { area, made, close: () => setMade(undefined) };
 }

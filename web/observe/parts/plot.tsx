@@ -1,15 +1,15 @@
-// plot.tsx - the stage that every drawing on axes stands on: axes by uPlot, the drawing itself by a
+// plot.tsx - the stage that every drawing on axes stands on: axes by the frame, the drawing itself by a
 // layer, the pointer, fingers and keys, the tooltip, the cursor shared with other charts.
 //
 // What happens while the pointer moves is bounded: at most once a frame the layer looks up what is
 // nearest and draws it on a canvas above; the drawing below is not touched. Drawings of very many
 // points are painted aside, a piece per frame, and shown when they are whole, so that a refresh neither
 // blocks nor flickers. New data never rebuild the axes unless their kind has changed.
-import uPlot from "uplot";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isDark } from "../base/store";
-import { type Axis, dataOf, endsX, endsY, FONT, type Live, optionsOf, type Pen, penOf, shapeOf, valueAt } from "./plot_axes";
+import { type Axis, endsX, endsY, FONT, type Live, type Pen, penOf, shapeOf, valueAt } from "./plot_axes";
+import { Frame } from "./plot_frame";
 import { Marks, type MarkAt } from "./plot_marks";
 import { type Tip, TipBox, type TipPlace } from "./plot_tip";
 
@@ -66,7 +66,7 @@ interface Drag { x: number; y: number; shift: boolean; now: { x: number; y: numb
 
 // All that lives between two renders; one per drawing.
 class Stage {
-  u?: uPlot;
+  u?: Frame;
   live: Live;
   props: PlotProps;
   pen?: Pen;
@@ -93,7 +93,7 @@ class Stage {
     this.u?.destroy();
     const style = getComputedStyle(document.documentElement);
     const colors = { dim: style.getPropertyValue("--dim").trim(), line: style.getPropertyValue("--grid").trim() || style.getPropertyValue("--line").trim() };
-    this.u = new uPlot(optionsOf(() => this.live, width, height, colors, (u) => this.draw(u)), dataOf(this.live), this.box);
+    this.u = new Frame(this.box, width, height, () => this.live, colors, () => this.draw());
     this.work.builds++;
     this.above.style.color = colors.dim;
   }
@@ -108,16 +108,17 @@ class Stage {
   }
 
   redraw(): void {
-    this.u?.setData(dataOf(this.live));
+    this.u?.redraw();
   }
 
   resize(width: number, height: number): void {
-    if (this.u && (this.u.width !== width || this.u.height !== height)) this.u.setSize({ width, height });
+    if (this.u && (this.u.width !== width || this.u.height !== height)) this.u.resize(width, height);
   }
 
   // ---- painting
 
-  private draw(u: uPlot): void {
+  private draw(): void {
+    const u = this.u!;
     const pen = (this.pen = penOf(u, this.live, isDark.value));
     const { layer } = this.props;
     const { g } = pen;
@@ -163,11 +164,11 @@ class Stage {
           this.job = undefined;
           this.painted = { key: range, range, layer, canvas };
           this.box.dataset.drawn = "yes";
-          this.u.redraw(false, false);
+          this.u.redraw();
           return;
         }
       // What was never seen appears as it grows; what replaces a drawing waits until it is whole.
-      if (first) this.u.ctx.drawImage(canvas, 0, 0);
+      if (first) this.u.g.drawImage(canvas, 0, 0);
       requestAnimationFrame(piece);
     };
     piece();
@@ -512,7 +513,6 @@ export function Plot(props: PlotProps) {
     };
     const watch = new ResizeObserver(fit);
     watch.observe(e);
-    // A ratio of pixels that changed (another screen, the browser's zoom) redraws by itself in uPlot.
     const listen: [string, (ev: never) => void][] = [
       ["pointerdown", (ev: PointerEvent) => s.down(ev)], ["pointermove", (ev: PointerEvent) => s.move(ev)], ["pointerup", (ev: PointerEvent) => s.up(ev)],
       ["pointercancel", (ev: PointerEvent) => s.cancel(ev)], ["pointerleave", () => s.leave()], ["dblclick", () => s.double()],

@@ -1,9 +1,9 @@
-// plot_axes.ts - axes of a drawing: what a caller says of them, made into uPlot's options, and the pen
-// that turns values into pixels. uPlot lays the axes out, chooses ticks and draws them; it is given no
-// series, so that nothing it does grows with their number.
-import uPlot from "uplot";
+// plot_axes.ts - axes of a drawing: what a caller says of them, made into what the frame draws, and the pen
+// that turns values into pixels. Nothing here grows with the number of series.
 import { partsIn } from "../base/zone";
+import type { Box, Colors, Frame } from "./plot_frame";
 import { everyName, stepsFor, tickText } from "./plot_math";
+import { numberTicks, roomy, stepFor, TIME_STEPS, timeTicks, wholePowers } from "./plot_ticks";
 
 export interface Axis {
   kind: "time" | "linear" | "log" | "symlog" | "names";
@@ -40,7 +40,7 @@ export interface Pen {
   dark: boolean;
 }
 
-const FONT_PX = 12;
+export const FONT_PX = 12;
 export const FONT = `${FONT_PX}px system-ui, "Segoe UI", "Liberation Sans", sans-serif`;
 
 const ruler = typeof document === "undefined" ? null : document.createElement("canvas").getContext("2d");
@@ -51,13 +51,6 @@ export function textWidth(texts: readonly string[], font = FONT): number {
   for (const t of texts) for (const line of String(t ?? "").split("\n")) most = Math.max(most, ruler.measureText(line).width);
   return most;
 }
-
-// ---- times in a zone
-
-const zoned = (ms: number, zone: string): Date =>
-  zone === "browser" ? new Date(ms) : uPlot.tzDate(new Date(ms), zone === "utc" ? "Etc/UTC" : zone);
-
-// ---- uPlot's options
 
 // What cannot be changed without building anew.
 export const shapeOf = (x: Axis, ys: Axis[]): string => JSON.stringify([x, ...ys].map((a) =>
@@ -70,13 +63,6 @@ const ends = (a: Axis, view?: [number, number]): [number, number] =>
 
 export const endsX = (l: Live): [number, number] => ends(l.x, l.view);
 export const endsY = (l: Live, i: number): [number, number] => ends(l.ys[i]!, l.yView?.get(i));
-
-function scaleOf(a: Axis, range: () => [number, number]): uPlot.Scale {
-  const dir = a.reverse ? -1 : 1;
-  if (a.kind === "time") return { time: true, range, dir };
-  const distr = a.kind === "log" ? 3 : a.kind === "symlog" ? 4 : 1;
-  return { time: false, range, distr, log: a.base ?? 10, asinh: a.threshold ?? 1, dir } as uPlot.Scale;
-}
 
 const NAMES_MAX_SHARE = 0.4; // of the width go to names beside the plot, at most
 
@@ -103,24 +89,44 @@ function numberTexts(a: Axis, at: number[], incr: number): string[] {
   });
 }
 
-function namesAxis(get: () => Axis, across: boolean): Partial<uPlot.Axis> {
-  const shown = (a: Axis, dim: number): number[] => {
-    const names = a.names ?? [];
-    const band = dim / Math.max(1, names.length);
-    const need = !across ? FONT_PX + 2 : a.rotate ? FONT_PX + 4 : a.spacing ? Math.abs(a.spacing) : textWidth(names);
-    const every = a.every ? 1 : everyName(band, need - (across ? 0 : 6));
-    // A negative spacing keeps the last name instead of the first.
-    const begin = (a.spacing ?? 0) < 0 ? (names.length - 1) % every : 0;
-    return names.map((_, i) => i).filter((i) => i % every === begin);
-  };
-  return {
-    splits: (u) => shown(get(), across ? u.bbox.width / uPlot.pxRatio : u.bbox.height / uPlot.pxRatio),
-    values: (u, at) => at.map((i) => {
-      const name = get().names?.[i] ?? "";
-      return across ? name : clip(name, u.width * NAMES_MAX_SHARE - 16);
-    }),
-    grid: { show: false }, ticks: { show: false },
-  };
+// What the frame draws at one side of the plot.
+export type Place = "left" | "right" | "below";
+export interface Ticks { at: number[]; texts: string[] }
+export interface Side {
+  at: Place;
+  scale: number; // of placesOf
+  ticks: (px: number, wholePx: number) => Ticks; // px: how long the axis is; wholePx: how wide the drawing is
+  size: (texts: string[]) => number; // px away from the plot that the texts need
+  color: string;
+  line: string; // color of the grid and the marks
+  grid: boolean;
+  marks: boolean;
+  border: boolean;
+  label?: string;
+  labelPx: number;
+  angle: number; // of the texts, clockwise
+}
+
+function nameTicks(a: Axis, across: boolean, px: number, wholePx: number): Ticks {
+  const names = a.names ?? [];
+  const band = px / Math.max(1, names.length);
+  const need = !across ? FONT_PX + 2 : a.rotate ? FONT_PX + 4 : a.spacing ? Math.abs(a.spacing) : textWidth(names);
+  const every = a.every ? 1 : everyName(band, need - (across ? 0 : 6));
+  // A negative spacing keeps the last name instead of the first.
+  const begin = (a.spacing ?? 0) < 0 ? (names.length - 1) % every : 0;
+  const at = names.map((_, i) => i).filter((i) => i % every === begin);
+  return { at, texts: at.map((i) => (across ? names[i]! : clip(names[i]!, wholePx * NAMES_MAX_SHARE - 16))) };
+}
+
+// Of numbers: `space` px from tick to tick at least, of powers one in `powerPx`.
+function numberedTicks(a: Axis, [lo, hi]: [number, number], px: number, space: number, powerPx: number): Ticks {
+  if (a.kind !== "linear") {
+    const at = logTicks(a, lo, hi, px / powerPx);
+    return { at, texts: numberTexts(a, at, 0) };
+  }
+  const step = stepFor(a.steps ?? stepsFor(undefined), lo, hi, px, space);
+  const at = numberTicks(lo, hi, step);
+  return { at, texts: numberTexts(a, at, step) };
 }
 
 // Ticks of a logarithm: powers, thinned to what there is room for; within two of them, 1 2 5 as well.
@@ -146,77 +152,55 @@ export function logTicks(a: Axis, lo: number, hi: number, room: number): number[
   return out.sort((x, y) => x - y);
 }
 
-interface Colors { dim: string; line: string }
-
-const sizeOf = (a: () => Axis) => (_u: uPlot, values: (string | number | null)[] | null): number =>
-  a().size ?? Math.max(18, textWidth((values ?? []).map(String)) + 14);
-
-function yAxis(live: () => Live, i: number, colors: Colors): uPlot.Axis {
-  const a = () => live().ys[i]!;
-  const now = a();
-  const common: uPlot.Axis = {
-    scale: `y${i}`, side: now.side === "right" ? 1 : 3, stroke: now.color ?? colors.dim, font: FONT, gap: 6, show: now.side !== "hidden",
-    size: sizeOf(a) as uPlot.Axis.Size, label: now.label || undefined, labelFont: FONT, labelSize: 18, labelGap: 2,
-    grid: { show: now.grid ?? i === 0, stroke: colors.line, width: 1 }, ticks: { show: now.border ?? false, stroke: colors.line, width: 1, size: 4 },
-    border: { show: now.border ?? false, stroke: now.color ?? colors.dim, width: 1 },
-  };
-  if (now.kind === "names") return { ...common, ...namesAxis(a, false) } as uPlot.Axis;
-  const log = now.kind === "log" || now.kind === "symlog";
-  return {
-    ...common, space: (_u, _i, _lo, _hi, dim) => a().space ?? Math.max(22, Math.min(46, dim / 5)),
-    ...(log ? { splits: (u: uPlot, _i: number, lo: number, hi: number) => logTicks(a(), lo, hi, u.bbox.height / uPlot.pxRatio / 30), filter: (_u: uPlot, at: number[]) => at }
-      : { incrs: () => a().steps ?? stepsFor(undefined) }),
-    values: (_u, at, _i, _space, incr) => numberTexts(a(), at as number[], incr),
-  };
-}
-
-function timeSpace(lo: number, hi: number, dim: number): number {
-  const step = ((hi - lo) / Math.max(1, dim)) * 70;
+function timeSpace(step: number): number {
   return step < 1000 ? 90 : step < 60e3 ? 80 : step < 27 * 86400e3 ? 62 : 80;
 }
 
-function xAxes(live: () => Live, colors: Colors): uPlot.Axis[] {
-  const a = () => live().x;
-  const now = a();
-  const base: uPlot.Axis = {
-    scale: "x", side: 2, stroke: now.color ?? colors.dim, font: FONT, gap: 6, show: now.side !== "hidden", label: now.label || undefined, labelFont: FONT, labelSize: 20, labelGap: 0,
-    grid: { show: now.grid ?? true, stroke: colors.line, width: 1 }, ticks: { show: now.border ?? false, stroke: colors.line, width: 1, size: 4 },
-    border: { show: now.border ?? false, stroke: colors.dim, width: 1 }, size: 24,
+function sideY(live: Live, i: number, { dim, line }: Colors): Side {
+  const a = live.ys[i]!;
+  const names = a.kind === "names";
+  return {
+    at: a.side === "right" ? "right" : "left", scale: i + 1, color: a.color ?? dim, line, grid: !names && (a.grid ?? i === 0), marks: !names && !!a.border, border: !!a.border,
+    label: a.label, labelPx: 18, angle: 0, size: (texts) => a.size ?? Math.max(18, textWidth(texts) + 14),
+    ticks: (px, wholePx) => (names ? nameTicks(a, false, px, wholePx) : numberedTicks(a, endsY(live, i), px, a.space ?? Math.max(22, Math.min(46, px / 5)), 30)),
   };
-  if (now.kind === "names") {
-    const angle = -(now.rotate ?? 0);
-    const rise = Math.abs(Math.sin((angle * Math.PI) / 180));
-    return [{ ...base, ...namesAxis(a, true), rotate: angle, size: (_u: uPlot, v: string[] | null) => Math.ceil(22 + rise * textWidth(v ?? [])) } as uPlot.Axis];
+}
+
+function sidesX(live: Live, { dim, line }: Colors): Side[] {
+  const a = live.x;
+  const [lo, hi] = endsX(live);
+  const names = a.kind === "names";
+  const side: Side = {
+    at: "below", scale: 0, color: a.color ?? dim, line, grid: !names && (a.grid ?? true), marks: !names && !!a.border, border: !!a.border, label: a.label, labelPx: 20, angle: 0,
+    size: () => 24, ticks: (px) => numberedTicks(a, [lo, hi], px, textWidth([lo, hi].map(a.text ?? String)) + 28, 60),
+  };
+  if (names) {
+    const angle = ((a.rotate ?? 0) * Math.PI) / 180;
+    return [{ ...side, angle, size: (texts) => 22 + Math.abs(Math.sin(angle)) * textWidth(texts), ticks: (px, wholePx) => nameTicks(a, true, px, wholePx) }];
   }
-  if (now.kind !== "time")
-    return [{ ...base, space: (_u, _i, lo, hi) => textWidth([(now.text ?? String)(lo), (now.text ?? String)(hi)]) + 28,
-      ...(now.kind === "linear" ? { incrs: () => a().steps ?? stepsFor(undefined) }
-        : { splits: (u: uPlot, _i: number, lo: number, hi: number) => logTicks(a(), lo, hi, u.bbox.width / uPlot.pxRatio / 60), filter: (_u: uPlot, at: number[]) => at }), values: (_u, at, _i, _s, incr) => numberTexts(a(), at as number[], incr) }];
-  const zones = now.zones?.length ? now.zones : ["browser"];
+  if (a.kind !== "time") return [side];
+  const zones = a.zones?.length ? a.zones : ["browser"];
   return zones.map((zone, row) => ({
-    ...base, ...(row ? { grid: { show: false } } : {}), space: (_u: uPlot, _i: number, lo: number, hi: number, dim: number) => timeSpace(lo, hi, dim),
-    values: (_u: uPlot, at: number[], _i: number, _s: number, incr: number) => at.map((ms) => tickText(partsIn(ms, zone), incr)),
-    label: zones.length > 1 ? zone : base.label,
+    ...side, grid: side.grid && !row, label: zones.length > 1 ? zone : a.label,
+    ticks: (px) => {
+      const step = stepFor(TIME_STEPS, lo, hi, px, timeSpace(((hi - lo) / px) * 70));
+      const at = timeTicks(lo, hi, step, zones[0]!);
+      return { at, texts: at.map((ms) => tickText(partsIn(ms, zone), step)) };
+    },
   }));
 }
 
-export function optionsOf(live: () => Live, width: number, height: number, colors: Colors, draw: (u: uPlot) => void): uPlot.Options {
-  const { x, ys } = live();
-  const scales: uPlot.Scales = { x: scaleOf(x, () => endsX(live())) };
-  ys.forEach((a, i) => (scales[`y${i}`] = scaleOf(a, () => endsY(live(), i))));
-  const left = ys.some((a) => a.side !== "right" && a.side !== "hidden");
-  const right = ys.some((a) => a.side === "right");
-  // Room for half of the last label, where no axis stands there.
-  const half = x.kind === "time" ? 21 : 12;
-  return {
-    width, height, ms: 1, legend: { show: false }, cursor: { show: false }, padding: [8, right ? 4 : half, x.side === "hidden" ? 4 : 0, left ? 2 : half],
-    tzDate: (ms) => zoned(ms, x.zones?.[0] ?? "browser"), scales, axes: [...xAxes(live, colors), ...ys.map((_, i) => yAxis(live, i, colors))],
-    series: [{}, ...ys.map((_, i): uPlot.Series => ({ scale: `y${i}`, paths: () => null, points: { show: false } }))],
-    hooks: { draw: [draw] },
-  };
-}
+export const sidesOf = (live: Live, colors: Colors): Side[] => [
+  ...(live.x.side === "hidden" ? [] : sidesX(live, colors)), ...live.ys.map((_, i) => sideY(live, i, colors)).filter((_, i) => live.ys[i]!.side !== "hidden"),
+];
 
-export const dataOf = (live: Live): uPlot.AlignedData => [endsX(live), ...live.ys.map(() => [null, null])] as uPlot.AlignedData;
+// What stays free around plot and axes: top, right, bottom, left. Half of the last label has its room where no axis stands.
+export function roomOf({ x, ys }: Live): [number, number, number, number] {
+  const right = ys.some((a) => a.side === "right");
+  const left = ys.some((a) => a.side !== "right" && a.side !== "hidden");
+  const half = x.kind === "time" ? 21 : 12;
+  return [8, right ? 4 : half, x.side === "hidden" ? 4 : 0, left ? 2 : half];
+}
 
 // ---- values into pixels
 
@@ -232,10 +216,13 @@ function placer(a: Axis, [lo, hi]: [number, number], offset: number, size: numbe
   return (v) => (a.kind === "log" && v <= 0 ? offset + size + 1e4 : zero + (bend(v) - from) * by);
 }
 
-export function penOf(u: uPlot, live: Live, dark: boolean): Pen {
-  const { left, top, width, height } = u.bbox;
-  const ys = live.ys.map((a, i) => placer(a, endsY(live, i), top, height, true));
-  return { g: u.ctx, ratio: uPlot.pxRatio, left, top, width, height, dark, x: placer(live.x, endsX(live), left, width, false), y: (v, axis) => ys[axis]!(v) };
+// Along x, then along each y.
+export const placesOf = (live: Live, { left, top, width, height }: Box): ((v: number) => number)[] =>
+  [placer(live.x, endsX(live), left, width, false), ...live.ys.map((a, i) => placer(a, endsY(live, i), top, height, true))];
+
+export function penOf({ g, ratio, box }: Frame, live: Live, dark: boolean): Pen {
+  const [x, ...ys] = placesOf(live, box);
+  return { g, ratio, ...box, dark, x: x!, y: (v, axis) => ys[axis]!(v) };
 }
 
 // A pixel of the plot back into a value.
@@ -260,7 +247,7 @@ export function rangeOf(lo: number, hi: number, kind: Axis["kind"], base: 2 | 10
     const b = l.max ?? (has && hi > 0 ? Math.max(hi, l.softMax ?? hi) : 0);
     const top = b > 0 ? b : 1;
     const bottom = a > 0 ? a : top / 1000;
-    const [from, to] = uPlot.rangeLog(Math.min(bottom, top), Math.max(bottom, top), base, true) as [number, number];
+    const [from, to] = wholePowers(Math.min(bottom, top), Math.max(bottom, top), base);
     return [l.min && l.min > 0 ? l.min : from, l.max && l.max > 0 ? l.max : to];
   }
   let [from, to] = has ? [lo, hi] : [l.softMin ?? l.min ?? 0, l.softMax ?? l.max ?? 1];
@@ -271,13 +258,9 @@ export function rangeOf(lo: number, hi: number, kind: Axis["kind"], base: 2 | 10
   if (kind === "symlog") {
     from = Math.min(from, l.softMin ?? from);
     to = Math.max(to, l.softMax ?? to);
-    [from, to] = from === to ? [from - 1, to + 1] : uPlot.rangeAsinh(from, to, base, true) as [number, number];
+    [from, to] = from === to ? [from - 1, to + 1] : wholePowers(from, to, base);
   } else if (from === 0 && to === 0) [from, to] = [Math.min(0, l.softMin ?? 0), Math.max(l.softMax ?? 0, 1)];
-  else
-    [from, to] = uPlot.rangeNum(from, to, {
-      min: { pad: 0.1, soft: l.softMin ?? 0, mode: l.softMin === null || l.softMin === undefined ? 3 : 1 },
-      max: { pad: 0.1, soft: l.softMax ?? 0, mode: l.softMax === null || l.softMax === undefined ? 3 : 1 },
-    }) as [number, number];
+  else [from, to] = roomy(from, to, l.softMin, l.softMax);
   from = l.min ?? from;
   to = l.max ?? to;
   return from < to ? [from, to] : l.min !== null && l.min !== undefined ? [from, from + 1] : [to - 1, to];

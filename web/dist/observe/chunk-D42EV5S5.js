@@ -1,1 +1,0 @@
-var r={firing:"bad",pending:"warn",inactive:"good",unknown:"calm"},a={ok:"good",err:"bad",unknown:"calm"},e={firing:0,pending:1,unknown:2,inactive:3},i=(t,n)=>e[t.state??"inactive"]-e[n.state??"inactive"];export{r as a,a as b,i as c};

@@ -1,1 +1,0 @@
-import{a,b,c,d}from"./chunk-WRYJH5VK.js";import"./chunk-JT7KCYPM.js";import"./chunk-M4VVSAWO.js";import"./chunk-GJNREKFR.js";import"./chunk-XYMECCGT.js";import"./chunk-P7SXDP3H.js";import"./chunk-KOXFMULX.js";export{c as commandsOf,d as found,a as recent,b as seen};
