@@ -36,7 +36,7 @@ BOX_OFF = 5  # pixels: where a part of the page may be
 BOX_OFF_FONTS = 40  # the same with other fonts, for parts whose width letters do not make
 FONTS_OFF = 0.004  # of a text's width: beyond it the fonts are others
 COLOURS = 255  # of a reference's palette
-PALETTES = (Image.Quantize.MAXCOVERAGE, Image.Quantize.FASTOCTREE, Image.Quantize.MEDIANCUT)  # the truest is taken
+COLOURS_KEPT = 150  # of them the picture's commonest, as they are; the rest stand for all others
 
 
 # Letters as they are measured, not as a screen's pixels would have them, and plain colours.
@@ -270,6 +270,20 @@ def write_json(path, what):
         f.write(text + "\n")
 
 
+def with_palette(picture):
+    """The picture in few colours, so that it is a small file: backgrounds keep theirs exactly."""
+    colours = [c for _, c in sorted(picture.getcolors(2 ** 24), reverse=True)]
+    own, rest = colours[:COLOURS_KEPT], colours[COLOURS_KEPT:]
+    if rest:
+        strip = Image.new("RGB", (len(rest), 1))
+        strip.putdata(rest)
+        more = strip.quantize(COLOURS - COLOURS_KEPT, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette()
+        own = own + [tuple(more[i:i + 3]) for i in range(0, len(more), 3)][:COLOURS - COLOURS_KEPT]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([v for c in own + own[:1] * (256 - len(own)) for v in c])
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 class Screen:
     def __init__(self, name, width, scheme):
         self.name = f"{name}-{width}-{scheme}"
@@ -280,15 +294,8 @@ class Screen:
         os.makedirs(REFERENCES, exist_ok=True)
         # What is as it was stays, byte for byte.
         if not os.path.exists(self.png) or picture_faults(Image.open(self.png), picture)[1] or Image.open(self.png).size != picture.size:
-            few = [picture.quantize(COLOURS, method=m, dither=Image.Dither.NONE) for m in PALETTES]
-            min(few, key=lambda p: (max(v for _, v in unlike(p, picture).getcolors()), self.size_of(p))).save(self.png, optimize=True)
+            with_palette(picture).save(self.png, optimize=True)
         write_json(self.json, structure)
-
-    @staticmethod
-    def size_of(picture):
-        out = io.BytesIO()
-        picture.save(out, "png", optimize=True)
-        return len(out.getvalue())
 
     def faults(self, picture, structure, same_fonts=True):
         """What is wrong, as text; pictures of it are left behind. Empty: nothing."""
