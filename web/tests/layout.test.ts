@@ -89,3 +89,16 @@ test("a panel's own range and shift", () => {
   assert.deepEqual(panelRange({ timeFrom: "now/d" }, from, now, "utc", now).from, Date.UTC(2026, 0, 2));
   assert.match(panelRange({ timeFrom: "soon" }, from, now).info!, /not understood/);
 });
+
+test("a variable of thousands draws the first 200, and the page has an end", () => {
+  const many = Array.from({ length: 3412 }, (_, i) => `h${i}`);
+  const d = readDashboard({ panels: [{ id: 1, type: "stat", repeat: "host", gridPos: { x: 0, y: 0, w: 24, h: 4 } }, { id: 2, type: "text", gridPos: { x: 0, y: 4, w: 24, h: 4 } }] }).dashboard;
+  const placed = expand(d, scope({ host: many }));
+  assert.equal(placed.length, 201);
+  assert.deepEqual(placed.flatMap((p) => p.cut ?? []), [{ name: "host", drawn: 200, of: 3412 }]);
+  const rows = readDashboard({ panels: [{ id: 1, type: "row", repeat: "host", gridPos: { x: 0, y: 0, w: 24, h: 1 } }, ...Array.from({ length: 30 }, (_, i) => ({ id: 2 + i, type: "stat", gridPos: { x: 0, y: 1 + i, w: 24, h: 1 } }))] }).dashboard;
+  const tall = expand(rows, scope({ host: many }));
+  assert.ok(tall.length > 2000 && tall.length < 2100, String(tall.length));
+  const cut = tall.flatMap((p) => p.cut ?? []);
+  assert.deepEqual([cut.length, cut[0]!.of], [1, 3412]);
+});

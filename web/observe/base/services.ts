@@ -104,6 +104,23 @@ export const SIGNALS: Signal[] = [
     (_, only) => `process_resident_memory_bytes{${only}}`]),
 ];
 
+// ---- machines: what a host says of itself. A host is no service; one question has all of all of them.
+
+const cores = (only: string): string => `count by (job, instance) (node_cpu_seconds_total{mode="idle"${only}})`;
+const DISKS = 'fstype!~"tmpfs|overlay|squashfs|ramfs"';
+export const MACHINE: { id: string; title: string; unit: Unit; full: number; expr: (window: string, only: string) => string }[] = [
+  { id: "cpu", title: "CPU", unit: "percentunit", full: 0.95,
+    expr: (w, only) => `sum by (job, instance) (rate(node_cpu_seconds_total{mode!~"idle|iowait"${only}}[${w}])) / ${cores(only)}` },
+  { id: "load", title: "Load by core", unit: "short", full: 2, expr: (_, only) => `sum by (job, instance) (node_load1{job!=""${only}}) / ${cores(only)}` },
+  { id: "memory", title: "Memory", unit: "percentunit", full: 0.95,
+    expr: (_, only) => `sum by (job, instance) (1 - node_memory_MemAvailable_bytes{job!=""${only}} / node_memory_MemTotal_bytes)` },
+  { id: "disk", title: "Fullest disk", unit: "percentunit", full: 0.9,
+    expr: (_, only) => `max by (job, instance) (1 - node_filesystem_avail_bytes{${DISKS}${only}} / node_filesystem_size_bytes)` },
+];
+export const machinesQuery = (window: string): string =>
+  MACHINE.map((m) => `label_replace(${m.expr(window, "")}, "signal", "${m.id}", "", "")`).join(" or ");
+export const ofMachine = (m: Machine): string => `, ${matcher("job", m.job)}, ${matcher("instance", m.instance)}`;
+
 // How many targets of each job are up ("1") and down ("0"), and what versions say that they run.
 export const UP = 'count_values by (job) ("up", up)';
 export const VERSIONS = 'group by (job, version, revision, branch) ({__name__=~".+_build_info", __name__!="go_build_info", version!=""}' +
@@ -125,26 +142,60 @@ export interface Service {
   up: number;
   down: number;
   firing: number;
+  why: string[]; // what its alerts and its targets say
   versions: string[];
   lines: Record<string, Line | undefined>;
 }
 
+export interface Machine {
+  job: string;
+  instance: string;
+  name: string; // as it calls itself
+  down: boolean;
+  firing: number;
+  lines: Record<string, Line | undefined>;
+}
+
 type Matrix = { metric: Labels; values?: [number, string][] }[];
+
+const lineOf = (labels: Labels, points: [number, number][], end: number, step: number): Line => {
+  const last = points[points.length - 1];
+  return { labels, points, now: last && last[0] >= end - 3 * step ? last[1] : undefined };
+};
+const pointsOf = (s: Matrix[number]): [number, number][] =>
+  (s.values ?? []).map(([t, v]): [number, number] => [t, Number(v)]).filter(([, v]) => Number.isFinite(v));
 
 // By job; a service that came to have another family of metrics has both after each other.
 export function linesOf(result: Matrix, end: number, step: number): Map<string, Line> {
   const out = new Map<string, Line>();
   for (const s of result) {
     if (!s.metric.job) continue;
-    const points = (s.values ?? []).map(([t, v]): [number, number] => [t, Number(v)]).filter(([, v]) => Number.isFinite(v));
+    const points = pointsOf(s);
     const before = out.get(s.metric.job);
     const all = before ? [...before.points, ...points].sort((a, b) => a[0] - b[0]) : points;
-    const last = all[all.length - 1];
-    const latest = !before || last === points[points.length - 1] ? s.metric : before.labels;
-    out.set(s.metric.job, { labels: latest, points: all, now: last && last[0] >= end - 3 * step ? last[1] : undefined });
+    const latest = !before || all[all.length - 1] === points[points.length - 1] ? s.metric : before.labels;
+    out.set(s.metric.job, lineOf(latest, all, end, step));
   }
   return out;
 }
+
+// One of each instance; `names` are what the machines call themselves, by job and instance.
+export function machinesOf(result: Matrix, names: ReadonlyMap<string, string>, end: number, step: number): Machine[] {
+  const out = new Map<string, Machine>();
+  for (const s of result) {
+    const { job = "", instance = "", signal = "" } = s.metric;
+    const key = `${job} ${instance}`;
+    let m = out.get(key);
+    if (!m) out.set(key, (m = { job, instance, name: names.get(key) ?? instance, down: false, firing: 0, lines: {} }));
+    m.lines[signal] = lineOf(s.metric, pointsOf(s), end, step);
+  }
+  return [...out.values()];
+}
+
+export const isFull = (m: Machine): boolean => MACHINE.some(({ id, full }) => id !== "cpu" && id !== "load" && (m.lines[id]?.now ?? 0) >= full);
+export const machineInTrouble = (m: Machine): boolean => m.down || m.firing > 0 || isFull(m);
+export const machinesByTrouble = (a: Machine, b: Machine): number =>
+  Number(b.down) - Number(a.down) || b.firing - a.firing || Number(isFull(b)) - Number(isFull(a)) || a.name.localeCompare(b.name);
 
 const SEEN_ERRORS = 0.001; // fewer change no order: rows would jump at every refresh
 export const errorsOf = (s: Service): number => {

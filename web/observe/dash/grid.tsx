@@ -16,11 +16,15 @@ export function Grid({ page }: { page: PageState }) {
   // Places hang on the values, not on the time: panels take that from the page.
   const placed = useMemo(() => expand(d, page.scope.peek(), folded), [d, values, folded]);
   const edited = editing(page);
+  const cuts = placed.flatMap((p) => p.cut ?? []);
   return (
+    <>
+    {cuts.length > 0 && <p class="notice" role="status">{[...new Set(cuts.map((c) => `Of the ${c.of} values of “${c.name}” ${c.drawn} are drawn.`))].join(" ")} Choose fewer above to see others.</p>}
     <div class={edited ? "dash-grid ed-grid" : "dash-grid"}>
       {edited && <Arranger page={page} />}
       {placed.map((p) => (p.panel.type === "row" ? <Row key={p.key} page={page} placed={p} /> : <PanelFrame key={p.key} page={page} placed={p} />))}
     </div>
+    </>
   );
 }
 

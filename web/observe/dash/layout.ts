@@ -14,6 +14,19 @@ export interface Placed {
   folded?: boolean; // of a row
   count?: number; // of a row: its panels, repeats among them
   first?: string; // of a repeat: the key of what it repeats
+  cut?: Cut; // of the last of a repeat: there are more values than are drawn
+}
+
+export interface Cut { name: string; drawn: number; of: number }
+
+// A variable may have thousands of values: nobody looks at that many panels, and the browser would hold them all.
+export const REPEATS_MAX = 200; // of one panel or row
+export const PANELS_MAX = 2000; // of the page, from where on nothing is repeated
+interface Budget { left: number }
+
+function cutTo<T>(all: T[], name: string | undefined, budget: Budget): { over: T[]; cut?: Cut } {
+  const drawn = Math.max(1, Math.min(REPEATS_MAX, budget.left));
+  return all.length > drawn ? { over: all.slice(0, drawn), cut: { name: name ?? "", drawn, of: all.length } } : { over: all };
 }
 
 // A row and what is below it; the panels before the first row have none.
@@ -45,25 +58,32 @@ function repeated(name: string | undefined, scope: Scope): Record<string, Value>
 export function expand(d: Dashboard, scope: Scope, folded?: ReadonlyMap<string, boolean>): Placed[] {
   const out: Placed[] = [];
   let y = 0;
+  const budget: Budget = { left: PANELS_MAX };
   for (const { row, panels } of sections(d.panels)) {
-    const over = row ? repeated(row.repeat, scope) : [];
+    const { over, cut } = cutTo(row ? repeated(row.repeat, scope) : [], row?.repeat, budget);
     const clones = over.length ? over : [{}];
-    clones.forEach((values, i) => {
+    for (const [i, values] of clones.entries()) {
       const inner = within(scope, values);
-      const under = body(panels, inner, i);
+      const spent = i > 0 && budget.left <= 0;
+      const under = spent ? [] : body(panels, inner, i, budget);
       let shut = false;
       if (row) {
         const key = keyOf(row, i);
+        const last = spent ? { name: row.repeat ?? "", drawn: i, of: cut?.of ?? clones.length } : i === clones.length - 1 ? cut : undefined;
+        if (spent) {
+          out[out.length - 1]!.cut = last;
+          break;
+        }
         shut = folded?.get(key) ?? row.collapsed === true;
-        out.push({ panel: row, key, scope: inner, place: { x: 0, y, w: 24, h: 1 }, folded: shut, count: under.length, ...(i ? { first: keyOf(row) } : {}) });
+        out.push({ panel: row, key, scope: inner, place: { x: 0, y, w: 24, h: 1 }, folded: shut, count: under.length, ...(i ? { first: keyOf(row) } : {}), ...(last ? { cut: last } : {}) });
         y++;
         for (const p of under) p.row = key;
       }
-      if (shut) return;
+      if (shut) continue;
       for (const p of under) p.place.y += y;
       out.push(...under);
       y = under.reduce((most, p) => Math.max(most, p.place.y + p.place.h), y);
-    });
+    }
   }
   return out;
 }
@@ -72,8 +92,8 @@ export function expand(d: Dashboard, scope: Scope, folded?: ReadonlyMap<string, 
 interface Block { placed: Placed[]; place: Place }
 
 // The panels of a section with their clones, each as far up as what is above it lets it.
-function body(panels: Panel[], scope: Scope, rowClone: number): Placed[] {
-  const blocks = panels.map((p) => blockOf(p, scope, rowClone)).sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
+function body(panels: Panel[], scope: Scope, rowClone: number, budget: Budget): Placed[] {
+  const blocks = panels.map((p) => blockOf(p, scope, rowClone, budget)).sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
   const low = new Array<number>(24).fill(0);
   for (const { place, placed } of blocks) {
     let y = 0;
@@ -84,9 +104,10 @@ function body(panels: Panel[], scope: Scope, rowClone: number): Placed[] {
   return blocks.flatMap((b) => b.placed).sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x);
 }
 
-function blockOf(panel: Panel, scope: Scope, rowClone: number): Block {
+function blockOf(panel: Panel, scope: Scope, rowClone: number, budget: Budget): Block {
   const { x, y, w, h } = panel.gridPos;
-  const over = repeated(panel.repeat, scope);
+  const { over, cut } = cutTo(repeated(panel.repeat, scope), panel.repeat, budget);
+  budget.left -= Math.max(1, over.length);
   if (!over.length)
     return { place: { x, y, w, h }, placed: [{ panel, key: keyOf(panel, rowClone), scope, place: { x, y, w, h }, ...(rowClone ? { first: keyOf(panel) } : {}) }] };
   const across = panel.repeatDirection !== "v";
@@ -97,6 +118,7 @@ function blockOf(panel: Panel, scope: Scope, rowClone: number): Block {
     const place = { x: across ? edge(c) : x, y: y + Math.floor(i / perRow) * h, w: across ? edge(c + 1) - edge(c) : w, h };
     return { panel, key: rowClone ? keyOf(panel, rowClone, i) : keyOf(panel, i), scope: within(scope, values), place, ...(i || rowClone ? { first: keyOf(panel) } : {}) };
   });
+  if (cut) placed[placed.length - 1]!.cut = cut;
   return { placed, place: { x: across ? 0 : x, y, w: across ? 24 : w, h: Math.ceil(over.length / perRow) * h } };
 }
 

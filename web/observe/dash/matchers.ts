@@ -1,7 +1,7 @@
 // matchers.ts - which fields and which frames an override or a transformation means.
 import { reduceField } from "./calc";
 import type { Cell, Field, Frame } from "./frame";
-import { ambiguous } from "./pattern";
+import { patternOf } from "./pattern";
 
 export type FieldMatch = (field: Field, frame: Frame, frames: Frame[]) => boolean;
 export type FrameMatch = (frame: Frame) => boolean;
@@ -10,15 +10,13 @@ export interface MatcherConfig { id: string; options?: any }
 const NEVER = /[^\s\S]/;
 const regexes = new Map<string, RegExp>();
 
-// "/re/i" or the bare expression; one that is none, or that could hold the page, matches nothing.
+// "/re/i" or the bare expression; one that is none matches nothing.
 export function regex(text: unknown): RegExp {
   const source = typeof text === "string" ? text : "";
   let re = regexes.get(source);
   if (!re) {
-    const parts = /^\/(.*)\/([a-z]*)$/s.exec(source);
-    if (ambiguous(parts ? parts[1]! : source)) re = NEVER;
-    else try {
-      re = parts ? new RegExp(parts[1]!, parts[2]!.replace(/[gy]/g, "")) : new RegExp(source);
+    try {
+      re = patternOf(source.replace(/\/[a-z]*$/, (flags) => flags.replace(/g/g, "")));
     } catch {
       re = NEVER;
     }

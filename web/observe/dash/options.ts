@@ -2,7 +2,7 @@
 // and names, the order, "All"; and the texts of custom variables and intervals.
 import { ALL } from "./interpolate";
 import type { Option, Variable } from "./model";
-import { AMBIGUOUS, ambiguous } from "./pattern";
+import { pattern } from "./pattern";
 
 const MOST = 10000;
 const FIT_MS_MAX = 2000; // of all options together: no one waits longer for a list
@@ -13,17 +13,16 @@ export interface Options { options: Option[]; note?: string }
 // "/…/flags" or a whole text's pattern. Throws what the browser says of a bad one.
 export function regexOf(text: string): RegExp {
   const slashed = /^\/(.*?)\/(g?i?m?u?s?y?)$/s.exec(text);
-  return slashed ? new RegExp(slashed[1]!, slashed[2]!.replace("y", "")) : new RegExp(`^${text}$`);
+  return slashed ? pattern(slashed[1]!, slashed[2]) : pattern(`^${text}$`);
 }
 
 interface Named { text: string; value: string }
 
 // Those that fit, named by the groups "text" and "value" or by the first group.
-export function chosen(all: Named[], pattern: string, applyTo: "text" | "value" = "value"): Named[] {
-  if (!pattern) return all;
-  const re = regexOf(pattern);
-  const every = new RegExp(re.source, re.flags.includes("g") ? re.flags : `${re.flags}g`);
-  if (ambiguous(re.source)) throw new Error(AMBIGUOUS);
+export function chosen(all: Named[], regex: string, applyTo: "text" | "value" = "value"): Named[] {
+  if (!regex) return all;
+  const re = regexOf(regex);
+  const every = pattern(re.source, re.flags.includes("g") ? re.flags : `${re.flags}g`);
   const out: Named[] = [];
   const end = performance.now() + FIT_MS_MAX;
   for (const o of all) {

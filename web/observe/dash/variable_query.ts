@@ -4,7 +4,7 @@ import type { Query } from "../base/data";
 import { interpolate, sourceOf } from "./interpolate";
 import { bag, bags, num, str } from "./json";
 import type { Variable } from "./model";
-import { AMBIGUOUS, ambiguous } from "./pattern";
+import { pattern } from "./pattern";
 import type { Scope } from "./scope";
 
 export type Ask = <T>(path: string, query?: Query, signal?: AbortSignal) => Promise<{ data: T }>;
@@ -58,8 +58,7 @@ async function promNames(text: string, { scope, ask, signal }: Asking): Promise<
   if (names) return same((await ask<string[]>("/api/v1/labels", range(into(names[1]!.trim())), signal)).data ?? []);
   const metrics = /^metrics\(([^]*)\)$/.exec(text);
   if (metrics) {
-    const re = new RegExp(interpolate(metrics[1]!.trim().replace(/^"(.*)"$/, "$1"), scope, "regex"));
-    if (ambiguous(re.source)) throw new Error(AMBIGUOUS);
+    const re = pattern(interpolate(metrics[1]!.trim().replace(/^"(.*)"$/, "$1"), scope, "regex"));
     return same((await values("__name__")).filter((n) => re.test(n)));
   }
   const result = /^query_result\(([^]+)\)$/.exec(text);

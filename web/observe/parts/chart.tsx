@@ -5,6 +5,8 @@ import { useMemo, useState } from "preact/hooks";
 import { type Unit, valueText } from "../base/format";
 import { isDark } from "../base/store";
 import { setRangeMs, timeText, zone, zoomOut } from "../base/time";
+import { Late } from "./late";
+import { firstTime } from "./late_math";
 import { Plot } from "./plot";
 import { type Axis, rangeOf } from "./plot_axes";
 import { Legend, type LegendCell, NAME_COLUMN, picked } from "./plot_legend";
@@ -90,10 +92,12 @@ export function Chart({ times, lines, unit, stacked, label, marks, height = HEIG
     };
   }, [lines, unit]);
   const items = useMemo(() => lines.map((l, i) => ({ name: l.name, color: l.color ?? colorOf(i), dashed: l.dashed })), [lines, dark]);
+  const first = useMemo(() => firstTime(times, lines), [times, lines]);
   return (
     <div class="chart">
       <Plot x={x} ys={ys} layer={layer} height={height} group={TOGETHER} focus={focus} onRange={setRangeMs} onZoomOut={zoomOut}
         label={`${label}: ${lines.length} lines. Arrow keys move the cursor; the table below has the values.`} />
+      <Late first={first && first * 1000} from={x.min} end={x.max} />
       <Legend items={items} mode="table" columns={FIGURES} cell={cell} off={(i) => hidden.has(lines[i]!.name)} sort={sort}
         onSort={(column, down) => setSort(column === NAME_COLUMN && down && sort?.column === column ? undefined : { column, down })}
         onFocus={(i) => setFocus(i === undefined || places[i]! < 0 ? undefined : places[i])}

@@ -1,16 +1,17 @@
-// results.tsx - the traces that a search found: points over time and a list, sorted as wanted. More are
-// asked for by a higher limit, so that the address still says what is seen.
-import { useEffect, useRef, useState } from "preact/hooks";
+// results.tsx - the traces that a search found: points over time and a list, sorted as wanted. The newest
+// come first; those before them are asked for page by page, back to the range's beginning.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { plural, valueText } from "../base/format";
 import { go, href, parameter, route, setQuery } from "../base/route";
-import { range, timeParts, timeText } from "../base/time";
+import { from, range, timeParts, timeText, to } from "../base/time";
 import { Ago, Badge, Choice, Empty, Failure, Loading } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
-import { type Found, search, useLoad } from "./api";
+import { type Answered, type Found, search, useLoad } from "./api";
 import { colorsOf, shortId } from "./look";
-import { questionOf } from "./query";
+import { type Question, questionOf } from "./query";
 import { Scatter } from "./scatter";
 
+const LIMIT_MAX = 10000;
 const AT_ONCE = 50;
 const SERVICES_SHOWN = 12;
 
@@ -27,7 +28,8 @@ export function Results() {
   const q = questionOf(route.value.query);
   const { start, end } = range.value;
   const asked = useLoad(JSON.stringify([q, start, end]), (signal) => search(q, start, end, signal), false);
-  const more = Math.min(q.limit * 4, 10000);
+  const older = useOlder(q, asked.data, start);
+  const all = useMemo(() => joined(asked.data?.traces ?? [], older.found.filter((f) => f.start >= start)), [asked.data, older.found, start]);
   return (
     <>
       {asked.error && <Failure text={asked.error} />}
@@ -40,13 +42,43 @@ export function Results() {
         ) : (
           <>
             {asked.data.partial && <div class="notice">Not all that is stored was looked through: a limit of time or size ended the search.</div>}
-            <FoundList found={asked.data.traces} start={start} end={end} />
-            {asked.data.full && <p class="row"><button type="button" onClick={() => setQuery({ limit: String(more) })}>Up to {more} traces</button>
-              <span class="dim small">The {asked.data.traces.length} newest are here.</span></p>}
+            <FoundList found={all} start={start} end={end} />
+            {older.error && <Failure text={older.error} />}
+            {older.more && <p class="row"><button type="button" disabled={older.loading} onClick={older.load}>Load more</button>
+              <span class="dim small">The {all.length} newest are here, back to {timeText(oldestOf(all))}.</span></p>}
           </>
         )}
     </>
   );
+}
+
+const oldestOf = (found: Found[]): number => found.reduce((t, f) => Math.min(t, f.start), Infinity);
+const joined = (a: Found[], b: Found[]): Found[] => [...new Map([...b, ...a].map((f) => [f.id, f])).values()];
+
+// Pages before the first. They stay while the first is asked again, and go with the question.
+function useOlder(q: Question, first: Answered | undefined, start: number) {
+  const key = JSON.stringify([q, from.value, to.value]);
+  const none = { key, found: [] as Found[], more: undefined as boolean | undefined, loading: false, error: "" };
+  const [kept, set] = useState(none);
+  const state = kept.key === key ? kept : none;
+  const load = async () => {
+    set({ ...state, loading: true, error: "" });
+    try {
+      const known = joined(first?.traces ?? [], state.found);
+      const ids = new Set(known.map((f) => f.id));
+      // Where more began in one moment than a page has, the page has to be larger.
+      for (let limit = q.limit; ; limit *= 4) {
+        const page = await search({ ...q, limit: Math.min(limit, LIMIT_MAX) }, start, oldestOf(known) + 1);
+        const fresh = page.traces.filter((f) => !ids.has(f.id));
+        if (!fresh.length && page.full && limit < LIMIT_MAX) continue;
+        set({ key, found: [...state.found, ...fresh], more: page.full && fresh.length > 0, loading: false, error: "" });
+        return;
+      }
+    } catch (e) {
+      set({ ...state, loading: false, error: (e as Error).message });
+    }
+  };
+  return { ...state, more: state.more ?? first?.full ?? false, load };
 }
 
 export function FoundList({ found, start, end }: { found: Found[]; start: number; end: number }) {

@@ -1,11 +1,12 @@
-// home.tsx - what runs, whether it is well, and why not: the services, those in trouble first. It asks
-// the same few questions for one service as for hundreds.
+// home.tsx - what runs, whether it is well, and why not: the services, those in trouble first, and the
+// machines that they run on. It asks the same few questions for one service as for hundreds.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Asked, call, useAsk } from "../base/data";
-import { type Labels, matches, plural, valueText } from "../base/format";
+import { type Labels, matches, plural, type Unit, valueText } from "../base/format";
 import { href, parameter, setQuery } from "../base/route";
 import {
-  byTrouble, errorsOf, inTrouble, type Line, linesOf, type Service, type Signal, SIGNALS, UP, versionOf, VERSIONS,
+  byTrouble, errorsOf, inTrouble, type Line, linesOf, type Machine, MACHINE, machineInTrouble, machinesByTrouble, machinesOf, machinesQuery, ofMachine,
+  type Service, SIGNALS, UP, versionOf, VERSIONS,
 } from "../base/services";
 import { durationText, range } from "../base/time";
 import { type Sample, type Series, stepFor } from "../explore/query";
@@ -18,20 +19,23 @@ const WINDOW_MIN_S = 300; // holds four scrapes a minute apart
 const AT_ONCE = 100; // rows; the others come when they are wanted
 const BAD_ERRORS = 0.05;
 
-// Which services send spans, and which jobs have a dashboard of their kind: one question for all.
+// Which services send spans, which jobs have a dashboard of their kind, what machines are called, and which
+// jobs tell of the programs on them: one question for all.
 const KINDS: [metric: string, dashboard: string][] = [
   ["http_requests_total", "sextant-service"], ["redis_up", "sextant-redis"], ["pg_up", "sextant-postgres"],
-  ["node_boot_time_seconds", "sextant-host"],
+  ["namedprocess_namegroup_num_procs", "programs"],
 ];
-const KINDS_OF = ["group by (service_name) (traces_span_metrics_calls_total)",
+const HOST = "sextant-host";
+const KINDS_OF = ["group by (service_name) (traces_span_metrics_calls_total)", "group by (job, instance, nodename) (node_uname_info)",
   ...KINDS.map(([metric, uid]) => `label_replace(group by (job) (${metric}), "uid", "${uid}", "", "")`)].join(" or ");
 
 type Vector = { result: Sample[] };
 type Matrix = { result: Series[] };
 
+interface Found { services: Service[]; machines: Machine[]; collectors: Service[]; elsewhere: number; spans: Set<string>; boards: Map<string, string> }
 interface Times { start: number; end: number; step: number; window: string; answered: Set<string> }
 
-function useServices(): { services?: Service[]; elsewhere: number; error?: string; times: Times } {
+function useServices(): { found?: Found; error?: string; times: Times } {
   const step = stepFor((range.value.end - range.value.start) * POINTS_SHARE);
   const window = durationText(Math.max(step, WINDOW_MIN_S) * 1000);
   // The last point is the end itself, not the multiple of the step before: a system that has just come up
@@ -44,21 +48,25 @@ function useServices(): { services?: Service[]; elsewhere: number; error?: strin
   const up = useAsk<Vector>("/api/v1/query", { query: UP, time: end });
   const versions = useAsk<Vector>("/api/v1/query", { query: VERSIONS, time: end });
   const alerts = useAsk<{ alerts: Alert[] }>("/api/v1/alerts");
+  const kinds = useAsk<Vector>("/api/v1/query", { query: KINDS_OF, time: end });
+  const machines = useAsk<Matrix>("/api/v1/query_range", { query: machinesQuery(window), start, end, step });
   // The order hangs on these; the first rows are shown when all are there, so that none jumps.
-  const first = [up, alerts, lines[0]!, lines[1]!];
+  const first = [up, alerts, kinds, machines, lines[0]!, lines[1]!];
   const ready = first.every((a) => a.data || a.error);
-  const all = [...lines, up, versions, alerts];
+  const all = [...lines, up, versions, alerts, kinds, machines];
   const answers = all.map((a) => a.data);
-  const made = useMemo(() => (ready ? combine(lines.map((l) => l.data), times, up.data, versions.data, alerts.data) : undefined),
+  const found = useMemo(() => (ready ? combine(lines.map((l) => l.data), times, up.data, versions.data, alerts.data, kinds.data, machines.data) : undefined),
     [ready, ...answers]);
-  return { services: made?.services, elsewhere: made?.elsewhere ?? 0, error: all.find((a) => a.error)?.error, times };
+  return { found, error: all.find((a) => a.error)?.error, times };
 }
 
-function combine(lines: (Matrix | undefined)[], times: Times, up?: Vector, versions?: Vector, alerts?: { alerts: Alert[] }) {
+const aboutAlert = ({ labels, annotations }: Alert): string => `${labels.alertname}${annotations.summary ? `: ${annotations.summary}` : ""}`;
+
+function combine(lines: (Matrix | undefined)[], times: Times, up?: Vector, versions?: Vector, alerts?: { alerts: Alert[] }, kinds?: Vector, measured?: Matrix): Found {
   const services = new Map<string, Service>();
   const of = (job: string): Service => {
     let s = services.get(job);
-    if (!s) services.set(job, (s = { job, up: 0, down: 0, firing: 0, versions: [], lines: {} }));
+    if (!s) services.set(job, (s = { job, up: 0, down: 0, firing: 0, why: [], versions: [], lines: {} }));
     return s;
   };
   for (const { metric, value } of up?.result ?? []) if (metric.job) of(metric.job)[metric.up === "0" ? "down" : "up"] += Number(value![1]);
@@ -70,23 +78,38 @@ function combine(lines: (Matrix | undefined)[], times: Times, up?: Vector, versi
     const s = services.get(metric.job ?? "");
     if (s && version && !s.versions.includes(version)) s.versions.push(version);
   }
+  const labels = (kinds?.result ?? []).map((r) => r.metric);
+  const names = new Map(labels.filter((l) => l.nodename).map((l) => [`${l.job} ${l.instance}`, l.nodename!]));
+  const machines = machinesOf(measured?.result ?? [], names, times.end, times.step);
   let elsewhere = 0; // alerts that are about no service that is known
   for (const a of alerts?.alerts ?? []) {
     if (a.state !== "firing") continue;
     const s = services.get(a.labels.job ?? a.labels.service_name ?? "");
-    if (s) s.firing++;
-    else elsewhere++;
+    const m = machines.find((x) => x.job === a.labels.job && x.instance === a.labels.instance);
+    if (m) m.firing++;
+    if (s) {
+      s.firing++;
+      s.why.push(aboutAlert(a));
+    } else elsewhere++;
   }
-  return { services: [...services.values()].sort(byTrouble), elsewhere };
+  // Who measures machines and their programs and serves nothing else is no service.
+  const measuring = new Set([...machines.map((m) => m.job), ...labels.filter((l) => l.uid === "programs").map((l) => l.job!)]);
+  const [own, collectors]: [Service[], Service[]] = [[], []];
+  for (const s of services.values()) (measuring.has(s.job) && !s.lines.rate ? collectors : own).push(s);
+  for (const m of machines) m.down = !!services.get(m.job)?.down && Object.values(m.lines).every((l) => l?.now === undefined);
+  return {
+    services: own.sort(byTrouble), machines: machines.sort(machinesByTrouble), collectors: collectors.sort(byTrouble), elsewhere,
+    spans: new Set(labels.flatMap((l) => l.service_name ?? [])), boards: new Map(labels.filter((l) => l.uid && l.job).map((l) => [l.job!, l.uid!])),
+  };
 }
 
 export default function HomeView() {
-  const { services, elsewhere, error, times } = useServices();
+  const { found, error, times } = useServices();
   return (
     <>
       {error && <Failure text={error} />}
-      {!services ? <Loading />
-        : services.length ? <List services={services} elsewhere={elsewhere} times={times} />
+      {!found ? <Loading />
+        : found.services.length + found.collectors.length ? <List found={found} times={times} />
         : !error && <Beginning />}
     </>
   );
@@ -126,13 +149,17 @@ function useCalmOrder(sorted: Service[], list: { current: HTMLElement | null }):
   return out;
 }
 
-function List({ services, elsewhere, times }: { services: Service[]; elsewhere: number; times: Times }) {
-  const kinds = useAsk<Vector>("/api/v1/query", { query: KINDS_OF, time: times.end });
+// What the targets that are down answer: asked only where one is.
+function useReasons(found: Found): Map<string, string> {
+  const any = [...found.services, ...found.collectors].some((s) => s.down);
+  const { data } = useAsk<{ activeTargets: { labels: Labels; health: string; lastError: string }[] }>(any ? "/api/v1/targets" : null, { state: "active" });
+  return useMemo(() => new Map((data?.activeTargets ?? []).filter((t) => t.health === "down").map((t) => [t.labels.job ?? "", `${t.labels.instance}: ${t.lastError}`])), [data]);
+}
+
+function List({ found, times }: { found: Found; times: Times }) {
+  const { services, machines, collectors, elsewhere } = found;
   const shipped = useShipped();
-  const [spans, boards] = useMemo(() => {
-    const all = (kinds.data?.result ?? []).map((r) => r.metric);
-    return [new Set(all.map((l) => l.service_name)), new Map(all.filter((l) => shipped.has(l.uid!)).map((l) => [l.job, l.uid!]))];
-  }, [kinds.data, shipped]);
+  const reasons = useReasons(found);
   const state = parameter("state");
   const filter = parameter("search");
   const list = useRef<HTMLUListElement>(null);
@@ -140,7 +167,7 @@ function List({ services, elsewhere, times }: { services: Service[]; elsewhere: 
   const ordered = useCalmOrder(services, list);
   useEffect(() => {
     const step = (by: number) => {
-      const rows = [...(list.current?.querySelectorAll<HTMLElement>("h2 a") ?? [])];
+      const rows = [...document.querySelectorAll<HTMLElement>(".service .who :is(h2, h3) a")];
       const on = document.activeElement?.closest(".service");
       const now = rows.findIndex((r) => on?.contains(r));
       rows[Math.max(0, Math.min(rows.length - 1, now + by))]?.focus();
@@ -151,29 +178,78 @@ function List({ services, elsewhere, times }: { services: Service[]; elsewhere: 
       { id: "previous", title: "Service before", keys: "k", run: () => step(-1) },
     ]);
   }, []);
-  const troubled = services.filter(inTrouble).length;
+  const troubled = services.filter(inTrouble).length + machines.filter(machineInTrouble).length;
   const shown = ordered.filter((s) => (state !== "trouble" || inTrouble(s)) && matches(`${s.job} ${s.versions.join(" ")}`, filter));
+  const hosts = machines.filter((m) => (state !== "trouble" || machineInTrouble(m)) && matches(`${m.name} ${m.instance}`, filter));
+  const watching = collectors.filter((c) => state !== "trouble" || inTrouble(c));
   return (
     <>
       <div class="bar">
         <Choice label="Services" value={state === "trouble" ? state : ""} onChange={(v) => setQuery({ state: v })} options={[
-          ["", `All ${services.length}`], ["trouble", `In trouble ${troubled}`]]} />
+          ["", `All ${services.length + machines.length}`], ["trouble", `In trouble ${troubled}`]]} />
         <Filter label="Filter services" value={filter} onInput={(v) => setQuery({ search: v })} />
         {elsewhere > 0 && <a href={href("/alerts", { state: "firing" })}><Badge tone="bad">{plural(elsewhere, "other alert")} firing</Badge></a>}
-        {!troubled && !elsewhere && <Badge tone="good">All is well</Badge>}
+        {!troubled && !elsewhere && !collectors.some(inTrouble) && <Badge tone="good">All is well</Badge>}
       </div>
-      {!shown.length && <p class="none">No service is like that.</p>}
+      {!shown.length && !hosts.length && <p class="none">No service is like that.</p>}
       <ul class="services" ref={list} aria-label="Services">
-        {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} traced={spans.has(s.job)} board={boards.get(s.job)} />)}
+        {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} traced={found.spans.has(s.job)}
+          board={shipped.has(found.boards.get(s.job)!) ? found.boards.get(s.job) : undefined} why={[...s.why, ...(s.down ? [reasons.get(s.job) ?? ""] : [])]} />)}
       </ul>
       {shown.length > most && <p class="row"><button type="button" onClick={() => setMost(Infinity)}>Show all {shown.length}</button></p>}
+      {hosts.length + watching.length > 0 && (
+        <section class="machines" aria-labelledby="machines">
+          <div class="row"><h2 id="machines">Machines</h2>
+            {watching.map((c) => <span key={c.job} class="row small"><a href={href("/targets", { search: `job=${c.job}` })}>{c.job}</a><Health s={c} /></span>)}</div>
+          <ul class="services" aria-label="Machines">
+            {hosts.slice(0, most).map((m) => <MachineRow key={`${m.job} ${m.instance}`} m={m} times={times} board={shipped.has(HOST)} why={reasons.get(m.job)} />)}
+          </ul>
+        </section>
+      )}
     </>
   );
 }
 
-function Row({ s, times, traced, board }: { s: Service; times: Times; traced: boolean; board?: string }) {
+function Health({ s }: { s: Service }) {
+  const scraped = s.up + s.down;
+  return (
+    <Badge tone={s.down ? (s.up ? "warn" : "bad") : "good"}>
+      {scraped === 1 ? (s.down ? "down" : "up") : s.down ? `${s.down} of ${scraped} down` : `${scraped} up`}
+    </Badge>
+  );
+}
+
+function Why({ lines }: { lines: string[] }) {
+  const said = [...new Set(lines.filter(Boolean))];
+  return said.length ? <div class="why small">{said.slice(0, 2).map((t) => <p key={t} title={t}>{t}</p>)}{said.length > 2 && <p class="dim">and {said.length - 2} more</p>}</div> : null;
+}
+
+function MachineRow({ m, times, board, why }: { m: Machine; times: Times; board: boolean; why?: string }) {
+  const about = board ? href(`/d/${HOST}`, { "var-job": m.job, "var-instance": m.instance }) : href("/targets", { search: `job=${m.job}` });
+  return (
+    <li class={`card service machine ${m.down || m.firing ? "bad" : machineInTrouble(m) ? "warn" : ""}`}>
+      <div class="who">
+        <h3><a href={about}>{m.name}</a></h3>
+        <span class="row">
+          <Badge tone={m.down ? "bad" : "good"}>{m.down ? "down" : "up"}</Badge>
+          {m.firing > 0 && <a href={href("/alerts", { state: "firing", search: m.instance })}><Badge tone="bad">{plural(m.firing, "alert")} firing</Badge></a>}
+          {m.name !== m.instance && <span class="dim small">{m.instance}</span>}
+        </span>
+      </div>
+      {MACHINE.map(({ id, title, unit, full, expr }) => {
+        const line = m.lines[id];
+        return <Cell key={id} of={m.name} title={title} unit={unit} line={line} times={times} most={unit === "percentunit" ? 1 : undefined} bad={(line?.now ?? 0) >= full}
+          expr={expr(times.window, ofMachine(m))} />;
+      })}
+      {m.down && why && <Why lines={[why]} />}
+    </li>
+  );
+}
+
+function Row({ s, times, traced, board, why }: { s: Service; times: Times; traced: boolean; board?: string; why: string[] }) {
   const scraped = s.up + s.down;
   const tone = s.down || s.firing ? "bad" : errorsOf(s) ? "warn" : "";
+  const measured = SIGNALS.some((x) => s.lines[x.id] || !times.answered.has(x.id));
   const targets = href("/targets", { search: `job=${s.job}` });
   const about = board ? href(`/d/${board}`, { "var-job": s.job })
     : scraped ? targets
@@ -184,36 +260,39 @@ function Row({ s, times, traced, board }: { s: Service; times: Times; traced: bo
         <h2><a href={about}>{s.job}</a></h2>
         <span class="row">
           {scraped === 0 ? <Badge tone="calm">not scraped</Badge>
-            : <a href={targets} title={`Targets of ${s.job}`}><Badge tone={s.down ? (s.up ? "warn" : "bad") : "good"}>
-                {scraped === 1 ? (s.down ? "down" : "up") : s.down ? `${s.down} of ${scraped} down` : `${scraped} up`}
-              </Badge></a>}
+            : <a href={targets} title={`Targets of ${s.job}`}><Health s={s} /></a>}
           {s.firing > 0 && <a href={href("/alerts", { state: "firing", search: s.job })}><Badge tone="bad">{plural(s.firing, "alert")} firing</Badge></a>}
           {traced && <a class="small" href={href("/traces", { service: s.job })} aria-label={`Traces of ${s.job}`}>Traces</a>}
           {s.versions.length > 0 && <span class="tag" title={s.versions.join(", ")}>{s.versions.length > 1 ? plural(s.versions.length, "version") : s.versions[0]}</span>}
         </span>
       </div>
-      {SIGNALS.map((signal) => <Cell key={signal.id} job={s.job} signal={signal} line={s.lines[signal.id]} times={times} waiting={!times.answered.has(signal.id)} />)}
+      {measured || !why.some(Boolean) ? SIGNALS.map((signal) => {
+        const line = s.lines[signal.id];
+        return <Cell key={signal.id} of={s.job} title={signal.title} unit={signal.unit} line={line} times={times} waiting={!times.answered.has(signal.id)}
+          bad={signal.id === "errors" && (line?.now ?? 0) >= BAD_ERRORS} expr={line && signal.one(times.window, line.labels)} />;
+      }) : null}
+      <Why lines={why} />
     </li>
   );
 }
 
-function Cell({ job, signal, line, waiting, times }: { job: string; signal: Signal; line?: Line; waiting: boolean; times: Times }) {
-  const text = valueText(line?.now, signal.unit);
-  const inside = <><small>{signal.title}</small>{" "}<b>{text}</b><Spark line={line} times={times} /></>;
+function Cell({ of, title, unit, line, waiting, times, most, bad, expr }: {
+  of: string; title: string; unit: Unit; line?: Line; waiting?: boolean; times: Times; most?: number; bad: boolean; expr?: string;
+}) {
+  const text = valueText(line?.now, unit);
+  const inside = <><small>{title}</small>{" "}<b>{text}</b><Spark line={line} times={times} most={most} /></>;
   if (!line) return <div class={waiting ? "signal" : "signal none"}>{inside}</div>;
-  const labels: Labels = line.labels;
-  const most = line.points.reduce((m, [, v]) => Math.max(m, v), 0);
-  const bad = signal.id === "errors" && (line.now ?? 0) >= BAD_ERRORS;
   return (
-    <a class={bad ? "signal bad" : "signal"} href={href("/explore", { "g0.expr": signal.one(times.window, labels) })}
-      aria-label={`${signal.title} ${text}, of ${job}, at most ${valueText(most, signal.unit)}`}>{inside}</a>
+    <a class={bad ? "signal bad" : "signal"} href={href("/explore", { "g0.expr": expr ?? "" })}
+      aria-label={`${title} ${text}, of ${of}, at most ${valueText(mostOf(line), unit)}`}>{inside}</a>
   );
 }
 
-// From zero to the most, over the range; where nothing was measured there is a gap.
-function Spark({ line, times }: { line?: Line; times: Times }) {
+const mostOf = (line?: Line): number => (line?.points ?? []).reduce((m, [, v]) => Math.max(m, v), 0);
+
+// From zero to the most, or to the whole that a share is of, over the range; where nothing was measured there is a gap.
+function Spark({ line, times, most = mostOf(line) }: { line?: Line; times: Times; most?: number }) {
   const points = line?.points ?? [];
-  const most = points.reduce((m, [, v]) => Math.max(m, v), 0);
   const x = (t: number) => (((t - times.start) / (times.end - times.start)) * 100).toFixed(1);
   let path = "";
   let area = "";

@@ -2,7 +2,7 @@
 // old one: states, names, labels, groups, order.
 import type { Labels } from "../../base/format";
 import type { Bag } from "../model";
-import { ambiguous } from "../pattern";
+import { pattern } from "../pattern";
 import type { Alert, AlertState, Group, Rule } from "../../parts/rule";
 
 export interface Row { rule: Rule; group: Group; alerts: Alert[]; state: AlertState }
@@ -16,7 +16,7 @@ export function matchersOf(text: string): Matcher[] {
     let re: RegExp | undefined;
     if (op.includes("~"))
       try {
-        re = ambiguous(value) ? /^$/ : new RegExp(`^(?:${value})$`);
+        re = pattern(`^(?:${value})$`);
       } catch {
         re = /^$/;
       }

@@ -14,6 +14,7 @@ const CELL_PX = 10;
 const CELL_GAP_PX = 2;
 const STOPS = 12; // of a run of colours
 const NAME_MOST_SHARE = 0.4;
+const NAME_ROOM = 10; // px beside a name
 
 interface Layout { lying: boolean; w: number; h: number; name: number; nameW: number; onTop: boolean; value: number; valueW: number; bar: number }
 
@@ -47,8 +48,8 @@ function lyingLayout(items: Item[], o: Record<string, any>, width: number, heigh
   const room = (height - gap * (items.length - 1)) / items.length;
   const onTop = relative > 0 && (o.namePlacement === "top" || (o.namePlacement !== "left" && room > 40));
   const h = Math.floor(Math.max(Math.min(least, height) + (onTop ? 14 : 0), Math.min(most, room)));
-  const name = relative ? o.text?.titleSize || (onTop ? Math.max(10, Math.min(20, h * 0.28, fit(relative, width, h * 0.35))) : Math.max(10, Math.min(h * 0.75, 18, fit(relative, width * NAME_MOST_SHARE, h)))) : 0;
-  const nameW = onTop ? 0 : relative ? Math.min(width * NAME_MOST_SHARE, relative * name + 10) : 0;
+  const name = relative ? o.text?.titleSize || (onTop ? Math.max(10, Math.min(20, h * 0.28, fit(relative, width, h * 0.35))) : Math.max(10, Math.min(h * 0.75, 18, fit(relative, width * NAME_MOST_SHARE - NAME_ROOM, h)))) : 0;
+  const nameW = onTop ? 0 : relative ? Math.min(width * NAME_MOST_SHARE, relative * name + NAME_ROOM) : 0;
   const barH = onTop ? h - name * 1.3 : h;
   const texts = values(items, o);
   const value = texts ? o.text?.valueSize || Math.max(9, fit(texts, Math.min(width * 0.24, width - nameW), barH * 0.8, 26)) : 0;

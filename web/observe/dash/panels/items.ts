@@ -5,7 +5,7 @@ import type { Bag } from "../model";
 import { reduceField } from "../calc";
 import { paletteColor } from "../color";
 import { titleOf } from "../matchers";
-import { ambiguous } from "../pattern";
+import { patternOf } from "../pattern";
 
 export interface Item {
   key: string;
@@ -21,10 +21,8 @@ const ROWS_MAX = 25; // Grafana's limit if none is set
 const ITEMS_MAX = 1000;
 
 const textOf = (pattern: string): RegExp | undefined => {
-  const parts = /^\/(.*)\/([a-z]*)$/s.exec(pattern);
-  if (ambiguous(parts ? parts[1] : pattern)) return undefined;
   try {
-    return parts ? new RegExp(parts[1], parts[2]) : new RegExp(`^${pattern}$`);
+    return patternOf(pattern, (t) => `^${t}$`);
   } catch {
     return undefined;
   }

@@ -2,6 +2,8 @@
 // time series and of trends, which differ in what x is.
 import { useMemo, useState } from "preact/hooks";
 import { isDark } from "../../base/store";
+import { Late } from "../../parts/late";
+import { firstTime } from "../../parts/late_math";
 import { Plot } from "../../parts/plot";
 import type { Axis } from "../../parts/plot_axes";
 import { Lines } from "../../parts/plot_lines";
@@ -34,6 +36,7 @@ export function SeriesPanel({ props, x, axis, title, frames = props.frames }: Se
     marks: across.kind === "time" ? colored : [], exemplars: visible.ys.length ? model.exemplars : [],
   }, visible.piles), [visible, colored, across, panel.options]);
   const entries = useMemo(() => model.lines.filter((l) => l.inLegend).map((l) => ({ name: l.name, color: l.color, field: l.field, dashed: !!l.style.dash, off: off.has(l.name) })), [model, off]);
+  const first = useMemo(() => (across.kind === "time" && !panel.timeFrom && !panel.timeShift ? firstTime(model.xs, model.lines) : undefined), [model, across.kind]);
   if (!model.lines.length) return <Nothing width={width} height={height}>{frames.length ? "No numbers to draw" : "No data"}</Nothing>;
   const place = (i: number | undefined) => (i === undefined ? undefined : visible.lines.findIndex((l) => l.name === entries[i]!.name));
   return (
@@ -42,6 +45,7 @@ export function SeriesPanel({ props, x, axis, title, frames = props.frames }: Se
       <Plot x={across} ys={visible.ys} layer={layer} focus={focus} marks={across.kind === "time" ? colored : undefined} group={props.tooltipGroup}
         onRange={across.kind === "time" ? props.onRange : undefined} onZoomOut={across.kind === "time" ? zoomedOut(props) : undefined}
         label={`${panel.title || "Chart"}: ${model.lines.length === 1 ? "one series" : `${model.lines.length} series`}. Arrow keys move the cursor.`} />
+      <Late first={first} from={scope.from} end={scope.to} />
     </PlotPanel>
   );
 }

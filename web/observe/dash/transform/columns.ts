@@ -1,5 +1,5 @@
 // columns.ts - transformations that choose, order, rename and rewrite columns.
-import { ambiguous } from "../pattern";
+import { patternOf } from "../pattern";
 import type { Cell, Field, FieldType, Frame } from "../frame";
 import { fieldMatcher, frameMatcher, regex } from "../matchers";
 import type { Bag } from "../model";
@@ -95,9 +95,7 @@ export const orderFields: Transform = mapFrames((frame, o) => ({ ...frame, field
 export const renameFields: Transform = mapFrames((frame, o, context) => mapFields(frame, (f) => rename(f, bag(o.renameByName), context)));
 
 function replacing(text: string): RegExp | undefined {
-  const parts = /^\/(.*)\/([a-z]*)$/s.exec(text);
-  if (ambiguous(parts ? parts[1]! : text)) return undefined;
-  try { return parts ? new RegExp(parts[1]!, parts[2]) : new RegExp(text); } catch { return undefined; }
+  try { return patternOf(text); } catch { return undefined; }
 }
 
 export const renameByRegex: Transform = mapFrames((frame, o, context) => {
