@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from lib.dashboards import read
 from lib.ui import SIZES, TIMEOUT_S, Pages, observing, store, wait_drawn
+from lib.wait import wait_for
 
 CONFIG = """global: {{scrape_interval: 1s}}
 scrape_configs:
@@ -230,7 +231,7 @@ def changed(ui, yes=True):
 def test_resized_by_the_mouse_and_every_step_taken_back(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")
-    settled(ui)
+    ui.settled()
     ui.wait_for("document.querySelector('.ed-bar')", "the bar")
     cell = ui.js("return (document.querySelector('.dash-grid').clientWidth + 8) / 24")
     drag(ui, 1, round(-4 * cell), -2 * 38, corner=True)
@@ -276,7 +277,7 @@ def test_resized_by_the_mouse_and_every_step_taken_back(server, ui):
 def test_a_copy_under_another_name(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")
-    settled(ui)
+    ui.settled()
     menu(ui, 1, "Remove")
     changed(ui)
     ui.click(".dash-tools button", "More").click("[role=menuitem]", "Save as")
@@ -289,7 +290,7 @@ def test_a_copy_under_another_name(server, ui):
     uid = ui.path().split("/")[2].split("?")[0]
     assert stored(server, uid)["version"] == 1 and stored(server, uid)["title"] == "Only one"
     assert len(stored(server, "two")["panels"]) == 2, "what it was made from is as it was"
-    settled(ui)
+    ui.settled()
 
 
 def test_back_and_closing_ask_first(server, ui):
@@ -297,7 +298,7 @@ def test_back_and_closing_ask_first(server, ui):
     ui.open("/dashboards").wait("Two panels")
     ui.click("a", "Two panels")
     ui.wait_for("document.querySelector('[data-panel-key]')", "the dashboard")
-    settled(ui)
+    ui.settled()
     ui.js("document.querySelector('[data-panel-key=panel-1]').focus()")
     ui.keys("e").wait_for("document.querySelector('.ed-editor')", "the editor").click()
     ui.click("[role=tab]", "Style")
@@ -322,7 +323,7 @@ def test_back_and_closing_ask_first(server, ui):
     assert not ui.js("const e = new Event('beforeunload', {cancelable: true}); window.dispatchEvent(e); return e.defaultPrevented")
     ui.click("a", "Two panels")
     ui.wait_for("document.querySelector('[data-panel-key]')", "the dashboard")
-    settled(ui)
+    ui.settled()
     menu(ui, 1, "Remove")
     changed(ui)
     ui.js("history.back()")
@@ -334,7 +335,7 @@ def test_back_and_closing_ask_first(server, ui):
 def test_a_newer_version_is_replaced_if_one_says_so(server, ui):
     store(server, TWO)
     ui.open("/d/two/two-panels?edit=1")
-    settled(ui)
+    ui.settled()
     menu(ui, 2, "Duplicate")
     changed(ui)
     store(server, {**TWO, "title": "Two of theirs"})
