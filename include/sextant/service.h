@@ -102,8 +102,8 @@ const sx_context *sx_request_context(const sx_request *r);
 /* Who asks, as basic or bearer authentication found out (web_config.h); empty if nobody was asked. */
 sx_str sx_request_user(const sx_request *r);
 
-/* What the service's `admit` (sx_service_admit_set) found out about who asks: `identity` is its own and lives as long as the
- * request; `user` is for sx_request_user() and logs. */
+/* What the service's `admit` (sx_service_admit_set) found out about who asks. What `identity` points to and `user`'s bytes stay
+ * the caller's and live as long as the request; `user` is for sx_request_user() and logs. */
 void sx_request_identify(sx_request *r, sx_str user, const void *identity);
 
 /* What sx_request_identify() was given; NULL if nobody was. Any thread, while the request is held. */

@@ -4,6 +4,7 @@
 #include <sextant/clock.h>
 
 #include "observe/auth/auth.h"
+#include "observe/auth/origin.h"
 
 const dash_route DASH_ROUTES[] = {
     {SX_GET, "/api/search", dash_http_search, DASH_NEEDS_VIEWER},
@@ -66,26 +67,6 @@ static bool is_json(sx_str type)
     return sx_str_ieq(sx_str_trim(name), SX_STR("application/json"));
 }
 
-/* "host:port" of "https://host:port/x". */
-static sx_str host_of(sx_str url)
-{
-    size_t at = sx_str_find(url, SX_STR("://"));
-    if (at < url.len)
-        url = sx_str_from(url, at + 3);
-    return sx_str_first(url, sx_str_find_byte(url, '/'));
-}
-
-static bool is_ours(const observe_api *a, const sx_request *r)
-{
-    sx_str origin = sx_request_header(r, SX_STR("origin"));
-    sx_str forwarded = sx_request_header(r, SX_STR("x-forwarded-host"));
-    if (!origin.len)
-        return true;
-    sx_str host = host_of(origin);
-    return host.len && (sx_str_ieq(host, r->authority) || sx_str_ieq(host, forwarded) ||
-                        sx_str_ieq(host, host_of(a->external_url)));
-}
-
 static void refuse(sx_request *r, int status, sx_str body)
 {
     sx_reply(r, status, SX_STR("application/json"), body);
@@ -94,7 +75,7 @@ static void refuse(sx_request *r, int status, sx_str body)
 void dash_http_start(observe_api *a, sx_request *r, const dash_route *route)
 {
     bool changes = route->method != SX_GET;
-    if (changes && !is_ours(a, r)) {
+    if (changes && origin_is_foreign(r, a->external_url, NULL)) {
         refuse(r, 403, SX_STR("{\"message\":\"origin not allowed\"}"));
         return;
     }

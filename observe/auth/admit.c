@@ -16,36 +16,12 @@
 
 #include "codec/base64.h"
 #include "observe/auth/auth_impl.h"
+#include "observe/auth/origin.h"
 #include "observe/auth/password.h"
 
 enum { CREDENTIALS_MAX = 2048 };
 
 static const sx_str TOKEN_MARK = SX_STR_INIT("sxt_");
-
-/* ---- what a browser says of the page that asks ---- */
-
-/* host[:port] of an origin. */
-static sx_str host_of(sx_str origin)
-{
-    static const sx_str MARK = SX_STR_INIT("://");
-    size_t at = sx_str_find(origin, MARK);
-    sx_str rest = at < origin.len ? sx_str_from(origin, at + MARK.len) : SX_STR("");
-    return sx_str_first(rest, sx_str_find_byte(rest, '/'));
-}
-
-bool auth_is_foreign(const auth *a, const sx_request *r, bool *told)
-{
-    sx_str site = sx_request_header(r, SX_STR("sec-fetch-site"));
-    sx_str origin = sx_request_header(r, SX_STR("origin"));
-    *told = site.len || origin.len;
-    if (site.len)
-        return !sx_str_eq(site, SX_STR("same-origin"));
-    if (!origin.len)
-        return false;
-    sx_str host = host_of(origin); /* empty for "null" */
-    return !host.len ||
-           (!sx_str_ieq(host, r->authority) && !sx_str_ieq(host, host_of(a->external_url)));
-}
 
 static bool is_read(const sx_request *r)
 {
@@ -58,7 +34,7 @@ static bool is_forged(const auth *a, const sx_request *r, auth_way way, auth_cla
     bool told;
     if (is_read(r) || way == AUTH_WAY_TOKEN || way == AUTH_WAY_PASSWORD || way == AUTH_WAY_WEB)
         return false;
-    bool foreign = auth_is_foreign(a, r, &told);
+    bool foreign = origin_is_foreign(r, a->external_url, &told);
     if (way == AUTH_WAY_SESSION)
         return foreign || !told;
     if (way == AUTH_WAY_HEADER)

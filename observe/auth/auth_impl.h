@@ -79,8 +79,6 @@ static inline const auth_identity *auth_identity_of(const sx_request *r)
 
 /* The cookie's value; empty if there is none. */
 sx_str auth_cookie(const sx_request *r, sx_str name);
-/* Whether a browser says that another site's page asks. *told: whether it says anything. */
-bool auth_is_foreign(const auth *a, const sx_request *r, bool *told);
 
 /* ---- calls.c: requests whose work waits for the disk or a hash ---- */
 

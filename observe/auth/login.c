@@ -3,6 +3,7 @@
 
 #include "codec/json_member.h"
 #include "observe/auth/auth_impl.h"
+#include "observe/auth/origin.h"
 #include "observe/auth/password.h"
 
 /* ---- who one is ---- */
@@ -121,11 +122,10 @@ static bool read_login(auth_call *c)
 /* Being signed in by another's page, into that one's account, is no good either. */
 void auth_post_login(sx_request *r, void *ctx)
 {
-    bool told;
     auth *a = auth_of_ctx(r, ctx);
     if (!a)
         return;
-    if (auth_is_foreign(a, r, &told)) {
+    if (origin_is_foreign(r, a->external_url, NULL)) {
         auth_refuse(r, 403, "forbidden", SX_STR("the request comes from another site's page"));
         return;
     }

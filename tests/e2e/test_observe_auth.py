@@ -615,6 +615,12 @@ def test_sessions_are_checked_again(federated, provider, tmp_path):
     app = federated("  recheck: 1m\n")
     one, _ = visit(app)
 
+    def renewed():
+        with sqlite3.connect(tmp_path / "data" / "sextant" / "users.db", timeout=10) as db:
+            at = db.execute("SELECT renewed_ms FROM grants").fetchone()[0]
+        db.close()
+        return at
+
     def due():
         with sqlite3.connect(tmp_path / "data" / "sextant" / "users.db", timeout=10) as db:
             db.execute("UPDATE grants SET renewed_ms = renewed_ms - 120000")
@@ -629,9 +635,12 @@ def test_sessions_are_checked_again(federated, provider, tmp_path):
     provider.claims["realm_access"] = {"roles": ["dev"]}
     assert due() == "admin"
     wait_for(lambda: one.ask("/api/user").json()["role"] == "editor", 20, "the role that it has there now")
+    wait_for(lambda: time.time() * 1000 - renewed() < 60000, 20, "its answer in the file")
     assert len(provider.refreshed) == 1
     due()
     wait_for(lambda: len(provider.refreshed) == 2, 20, "the next round, by the next token")
+    # The answer is written after it has come; set back before that, it would count as fresh again.
+    wait_for(lambda: time.time() * 1000 - renewed() < 60000, 20, "its answer in the file")
     assert one.ask("/api/user").json()["role"] == "editor"
     provider.refresh = False
     due()
