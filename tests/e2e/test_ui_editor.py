@@ -271,7 +271,7 @@ def test_resized_by_the_mouse_and_every_step_taken_back(server, ui):
     changed(ui)
     save(ui)
     ui.wait_for("!document.querySelector('dialog[open]')", "it to be saved, too")
-    wait_for(lambda: stored(server, "two")["version"] == version + 1, 10, "the next version, without a conflict")
+    ui.until(lambda: stored(server, "two")["version"] == version + 1, "the next version, without a conflict")
 
 
 def test_a_copy_under_another_name(server, ui):
