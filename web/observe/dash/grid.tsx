@@ -19,7 +19,7 @@ export function Grid({ page }: { page: PageState }) {
   const cuts = placed.flatMap((p) => p.cut ?? []);
   return (
     <>
-    {cuts.length > 0 && <p class="notice" role="status">{[...new Set(cuts.map((c) => `Of the ${c.of} values of “${c.name}” ${c.drawn} are drawn.`))].join(" ")} Choose fewer above to see others.</p>}
+    {cuts.length > 0 && <p class="notice" role="status">{[...new Set(cuts.map((c) => `Of the ${c.of} values of “${c.name}” ${c.drawn} are drawn.`))].join(" ")}</p>}
     <div class={edited ? "dash-grid ed-grid" : "dash-grid"}>
       {edited && <Arranger page={page} />}
       {placed.map((p) => (p.panel.type === "row" ? <Row key={p.key} page={page} placed={p} /> : <PanelFrame key={p.key} page={page} placed={p} />))}

@@ -41,8 +41,7 @@ const hour12 = (d: Date): number => d.getUTCHours() % 12 || 12;
 const hour24 = (d: Date): number => d.getUTCHours() || 24;
 const half = (d: Date): string => (d.getUTCHours() < 12 ? "AM" : "PM");
 
-const short: Token = (_, zone, ms) => zone === "utc" ? "UTC" : zone === "browser" ? ""
-  : new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "short" }).formatToParts(ms).find((p) => p.type === "timeZoneName")!.value;
+const short: Token = (_, zone) => (zone === "utc" ? "UTC" : zone === "browser" ? "" : zone);
 
 const TOKENS: Record<string, Token> = {
   YYYY: year4, YY: (d) => pad(d.getUTCFullYear() % 100), Y: (d) => d.getUTCFullYear(),

@@ -221,7 +221,7 @@ function Health({ s }: { s: Service }) {
 
 function Why({ lines }: { lines: string[] }) {
   const said = [...new Set(lines.filter(Boolean))];
-  return said.length ? <div class="why small">{said.slice(0, 2).map((t) => <p key={t} title={t}>{t}</p>)}{said.length > 2 && <p class="dim">and {said.length - 2} more</p>}</div> : null;
+  return said.length ? <div class="why small">{said.slice(0, 3).map((t) => <p key={t} title={t}>{t}</p>)}</div> : null;
 }
 
 function MachineRow({ m, times, board, why }: { m: Machine; times: Times; board: boolean; why?: string }) {
