@@ -2,11 +2,14 @@
 // from our API. Loaded on first use. It lives in a shadow root: there CodeMirror brings its styles as
 // constructed sheets, so that the page's policy needs no inline style.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import {
+  copyLineDown, copyLineUp, cursorMatchingBracket, cursorSyntaxLeft, cursorSyntaxRight, deleteLine, history, historyKeymap, indentLess, indentMore,
+  moveLineDown, moveLineUp, selectLine, selectParentSyntax, selectSyntaxLeft, selectSyntaxRight, simplifySelection, standardKeymap, toggleLineComment,
+} from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
-import { drawSelection, EditorView, keymap, placeholder } from "@codemirror/view";
+import { drawSelection, EditorView, type KeyBinding, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { promql } from "./promql";
 
@@ -64,6 +67,17 @@ const look = (dark: boolean) => [
   syntaxHighlighting(colors(dark)),
 ];
 
+// The package's own keys, without those for several cursors, block comments and indentation by a language, which PromQL has not.
+const LINE_KEYS: KeyBinding[] = [
+  { key: "Alt-ArrowLeft", mac: "Ctrl-ArrowLeft", run: cursorSyntaxLeft, shift: selectSyntaxLeft },
+  { key: "Alt-ArrowRight", mac: "Ctrl-ArrowRight", run: cursorSyntaxRight, shift: selectSyntaxRight },
+  { key: "Alt-ArrowUp", run: moveLineUp }, { key: "Shift-Alt-ArrowUp", run: copyLineUp },
+  { key: "Alt-ArrowDown", run: moveLineDown }, { key: "Shift-Alt-ArrowDown", run: copyLineDown },
+  { key: "Escape", run: simplifySelection }, { key: "Alt-l", mac: "Ctrl-l", run: selectLine },
+  { key: "Mod-i", run: selectParentSyntax, preventDefault: true }, { key: "Mod-[", run: indentLess }, { key: "Mod-]", run: indentMore },
+  { key: "Shift-Mod-k", run: deleteLine }, { key: "Shift-Mod-\\", run: cursorMatchingBracket }, { key: "Mod-/", run: toggleLineComment },
+];
+
 export function openEditor(o: EditorOptions): Editor {
   const root = o.parent.shadowRoot ?? o.parent.attachShadow({ mode: "open" });
   const theme = new Compartment();
@@ -83,7 +97,7 @@ export function openEditor(o: EditorOptions): Editor {
         // Below the completion's keys: Enter takes what is offered, or runs.
         keymap.of([...closeBracketsKeymap, ...completionKeymap]),
         keymap.of([{ key: "Enter", run: () => { o.onRun(); return true; } }]),
-        keymap.of([...historyKeymap, ...lintKeymap, ...defaultKeymap]),
+        keymap.of([...historyKeymap, ...lintKeymap, ...LINE_KEYS, ...standardKeymap]),
         promql(), EditorView.lineWrapping, placeholder("PromQL, for example: sum by (job) (up)"),
         EditorView.contentAttributes.of({ "aria-label": o.label }),
         EditorView.updateListener.of((u) => { if (u.docChanged && telling) o.onChange(u.state.doc.toString()); }),
