@@ -6,7 +6,7 @@ import { transform } from "esbuild";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { parseAst } from "rollup/parseAst";
+import { parseAst } from "@rollup/wasm-node/parseAst";
 
 const WORD = /[\p{L}_$][\p{L}\p{N}_$]*/gu;
 const words = (text, into) => { for (const w of text.match(WORD) ?? []) into.add(w); };

@@ -5,11 +5,11 @@
 // Few files, because each is compressed alone: as one file for each set of modules that two views share
 // (79 of them) the interface took 49 kB of 418 more. SWC, because its output is a twentieth smaller than
 // esbuild's, compressed; because there it takes seconds where Terser takes half a minute.
-import { minifySync } from "@swc/core";
+import { minifySync } from "@swc/wasm";
 import { build, transform } from "esbuild";
 import { readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
-import { rollup } from "rollup";
+import { rollup } from "@rollup/wasm-node";
 import { mangle } from "./mangle.mjs";
 
 // Which file a module goes to: the first row that fits its path. A file may import what stands in a row
@@ -19,13 +19,10 @@ const FILES = [
   ["main", /^node_modules\/(preact|@preact)\/|\/(main|views)\.tsx?$|\/base\/|\/views\/home\.|\/explore\/query\.|\/traces\/suggest\./],
   ["editor", /^node_modules\/(@codemirror|@lezer|@prometheus-io|@marijn|style-mod|w3c-keyname|crelt)\/|\/explore\/(editor|promql)\./],
   ["plot", /\/parts\/(plot|chart)/],
-  ["admin", /\/parts\/(keep|spells)\.|\/views\/(account|admin|alerts|login|rules|status|targets)\./],
-  ["main", /\/parts\/|\/dash\/(api|json|recent|write)\./],
+  ["main", /\/parts\/|\/dash\/(api|json|recent|write)\.|\/views\/(account|admin|alerts|login|rules|status|targets)\./],
   ["explore", /\/explore\/|\/views\/explore\./],
   ["traces", /\/traces\/|\/views\/traces?\./],
-  ["data", /\/dash\/((adhoc|calc|color|expressions|fields|formats|frame|interpolate|matchers|moments|names|pattern|prometheus|read\w*|scope|step|trace_frames|units|values)\.|transform\/)/],
-  ["dash", /\/dash\/((?!edit\/|panels\/|units_list)|edit\/mode\.|panels\/((chart|value)_types|types|options|links)\.)|\/views\/dashboards?\./],
-  ["panels", /\/dash\/panels\//],
+  ["dash", /\/dash\/((?!edit\/|units_list)|edit\/mode\.)|\/views\/dashboards?\./],
   ["edit", /\/dash\//],
 ];
 
