@@ -2,12 +2,14 @@
 with one change, two who save at once, what is discarded, and who may not."""
 import json
 import subprocess
+import time
 
 import pytest
 import requests
 from selenium.webdriver.common.keys import Keys
 
 from lib.dashboards import read
+from lib.trace_shapes import post, shop, trace_id
 from lib.ui import SIZES, TIMEOUT_S, Pages, observing, store, wait_drawn
 from lib.wait import wait_for
 
@@ -27,7 +29,9 @@ TWO = {
 
 @pytest.fixture(scope="module")
 def server(sextant_bin, tmp_path_factory):
-    with observing(sextant_bin, tmp_path_factory.mktemp("editor"), CONFIG) as made:
+    with observing(sextant_bin, tmp_path_factory.mktemp("editor"), CONFIG, spans=True) as made:
+        for i in range(3):
+            post(made.otlp, shop(trace_id(f"edited {i}"), time.time_ns() - 20_000_000_000 - i * 1_000_000_000))
         wait_drawn(made.at, 1)
         yield made
 
@@ -365,6 +369,148 @@ def test_settings_make_variables_that_work(server, ui):
     made = stored(server, "two")
     assert made["title"] == "Two & more"
     assert made["templating"]["list"][0]["query"] == "label_values(up, job)"
+
+
+VARIABLES = {  # what is chosen or typed for each type, and what it then offers
+    "Custom": ({"Values": "a, b, big : c"}, ["a", "b", "big"]),
+    "Interval": ({"Intervals": "1m,5m"}, ["1m", "5m"]),
+    "Data source": ({}, ["Prometheus"]),
+    "Query": ({"Query": "label_values(up, job)"}, ["itself"]),
+    "Text box": ({"Value": "free"}, None),
+    "Constant": ({"Value": "fixed"}, None),
+    "Ad hoc filters": ({}, None),
+    "Switch": ({"Value when on": "yes", "Value when off": "no"}, ["yes", "no"]),
+}
+
+
+def test_variables_of_every_type_say_what_they_offer(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    ui.settled()
+    ui.click(".ed-bar button", "Settings").click("[role=tab]", "Variables")
+    for n, (type_, (fields, offers)) in enumerate(VARIABLES.items()):
+        ui.click("dialog button", "Add variable")
+        ui.wait_for(f"document.querySelectorAll('dialog section').length === {n + 1} && document.activeElement.matches('section:last-child input')", "the focus in its name")
+        fill(ui, "Name", f"v{n}")
+        choose(ui, "Type", type_)
+        for label, text in fields.items():
+            fill(ui, label, text)
+        if offers:
+            ui.wait_for(f"JSON.stringify([...document.querySelectorAll('.ed-values code')].map((e) => e.innerText)) === {json.dumps(json.dumps(offers, separators=(',', ':')))}", f"values of {type_}")
+        ui.quiet()
+    ui.click("dialog button", "Variable v1: up")
+    ui.wait_for("document.querySelector('dialog section').innerText.startsWith('$v1') || document.querySelector('dialog section button').innerText.includes('v1')", "the other order")
+    ui.until(lambda: "v1" in ui.focused(), "the focus to go along")
+    ui.judge()
+    ui.click("dialog button", "Close")
+    ui.click(".dash-tools button", "Save")
+    ui.wait_for("document.querySelector('dialog.save')", "the layer").find_element("css selector", "button.main").click()
+    ui.wait("is saved", selector=".toasts")
+    made = {v["name"]: v for v in stored(server, "two")["templating"]["list"]}
+    assert [made[f"v{n}"]["type"] for n in range(8)] == ["custom", "interval", "datasource", "query", "textbox", "constant", "adhoc", "switch"]
+    assert list(made)[0] == "v1" and made["v5"]["hide"] == 2 and made["v4"]["current"]["value"] == "free"
+    # What is chosen now is what it opens with, if one says so.
+    ui.open("/d/two/two-panels?var-v0=b&edit=1")
+    ui.settled()
+    ui.click(".ed-bar button", "Settings")
+    fill(ui, "Description", "It opens with b")
+    ui.click("dialog button", "Close").click(".dash-tools button", "Save")
+    ui.click("dialog.save label", "variables of now").click("dialog.save button.main")
+    ui.wait("is saved", selector=".toasts")
+    assert next(v for v in stored(server, "two")["templating"]["list"] if v["name"] == "v0")["current"] == {"text": "b", "value": "b"}
+
+
+def test_annotations_and_links_have_forms(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    ui.settled()
+    ui.click(".ed-bar button", "Settings").click("[role=tab]", "Annotations").click("dialog button", "Add annotations")
+    fill(ui, "Name", "Always")
+    fill(ui, "Where this is not zero", "up > 0")
+    fill(ui, "Title", "{{job}} is up")
+    choose(ui, "Panels", "On some panels")
+    ui.click("dialog label", "Left")
+    ui.click("dialog button", "Add annotations")
+    fill(ui, "Name", "Ours")
+    choose(ui, "Data source", "Stored here")
+    choose(ui, "Which", "With tags, wherever they are")
+    fill(ui, "Tags", "deploy")
+    ui.judge()
+    ui.click("[role=tab]", "Links").click("dialog button", "Add link")
+    fill(ui, "Title", "Manual")
+    fill(ui, "Address", "https://example.org/?a=$__from")
+    ui.click("dialog label", "With the time range")
+    ui.click("dialog button", "Add link")
+    choose(ui, "Leads to", "Dashboards with tags")
+    fill(ui, "Title", "Others")
+    fill(ui, "Tags", "two")
+    ui.judge()
+    ui.click("dialog button", "Close")
+    assert "Manual" in ui.text(".dash-tools") and "Always" in ui.text(".dash-tools")
+    ui.js("document.querySelector('[data-panel-key=panel-2]').focus()")
+    ui.keys("e").click("[role=tab]", "Style")
+    fill(ui, "Search options", "links")
+    ui.click("[aria-label=Links] button", "Add link")
+    fill(ui, "Title", "Of the panel")
+    fill(ui, "Address", "/targets")
+    ui.click("[aria-label='Data links'] button", "Add link")
+    ui.wait_for("document.querySelectorAll('[aria-label=\"Data links\"] section').length === 1", "a data link")
+    title, address = ui.js("return [...document.querySelectorAll('[aria-label=\"Data links\"] input:not([type=checkbox])')]")
+    title.send_keys("Explore ${__field.labels.job}")
+    address.send_keys("/explore?g0.expr=${__value.raw}")
+    ui.wait_for("document.querySelector('.ed-stage .panel-link')", "the panel's link")
+    ui.wait_for("document.querySelector('.ed-stage a.value-box')?.href.includes('g0.expr=1')", "the value's link")
+    ui.judge()
+    save(ui)
+    ui.wait("is saved", selector=".toasts")
+    made = stored(server, "two")
+    always, ours = made["annotations"]["list"][-2:]
+    assert always == {"name": "Always", "enable": True, "hide": False, "iconColor": "red", "datasource": {"type": "prometheus", "uid": "prometheus"},
+                      "expr": "up > 0", "titleFormat": "{{job}} is up", "filter": {"exclude": False, "ids": [1]}}
+    assert ours["target"] == {"type": "tags", "limit": 100, "matchAny": False, "tags": ["deploy"]} and "expr" not in ours
+    assert [(l["title"], l["type"], l["tags"], l["keepTime"]) for l in made["links"]] == [("Manual", "link", [], True), ("Others", "dashboards", ["two"], False)]
+    two = next(p for p in made["panels"] if p["id"] == 2)
+    assert two["links"] == [{"title": "Of the panel", "url": "/targets"}]
+    assert two["fieldConfig"]["defaults"]["links"] == [{"title": "Explore ${__field.labels.job}", "url": "/explore?g0.expr=${__value.raw}"}]
+
+
+def test_queries_of_traces_other_panels_and_expressions(server, ui):
+    store(server, {**TWO, "panels": [*TWO["panels"], {"id": 3, "type": "table", "title": "Traces", "gridPos": {"x": 0, "y": 8, "w": 24, "h": 8}, "targets": [{"refId": "A", "expr": "up"}]}]})
+    ui.open("/d/two/two-panels?editPanel=panel-3")
+    ui.settled()
+    choose(ui, "Source of query A", "Tempo")
+    fill(ui, "TraceQL", '{ resource.service.name = "front" }')
+    ui.wait_for("document.querySelectorAll('.ed-stage tbody a').length >= 3", "traces that one can follow")
+    choose(ui, "Source of query A", "Jaeger")
+    ui.wait_for("[...document.querySelectorAll('datalist option')].some((o) => o.innerText === 'front')", "the services that there are")
+    fill(ui, "Service", "front")
+    ui.wait_for("document.querySelectorAll('.ed-stage tbody a').length >= 3", "the same traces")
+    # Two sources are mixed, and one again is one.
+    ui.click("button", "Add query")
+    choose(ui, "Source of query B", "Prometheus")
+    ui.wait_for("document.querySelector('[data-editor=ready]')?.shadowRoot.querySelector('.cm-content')", "the field for PromQL").send_keys("up", Keys.ESCAPE)
+    ui.click("[role=tab]", "JSON")
+    model = lambda: json.loads(ui.js("return document.querySelector('[aria-label=\"The panel as JSON\"]').value"))
+    ui.wait_for("document.querySelector('[aria-label=\"The panel as JSON\"]').value.includes('-- Mixed --')", "both")
+    assert [t["datasource"]["type"] for t in model()["targets"]] == ["jaeger", "prometheus"] and model()["targets"][1]["expr"] == "up"
+    ui.click("[role=tab]", "Query").click("button", "Remove Query A")
+    choose(ui, "Source of query B", "Default")
+    ui.click("[role=tab]", "JSON")
+    assert model()["datasource"] is None and "datasource" not in model()["targets"][0] and model()["targets"][0]["expr"] == "up"
+    ui.click("[role=tab]", "Query").click("button", "Add expression")
+    fill(ui, "Expression", "$B * 7")
+    ui.wait_for("document.querySelector('.ed-stage').innerText.includes('7')", "seven")
+    choose(ui, "Kind", "Reduce")
+    fill(ui, "Of the query", "B")
+    choose(ui, "Kind", "Threshold")
+    fill(ui, "Value", "0.5")
+    ui.judge()
+    ui.click("[role=tab]", "JSON")
+    assert model()["targets"][1]["conditions"][0]["evaluator"] == {"type": "gt", "params": [0.5, 0]}
+    ui.click("[role=tab]", "Query").click("button", "Remove Query A")
+    choose(ui, "Source of query B", "Another panel")
+    choose(ui, "The data of", "Left")
+    ui.wait_for("document.querySelector('.ed-stage [data-panel-state=ok]')", "the other panel's data")
 
 
 @pytest.mark.parametrize("width,scheme", SIZES)

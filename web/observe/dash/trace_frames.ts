@@ -31,7 +31,7 @@ const traceTable = (refId: string, traces: Found[]): Frame => table(refId, [
 const quoted = (v: unknown): string => (/^-?[\d.]+(ms|s|m|h|us|ns)?$|^(true|false|error|ok|unset|server|client|producer|consumer|internal)$/.test(String(v)) ? String(v) : JSON.stringify(String(v)));
 
 // The search form's filters as TraceQL.
-function queryOf(t: Target): string {
+export function queryOf(t: Target): string {
   if (t.queryType !== "traceqlSearch") return String(t.query ?? "");
   const parts = (t.filters ?? []).filter((f: any) => f.tag && f.value && [f.value].flat().length).map((f: any) => {
     const scope = !f.scope || f.scope === "intrinsic" ? "" : f.scope === "unscoped" ? "." : `${f.scope}.`;

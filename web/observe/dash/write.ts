@@ -7,6 +7,8 @@ import type { Bag, Dashboard, Json, Panel } from "./model";
 export function writeDashboard(d: Dashboard): Json {
   const out = cleanCopy(d) as Bag;
   for (const p of out.panels as Panel[]) tidy(p);
+  // An annotation's expression is in its target, earlier it was at the top; the model has it at both.
+  for (const a of out.annotations.list) if (typeof a.target?.expr === "string" && a.target.expr === a.expr) delete a.expr;
   return out as Json;
 }
 

@@ -138,7 +138,15 @@ function foldAll(page: PageState, fold: boolean): void {
 
 function useAnnotations(page: PageState): { off: ReadonlySet<number>; toggle: (i: number) => void } {
   const kinds = page.dashboard.value.annotations.list;
-  const [off, setOff] = useState<ReadonlySet<number>>(() => new Set(kinds.flatMap((a, i) => (a.enable ? [] : [i]))));
+  const first = () => new Set(kinds.flatMap((a, i) => (a.enable ? [] : [i])));
+  const [off, setOff] = useState<ReadonlySet<number>>(first);
+  const asSaved = kinds.map((a) => `${a.enable} ${a.name}`).join("\n");
+  const before = useRef(asSaved);
+  useEffect(() => {
+    if (before.current === asSaved) return;
+    before.current = asSaved;
+    setOff(first()); // they were edited
+  }, [asSaved]);
   const scope = page.scope.value;
   const ready = page.ready.value;
   const turn = beat.value;

@@ -44,7 +44,7 @@ export function PanelEditor({ page, name }: { page: PageState; name: string }) {
       </div>
       <section class="ed-form card" aria-label="Edit the panel">
         <Tabs label="What to edit" value={at} options={tabs} onChange={setTab} />
-        {at === "query" ? <QueryTab panel={panel} set={set} /> : at === "transform" ? <TransformTab panel={panel} set={set} />
+        {at === "query" ? <QueryTab dashboard={d} panel={panel} set={set} /> : at === "transform" ? <TransformTab panel={panel} set={set} />
           : at === "style" ? <StyleTab page={page} panel={panel} set={set} fields={fields} />
           : at === "overrides" ? <OverridesTab panel={panel} set={set} fields={fields} />
           : <JsonField label="The panel as JSON" rows={28} value={panel} onApply={(to) => set((p) => read(to, p))} />}
@@ -101,7 +101,9 @@ const tidy = (p: Panel): Panel => {
   const out = { ...p };
   if (!out.repeat) for (const name of ["repeat", "repeatDirection", "maxPerRow"]) delete out[name];
   if (!out.transparent) delete out.transparent;
+  if (!out.fieldConfig.defaults.color?.mode) out.fieldConfig = { ...out.fieldConfig, defaults: setIn(out.fieldConfig.defaults, "color", undefined) };
   out.title ??= "";
+  out.links ??= [];
   return out;
 };
 

@@ -17,6 +17,7 @@ export const STANDARD: Row[] = [
     when: (p) => /^(thresholds|continuous)/.test(p.fieldConfig?.defaults?.color?.mode ?? "") }),
   standard("thresholds", "Thresholds", "thresholds", { group: "Thresholds" }),
   standard("mappings", "Value mappings", "mappings", { group: "Value mappings" }),
+  standard("links", "Data links", "links", { group: "Data links" }),
 ];
 
 export const panelRows = (variables: string[]): Row[] => [
@@ -25,11 +26,12 @@ export const panelRows = (variables: string[]): Row[] => [
   { path: "repeat", text: "Repeat for", kind: "select", group: "Panel", choices: [{ value: "", text: "Nothing" }, ...variables.map((v) => ({ value: v, text: v }))] },
   { path: "repeatDirection", text: "Repeat", kind: "select", group: "Panel", choices: [{ value: "h", text: "Across" }, { value: "v", text: "Down" }], when: (p) => !!p.repeat },
   { path: "maxPerRow", text: "Most in a line", kind: "number", least: 1, most: 24, group: "Panel", when: (p) => !!p.repeat && p.repeatDirection !== "v" },
+  { path: "links", text: "Links", kind: "links", group: "Panel links" },
 ];
 
 export const ASKING: Row[] = [
-  { path: "interval", text: "Least step (1m)", kind: "text", group: "How it asks" }, { path: "maxDataPoints", text: "Most data points", kind: "number", least: 1, group: "How it asks" },
-  { path: "timeFrom", text: "Relative time (1h)", kind: "text", group: "How it asks" }, { path: "timeShift", text: "Time shift (1d)", kind: "text", group: "How it asks" },
+  { path: "interval", text: "Least step", kind: "text", hint: "1m", group: "How it asks" }, { path: "maxDataPoints", text: "Most data points", kind: "number", least: 1, group: "How it asks" },
+  { path: "timeFrom", text: "Relative time", kind: "text", hint: "1h", group: "How it asks" }, { path: "timeShift", text: "Time shift", kind: "text", hint: "1d", group: "How it asks" },
   { path: "hideTimeOverride", text: "Do not show that its time is another", kind: "switch", group: "How it asks" },
 ];
 

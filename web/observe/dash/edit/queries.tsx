@@ -1,19 +1,13 @@
 // queries.tsx - what a panel asks, and what is done with the answers: the editor's first two tabs.
-import { useEffect, useRef, useState } from "preact/hooks";
 import { QueryField } from "../../explore/field";
-import type { Panel, Target, Transformation } from "../model";
+import type { Dashboard, Panel, Target, Transformation } from "../model";
 import { TRANSFORMS } from "../transform/index";
+import { Items } from "./items";
 import { ASKING } from "./panel_rows";
-import { JsonField, type Row, Rows } from "./rows";
+import { JsonField, type Row, Rows, useSettled } from "./rows";
+import { effective, freshTarget, isExpression, kindOf, OTHER_PANEL, OtherTarget, sent, SourceField, usePlaces } from "./targets";
 
 export type SetPanel = (by: (p: Panel) => Panel) => void;
-
-const moved = <T,>(list: T[], i: number, by: number): T[] => {
-  const out = [...list];
-  const [one] = out.splice(i, 1);
-  out.splice(Math.max(0, i + by), 0, one!);
-  return out;
-};
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 function freeRef(targets: Target[]): string {
@@ -24,69 +18,45 @@ function freeRef(targets: Target[]): string {
   }
 }
 
-const isPromql = (t: Target): boolean => !t.datasource?.type || t.datasource.type === "prometheus" || t.datasource.type.startsWith("$");
+const isPromql = (p: Panel, t: Target): boolean => !isExpression(t) && ["prometheus", "mixed"].includes(kindOf(t.datasource ?? p.datasource));
 
 const TARGET: Row[] = [
-  { path: "legendFormat", text: "Legend ({{label}})", kind: "text" },
+  { path: "legendFormat", text: "Legend", kind: "text", hint: "{{label}}" },
   { path: "format", text: "Format", kind: "select", choices: [{ value: "time_series", text: "Time series" }, { value: "table", text: "Table" }, { value: "heatmap", text: "Heatmap" }] },
-  { path: "interval", text: "Min step", kind: "text" },
+  { path: "interval", text: "Min step", kind: "text", hint: "1m" },
   { path: "exemplar", text: "Exemplars", kind: "switch" },
 ];
 
-export function QueryTab({ panel, set }: { panel: Panel; set: SetPanel }) {
+export function QueryTab({ dashboard, panel, set }: { dashboard: Dashboard; panel: Panel; set: SetPanel }) {
   const targets = panel.targets ?? [];
+  const places = [...usePlaces(dashboard), OTHER_PANEL];
   const put = (to: Target[]) => set((p) => ({ ...p, targets: to }));
-  const add = (more: Partial<Target>) => put([...targets, { refId: freeRef(targets), ...more }]);
+  const one = (refId: string, by: (t: Target) => Target) => set((p) => ({ ...p, targets: p.targets.map((x) => (x.refId === refId ? by(x) : x)) }));
   return (
     <>
-      {targets.map((t, i) => (
-        <section key={t.refId} class="ed-query" aria-label={`Query ${t.refId}`}>
-          <div class="row">
+      <Items all={targets} put={put} keyOf={(t) => t.refId} name={(t) => `Query ${t.refId}`}
+        head={(t) => (
+          <>
             <b>{t.refId}</b>
-            <label class="inline"><input type="checkbox" checked={!t.hide} onChange={() => put(targets.map((x, j) => (j === i ? { ...x, hide: !t.hide } : x)))} /> shown</label>
-            <span class="row end">
-              <button type="button" class="icon" aria-label={`Query ${t.refId}: up`} disabled={!i} onClick={() => put(moved(targets, i, -1))}>↑</button>
-              <button type="button" class="icon" aria-label={`Query ${t.refId}: down`} disabled={i === targets.length - 1} onClick={() => put(moved(targets, i, 1))}>↓</button>
-              <button type="button" class="quiet" aria-label={`Duplicate query ${t.refId}`} onClick={() => put([...targets.slice(0, i + 1), { ...structuredClone(t), refId: freeRef(targets) }, ...targets.slice(i + 1)])}>Duplicate</button>
-              <button type="button" class="icon" aria-label={`Remove query ${t.refId}`} onClick={() => put(targets.filter((_, j) => j !== i))}>×</button>
-            </span>
-          </div>
-          <OneQuery target={t} put={(by) => set((p) => ({ ...p, targets: p.targets.map((x) => (x.refId === t.refId ? by(x) : x)) }))} />
-        </section>
-      ))}
+            {!isExpression(t) && <SourceField label={`Source of query ${t.refId}`} value={effective(panel, t)} places={places} set={(to) => set((p) => sent(p, t.refId, to))} />}
+            <label class="inline"><input type="checkbox" checked={!t.hide} onChange={() => one(t.refId, (x) => ({ ...x, hide: !t.hide }))} /> shown</label>
+          </>
+        )}
+        tools={(t, i) => <button type="button" class="icon" title="Duplicate" aria-label={`Duplicate query ${t.refId}`}
+          onClick={() => put([...targets.slice(0, i + 1), { ...structuredClone(t), refId: freeRef(targets) }, ...targets.slice(i + 1)])}>⧉</button>}
+        body={(t) => (isPromql(panel, t) ? <PromQuery key={String(t.datasource?.uid)} target={t} put={(by) => one(t.refId, by)} />
+          : <OtherTarget target={t} panel={panel} dashboard={dashboard} put={(to) => one(t.refId, () => to)} />)} />
       <div class="row">
-        <button type="button" onClick={() => add({ expr: "", range: true, instant: false, editorMode: "code", legendFormat: "__auto" })}>Add query</button>
-        <button type="button" onClick={() => add({ datasource: { type: "__expr__", uid: "__expr__" }, type: "math", expression: "" })}>Add expression</button>
+        <button type="button" onClick={() => put([...targets, freshTarget(panel, freeRef(targets))])}>Add query</button>
+        <button type="button" onClick={() => put([...targets, { refId: freeRef(targets), datasource: { type: "__expr__", uid: "__expr__" }, type: "math", expression: "" }])}>Add expression</button>
       </div>
       <Rows of={panel} rows={ASKING} onChange={(to) => set(() => to)} />
     </>
   );
 }
 
-const SETTLED_MS = 500;
-
-function OneQuery({ target, put }: { target: Target; put: (by: (t: Target) => Target) => void }) {
-  const [text, setText] = useState(target.expr ?? "");
-  const draft = useRef<string | undefined>(undefined);
-  const timer = useRef(0);
-  const latest = useRef(put);
-  latest.current = put;
-  // What is typed counts when the typing pauses, or it is left.
-  const settle = () => {
-    clearTimeout(timer.current);
-    const expr = draft.current;
-    draft.current = undefined;
-    if (expr !== undefined) latest.current((t) => ({ ...t, expr }));
-  };
-  useEffect(() => settle, []);
-  useEffect(() => { if (draft.current === undefined) setText(target.expr ?? ""); }, [target.expr]);
-  if (!isPromql(target)) return <JsonField label={`Query ${target.refId} as JSON`} value={target} onApply={(to) => put(() => ({ ...to, refId: target.refId }))} />;
-  const type = (to: string) => {
-    setText(to);
-    draft.current = to;
-    clearTimeout(timer.current);
-    timer.current = window.setTimeout(settle, SETTLED_MS);
-  };
+function PromQuery({ target, put }: { target: Target; put: (by: (t: Target) => Target) => void }) {
+  const [text, type, settle] = useSettled(target.expr ?? "", (expr) => put((t) => ({ ...t, expr })));
   const how = target.instant ? (target.range ? "both" : "instant") : "range";
   return (
     <div onFocusOut={settle}>
@@ -106,23 +76,12 @@ const NAMES = new Map(TRANSFORMS.map((t) => [t.id, t.text]));
 export function TransformTab({ panel, set }: { panel: Panel; set: SetPanel }) {
   const all = panel.transformations ?? [];
   const put = (to: Transformation[]) => set((p) => ({ ...p, transformations: to }));
-  const change = (i: number, by: (t: Transformation) => Transformation) => put(all.map((t, j) => (j === i ? by(t) : t)));
   return (
     <>
-      {all.map((t, i) => (
-        <section key={`${i} ${t.id}`} class="ed-query" aria-label={NAMES.get(t.id) ?? t.id}>
-          <div class="row">
-            <b>{i + 1}. {NAMES.get(t.id) ?? t.id}</b>
-            <label class="inline"><input type="checkbox" checked={!t.disabled} onChange={() => change(i, ({ disabled, ...rest }) => (disabled ? rest : { ...rest, disabled: true }))} /> on</label>
-            <span class="row end">
-              <button type="button" class="icon" aria-label={`Transformation ${i + 1}: up`} disabled={!i} onClick={() => put(moved(all, i, -1))}>↑</button>
-              <button type="button" class="icon" aria-label={`Transformation ${i + 1}: down`} disabled={i === all.length - 1} onClick={() => put(moved(all, i, 1))}>↓</button>
-              <button type="button" class="icon" aria-label={`Remove transformation ${i + 1}`} onClick={() => put(all.filter((_, j) => j !== i))}>×</button>
-            </span>
-          </div>
-          <JsonField label={`Options of transformation ${i + 1}`} value={t.options} onApply={(options) => change(i, (x) => ({ ...x, options }))} />
-        </section>
-      ))}
+      <Items all={all} put={put} name={(_, i) => `Transformation ${i + 1}`}
+        head={(t, i) => <><b>{i + 1}. {NAMES.get(t.id) ?? t.id}</b>
+          <label class="inline"><input type="checkbox" checked={!t.disabled} onChange={() => put(all.map((x, j) => (j === i ? turned(x) : x)))} /> on</label></>}
+        body={(t, change, i) => <JsonField label={`Options of transformation ${i + 1}`} value={t.options} onApply={(options) => change({ ...t, options })} />} />
       <label class="ed-field"><span>Add a transformation</span><select value="" onChange={(e) => { if (e.currentTarget.value) put([...all, { id: e.currentTarget.value, options: {} }]); }}>
         <option value="">Which?</option>
         {TRANSFORMS.map((t) => <option key={t.id} value={t.id}>{t.text}</option>)}
@@ -130,3 +89,5 @@ export function TransformTab({ panel, set }: { panel: Panel; set: SetPanel }) {
     </>
   );
 }
+
+const turned = ({ disabled, ...rest }: Transformation): Transformation => (disabled ? rest : { ...rest, disabled: true });

@@ -1,7 +1,7 @@
 // rows.tsx - a form made of a table of controls, over any object: each control reads and writes one path
 // of it. What is taken out of a field is taken out of the object, so that defaults count again.
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { isDark } from "../../base/store";
 import { matches } from "../../base/format";
 import { CALCS } from "../calc";
@@ -9,10 +9,13 @@ import { COLOR_NAMES, cssColor, cssRgb, rgb } from "../color";
 import type { Bag } from "../model";
 import type { Control } from "../panels/panel";
 import type { UnitEntry } from "../units_list";
+import { SomeLinks } from "./link_rows";
 import { Mappings, Thresholds } from "./values_editors";
 
 export interface Row extends Omit<Control, "kind" | "when"> {
-  kind: Control["kind"] | "area" | "thresholds" | "mappings";
+  kind: Control["kind"] | "area" | "thresholds" | "mappings" | "links";
+  hint?: string; // an example, in the empty field
+  late?: boolean; // of an area: it counts when the typing pauses
   when?: (of: any) => boolean;
 }
 
@@ -50,9 +53,11 @@ export function Rows({ of, shown = of, rows, onChange, fields = [], find = "" }:
 export function Field({ row, value, onChange, fields }: { row: Row; value: any; onChange: (v: any) => void; fields: string[] }) {
   const id = useId();
   const input = FIELDS[row.kind]({ row, value, onChange, fields, id });
-  if (row.kind === "thresholds" || row.kind === "mappings" || row.kind === "multi") return <div class="ed-field" role="group" aria-label={row.text}><span>{row.text}</span>{input}</div>;
+  if (GROUPS.has(row.kind)) return <div class="ed-field" role="group" aria-label={row.text}><span>{row.text}</span>{input}</div>;
   return <label class={row.kind === "switch" ? "ed-field ed-switch" : "ed-field"}><span>{row.text}</span>{input}</label>;
 }
+
+const GROUPS = new Set(["thresholds", "mappings", "multi", "links"]); // of several controls
 
 interface Props { row: Row; value: any; onChange: (v: any) => void; fields: string[]; id: string }
 
@@ -62,10 +67,9 @@ const list = (id: string, all: [value: string, text?: string][]) => <datalist id
 
 const FIELDS: Record<Row["kind"], (p: Props) => ComponentChildren> = {
   switch: ({ value, onChange }) => <input type="checkbox" checked={!!value} onChange={(e) => onChange(e.currentTarget.checked)} />,
-  number: ({ row, value, onChange }) => <input type="number" step="any" min={row.least} max={row.most} value={typeof value === "number" ? value : ""} placeholder="auto"
-    onInput={(e) => { const n = e.currentTarget.valueAsNumber; if (!Number.isNaN(n)) onChange(n); else if (!e.currentTarget.validity.badInput) onChange(undefined); }} />,
-  text: ({ value, onChange }) => <input value={words(value)} onInput={(e) => onChange(e.currentTarget.value || undefined)} />,
-  area: ({ value, onChange }) => <textarea rows={3} value={words(value)} onInput={(e) => onChange(e.currentTarget.value || undefined)} />,
+  number: (p) => <NumberField {...p} />,
+  text: ({ row, value, onChange }) => <input value={words(value)} placeholder={row.hint} onInput={(e) => onChange(e.currentTarget.value || undefined)} />,
+  area: ({ row, value, onChange }) => row.late ? <Settled row={row} value={value} onChange={onChange} /> : <textarea rows={3} value={words(value)} placeholder={row.hint} onInput={(e) => onChange(e.currentTarget.value || undefined)} />,
   // One a line where it is a list.
   lines: ({ value, onChange }) => <textarea rows={Array.isArray(value) ? 3 : 8} value={lines(value)}
     onChange={(e) => onChange(Array.isArray(value) ? e.currentTarget.value.split("\n").filter((t) => t.trim()) : e.currentTarget.value)} />,
@@ -73,7 +77,7 @@ const FIELDS: Record<Row["kind"], (p: Props) => ComponentChildren> = {
     const at = (row.choices ?? []).findIndex((c) => c.value === value);
     return (
       <select value={String(at)} onChange={(e) => onChange(row.choices?.[Number(e.currentTarget.value)]?.value)}>
-        {at < 0 && <option value="-1">{words(value) || "—"}</option>}
+        {at < 0 && <option value="-1">{words(value) || "Default"}</option>}
         {(row.choices ?? []).map((c, i) => <option key={i} value={String(i)}>{c.text}</option>)}
       </select>
     );
@@ -103,10 +107,56 @@ const FIELDS: Record<Row["kind"], (p: Props) => ComponentChildren> = {
     );
   },
   unit: (p) => <UnitField {...p} />,
-  field: ({ value, onChange, fields, id }) => <><input list={id} value={words(value)} onChange={(e) => onChange(e.currentTarget.value || undefined)} />{list(id, fields.map((f) => [f]))}</>,
+  field: ({ row, value, onChange, fields, id }) => <><input list={id} value={words(value)} onChange={(e) => onChange(e.currentTarget.value || undefined)} />
+    {list(id, row.choices?.map((c) => [String(c.value)]) ?? fields.map((f) => [f]))}</>,
   thresholds: ({ value, onChange }) => <Thresholds value={value} onChange={onChange} />,
   mappings: ({ value, onChange }) => <Mappings value={value} onChange={onChange} />,
+  links: ({ value, onChange }) => <SomeLinks links={value} put={onChange} />,
 };
+
+// What is typed stays as it is typed: "0." is on the way to 0.5.
+function NumberField({ row, value, onChange }: Props) {
+  const now = typeof value === "number" ? value : undefined;
+  const [text, setText] = useState(words(now));
+  useEffect(() => { if ((text === "" ? undefined : Number(text)) !== now) setText(words(now)); }, [now]);
+  return <input type="number" step="any" min={row.least} max={row.most} value={text} placeholder={row.hint ?? "auto"} onInput={(e) => {
+    const { value: typed, valueAsNumber: n, validity } = e.currentTarget;
+    setText(typed);
+    if (!Number.isNaN(n)) onChange(n);
+    else if (!validity.badInput) onChange(undefined);
+  }} />;
+}
+
+const SETTLED_MS = 500;
+
+// What is typed counts when the typing pauses, or it is left: half a query is not asked.
+export function useSettled(value: string, onChange: (v: string) => void): [text: string, type: (v: string) => void, settle: () => void] {
+  const [text, setText] = useState(value);
+  const draft = useRef<string | undefined>(undefined);
+  const timer = useRef(0);
+  const latest = useRef(onChange);
+  latest.current = onChange;
+  const settle = () => {
+    clearTimeout(timer.current);
+    const now = draft.current;
+    draft.current = undefined;
+    if (now !== undefined) latest.current(now);
+  };
+  useEffect(() => settle, []);
+  useEffect(() => { if (draft.current === undefined) setText(value); }, [value]);
+  const type = (to: string) => {
+    setText(to);
+    draft.current = to;
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(settle, SETTLED_MS);
+  };
+  return [text, type, settle];
+}
+
+function Settled({ row, value, onChange }: { row: Row; value: any; onChange: (v: any) => void }) {
+  const [text, type, settle] = useSettled(words(value), (v) => onChange(v || undefined));
+  return <textarea rows={3} spellcheck={false} value={text} placeholder={row.hint} onInput={(e) => type(e.currentTarget.value)} onBlur={settle} />;
+}
 
 // A name of the palette or any colour of CSS; beside it the colour itself, to pick another.
 export function ColorField({ value, onChange, label }: { value: any; onChange: (v: any) => void; label: string }) {

@@ -5,8 +5,26 @@ import { go, href } from "../../base/route";
 import { tell } from "../../base/store";
 import { from, to } from "../../base/time";
 import { Failure, Layer } from "../../parts/bits";
+import { filtersOf } from "../adhoc";
 import { addressOf, type Folder, folders, isUnsaved } from "../api";
+import type { Dashboard, Variable } from "../model";
 import { change, discard, type PageState, reopen, savePage } from "../page_state";
+
+// The dashboard with what its variables have now; the same object if that is what it has.
+function withValues(page: PageState): Dashboard {
+  const d = page.dashboard.value;
+  const list = d.templating.list.map((v): Variable => {
+    const now = page.values.value[v.name];
+    if (!now || v.type === "constant" || v.type === "system") return v;
+    if (v.type === "adhoc") {
+      const filters = filtersOf(now);
+      return JSON.stringify(filters) === JSON.stringify(v.filters ?? []) ? v : { ...v, filters };
+    }
+    const same = JSON.stringify([now.value].flat()) === JSON.stringify([v.current?.value ?? []].flat());
+    return same ? v : { ...v, ...(v.type === "textbox" ? { query: String(now.value) } : {}), current: { ...v.current, text: now.text, value: now.value } };
+  });
+  return list.every((v, i) => v === d.templating.list[i]) ? d : { ...d, templating: { ...d.templating, list } };
+}
 
 // Then one goes on to where one was going: `onSaved`.
 export function SaveLayer({ page, as = false, onClose, onSaved }: { page: PageState; as?: boolean; onClose: () => void; onSaved?: () => void }) {
@@ -21,9 +39,12 @@ export function SaveLayer({ page, as = false, onClose, onSaved }: { page: PageSt
   const [conflict, setConflict] = useState(false);
   useEffect(() => { folders().then(setPlaces, () => undefined); }, []);
   const { time } = page.dashboard.value;
+  const [keepValues, setKeepValues] = useState(false);
+  const otherValues = page.dashboard.value !== withValues(page);
   const otherTime = time.from !== from.value || time.to !== to.value;
   const save = async (overwrite: boolean) => {
     setError("");
+    if (keepValues) change(page, () => withValues(page));
     if (keepTime) change(page, (d) => ({ ...d, time: { ...d.time, from: from.value, to: to.value } }));
     try {
       const done = await savePage(page, { title: title.trim() || undefined, folderUid: into, message: message || undefined, overwrite, copy: as && !fresh });
@@ -50,6 +71,7 @@ export function SaveLayer({ page, as = false, onClose, onSaved }: { page: PageSt
         </select></label>
         {!elsewhere && <label>What changed<input value={message} onInput={(e) => setMessage(e.currentTarget.value)} /></label>}
         {otherTime && <p><label class="inline"><input type="checkbox" checked={keepTime} onChange={(e) => setKeepTime(e.currentTarget.checked)} /> It opens with the time range of now</label></p>}
+        {otherValues && <p><label class="inline"><input type="checkbox" checked={keepValues} onChange={(e) => setKeepValues(e.currentTarget.checked)} /> It opens with the variables of now</label></p>}
         {error && <Failure text={error} />}
         {conflict && <div class="notice">There is another version of it on the server, newer than this one, or another dashboard of this name.
           <div class="row"><button type="button" onClick={() => void save(true)}>Replace it</button>
