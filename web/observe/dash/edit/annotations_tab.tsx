@@ -2,7 +2,7 @@
 import type { Annotations, Bag, Dashboard } from "../model";
 import { Items } from "./items";
 import { allPanels } from "./moves";
-import { type Row, Rows } from "./rows";
+import { pick, type Row, Rows } from "./rows";
 import { kindOf, type Place, SourceField, usePlaces } from "./targets";
 
 const STORED: Place = { text: "Stored here", ref: { type: "grafana", uid: "-- Grafana --" } };
@@ -18,7 +18,7 @@ const ROWS: Row[] = [
   { path: "step", text: "Step", kind: "text", hint: "60s", when: asked },
   { path: "titleFormat", text: "Title", kind: "text", hint: "{{instance}} restarted", when: asked }, { path: "textFormat", text: "Text", kind: "text", hint: "{{job}}", when: asked },
   { path: "tagKeys", text: "Labels that become tags", kind: "text", hint: "job,instance", when: asked }, { path: "useValueForTime", text: "Its value says when (ms)", kind: "switch", when: asked },
-  { path: "target.type", text: "Which", kind: "select", choices: [{ value: "dashboard", text: "Of this dashboard" }, { value: "tags", text: "With tags, wherever they are" }], when: stored },
+  { path: "target.type", text: "Which", kind: "select", choices: pick({ dashboard: "Of this dashboard", tags: "With tags, wherever they are" }), when: stored },
   { path: "target.tags", text: "Tags, one a line", kind: "lines", when: byTags }, { path: "target.matchAny", text: "Any of them is enough", kind: "switch", when: byTags },
   { path: "target.limit", text: "Most of them", kind: "number", least: 1, hint: "100", when: stored },
 ];

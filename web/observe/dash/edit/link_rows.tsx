@@ -1,7 +1,7 @@
 // link_rows.tsx - links as forms: of a dashboard, of a panel, of its values.
 import type { Link } from "../model";
 import { Items } from "./items";
-import { type Row, Rows } from "./rows";
+import { alike, pick, type Row, Rows } from "./rows";
 
 const TO: Row[] = [
   { path: "title", text: "Title", kind: "text" },
@@ -13,11 +13,11 @@ const byTags = (l: Link) => l.type === "dashboards";
 const ICONS = ["external link", "dashboard", "question", "info", "bolt", "doc", "cloud"];
 
 const OF_DASHBOARD: Row[] = [
-  { path: "type", text: "Leads to", kind: "select", choices: [{ value: "link", text: "An address" }, { value: "dashboards", text: "Dashboards with tags" }] },
+  { path: "type", text: "Leads to", kind: "select", choices: pick({ link: "An address", dashboards: "Dashboards with tags" }) },
   TO[0]!, { ...TO[1]!, when: (l) => !byTags(l) },
   { path: "tags", text: "Tags, one a line", kind: "lines", when: byTags }, { path: "asDropdown", text: "As a menu", kind: "switch", when: byTags },
   { path: "tooltip", text: "Explanation", kind: "text", when: (l) => !byTags(l) },
-  { path: "icon", text: "Icon (in Grafana)", kind: "select", choices: ICONS.map((v) => ({ value: v, text: v })), when: (l) => !byTags(l) },
+  { path: "icon", text: "Icon (in Grafana)", kind: "select", choices: alike(ICONS), when: (l) => !byTags(l) },
   ...ALONG, TO[2]!,
 ];
 
@@ -25,7 +25,7 @@ const NEW: Link = { title: "", type: "link", icon: "external link", tooltip: "",
 const texts = (l: Link): Link => ({ ...l, title: l.title ?? "", ...(l.url === undefined && !byTags(l) ? { url: "" } : {}) });
 
 function Links({ links, put, rows, fresh, fold }: { links: Link[]; put: (all: Link[]) => void; rows: Row[]; fresh: Link; fold?: boolean }) {
-  return <Items all={links} put={put} fold={fold} add="Add link" make={() => ({ ...fresh })} name={(l, i) => `Link ${l.title || i + 1}`} keyOf={undefined}
+  return <Items all={links} put={put} fold={fold} add="Add link" make={() => ({ ...fresh })} name={(l, i) => `Link ${l.title || i + 1}`}
     body={(l, set) => <Rows of={l} shown={l} rows={rows} onChange={(to) => set(texts(to))} />} />;
 }
 

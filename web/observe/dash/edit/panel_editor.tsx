@@ -16,7 +16,7 @@ import { HistoryButtons } from "./history";
 import { editPanel } from "./mode";
 import { panelRows, properties, STANDARD } from "./panel_rows";
 import { QueryTab, type SetPanel, TransformTab } from "./queries";
-import { Field, getIn, JsonField, type Row, Rows, setIn } from "./rows";
+import { alike, Field, getIn, JsonField, type Row, Rows, setIn } from "./rows";
 
 const TABS = [["query", "Query"], ["transform", "Transform"], ["style", "Style"], ["overrides", "Overrides"], ["json", "JSON"]] as const;
 type Tab = (typeof TABS)[number][0];
@@ -132,7 +132,7 @@ function OverridesTab({ panel, set, fields }: { panel: Panel; set: SetPanel; fie
                 {!simple && <option value={o.matcher.id}>{o.matcher.id}</option>}
                 {MATCHERS.map(([id, text]) => <option key={id} value={id}>{text}</option>)}
               </select></label>
-              {simple ? <Field row={{ path: "", text: "Which", kind, choices: FIELD_TYPES.map((t) => ({ value: t, text: t })) }} value={o.matcher.options} fields={offered} onChange={(options) => change(i, { matcher: { ...o.matcher, options: options ?? "" } })} />
+              {simple ? <Field row={{ path: "", text: "Which", kind, choices: alike(FIELD_TYPES) }} value={o.matcher.options} fields={offered} onChange={(options) => change(i, { matcher: { ...o.matcher, options: options ?? "" } })} />
                 : <JsonField label={`Matcher of override ${n}`} value={o.matcher} onApply={(matcher) => change(i, { matcher })} />}
             </div>
             {o.properties.map((p, k) => (

@@ -1,7 +1,7 @@
 // panel_rows.ts - what can be said of every panel, whatever its type: the rows of the editor's forms.
 import { COLOR_MODES } from "../color";
 import type { Control, PanelType } from "../panels/panel";
-import type { Row } from "./rows";
+import { alike, pick, type Row } from "./rows";
 
 export const DEFAULTS = "fieldConfig.defaults.";
 const colored = (...modes: string[]) => (p: any) => modes.includes(p.fieldConfig?.defaults?.color?.mode);
@@ -13,7 +13,7 @@ export const STANDARD: Row[] = [
   standard("decimals", "Decimals", "number", { least: 0, most: 15 }), standard("displayName", "Display name", "text"), standard("noValue", "No value", "text"),
   standard("color.mode", "Color scheme", "select", { choices: COLOR_MODES.map((m) => ({ value: m.id, text: m.text })) }),
   standard("color.fixedColor", "Color", "color", { when: colored("fixed", "shades") }),
-  standard("color.seriesBy", "Color series by", "select", { choices: ["last", "min", "max"].map((v) => ({ value: v, text: v })),
+  standard("color.seriesBy", "Color series by", "select", { choices: alike(["last", "min", "max"]),
     when: (p) => /^(thresholds|continuous)/.test(p.fieldConfig?.defaults?.color?.mode ?? "") }),
   standard("thresholds", "Thresholds", "thresholds", { group: "Thresholds" }),
   standard("mappings", "Value mappings", "mappings", { group: "Value mappings" }),
@@ -23,8 +23,8 @@ export const STANDARD: Row[] = [
 export const panelRows = (variables: string[]): Row[] => [
   { path: "title", text: "Title", kind: "text", group: "Panel" }, { path: "description", text: "Description", kind: "area", group: "Panel" },
   { path: "transparent", text: "Transparent background", kind: "switch", group: "Panel" },
-  { path: "repeat", text: "Repeat for", kind: "select", group: "Panel", choices: [{ value: "", text: "Nothing" }, ...variables.map((v) => ({ value: v, text: v }))] },
-  { path: "repeatDirection", text: "Repeat", kind: "select", group: "Panel", choices: [{ value: "h", text: "Across" }, { value: "v", text: "Down" }], when: (p) => !!p.repeat },
+  { path: "repeat", text: "Repeat for", kind: "select", group: "Panel", choices: [{ value: "", text: "Nothing" }, ...alike(variables)] },
+  { path: "repeatDirection", text: "Repeat", kind: "select", group: "Panel", choices: pick({ h: "Across", v: "Down" }), when: (p) => !!p.repeat },
   { path: "maxPerRow", text: "Most in a line", kind: "number", least: 1, most: 24, group: "Panel", when: (p) => !!p.repeat && p.repeatDirection !== "v" },
   { path: "links", text: "Links", kind: "links", group: "Panel links" },
 ];

@@ -4,7 +4,7 @@ import type { Dashboard, Panel, Target, Transformation } from "../model";
 import { TRANSFORMS } from "../transform/index";
 import { Items } from "./items";
 import { ASKING } from "./panel_rows";
-import { JsonField, type Row, Rows, useSettled } from "./rows";
+import { JsonField, pick, type Row, Rows, useSettled } from "./rows";
 import { effective, freshTarget, isExpression, kindOf, OTHER_PANEL, OtherTarget, sent, SourceField, usePlaces } from "./targets";
 
 export type SetPanel = (by: (p: Panel) => Panel) => void;
@@ -22,7 +22,7 @@ const isPromql = (p: Panel, t: Target): boolean => !isExpression(t) && ["prometh
 
 const TARGET: Row[] = [
   { path: "legendFormat", text: "Legend", kind: "text", hint: "{{label}}" },
-  { path: "format", text: "Format", kind: "select", choices: [{ value: "time_series", text: "Time series" }, { value: "table", text: "Table" }, { value: "heatmap", text: "Heatmap" }] },
+  { path: "format", text: "Format", kind: "select", choices: pick({ time_series: "Time series", table: "Table", heatmap: "Heatmap" }) },
   { path: "interval", text: "Min step", kind: "text", hint: "1m" },
   { path: "exemplar", text: "Exemplars", kind: "switch" },
 ];

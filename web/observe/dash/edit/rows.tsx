@@ -8,7 +8,7 @@ import { CALCS } from "../calc";
 import { COLOR_NAMES, cssColor, cssRgb, rgb } from "../color";
 import type { Bag } from "../model";
 import type { Control } from "../panels/panel";
-import type { UnitEntry } from "../units_list";
+import { CUSTOM_UNITS, UNITS } from "../units_list";
 import { SomeLinks } from "./link_rows";
 import { Mappings, Thresholds } from "./values_editors";
 
@@ -18,6 +18,10 @@ export interface Row extends Omit<Control, "kind" | "when"> {
   late?: boolean; // of an area: it counts when the typing pauses
   when?: (of: any) => boolean;
 }
+
+export const pick = (pairs: Record<string, string>) => Object.entries(pairs).map(([value, text]) => ({ value, text }));
+export const count = (...texts: string[]) => texts.map((text, value) => ({ value, text }));
+export const alike = (all: string[]) => all.map((value) => ({ value, text: value }));
 
 export const getIn = (of: any, path: string): any => path.split(".").reduce((at, k) => at?.[k], of);
 
@@ -171,21 +175,19 @@ export function ColorField({ value, onChange, label }: { value: any; onChange: (
   );
 }
 
-let units: UnitEntry[] = [];
+const ALL_UNITS = [...UNITS, ...CUSTOM_UNITS];
 
 // Found by its name or its id; what is no unit of the list stands behind the number.
 function UnitField({ value, onChange, id }: Props) {
-  const [wanted, setWanted] = useState(units.length > 0);
-  useEffect(() => { if (!units.length) void import("../units_list").then((m) => { units = [...m.UNITS, ...m.CUSTOM_UNITS]; setWanted(true); }); }, []);
-  const known = units.find((u) => u.id === value);
+  const known = ALL_UNITS.find((u) => u.id === value);
   return (
     <span class="ed-unit">
       <input list={id} value={words(value)} placeholder="Search: bytes, percent, seconds" onChange={(e) => {
         const typed = e.currentTarget.value.trim();
-        onChange(units.find((u) => u.text.toLowerCase() === typed.toLowerCase())?.id ?? (typed || undefined));
+        onChange(ALL_UNITS.find((u) => u.text.toLowerCase() === typed.toLowerCase())?.id ?? (typed || undefined));
       }} />
       {known && <small class="dim">{known.group}: {known.text}</small>}
-      {wanted && list(id, units.map((u) => [u.id, `${u.text} (${u.group})`]))}
+      {list(id, ALL_UNITS.map((u) => [u.id, `${u.text} (${u.group})`]))}
     </span>
   );
 }

@@ -9,11 +9,8 @@ import { readDashboard } from "../read";
 import { writeDashboard } from "../write";
 import { AnnotationsTab } from "./annotations_tab";
 import { DashboardLinks } from "./link_rows";
-import { JsonField, type Row, Rows } from "./rows";
+import { count, JsonField, pick, type Row, Rows } from "./rows";
 import { VariablesTab } from "./variables_tab";
-
-const pick = (pairs: Record<string, string>) => Object.entries(pairs).map(([value, text]) => ({ value, text }));
-const count = (...texts: string[]) => texts.map((text, value) => ({ value, text }));
 
 const GENERAL: Row[] = [
   { path: "title", text: "Title", kind: "text", group: "About" }, { path: "description", text: "Description", kind: "area", group: "About" }, { path: "tags", text: "Tags, one a line", kind: "lines", group: "About" },

@@ -7,10 +7,8 @@ import type { Dashboard, Panel, Ref, Target } from "../model";
 import type { Scope, Source } from "../scope";
 import { queryOf } from "../trace_frames";
 import { allPanels } from "./moves";
-import { JsonField, type Row, Rows } from "./rows";
+import { alike, JsonField, pick, type Row, Rows } from "./rows";
 
-const choices = (...all: string[]) => all.map((value) => ({ value, text: value }));
-const named = (of: Record<string, string>) => Object.entries(of).map(([value, text]) => ({ value, text }));
 
 const TEMPO: Row[] = [
   { path: "query", text: "TraceQL, or a trace's id", kind: "area", late: true, hint: '{ resource.service.name = "shop" && duration > 100ms }' },
@@ -21,27 +19,27 @@ const found = (t: Target) => t.queryType === "search";
 const jaeger = (services: string[], operations: string[]): Row[] => [
   { path: "queryType", text: "Ask for", kind: "select", choices: [{ value: "search", text: "Traces like this" }, { value: "", text: "One trace" }] },
   { path: "query", text: "Trace's id", kind: "text", when: (t) => !found(t) },
-  { path: "service", text: "Service", kind: "field", choices: choices(...services), when: found }, { path: "operation", text: "Operation", kind: "field", choices: choices(...operations), when: found },
+  { path: "service", text: "Service", kind: "field", choices: alike(services), when: found }, { path: "operation", text: "Operation", kind: "field", choices: alike(operations), when: found },
   { path: "tags", text: "Tags", kind: "text", hint: "http.response.status_code=500 error=true", when: found },
   { path: "minDuration", text: "Min duration", kind: "text", hint: "100ms", when: found }, { path: "maxDuration", text: "Max duration", kind: "text", hint: "2s", when: found },
   { path: "limit", text: "Most traces", kind: "number", least: 1, hint: "20", when: found },
 ];
 
-const REDUCERS = choices("last", "mean", "sum", "min", "max", "count", "median");
+const REDUCERS = alike(["last", "mean", "sum", "min", "max", "count", "median"]);
 const kind = (...types: string[]) => (t: Target) => types.includes(t.type);
 const test = (t: Target) => t.conditions?.[0]?.evaluator?.type ?? "";
 const EXPRESSION: Row[] = [
-  { path: "type", text: "Kind", kind: "select", choices: named({ math: "Math", reduce: "Reduce", resample: "Resample", threshold: "Threshold" }) },
+  { path: "type", text: "Kind", kind: "select", choices: pick({ math: "Math", reduce: "Reduce", resample: "Resample", threshold: "Threshold" }) },
   { path: "expression", text: "Expression", kind: "text", hint: "$A / $B * 100", when: kind("math") },
   { path: "expression", text: "Of the query", kind: "text", hint: "A", when: kind("reduce", "resample", "threshold") },
   { path: "reducer", text: "By", kind: "select", choices: REDUCERS, when: kind("reduce") },
-  { path: "settings.mode", text: "Missing values", kind: "select", choices: named({ "": "Make the result missing", dropNN: "Are left out", replaceNN: "Are replaced" }), when: kind("reduce") },
+  { path: "settings.mode", text: "Missing values", kind: "select", choices: pick({ "": "Make the result missing", dropNN: "Are left out", replaceNN: "Are replaced" }), when: kind("reduce") },
   { path: "settings.replaceWithValue", text: "Replaced by", kind: "number", hint: "0", when: (t) => t.type === "reduce" && t.settings?.mode === "replaceNN" },
   { path: "window", text: "One value each", kind: "text", hint: "1m", when: kind("resample") },
   { path: "downsampler", text: "Of several values", kind: "select", choices: REDUCERS, when: kind("resample") },
-  { path: "upsampler", text: "Where there is none", kind: "select", choices: named({ fillna: "Nothing", pad: "The one before" }), when: kind("resample") },
+  { path: "upsampler", text: "Where there is none", kind: "select", choices: pick({ fillna: "Nothing", pad: "The one before" }), when: kind("resample") },
   { path: "conditions.0.evaluator.type", text: "Is", kind: "select", when: kind("threshold"),
-    choices: named({ gt: "above", lt: "below", gte: "at least", lte: "at most", eq: "equal to", ne: "not equal to", within_range: "within", outside_range: "outside of" }) },
+    choices: pick({ gt: "above", lt: "below", gte: "at least", lte: "at most", eq: "equal to", ne: "not equal to", within_range: "within", outside_range: "outside of" }) },
   { path: "conditions.0.evaluator.params.0", text: "Value", kind: "number", hint: "0", when: kind("threshold") },
   { path: "conditions.0.evaluator.params.1", text: "and", kind: "number", hint: "0", when: (t) => t.type === "threshold" && test(t).endsWith("_range") },
 ];

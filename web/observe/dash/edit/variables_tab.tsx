@@ -4,11 +4,8 @@ import { ALL } from "../interpolate";
 import type { Bag, Variable } from "../model";
 import type { PageState } from "../page_state";
 import { Items } from "./items";
-import { type Row, Rows } from "./rows";
+import { count, pick, type Row, Rows } from "./rows";
 import { SourceField, usePlaces } from "./targets";
-
-const pick = (pairs: Record<string, string>) => Object.entries(pairs).map(([value, text]) => ({ value, text }));
-const count = (...texts: string[]) => texts.map((text, value) => ({ value, text }));
 
 const of = (...types: string[]) => (v: Variable) => types.includes(v.type);
 const many = of("query", "custom", "datasource");
