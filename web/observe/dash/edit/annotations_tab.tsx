@@ -1,8 +1,9 @@
 // annotations_tab.tsx - what is marked on a dashboard's charts: events that were stored, or that a query finds.
 import type { Annotations, Bag, Dashboard } from "../model";
+import { pick } from "./choices";
 import { Items } from "./items";
 import { allPanels } from "./moves";
-import { pick, type Row, Rows } from "./rows";
+import { type Row, Rows } from "./rows";
 import { kindOf, type Place, SourceField, usePlaces } from "./targets";
 
 const STORED: Place = { text: "Stored here", ref: { type: "grafana", uid: "-- Grafana --" } };

@@ -1,7 +1,8 @@
 // link_rows.tsx - links as forms: of a dashboard, of a panel, of its values.
 import type { Link } from "../model";
+import { alike, pick } from "./choices";
 import { Items } from "./items";
-import { alike, pick, type Row, Rows } from "./rows";
+import { type Row, Rows } from "./rows";
 
 const TO: Row[] = [
   { path: "title", text: "Title", kind: "text" },

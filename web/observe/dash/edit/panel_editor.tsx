@@ -12,11 +12,12 @@ import { PanelFrame } from "../panel_frame";
 import type { Control } from "../panels/panel";
 import { PANEL_TYPES, panelType } from "../panels/types";
 import { readDashboard } from "../read";
+import { alike } from "./choices";
 import { HistoryButtons } from "./history";
 import { editPanel } from "./mode";
 import { panelRows, properties, STANDARD } from "./panel_rows";
 import { QueryTab, type SetPanel, TransformTab } from "./queries";
-import { alike, Field, getIn, JsonField, type Row, Rows, setIn } from "./rows";
+import { Field, getIn, JsonField, type Row, Rows, setIn } from "./rows";
 
 const TABS = [["query", "Query"], ["transform", "Transform"], ["style", "Style"], ["overrides", "Overrides"], ["json", "JSON"]] as const;
 type Tab = (typeof TABS)[number][0];

@@ -1,7 +1,8 @@
 // panel_rows.ts - what can be said of every panel, whatever its type: the rows of the editor's forms.
 import { COLOR_MODES } from "../color";
 import type { Control, PanelType } from "../panels/panel";
-import { alike, pick, type Row } from "./rows";
+import { alike, pick } from "./choices";
+import type { Row } from "./rows";
 
 export const DEFAULTS = "fieldConfig.defaults.";
 const colored = (...modes: string[]) => (p: any) => modes.includes(p.fieldConfig?.defaults?.color?.mode);

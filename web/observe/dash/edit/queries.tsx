@@ -2,9 +2,10 @@
 import { QueryField } from "../../explore/field";
 import type { Dashboard, Panel, Target, Transformation } from "../model";
 import { TRANSFORMS } from "../transform/index";
+import { pick } from "./choices";
 import { Items } from "./items";
 import { ASKING } from "./panel_rows";
-import { JsonField, pick, type Row, Rows, useSettled } from "./rows";
+import { JsonField, type Row, Rows, useSettled } from "./rows";
 import { effective, freshTarget, isExpression, kindOf, OTHER_PANEL, OtherTarget, sent, SourceField, usePlaces } from "./targets";
 
 export type SetPanel = (by: (p: Panel) => Panel) => void;

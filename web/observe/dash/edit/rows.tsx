@@ -19,10 +19,6 @@ export interface Row extends Omit<Control, "kind" | "when"> {
   when?: (of: any) => boolean;
 }
 
-export const pick = (pairs: Record<string, string>) => Object.entries(pairs).map(([value, text]) => ({ value, text }));
-export const count = (...texts: string[]) => texts.map((text, value) => ({ value, text }));
-export const alike = (all: string[]) => all.map((value) => ({ value, text: value }));
-
 export const getIn = (of: any, path: string): any => path.split(".").reduce((at, k) => at?.[k], of);
 
 // A copy with the member set; undefined takes it out. Numbers in a path are places of lists.

@@ -8,8 +8,9 @@ import { change, followSettings, type PageState, restart } from "../page_state";
 import { readDashboard } from "../read";
 import { writeDashboard } from "../write";
 import { AnnotationsTab } from "./annotations_tab";
+import { count, pick } from "./choices";
 import { DashboardLinks } from "./link_rows";
-import { count, JsonField, pick, type Row, Rows } from "./rows";
+import { JsonField, type Row, Rows } from "./rows";
 import { VariablesTab } from "./variables_tab";
 
 const GENERAL: Row[] = [

@@ -6,8 +6,9 @@ import { sourceOf } from "../interpolate";
 import type { Dashboard, Panel, Ref, Target } from "../model";
 import type { Scope, Source } from "../scope";
 import { queryOf } from "../trace_frames";
+import { alike, pick } from "./choices";
 import { allPanels } from "./moves";
-import { alike, JsonField, pick, type Row, Rows } from "./rows";
+import { JsonField, type Row, Rows } from "./rows";
 
 
 const TEMPO: Row[] = [

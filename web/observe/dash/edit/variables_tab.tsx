@@ -3,8 +3,9 @@ import { Failure } from "../../parts/bits";
 import { ALL } from "../interpolate";
 import type { Bag, Variable } from "../model";
 import type { PageState } from "../page_state";
+import { count, pick } from "./choices";
 import { Items } from "./items";
-import { count, pick, type Row, Rows } from "./rows";
+import { type Row, Rows } from "./rows";
 import { SourceField, usePlaces } from "./targets";
 
 const of = (...types: string[]) => (v: Variable) => types.includes(v.type);
