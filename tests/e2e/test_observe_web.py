@@ -197,7 +197,7 @@ def test_connections_are_no_more_than_the_flag_says(start):
 
 
 def test_a_silent_client_is_given_up(start):
-    process = start("--web.read-timeout=1s")
+    process = start("--web.read-timeout=3s")  # a busy machine may be this long between connecting and asking
     for begin in (b"", b"POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nquery"):
         s = socket.create_connection(process.host_port())
         s.settimeout(TIMEOUT_S)
@@ -207,7 +207,7 @@ def test_a_silent_client_is_given_up(start):
         began = time.monotonic()
         while s.recv(4096):
             pass
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
         s.close()
 
 

@@ -158,7 +158,7 @@ def test_services_are_filtered_and_gone_through_by_keys(ui):
     ui.keys("d", "r")
     ui.wait_for(f"{asked} > 1", "it to be asked again")
     assert ui.js("return window.kept.isConnected && document.activeElement === window.kept")
-    ui.keys("/").keys("shj").wait("No service is like that")
+    ui.keys("/").keys("shj").wait("No services match")
     ui.keys(Keys.BACKSPACE)
     ui.wait_for("document.querySelectorAll('.service').length === 1", "one to be left")
     assert names(ui) == ["shop"] and "search=sh" in ui.path()

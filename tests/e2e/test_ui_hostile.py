@@ -43,4 +43,5 @@ def test_a_hostile_dashboard_does_nothing(server, chromium):
     assert away == []
     assert [line for line in chromium.console() if "evil.example" in line] == []
     ui.js("scrollTo(0, 0)")
-    ui.wait_for("document.querySelector('[aria-label=\"What is wrong with bomb\"]')", "what is wrong with the expression")
+    # A pattern that would hold another engine for ever is worked off here within its bound.
+    ui.wait_for("document.querySelector('.variables [aria-label^=bomb], .variables select, .variables button')", "the variables")

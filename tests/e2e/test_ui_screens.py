@@ -18,7 +18,7 @@ from lib.service import Service
 
 # name: (address, words that are there when it is shown, height when wide, height when narrow: 0 for not at all)
 PAGES = {
-    "home": (f"/?{RANGE}", ("stock", "1 alert firing", "9 GiB"), 800, 800),
+    "home": (f"/?{RANGE}", ("stock", "1 alert firing", "moor"), 800, 800),
     "explore": (f"/explore?g0.expr=sum by (route) (rate(http_requests_total[5m]))&{RANGE}", ("/charge", "Mean"), 800, 900),
     "explore-table": (f"/explore?g0.expr=up&g0.tab=table&{RANGE}", ("job=stock",), 600, 0),
     "every-panel": (f"/d/every/every-panel?{RANGE}", ("Annotations", "Candles"), 2080, 2400),

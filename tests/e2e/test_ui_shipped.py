@@ -125,8 +125,11 @@ def test_a_slow_route_is_found_from_home_by_clicks(ui):
 def test_home_leads_to_the_dashboard_of_each_kind_and_to_the_targets(ui):
     ui.open("/").wait("redis", "postgres", "node", "geocode")
     ui.wait_for("document.querySelector('.service h2 a[href*=\"/d/sextant-redis\"]')", "the dashboards")
-    found = ui.js("return Object.fromEntries([...document.querySelectorAll('.service h2 a')].map((a) => [a.innerText, a.pathname]))")
+    named = lambda where: ui.js(f"return Object.fromEntries([...document.querySelectorAll('{where}')].map((a) => [a.innerText, a.pathname]))")  # noqa: E731
+    found = named(".service h2 a")
     assert found == {**found, "geocode": "/d/sextant-service", "observe": "/d/sextant-service", "visitor": "/d/sextant-service",
-                     "redis": "/d/sextant-redis", "postgres": "/d/sextant-postgres", "node": "/d/sextant-host", "process": "/targets"}
+                     "redis": "/d/sextant-redis", "postgres": "/d/sextant-postgres"}
+    assert not {"node", "process"} & set(found), "what tells of machines and programs is no service"
+    assert list(named(".machine h3 a").values()) == ["/d/sextant-host"]
     ui.click("a[title='Targets of redis']").wait("cache")
     assert ui.path().startswith("/targets?search=job%3Dredis")

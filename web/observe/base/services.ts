@@ -192,7 +192,12 @@ export function machinesOf(result: Matrix, names: ReadonlyMap<string, string>, e
   return [...out.values()];
 }
 
-export const isFull = (m: Machine): boolean => MACHINE.some(({ id, full }) => id !== "cpu" && id !== "load" && (m.lines[id]?.now ?? 0) >= full);
+// A machine that has no room left is in trouble; one that works hard may be meant to.
+const WORK = ["cpu", "load"];
+const reaches = (m: Machine, work: boolean): boolean => MACHINE.some(({ id, full }) => WORK.includes(id) === work && (m.lines[id]?.now ?? 0) >= full);
+export const isFull = (m: Machine): boolean => reaches(m, false);
+export const isBusy = (m: Machine): boolean => reaches(m, true);
+export const toneOf = (id: string): "warn" | "bad" => (WORK.includes(id) ? "warn" : "bad");
 export const machineInTrouble = (m: Machine): boolean => m.down || m.firing > 0 || isFull(m);
 export const machinesByTrouble = (a: Machine, b: Machine): number =>
   Number(b.down) - Number(a.down) || b.firing - a.firing || Number(isFull(b)) - Number(isFull(a)) || a.name.localeCompare(b.name);

@@ -13,7 +13,7 @@ const ZONE_KEY = "sextant.timezone";
 // What counts where the address says nothing: a dashboard has its own while it is shown.
 const PLAIN = { from: DEFAULT_FROM, to: "now", refresh: "", timezone: "" };
 export const rangeDefaults = signal(PLAIN);
-export const plainRange = (): void => void (rangeDefaults.value = PLAIN);
+export const plainRange = (refresh = ""): void => void (rangeDefaults.value = { ...PLAIN, refresh });
 
 export const from = computed(() => parameter("from") || rangeDefaults.value.from);
 export const to = computed(() => parameter("to") || rangeDefaults.value.to);

@@ -129,13 +129,16 @@ function MetricField({ id, metric, metrics, onPick, onBrowse }: {
   const offers = async (text: string): Promise<Offers | undefined> => names.has(text) ? undefined : {
     from: 0, list: ranked(metrics, text).slice(0, OFFERED_MAX).map((m) => ({ text: m.name, note: [m.type, m.help].filter(Boolean).join(" · ").slice(0, 90) })),
   };
-  const take = () => { if (draft.trim() !== metric) onPick(draft.trim()); };
+  const typed = draft.trim();
+  const none = metrics.length > 0 && typed !== metric && !ranked(metrics, typed).length;
+  const take = () => { if (typed !== metric && !none) onPick(typed); };
   return (
     <div class="row qb-metric" onKeyDown={(e) => { if (e.key === "Enter" && !e.defaultPrevented && !e.ctrlKey && (e.target as Element).tagName === "INPUT") take(); }} onFocusOut={take}>
       <label class="qb-name" for={`${id}-metric`}>Metric</label>
-      <Suggest id={`${id}-metric`} label="Metric: by name, help, type or unit" placeholder="Name, help, type or unit" value={draft} offers={offers}
+      <Suggest id={`${id}-metric`} label="Metric: by name, help, type or unit" placeholder="Name, help, type or unit" first value={draft} offers={offers}
         onInput={(v) => { setDraft(v); if (names.has(v)) onPick(v); }} />
       <button type="button" class="quiet" onClick={onBrowse}>Browse</button>
+      {none && <span class="failure" role="status">No metric is like that.</span>}
       {of && <span class="dim small">{[of.type, of.unit, of.help].filter(Boolean).join(" · ")}</span>}
     </div>
   );

@@ -28,6 +28,7 @@ export interface EditorOptions {
   dark: boolean;
   base: string; // of the API
   label: string;
+  variables?: () => string[]; // that `$` offers; none: `$` is a mistake
   onChange: (text: string) => void; // of what is typed, not of what set() puts in
   onRun: () => void;
   onHistory: (direction: -1 | 1) => void;
@@ -98,7 +99,7 @@ export function openEditor(o: EditorOptions): Editor {
         keymap.of([...closeBracketsKeymap, ...completionKeymap]),
         keymap.of([{ key: "Enter", run: () => { o.onRun(); return true; } }]),
         keymap.of([...historyKeymap, ...lintKeymap, ...LINE_KEYS, ...standardKeymap]),
-        promql(), EditorView.lineWrapping, placeholder("PromQL, for example: sum by (job) (up)"),
+        promql(o.variables), EditorView.lineWrapping, placeholder("PromQL, for example: sum by (job) (up)"),
         EditorView.contentAttributes.of({ "aria-label": o.label }),
         EditorView.updateListener.of((u) => { if (u.docChanged && telling) o.onChange(u.state.doc.toString()); }),
         theme.of(look(o.dark)),

@@ -5,8 +5,8 @@ import { base } from "../base/route";
 import { isDark } from "../base/store";
 import type { Editor } from "./editor";
 
-export function QueryField({ text, label, onChange, onRun, onHistory }: {
-  text: string; label: string; onChange: (text: string) => void; onRun: () => void; onHistory: (direction: -1 | 1) => void;
+export function QueryField({ text, label, variables, onChange, onRun, onHistory }: {
+  text: string; label: string; variables?: () => string[]; onChange: (text: string) => void; onRun: () => void; onHistory: (direction: -1 | 1) => void;
 }) {
   const host = useRef<HTMLDivElement>(null);
   const plain = useRef<HTMLTextAreaElement>(null);
@@ -21,7 +21,7 @@ export function QueryField({ text, label, onChange, onRun, onHistory }: {
       if (gone) return;
       const focused = document.activeElement === plain.current;
       editor.current = openEditor({
-        parent: host.current!, text: latest.current.text, dark: isDark.value, base, label,
+        parent: host.current!, text: latest.current.text, dark: isDark.value, base, label, variables,
         onChange: (t) => {
           own.current.add(t);
           latest.current.onChange(t);

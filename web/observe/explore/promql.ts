@@ -1,5 +1,6 @@
 // promql.ts - PromQL for the editor: Prometheus's own grammar, completion and checks, taken piece by piece.
 // The package's front door would bring an HTTP client and a cache of its own along; the page has both.
+import type { CompletionContext, CompletionResult } from "@codemirror/autocomplete";
 import { LRLanguage } from "@codemirror/language";
 import { linter } from "@codemirror/lint";
 import type { Extension } from "@codemirror/state";
@@ -42,11 +43,24 @@ const client: PrometheusClient = {
   flags: () => told("status/flags", {}, {}),
 };
 
-export function promql(): Extension {
+// Offered unasked is only how to go on with what is begun: where a query may end, Enter runs it.
+const MAY_END = /[)\]}]\s*$/;
+const VARIABLE = /\$\{?\w*$/;
+const OWN_VARIABLES = ["__rate_interval", "__interval", "__range", "__interval_ms", "__range_s"];
+
+// `variables`: of the dashboard that the query is part of. Its text is PromQL only when they are filled
+// in, so nothing is told of mistakes where there are some.
+export function promql(variables?: () => string[]): Extension {
   const language = LRLanguage.define({
     parser: parser.configure({ top: "PromQL" }),
     languageData: { closeBrackets: { brackets: ["(", "[", "{", "'", '"', "`"] }, commentTokens: { line: "#" } },
   });
   const complete = new HybridComplete(client);
-  return [language, language.data.of({ autocomplete: complete.promQL.bind(complete) }), linter(new HybridLint().promQL())];
+  const offer = (c: CompletionContext): CompletionResult | null | Promise<CompletionResult | null> => {
+    const begun = variables && c.matchBefore(VARIABLE);
+    if (begun) return { from: begun.from, options: [...OWN_VARIABLES, ...variables()].map((v) => ({ label: `$${v}`, type: "variable" })), validFor: /^\$\w*$/ };
+    return !c.explicit && MAY_END.test(c.state.sliceDoc(0, c.pos)) ? null : complete.promQL(c);
+  };
+  const lint = new HybridLint().promQL();
+  return [language, language.data.of({ autocomplete: offer }), linter((view) => (variables && view.state.doc.toString().includes("$") ? [] : lint(view)))];
 }

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Labels } from "../base/format";
-import { agoText, beat, timeText } from "../base/time";
+import { agoText, beat, plainRange, timeText } from "../base/time";
 import type { Asked } from "../base/data";
 
 export type Tone = "good" | "warn" | "bad" | "calm";
@@ -55,6 +55,12 @@ export function Empty({ title, children }: { title: string; children?: Component
     </div>
   );
 }
+
+// For pages that tell how things are now: they go on asking unless one says otherwise.
+export const useLive = (): void => useEffect(() => {
+  plainRange("30s");
+  return () => plainRange();
+}, []);
 
 export const Loading = () => <div class="loading" role="status" aria-label="Loading"><i /><i /><i /></div>;
 

@@ -11,8 +11,8 @@ export function Late({ first, from, end }: { first: number | undefined; from: nu
     else setRangeMs(first - (end - first) * 0.05, end);
   };
   const [day, today] = [timeParts(first).date, timeParts(end).date];
+  const text = `No samples before ${day === today ? "" : `${day} `}${timeParts(first).time.slice(0, 5)}`;
   return (
-    <p class="late small">No samples before {day === today ? "" : `${day} `}{timeParts(first).time.slice(0, 5)}
-      <button type="button" class="quiet" onClick={zoom}>Zoom to data</button></p>
+    <p class="late small"><span>{text}</span> <button type="button" class="quiet" title={text} onClick={zoom}>Zoom to data</button></p>
   );
 }

@@ -7,8 +7,9 @@ export interface Offers { from: number; list: Offer[] } // each replaces what is
 const SHOWN_MAX = 50;
 const WAIT_MS = 120;
 
-export function Suggest({ id, label, value, placeholder, onInput, offers }: {
-  id: string; label: string; value: string; placeholder?: string; onInput: (v: string) => void; offers: (text: string, cursor: number) => Promise<Offers | undefined>;
+// `first`: Enter takes the first offer where none is chosen.
+export function Suggest({ id, label, value, placeholder, first, onInput, offers }: {
+  id: string; label: string; value: string; placeholder?: string; first?: boolean; onInput: (v: string) => void; offers: (text: string, cursor: number) => Promise<Offers | undefined>;
 }) {
   const field = useRef<HTMLInputElement>(null);
   const [shown, setShown] = useState<Offers>();
@@ -56,9 +57,9 @@ export function Suggest({ id, label, value, placeholder, onInput, offers }: {
     const by = e.key === "ArrowDown" ? 1 : e.key === "ArrowUp" ? -1 : 0;
     const n = shown.list.length;
     if (by) setAt(at < 0 && by < 0 ? n - 1 : (at + by + n) % n);
-    else if ((e.key === "Enter" && at >= 0) || e.key === "Tab") {
+    else if ((e.key === "Enter" && (first || at >= 0)) || e.key === "Tab") {
       if (e.key === "Tab" && at < 0) return close();
-      take(shown.list[at]);
+      take(shown.list[Math.max(at, 0)]!);
     } else if (e.key === "Escape") close();
     else return;
     e.preventDefault();

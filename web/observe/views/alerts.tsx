@@ -7,7 +7,7 @@ import { matches, plural, valueText } from "../base/format";
 import { href, parameter, setQuery } from "../base/route";
 import { range, timeText } from "../base/time";
 import { stepFor } from "../explore/query";
-import { Ago, Answer, Badge, Choice, Empty, Failure, Filter, LabelList, Tabs } from "../parts/bits";
+import { Ago, Answer, Badge, Choice, Empty, Failure, Filter, LabelList, Tabs, useLive } from "../parts/bits";
 import { Table } from "../parts/table";
 import { type Alert, type AlertState, byTrouble, type Group, type Rule, STATE_TONE } from "../parts/rule";
 import { type Course, coursesOf, type Spell, summary } from "../parts/spells";
@@ -17,6 +17,7 @@ const exploreAt = (query: string) => href("/explore", { "g0.expr": query, "g0.ta
 type Asked = { result: { metric: Record<string, string>; values?: [number, string][] }[] };
 
 export default function AlertsView() {
+  useLive();
   const asked = useAsk<{ groups: Group[] }>("/api/v1/rules", { type: "alert" });
   const { start, end } = range.value;
   const step = Math.max(stepFor(end - start), 1);

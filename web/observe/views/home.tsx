@@ -5,12 +5,12 @@ import { type Asked, call, useAsk } from "../base/data";
 import { type Labels, matches, plural, type Unit, valueText } from "../base/format";
 import { href, parameter, setQuery } from "../base/route";
 import {
-  byTrouble, errorsOf, inTrouble, type Line, linesOf, type Machine, MACHINE, machineInTrouble, machinesByTrouble, machinesOf, machinesQuery, ofMachine,
-  type Service, SIGNALS, UP, versionOf, VERSIONS,
+  byTrouble, errorsOf, inTrouble, isBusy, type Line, linesOf, type Machine, MACHINE, machineInTrouble, machinesByTrouble, machinesOf, machinesQuery, ofMachine,
+  type Service, SIGNALS, toneOf, UP, versionOf, VERSIONS,
 } from "../base/services";
 import { durationText, range } from "../base/time";
 import { type Sample, type Series, stepFor } from "../explore/query";
-import { Badge, Choice, Empty, Failure, Filter, Loading } from "../parts/bits";
+import { Badge, Choice, Empty, Failure, Filter, Loading, useLive } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
 import type { Alert } from "../parts/rule";
 
@@ -104,6 +104,7 @@ function combine(lines: (Matrix | undefined)[], times: Times, up?: Vector, versi
 }
 
 export default function HomeView() {
+  useLive();
   const { found, error, times } = useServices();
   return (
     <>
@@ -175,9 +176,10 @@ function List({ found, times }: { found: Found; times: Times }) {
     return viewCommands([
       { id: "filter", title: "Filter services", keys: "/", run: () => document.querySelector<HTMLElement>(".filter")?.focus() },
       { id: "next", title: "Next service", keys: "j", run: () => step(1) },
-      { id: "previous", title: "Service before", keys: "k", run: () => step(-1) },
+      { id: "previous", title: "Previous service", keys: "k", run: () => step(-1) },
     ]);
   }, []);
+  const busy = machines.filter(isBusy).length;
   const troubled = services.filter(inTrouble).length + machines.filter(machineInTrouble).length;
   const shown = ordered.filter((s) => (state !== "trouble" || inTrouble(s)) && matches(`${s.job} ${s.versions.join(" ")}`, filter));
   const hosts = machines.filter((m) => (state !== "trouble" || machineInTrouble(m)) && matches(`${m.name} ${m.instance}`, filter));
@@ -189,9 +191,10 @@ function List({ found, times }: { found: Found; times: Times }) {
           ["", `All ${services.length + machines.length}`], ["trouble", `In trouble ${troubled}`]]} />
         <Filter label="Filter services" value={filter} onInput={(v) => setQuery({ search: v })} />
         {elsewhere > 0 && <a href={href("/alerts", { state: "firing" })}><Badge tone="bad">{plural(elsewhere, "other alert")} firing</Badge></a>}
-        {!troubled && !elsewhere && !collectors.some(inTrouble) && <Badge tone="good">All is well</Badge>}
+        {!troubled && !elsewhere && !collectors.some(inTrouble) &&
+          (busy ? <Badge tone="warn">{plural(busy, "machine is", "machines are")} busy, else all is well</Badge> : <Badge tone="good">All is well</Badge>)}
       </div>
-      {!shown.length && !hosts.length && <p class="none">No service is like that.</p>}
+      {!shown.length && !hosts.length && <p class="none">No services match.</p>}
       <ul class="services" ref={list} aria-label="Services">
         {shown.slice(0, most).map((s) => <Row key={s.job} s={s} times={times} traced={found.spans.has(s.job)}
           board={shipped.has(found.boards.get(s.job)!) ? found.boards.get(s.job) : undefined} why={[...s.why, ...(s.down ? [reasons.get(s.job) ?? ""] : [])]} />)}
@@ -238,7 +241,7 @@ function MachineRow({ m, times, board, why }: { m: Machine; times: Times; board:
       </div>
       {MACHINE.map(({ id, title, unit, full, expr }) => {
         const line = m.lines[id];
-        return <Cell key={id} of={m.name} title={title} unit={unit} line={line} times={times} most={unit === "percentunit" ? 1 : undefined} bad={(line?.now ?? 0) >= full}
+        return <Cell key={id} of={m.name} title={title} unit={unit} line={line} times={times} most={unit === "percentunit" ? 1 : undefined} tone={(line?.now ?? 0) >= full ? toneOf(id) : ""}
           expr={expr(times.window, ofMachine(m))} />;
       })}
       {m.down && why && <Why lines={[why]} />}
@@ -269,21 +272,21 @@ function Row({ s, times, traced, board, why }: { s: Service; times: Times; trace
       {measured || !why.some(Boolean) ? SIGNALS.map((signal) => {
         const line = s.lines[signal.id];
         return <Cell key={signal.id} of={s.job} title={signal.title} unit={signal.unit} line={line} times={times} waiting={!times.answered.has(signal.id)}
-          bad={signal.id === "errors" && (line?.now ?? 0) >= BAD_ERRORS} expr={line && signal.one(times.window, line.labels)} />;
+          tone={signal.id === "errors" && (line?.now ?? 0) >= BAD_ERRORS ? "bad" : ""} expr={line && signal.one(times.window, line.labels)} />;
       }) : null}
       <Why lines={why} />
     </li>
   );
 }
 
-function Cell({ of, title, unit, line, waiting, times, most, bad, expr }: {
-  of: string; title: string; unit: Unit; line?: Line; waiting?: boolean; times: Times; most?: number; bad: boolean; expr?: string;
+function Cell({ of, title, unit, line, waiting, times, most, tone, expr }: {
+  of: string; title: string; unit: Unit; line?: Line; waiting?: boolean; times: Times; most?: number; tone: string; expr?: string;
 }) {
   const text = valueText(line?.now, unit);
   const inside = <><small>{title}</small>{" "}<b>{text}</b><Spark line={line} times={times} most={most} /></>;
   if (!line) return <div class={waiting ? "signal" : "signal none"}>{inside}</div>;
   return (
-    <a class={bad ? "signal bad" : "signal"} href={href("/explore", { "g0.expr": expr ?? "" })}
+    <a class={`signal ${tone}`} href={href("/explore", { "g0.expr": expr ?? "" })}
       aria-label={`${title} ${text}, of ${of}, at most ${valueText(mostOf(line), unit)}`}>{inside}</a>
   );
 }

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { ask, useAsk } from "../base/data";
 import { type Labels, matches, plural, valueText } from "../base/format";
 import { parameter, setQuery } from "../base/route";
-import { Ago, Answer, Badge, Choice, Empty, Failure, Filter, LabelList, type Tone } from "../parts/bits";
+import { Ago, Answer, Badge, Choice, Empty, Failure, Filter, LabelList, type Tone, useLive } from "../parts/bits";
 
 interface Target {
   discoveredLabels: Labels;
@@ -38,6 +38,7 @@ const textOf = (t: Target): string =>
   `${t.scrapePool} ${t.scrapeUrl} ${t.lastError} ${Object.entries(t.labels).map(([k, v]) => `${k}=${v}`).join(" ")}`;
 
 export default function TargetsView() {
+  useLive();
   const asked = useAsk<Targets>("/api/v1/targets", { state: "any" });
   return <Answer of={asked}>{(data) => <Pools data={data} />}</Answer>;
 }
