@@ -513,6 +513,37 @@ def test_queries_of_traces_other_panels_and_expressions(server, ui):
     ui.wait_for("document.querySelector('.ed-stage [data-panel-state=ok]')", "the other panel's data")
 
 
+def tab_to(ui, name, back=False, most=150):
+    """By Tab alone, as one without a mouse gets there; the name is what a screen reader says."""
+    for _ in range(most):
+        if ui.focused().startswith(name):
+            return ui
+        ui.chord(Keys.SHIFT, Keys.TAB) if back else ui.keys(Keys.TAB)
+    raise AssertionError(f"Tab did not come to {name!r}; it is at {ui.focused()!r}")
+
+
+def test_a_panel_is_added_asked_for_and_saved_by_keys_alone(server, ui):
+    store(server, TWO)
+    ui.open("/d/two/two-panels?edit=1")
+    ui.settled()
+    ui.wait_for("document.querySelector('.ed-bar')", "the bar")
+    tab_to(ui, "Add to the dashboard").keys(Keys.ENTER)
+    ui.wait_for("document.activeElement.matches('[role=menuitem]')", "the focus in the menu")
+    ui.keys(Keys.ENTER)
+    ui.wait_for("location.search.includes('editPanel=panel-3')", "the new panel's editor")
+    tab_to(ui, "Add query").keys(Keys.ENTER)
+    ui.wait_for("document.querySelector('[data-editor=ready]')", "the field for PromQL")
+    ui.until(lambda: ui.chord(Keys.SHIFT, Keys.TAB) and ui.js("return document.activeElement.matches('[data-editor]')"), "the focus in it")
+    ui.keys("sum(up)", Keys.ESCAPE)
+    ui.wait_for("document.querySelector('.ed-stage [data-panel-state=ok]')", "the preview")
+    tab_to(ui, "Save", back=True).keys(Keys.ENTER)
+    ui.wait_for("document.activeElement.closest('dialog.save')", "the layer, with the focus in it")
+    ui.keys(Keys.ENTER)
+    ui.wait("is saved", selector=".toasts")
+    new = next(p for p in stored(server, "two")["panels"] if p["id"] == 3)
+    assert new["targets"][0]["expr"] == "sum(up)"
+
+
 @pytest.mark.parametrize("width,scheme", SIZES)
 def test_the_editor_is_readable_everywhere(server, ui, width, scheme):
     store(server, TWO)
