@@ -126,6 +126,20 @@ def test_results_are_sorted_and_more_are_asked_for(ui):
     ui.click("button", "Shortest").until(lambda: times(ui) == sorted(longest), "the shortest first")
 
 
+def test_a_search_leads_to_the_span_that_matched(ui):
+    ui.open("/traces?from=now-15m&service=payment&sort=longest").wait("20 traces")
+    assert not ui.js("return document.querySelector('.found-hit')")
+    for asked in ("service=payment&operation=Charge", "q=%7B+name+%3D+%22Charge%22+%7D"):
+        ui.open(f"/traces?from=now-15m&{asked}&sort=longest").wait("20 traces", "Charge")
+        assert ui.js("return [...document.querySelectorAll('.found-hit')].map((e) => e.innerText.includes('payment') && e.innerText.includes('Charge'))") == [True] * 20
+        took = ui.js("return [...document.querySelectorAll('.found-hit .took')].map((e) => parseFloat(e.innerText))")
+        assert took == sorted(took, reverse=True) and took[0] > took[-1]
+        ui.click(".found-head:not(.found-hit) a", "POST /order")
+        ui.wait_for("location.pathname.startsWith('/trace/') && location.search.includes('span=')", "the trace at the span")
+        ui.until(lambda: "payment Charge" in cursor(ui), "the span")
+        ui.wait("Attributes", selector=".details")
+
+
 def test_a_point_opens_its_trace(ui):
     from selenium.webdriver.common.action_chains import ActionChains
     ui.open("/traces?from=now-15m&service=shop&tags=order.id%3Do-55&errors=1").wait("4 errors")
@@ -211,6 +225,16 @@ def test_the_keys_walk_fold_and_search(ui):
     ui.wait_for("location.search.includes('zoom=')", "the zoom")
     ui.keys("Z")
     ui.wait_for("!location.search.includes('zoom=')", "the whole")
+
+
+def test_enter_at_once_goes_to_the_match_in_the_middle(ui):
+    opened(ui, HOSTILE).wait("10008")
+    ui.js("""const field = document.querySelector('.trace-bar input'); field.value = arguments[0];
+             field.dispatchEvent(new Event('input', {bubbles: true}));
+             requestAnimationFrame(() => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, cancelable: true})))""", "level 5000")
+    ui.wait("1 of 1", selector=".trace-bar")
+    off = "(() => { const b = document.querySelector('.rows-box').getBoundingClientRect(), r = document.querySelector('.span-row.at').getBoundingClientRect(); return Math.abs((r.top + r.bottom - b.top - b.bottom) / 2); })()"
+    ui.wait_for(f"document.querySelector('.span-row.at.hit') && {off} < 30", "the match in the middle")
 
 
 def test_filters_keep_what_is_above(ui):

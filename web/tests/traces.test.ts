@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hitOf, ofSpans, withServices } from "../observe/traces/hit";
 import { readJson } from "../observe/traces/json";
 import { curve, layout } from "../observe/traces/layered";
 import {
@@ -371,6 +372,30 @@ test("a form is TraceQL, too; ids are known", () => {
   assert.equal(questionOf(new URLSearchParams("q={}")).mode, "traceql");
   assert.equal(traceIdIn(" 0AF7651916cd43dd8448eb211c80319c "), "0af7651916cd43dd8448eb211c80319c");
   assert.equal(traceIdIn("abc"), undefined);
+});
+
+test("spans are asked for where a search is about spans that TraceQL can name", () => {
+  const of = (text: string) => ofSpans(questionOf(new URLSearchParams(text)));
+  assert.equal(of("service=shop&minDuration=10ms"), undefined);
+  assert.equal(of("service=shop&operation=GET /"), '{ resource.service.name = "shop" && name = "GET /" }');
+  assert.equal(of("tags=a=b"), '{ (.a = "b" || resource.a = "b" || event.a = "b" || instrumentation.a = "b") }');
+  assert.equal(of("tags=span.kind=server"), undefined);
+  assert.equal(of("tags=a=b event=x"), undefined);
+  assert.equal(of("service=shop&operation=empty-span-name"), undefined);
+  assert.equal(of("q={}"), "{}");
+  assert.equal(withServices("{}"), "{} | select(resource.service.name)");
+  for (const q of ["{} | select(.a)", "{} with(x=1)", '{ resource.service.name = "a" }']) assert.equal(withServices(q), q);
+});
+
+test("of the spans that match, the longest is shown, unless it is the root or they are all", () => {
+  const span = (id: string, ms: number, name = "GET /") => ({ spanID: id, name, durationNanos: `${ms}000000`, attributes: [{ key: "service.name", value: { stringValue: "shop" } }] });
+  const trace = (spans: { spanID: string }[], matched = spans.length) => ({ rootTraceName: "visit", durationNanos: "9000000", spanSets: [{ spans, matched }] });
+  assert.deepEqual(hitOf(trace([span("1", 3), span("2", 5), span("3", 4)]), 20), { span: "0000000000000002", service: "shop", name: "GET /", duration: 0.005, among: "longest of 3" });
+  assert.equal(hitOf(trace([span("1", 3)]), 20)!.among, "");
+  assert.equal(hitOf(trace([span("1", 3)], 7), 20)!.among, "one of 7");
+  assert.equal(hitOf(trace([span("1", 9, "visit"), span("2", 1)]), 20), undefined);
+  assert.equal(hitOf(trace([span("1", 3), span("2", 5)]), 2), undefined);
+  assert.equal(hitOf(trace([]), 2), undefined);
 });
 
 test("what TraceQL can be completed with hangs on what stands before the cursor", () => {

@@ -3,8 +3,9 @@
 // of their own, not that of base/data.ts.
 import { useEffect, useState } from "preact/hooks";
 import { encode, type Query, underWay } from "../base/data";
-import { base } from "../base/route";
+import { base, href } from "../base/route";
 import { beat } from "../base/time";
+import { type Hit, hitOf, type Matched, ofSpans, withServices } from "./hit";
 import { build, type Trace } from "./model";
 import { parseTags, type Question } from "./query";
 
@@ -70,7 +71,10 @@ export interface Found {
   errors: number;
   orphans: number;
   services: { name: string; spans: number; errors: number }[];
+  hit?: Hit; // where one span was asked for, and it is not the root
 }
+
+export const traceHref = (f: Found): string => href(`/trace/${f.id}`, f.hit && { span: f.hit.span });
 
 export interface Answered { traces: Found[]; partial: boolean; full: boolean } // full: as many as were asked for
 
@@ -79,13 +83,14 @@ interface Summary {
   spanCount?: number; errorSpanCount?: number; orphanSpanCount?: number; services?: { name?: string; spanCount?: number; errorSpanCount?: number }[];
 }
 
-interface TempoTrace {
-  traceID: string; rootServiceName?: string; rootTraceName?: string; startTimeUnixNano: string; durationMs?: number; durationNanos?: string;
+interface TempoTrace extends Matched {
+  traceID: string; rootServiceName?: string; startTimeUnixNano: string; durationMs?: number;
   serviceStats?: Record<string, { spanCount: number; errorCount?: number }>;
 }
 
 const NO_ROOT = "<root span not yet received>";
 const msOf = (ns: string): number => Number(BigInt(ns) / 1000n) / 1000;
+const SPANS_MAX = 4000; // of an answer: enough of each trace to find the longest among them
 const byName = (a: { name: string }, b: { name: string }): number => a.name.localeCompare(b.name);
 
 function fromSummary(s: Summary): Found {
@@ -104,13 +109,15 @@ function fromTempo(t: TempoTrace): Found {
   return {
     id: t.traceID.padStart(32, "0"), service: rooted ? t.rootServiceName ?? "" : "", name: t.rootTraceName ?? "", start: msOf(t.startTimeUnixNano),
     duration: t.durationNanos ? Number(t.durationNanos) / 1e9 : (t.durationMs ?? 0) / 1000, spans: sum("spans"), errors: sum("errors"), orphans: rooted ? 0 : 1, services,
+    hit: hitOf(t, sum("spans")),
   };
 }
 
 export async function search(q: Question, start: number, end: number, signal?: AbortSignal): Promise<Answered> {
-  if (q.mode === "traceql") {
+  const spans = ofSpans(q);
+  if (spans) {
     const r = await askJson<{ traces?: TempoTrace[]; status?: string }>("/tempo/api/search", {
-      q: q.q.trim() || "{}", start: Math.floor(start / 1000), end: Math.ceil(end / 1000), limit: q.limit, spss: 1, exact: "1",
+      q: withServices(spans), start: Math.floor(start / 1000), end: Math.ceil(end / 1000), limit: q.limit, spss: Math.max(3, Math.min(100, Math.floor(SPANS_MAX / q.limit))), exact: "1",
     }, signal);
     const traces = (r.traces ?? []).map(fromTempo);
     return { traces, partial: r.status === "PARTIAL", full: traces.length >= q.limit };

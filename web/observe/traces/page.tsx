@@ -121,19 +121,25 @@ function Spans({ t, path, self }: { t: Trace; path: Path; self: Float64Array }) 
   const [folds, setFolds] = useState({ of: new Uint8Array(t.count) });
   const [text, setText] = useState(parameter("find") || parameter("uiFind")); // uiFind: Jaeger's
   const [hits, setHits] = useState<{ list: Int32Array; set: ReadonlySet<number> }>({ list: new Int32Array(0), set: new Set() });
+  const sought = useRef<{ t: Trace; text: string; list: Int32Array }>(undefined);
   const handle = useRef<WaterfallHandle>(null);
   const window = zoomOf(t);
   const keep = { minShare: Number(parameter("min")) || 0, kind: KINDS.indexOf(parameter("kind")), errors: parameter("errors") === "1", only: parameter("only") };
   const kept = useMemo(() => keptBy(t, { ...keep, services: new Set(keep.only ? [keep.only] : []) }), [t, ...Object.values(keep)]);
   const rows = useMemo(() => rowsOf(t, folds.of, kept), [t, folds, kept]);
 
-  // What is looked for, once typing pauses.
-  useEffect(() => {
-    const timer = setTimeout(() => {
+  // What is looked for, once typing pauses or at Enter.
+  const seek = (): Int32Array => {
+    if (sought.current?.t !== t || sought.current.text !== text) {
       const list = searchSpans(t, text);
+      sought.current = { t, text, list };
       setHits({ list, set: new Set(list) });
       setQuery({ find: text || null, uiFind: null });
-    }, text ? FIND_MS : 0);
+    }
+    return sought.current.list;
+  };
+  useEffect(() => {
+    const timer = setTimeout(seek, text ? FIND_MS : 0);
     return () => clearTimeout(timer);
   }, [t, text]);
   useEffect(() => {
@@ -150,7 +156,7 @@ function Spans({ t, path, self }: { t: Trace; path: Path; self: Float64Array }) 
     }
     if (changed) setFolds({ of: folds.of });
     setCursor(i);
-    requestAnimationFrame(() => handle.current?.show(i));
+    requestAnimationFrame(() => handle.current?.show(i, true));
   };
   const fold = (i: number, on: boolean) => {
     folds.of[i] = on ? 1 : 0;
@@ -167,11 +173,12 @@ function Spans({ t, path, self }: { t: Trace; path: Path; self: Float64Array }) 
     }
   };
   const jump = (by: number) => {
-    const n = hits.list.length;
+    const list = seek();
+    const n = list.length;
     if (!n) return;
-    let at = hits.list.findIndex((h) => (by > 0 ? h > cursor : h >= cursor));
+    let at = list.findIndex((h) => (by > 0 ? h > cursor : h >= cursor));
     if (at < 0) at = by > 0 ? 0 : n;
-    reveal(hits.list[by > 0 ? at : (at - 1 + n) % n]);
+    reveal(list[by > 0 ? at : (at - 1 + n) % n]);
   };
   const zoom = (w: Span2 | null) => setQuery({ zoom: w && w.to > w.from ? `${Math.round(w.from)}-${Math.max(Math.round(w.to), Math.round(w.from) + 1)}` : null });
   const zoomTo = (i: number) => {

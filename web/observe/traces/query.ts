@@ -64,7 +64,8 @@ const name = (key: string): string => (/^[\w.\-/:]+$/.test(key) ? key : quoted(k
 
 // The form's fields in TraceQL, for who goes on from there. A value of tags is compared as a text, or
 // as what it looks like.
-export function toTraceQl(q: Question): string {
+// `wide`: tags are looked for in all the places where Jaeger's search looks, too.
+export function toTraceQl(q: Question, wide = false): string {
   const all: string[] = [];
   if (q.service) all.push(`resource.service.name = ${quoted(q.service)}`);
   if (q.operation) all.push(`name = ${quoted(q.operation)}`);
@@ -77,7 +78,11 @@ export function toTraceQl(q: Question): string {
   for (const [k, v] of Object.entries(tags)) {
     const plain = /^(-?\d+(\.\d+)?|true|false)$/.test(v);
     if (k === "error") all.push(v === "false" ? "status != error" : "status = error");
-    else all.push(plain ? `(.${name(k)} = ${quoted(v)} || .${name(k)} = ${v})` : `.${name(k)} = ${quoted(v)}`);
+    else {
+      const places = wide ? ["", "resource", "event", "instrumentation"] : [""];
+      const any = places.flatMap((p) => [quoted(v), ...(plain ? [v] : [])].map((x) => `${p}.${name(k)} = ${x}`));
+      all.push(any.length > 1 ? `(${any.join(" || ")})` : any[0]);
+    }
   }
   if (q.min) all.push(`duration >= ${q.min}`);
   if (q.max) all.push(`duration <= ${q.max}`);

@@ -6,7 +6,7 @@ import { go, href, parameter, route, setQuery } from "../base/route";
 import { from, range, timeParts, timeText, to } from "../base/time";
 import { Ago, Badge, Choice, Empty, Failure, Loading } from "../parts/bits";
 import { viewCommands } from "../parts/commands";
-import { type Answered, type Found, search, useLoad } from "./api";
+import { type Answered, type Found, search, traceHref, useLoad } from "./api";
 import { colorsOf, shortId } from "./look";
 import { type Question, questionOf } from "./query";
 import { Scatter } from "./scatter";
@@ -15,10 +15,12 @@ const LIMIT_MAX = 10000;
 const AT_ONCE = 50;
 const SERVICES_SHOWN = 12;
 
+const took = (f: Found): number => (f.hit ?? f).duration; // of what was asked for
+
 const SORTS = {
   newest: ["Newest", (a: Found, b: Found) => b.start - a.start],
-  longest: ["Longest", (a: Found, b: Found) => b.duration - a.duration],
-  shortest: ["Shortest", (a: Found, b: Found) => a.duration - b.duration],
+  longest: ["Longest", (a: Found, b: Found) => took(b) - took(a)],
+  shortest: ["Shortest", (a: Found, b: Found) => took(a) - took(b)],
   spans: ["Most spans", (a: Found, b: Found) => b.spans - a.spans],
   errors: ["Most errors", (a: Found, b: Found) => b.errors - a.errors],
 } as const;
@@ -91,7 +93,7 @@ export function FoundList({ found, start, end }: { found: Found[]; start: number
   const colors = colorsOf(found.flatMap((f) => f.services.map((s) => s.name)));
   useEffect(() => {
     const step = (by: number) => {
-      const rows = [...(list.current?.querySelectorAll<HTMLElement>("a.trace-link") ?? [])];
+      const rows = [...(list.current?.querySelectorAll<HTMLElement>("a.trace-link:not([tabindex])") ?? [])];
       const now = rows.findIndex((r) => r.closest("li")!.contains(document.activeElement));
       rows[Math.max(0, Math.min(rows.length - 1, now + by))]?.focus();
     };
@@ -124,13 +126,20 @@ function FoundRow({ f, longest, colors, other }: { f: Found; longest: number; co
     <li class={f.errors ? "failed" : ""}>
       <span class="share" aria-hidden="true" style={{ width: `${Math.max(0.2, (100 * f.duration) / longest)}%` }} />
       <div class="found-head">
-        <a class="trace-link" href={href(`/trace/${f.id}`)}><b style={{ "--service": colors.get(f.service) ?? "var(--dim)" }}>{f.service || "no root yet"}</b> {f.name}</a>
+        <a class="trace-link" href={traceHref(f)}><b style={{ "--service": colors.get(f.service) ?? "var(--dim)" }}>{f.service || "no root yet"}</b> {f.name}</a>
         <code class="dim">{shortId(f.id)}</code>
         {f.errors > 0 && <Badge tone="bad">{plural(f.errors, "error")}</Badge>}
         {f.orphans > 0 && <Badge tone="warn">incomplete</Badge>}
         <span class="end" title={timeText(f.start)}>{clock.time}.{clock.ms} <span class="dim small"><Ago at={f.start} /></span></span>
         <b class="took">{f.duration ? valueText(f.duration, "s") : "< 1 ms"}</b>
       </div>
+      {f.hit && (
+        <div class="found-head found-hit">
+          <a class="trace-link" tabIndex={-1} href={traceHref(f)}><span aria-hidden="true">↳</span><b style={{ "--service": colors.get(f.hit.service) ?? "var(--dim)" }}>{f.hit.service}</b> {f.hit.name}</a>
+          <span class="dim small">{f.hit.among}</span>
+          <b class="took end">{valueText(f.hit.duration, "s")}</b>
+        </div>
+      )}
       <div class="found-foot">
         <span class="dim small">{plural(f.spans, "span")}</span>
         {f.services.slice(0, SERVICES_SHOWN).map((s) => (

@@ -6,9 +6,11 @@ import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 const BEYOND = 6; // rows drawn above and below what is seen
+const AROUND = 3; // rows that are to be seen on both sides of one that is gone to
 const TALL_MAX = 15e6; // px
 
-export interface RowsHandle { show: (row: number) => void; page: () => number }
+// middle: where it is not seen with some rows around it, it is put into the middle.
+export interface RowsHandle { show: (row: number, middle?: boolean) => void; page: () => number }
 
 export function Rows({ count, height, handle, children, ...rest }: {
   count: number; height: number; handle?: RefObject<RowsHandle | null>; children: (row: number, slot: number, place: { top: string }) => ComponentChildren; [attribute: string]: unknown;
@@ -28,10 +30,13 @@ export function Rows({ count, height, handle, children, ...rest }: {
     watch.observe(b);
     if (handle)
       handle.current = {
-        show: (row) => {
+        show: (row, middle) => {
           const now = b.scrollTop * live.current.ratio;
-          const to = row * height < now ? row * height : (row + 1) * height > now + b.clientHeight ? (row + 1) * height - b.clientHeight : now;
-          if (to !== now) b.scrollTop = to / live.current.ratio;
+          const above = row * height;
+          const room = b.clientHeight - height;
+          const edge = middle ? AROUND * height : 0;
+          const to = above - edge < now ? above : above + edge > now + room ? above - room : now;
+          if (to !== now) b.scrollTop = (middle ? above - room / 2 : to) / live.current.ratio;
         },
         page: () => Math.max(1, Math.floor(b.clientHeight / height) - 1),
       };

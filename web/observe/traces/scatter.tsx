@@ -2,9 +2,9 @@
 // many: discs, and diamonds for those with an error. The list below is its text.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { valueText } from "../base/format";
-import { go, href } from "../base/route";
+import { go } from "../base/route";
 import { setRangeMs, timeParts, timeText } from "../base/time";
-import type { Found } from "./api";
+import { type Found, traceHref } from "./api";
 
 const HEIGHT = 150;
 const LEFT = 62;
@@ -59,7 +59,7 @@ export function Scatter({ found, start, end }: { found: Found[]; start: number; 
     setDrag(undefined);
     const when = (px: number): number => start + ((px - LEFT) / (width - LEFT - 10)) * (end - start);
     if (b - a > 6) setRangeMs(when(a), when(b));
-    else if (which !== undefined) go(href(`/trace/${found[which].id}`));
+    else if (which !== undefined) go(traceHref(found[which]));
   };
   const tip = near === undefined ? undefined : found[near];
   return (

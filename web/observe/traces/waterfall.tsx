@@ -39,7 +39,7 @@ export interface WaterfallProps {
   onWindow: (w: Span2 | null) => void;
 }
 
-export interface WaterfallHandle { show: (span: number) => void; step: (by: number) => void; focus: () => void }
+export interface WaterfallHandle { show: (span: number, middle?: boolean) => void; step: (by: number) => void; focus: () => void }
 
 // The row of a span, or of the one above it that is shown.
 export function rowOf(rows: Int32Array, span: number): number {
@@ -84,7 +84,7 @@ export function Waterfall(p: WaterfallProps) {
       list.current?.show(to);
     };
     p.handle.current = {
-      show: (span) => list.current?.show(rowOf(live.current.rows, span)),
+      show: (span, middle) => list.current?.show(rowOf(live.current.rows, span), middle),
       step: (by) => go(rowOf(live.current.rows, live.current.cursor) + by),
       focus: () => box.current?.querySelector<HTMLElement>(".rows-box")?.focus({ preventScroll: true }),
     };
