@@ -250,12 +250,17 @@ for (const kind of ['dragenter', 'dragover', 'drop']) document.querySelector('ma
 """
 
 
+def titles(ui):
+    return ui.js("return [...document.querySelectorAll('dialog .found input:not([type=radio])')].map((e) => e.value)")
+
+
 def test_dropped_files_are_shown_and_saved(server, ui):
     one = {**SMALL, "uid": "dropped", "title": "Dropped here"}
     ui.open("/dashboards").wait("Small & plain")
     ui.js(DROP, [["one.json", json.dumps(one)], ["bad.json", "{"], ["no.json", "{\"a\": 1}"]])
-    ui.wait("Dropped here", "8 panels", "This is no JSON", "This is no dashboard", selector="dialog[open]")
-    ui.click("dialog button", "Look at it without saving").wait("not saved", selector=".dash-bar")
+    ui.wait("8 panels", "Not valid JSON", "This is no dashboard", selector="dialog[open]")
+    assert titles(ui) == ["Dropped here"]
+    ui.click("dialog button", "Preview").wait("not saved", selector=".dash-bar")
     assert ui.path().startswith("/d/new-")
     ui.settled()
     ui.browser.console()
@@ -264,16 +269,62 @@ def test_dropped_files_are_shown_and_saved(server, ui):
     ui.wait_for("!document.querySelector('.dash-bar').innerText.includes('not saved')", "it to be saved")
     ui.settled()
     ui.browser.console()
-    stored = requests.get(f"{server.at}/api/dashboards/uid/dropped", timeout=TIMEOUT_S).json()["dashboard"]
-    assert stored["title"] == "Dropped here" and len(stored["panels"]) == 8
-    ui.open("/dashboards").wait("Dropped here").js(DROP, [["one.json", json.dumps(one)]])
-    ui.wait("Dropped here", selector="dialog[open]").click("dialog button.main", "Save").wait("there already", selector="dialog[open]")
-    ui.browser.console()  # Chromium notes the answer 412
-    ui.click("dialog button", "Replace it").wait("saved", selector="dialog[open] .badge")
-    ui.click("dialog button", "Close").click("[aria-label='More about Dropped here']").click("[role=menuitem]", "Delete")
+    assert stored(server, "dropped")["title"] == "Dropped here" and len(stored(server, "dropped")["panels"]) == 8
+    ui.open("/dashboards").click("[aria-label='More about Dropped here']").click("[role=menuitem]", "Delete")
     ui.wait("Delete “Dropped here”", selector="dialog[open]").click("dialog button", "Delete")
     ui.wait_for("![...document.querySelectorAll('a.dash-link')].some((e) => e.innerText === 'Dropped here')", "it to be gone")
     assert requests.get(f"{server.at}/api/dashboards/uid/dropped", timeout=TIMEOUT_S).status_code == 404
+
+
+def stored(server, uid):
+    return requests.get(f"{server.at}/api/dashboards/uid/{uid}", timeout=TIMEOUT_S).json()["dashboard"]
+
+
+def called(server, title):
+    """The uids of those with this title."""
+    hits = requests.get(f"{server.at}/api/search?query={title}", timeout=TIMEOUT_S).json()
+    return [h["uid"] for h in hits if h["title"] == title]
+
+
+def test_an_import_replaces_only_what_is_said(server, ui):
+    """A file with the uid, and even the version, of another dashboard; and one with its number."""
+    saved = store(server, {**SMALL, "uid": "precious", "title": "Precious"})
+    other = {**SMALL, "uid": "precious", "title": "Impostor", "version": saved["version"], "panels": SMALL["panels"][:1]}
+    ui.open("/dashboards").wait("Precious").js(DROP, [["impostor.json", json.dumps(other)]])
+    ui.wait("“Precious” is there already under this uid", selector="dialog[open]")
+    ui.judge()
+    ui.click("dialog button.main", "Save")
+    assert ui.js("return document.querySelector('dialog form').checkValidity()") is False
+    assert stored(server, "precious")["title"] == "Precious"
+    ui.click("dialog label", "Save as another").click("dialog button.main", "Save")
+    ui.wait_for("location.pathname.endsWith('/impostor')", "the other")
+    ui.settled()
+    ui.browser.console()
+    assert stored(server, "precious")["title"] == "Precious" and called(server, "Impostor") not in ([], ["precious"])
+    # its name is taken now: another is asked for, at its field; of two files with one uid the second says so
+    ui.open("/dashboards").wait("Impostor").js(DROP, [["impostor.json", json.dumps(other)], ["new.json", json.dumps({**other, "uid": "twin", "title": "Twin"})],
+                                                       ["newer.json", json.dumps({**other, "uid": "twin", "title": "Later twin"})]])
+    ui.wait("“Precious” is there", "“Twin” is there", selector="dialog[open]")
+    for i, how in enumerate(("Save as another", "Replace it")):
+        ui.js("[...document.querySelectorAll('dialog fieldset')][arguments[0]].querySelectorAll('input')[arguments[1]].click()", i, int(how == "Save as another"))
+    ui.click("dialog button.main", "Save all 3").wait("same name in the folder already exists", selector="dialog[open]")
+    ui.wait_for("document.activeElement.value === 'Impostor'", "the title to have the focus")
+    ui.wait_for("document.querySelectorAll('dialog .found .badge.good').length === 2", "the others to be saved")
+    ui.browser.console()  # Chromium notes the answer 412
+    assert stored(server, "twin")["title"] == "Later twin"
+    ui.keys("\ue010", " again").click("dialog button.main", "Save").wait_for("location.pathname.endsWith('/impostor-again')", "the third")
+    ui.settled()
+    ui.browser.console()
+    # said to be replaced it is; a number is that of another server
+    number = stored(server, "small")["id"]
+    ui.open("/dashboards").wait("Precious").js(DROP, [["impostor.json", json.dumps(other)], ["number.json", json.dumps({**other, "uid": None, "id": number, "title": "Numbered"})]])
+    ui.wait("“Precious” is there", selector="dialog[open]").click("dialog label", "Replace it").click("dialog button.main", "Save all 2")
+    ui.wait_for("!document.querySelector('dialog')", "both to be saved")
+    ui.wait("Numbered")
+    ui.browser.console()
+    assert stored(server, "precious")["title"] == "Impostor" and stored(server, "small")["title"] == SMALL["title"]
+    for uid in ["precious", "twin", *called(server, "Impostor"), *called(server, "Impostor again"), *called(server, "Numbered")]:
+        requests.delete(f"{server.at}/api/dashboards/uid/{uid}", timeout=TIMEOUT_S)
 
 
 def test_the_list_is_searched_tagged_and_starred(ui):
@@ -316,7 +367,7 @@ def test_annotations_are_drawn_and_added(server, ui):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
     ActionChains(ui.browser, duration=50).move_to_element_with_offset(over, -40, 0).key_down(Keys.CONTROL).click_and_hold().move_by_offset(60, 0).release().key_up(Keys.CONTROL).perform()
-    ui.wait("Add an annotation", " to ", selector="dialog[open]").keys("Broken").keys(Keys.ENTER)
+    ui.wait("Add annotation", " to ", selector="dialog[open]").keys("Broken").keys(Keys.ENTER)
     ui.until(lambda: any(a["text"] == "Broken" and a["timeEnd"] > a["time"] for a in
                          requests.get(f"{server.at}/api/annotations?dashboardUID=small", timeout=TIMEOUT_S).json()), "the annotation")
 

@@ -1,13 +1,13 @@
 // import.tsx - dashboards from files: dropped anywhere on the page, chosen, or pasted as text. What was
 // read, and what of it had to be left or changed, is shown before anything is stored; who may not store
-// can look at it all the same.
-import { useEffect, useState } from "preact/hooks";
+// can look at it all the same. What is there already under a file's uid is replaced only when it is said.
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Refused } from "../base/data";
 import { plural } from "../base/format";
 import { go, href } from "../base/route";
 import { tell } from "../base/store";
-import { Badge, Layer } from "../parts/bits";
-import { addressOf, type Folder, folders, keepUnsaved, mayEdit, save } from "./api";
+import { Badge, Failure, Layer } from "../parts/bits";
+import { addressOf, type Folder, folders, type Hit, keepUnsaved, mayEdit, save, search } from "./api";
 import type { Dashboard, Panel } from "./model";
 import { readDashboard } from "./read";
 import { writeDashboard } from "./write";
@@ -18,7 +18,7 @@ export interface Found {
   notes: string[];
   error?: string;
   saved?: string; // its address
-  exists?: boolean; // on the server, as it said
+  how?: "replace" | "another"; // chosen where its uid is taken
 }
 
 // One text may hold one dashboard or a list of them.
@@ -27,7 +27,7 @@ export function foundIn(from: string, text: string): Found[] {
   try {
     json = JSON.parse(text);
   } catch (e) {
-    return [{ from, notes: [], error: `This is no JSON: ${(e as Error).message}` }];
+    return [{ from, notes: [], error: `Not valid JSON: ${(e as Error).message}` }];
   }
   return (Array.isArray(json) ? json : [json]).map((one) => {
     try {
@@ -42,9 +42,12 @@ export async function foundInFiles(files: Iterable<File>): Promise<Found[]> {
   return (await Promise.all([...files].map(async (f) => foundIn(f.name, await f.text())))).flat();
 }
 
-// Opens it without storing it.
-export function openUnsaved(d: Dashboard): void {
-  go(href(`/d/${keepUnsaved(writeDashboard(d))}`));
+// A number is that of another server, and would mean another dashboard here; without its uid it is a new one.
+const asNew = (d: Dashboard, fresh: boolean): Dashboard => ({ ...d, id: null, uid: fresh ? "" : d.uid });
+
+// Opens it without storing it; saved from there it replaces nothing.
+function openUnsaved(d: Dashboard, taken: boolean): void {
+  go(href(`/d/${keepUnsaved(writeDashboard(asNew(d, taken)))}`));
 }
 
 // While shown, files may be dropped anywhere and JSON pasted where nothing is typed.
@@ -82,24 +85,44 @@ export const DropShade = () => <div class="drop-shade" aria-hidden="true"><p>Dro
 export const countPanels = (panels: Panel[]): number =>
   panels.reduce((n, p) => n + (p.type === "row" ? countPanels(p.panels ?? []) : 1), 0);
 
+// Who has these uids on the server.
+function useTaken(found: Found[]): { hits?: Map<string, Hit>; error?: string; again: () => void } {
+  const [state, setState] = useState<{ hits?: Map<string, Hit>; error?: string }>({});
+  const [turn, setTurn] = useState(0);
+  const some = found.length > 0;
+  useEffect(() => {
+    if (!some) return;
+    search().then((hits) => setState({ hits: new Map(hits.map((h) => [h.uid, h])) }), (e: Error) => setState({ error: e.message }));
+  }, [some, turn]);
+  return { ...state, again: () => setTurn((t) => t + 1) };
+}
+
 export function ImportLayer({ first, onClose, onSaved }: { first: Found[]; onClose: () => void; onSaved: () => void }) {
   const [found, setFound] = useState(first);
   const [text, setText] = useState("");
   const [into, setInto] = useState("");
   const [places, setPlaces] = useState<Folder[]>([]);
   const [busy, setBusy] = useState(false);
+  const { hits, error, again } = useTaken(found);
+  const list = useRef<HTMLUListElement>(null);
   useEffect(() => { folders().then(setPlaces, () => undefined); }, []);
   const over = useDropped((more) => setFound((now) => [...now, ...more]));
-  const change = (one: Found, by: Partial<Found>) => setFound((now) => now.map((f) => (f === one ? { ...f, ...by } : f)));
-  const store = async (one: Found, overwrite: boolean): Promise<string | undefined> => {
+  const change = (i: number, by: Partial<Found>) => setFound((now) => now.map((f, k) => (k === i ? { ...f, ...by } : f)));
+  // The title of what it would replace: on the server, or from a file before it.
+  const takenBy = ({ dashboard }: Found, i: number): string | undefined =>
+    dashboard?.uid ? (hits?.get(dashboard.uid) ?? found.slice(0, i).find((f) => f.dashboard?.uid === dashboard.uid && f.how !== "another")?.dashboard)?.title : undefined;
+  const store = async (f: Found, i: number): Promise<string | undefined> => {
     try {
-      const done = await save(one.dashboard!, { folderUid: into, overwrite });
+      const done = await save(asNew(f.dashboard!, f.how === "another"), { folderUid: into, overwrite: f.how === "replace" });
       const saved = href(addressOf(done));
-      change(one, { saved, exists: false, error: undefined });
+      change(i, { saved, error: undefined });
       onSaved();
       return saved;
     } catch (e) {
-      change(one, e instanceof Refused && (e.status === 412 || e.status === 409) ? { exists: true, error: undefined } : { error: (e as Error).message });
+      change(i, { error: (e as Error).message });
+      if (!(e instanceof Refused)) return undefined;
+      if (e.body.status === "name-exists") list.current!.children[i]!.querySelector("input")!.focus();
+      else if (e.status === 412) again(); // somebody has saved it meanwhile
       return undefined;
     }
   };
@@ -108,8 +131,9 @@ export function ImportLayer({ first, onClose, onSaved }: { first: Found[]; onClo
     setBusy(true);
     let last: string | undefined;
     let all = true;
-    for (const one of good) {
-      const at = await store(one, false);
+    for (const [i, f] of found.entries()) {
+      if (!good.includes(f)) continue;
+      const at = await store(f, i);
       last = at ?? last;
       all &&= !!at;
     }
@@ -122,46 +146,70 @@ export function ImportLayer({ first, onClose, onSaved }: { first: Found[]; onClo
   return (
     <Layer label="Import dashboards" onClose={onClose} kind="import">
       <h2>Import dashboards</h2>
-      {!found.length && (
-        <div class="import-from">
-          <p class="dim">Drop JSON files anywhere, as many as you like: Grafana's, of any version. Or</p>
-          <label class="file"><input type="file" multiple accept=".json,application/json" data-first aria-label="Choose files"
-            onChange={(e) => void foundInFiles(e.currentTarget.files ?? []).then((f) => setFound((now) => [...now, ...f]))} /></label>
-          <label>or paste it
-            <textarea rows={5} value={text} spellcheck={false} placeholder='{"title": …}' onInput={(e) => setText(e.currentTarget.value)} /></label>
-        </div>
-      )}
-      <ul class="found">
-        {found.map((f, i) => (
-          <li key={i}>
-            <div class="row">
-              <b>{f.dashboard?.title || f.from}</b>
-              {f.dashboard && <span class="dim small">{plural(countPanels(f.dashboard.panels), "panel")}{f.dashboard.title !== f.from && ` · ${f.from}`}</span>}
-              {f.saved && <Badge tone="good"><a href={f.saved} onClick={onClose}>saved</a></Badge>}
-              {f.exists && <><Badge tone="warn">there already</Badge><button type="button" onClick={() => void store(f, true)}>Replace it</button></>}
-              {f.dashboard && !f.saved && <button type="button" class="quiet end" onClick={() => { onClose(); openUnsaved(f.dashboard!); }}>Look at it without saving</button>}
-            </div>
-            {f.error && <div class="failure">{f.error}</div>}
-            {f.notes.map((n) => <div key={n} class="notice">{n}</div>)}
-          </li>
-        ))}
-      </ul>
-      <div class="row import-end">
-        {text.trim() && !found.length && <button type="button" class="main" onClick={() => setFound(foundIn("pasted", text))}>Read it</button>}
-        {good.length > 0 && mayEdit() && (
-          <>
-            <label class="inline">Folder <select value={into} onChange={(e) => setInto(e.currentTarget.value)}>
-              <option value="">General</option>
-              {places.map((p) => <option key={p.uid} value={p.uid}>{p.title}</option>)}
-            </select></label>
-            <button type="button" class="main" disabled={busy} onClick={() => void storeAll()} ref={(b) => { if (b && document.activeElement === document.body) b.focus(); }}>
-              {good.length === 1 ? "Save" : `Save all ${good.length}`}</button>
-          </>
+      <form onSubmit={(e) => { e.preventDefault(); void storeAll(); }}>
+        {!found.length && (
+          <div class="import-from">
+            <p class="dim">Drop Grafana dashboard files (JSON, any version) anywhere, as many as you like. Or</p>
+            <label class="file"><input type="file" multiple accept=".json,application/json" data-first aria-label="Choose files"
+              onChange={(e) => void foundInFiles(e.currentTarget.files ?? []).then((f) => setFound((now) => [...now, ...f]))} /></label>
+            <label>or paste one
+              <textarea rows={5} value={text} spellcheck={false} placeholder='{"title": …}' onInput={(e) => setText(e.currentTarget.value)} /></label>
+          </div>
         )}
-        {good.length > 0 && !mayEdit() && <span class="dim">Viewers can look at dashboards, not store them.</span>}
-        <button type="button" class="end" onClick={onClose}>Close</button>
-      </div>
+        {error && <Failure text={error} />}
+        <ul class="found" ref={list}>
+          {found.map((f, i) => (
+            <Row key={i} of={f} taken={takenBy(f, i)} change={(by) => change(i, by)} onClose={onClose} />
+          ))}
+        </ul>
+        <div class="row import-end">
+          {text.trim() && !found.length && <button type="button" class="main" onClick={() => setFound(foundIn("pasted", text))}>Load</button>}
+          {good.length > 0 && mayEdit() && (
+            <>
+              <label class="inline">Folder <select value={into} onChange={(e) => setInto(e.currentTarget.value)}>
+                <option value="">General</option>
+                {places.map((p) => <option key={p.uid} value={p.uid}>{p.title}</option>)}
+              </select></label>
+              <button type="submit" class="main" disabled={busy || !hits} ref={(b) => { if (b && document.activeElement === document.body) b.focus(); }}>
+                {good.length === 1 ? "Save" : `Save all ${good.length}`}</button>
+            </>
+          )}
+          {good.length > 0 && !mayEdit() && <span class="dim">Viewers can preview dashboards but not save them.</span>}
+          <button type="button" class="end" onClick={onClose}>Close</button>
+        </div>
+      </form>
       {over && <DropShade />}
     </Layer>
+  );
+}
+
+const HOW = [["replace", "Replace it"], ["another", "Save as another"]] as const;
+
+// One that was read.
+function Row({ of, taken, change, onClose }: { of: Found; taken?: string; change: (by: Partial<Found>) => void; onClose: () => void }) {
+  const d = of.dashboard;
+  const open = d && !of.saved;
+  const name = useId();
+  return (
+    <li>
+      <div class="row">
+        {open && mayEdit()
+          ? <label class="inline">Title <input required value={d.title} onInput={(e) => change({ dashboard: { ...d, title: e.currentTarget.value } })} /></label>
+          : <b>{d?.title || of.from}</b>}
+        {d && <span class="dim small">{plural(countPanels(d.panels), "panel")}{d.title !== of.from && ` · ${of.from}`}</span>}
+        {of.saved && <Badge tone="good"><a href={of.saved} onClick={onClose}>saved</a></Badge>}
+        {open && <button type="button" class="quiet end" onClick={() => { onClose(); openUnsaved(d, taken !== undefined); }}>Preview</button>}
+      </div>
+      {open && taken !== undefined && mayEdit() && (
+        <fieldset class="row">
+          <legend><Badge tone="warn">“{taken}” is there already under this uid</Badge></legend>
+          {HOW.map(([how, text]) => (
+            <label key={how} class="inline"><input type="radio" name={name} required checked={of.how === how} onChange={() => change({ how })} /> {text}</label>
+          ))}
+        </fieldset>
+      )}
+      {of.error && <Failure text={of.error} />}
+      {of.notes.map((n) => <div key={n} class="notice">{n}</div>)}
+    </li>
   );
 }
