@@ -757,6 +757,9 @@ def test_signing_in_by_keyboard_and_being_led_back(signed, chromium):
         for width, scheme in SIZES:
             ui.open(path, width, scheme).wait(word)
             ui.judge()
+    ui.open("/account", 360).click("form input:not([type=password], .away)").keys("script").click("button", "Create token")
+    ui.wait("sxt_", selector=".made").wait_for("document.activeElement.matches('.made button')", "the focus to be at the token")
+    assert ui.js("const b = document.querySelector('.made code').getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight")
     ui.open("/account").click("button", "Sign out")
     ui.wait_for("location.pathname === '/login'", "the form")
     assert requests.get(app.url("/api/user"), cookies={c["name"]: c["value"] for c in chromium.get_cookies()}, timeout=5).json()["role"] == "none"

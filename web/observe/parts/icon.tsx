@@ -1,6 +1,7 @@
 // icon.tsx - the few pictures of the shell, drawn in strokes of the text's colour.
 const PATHS = {
   person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 20c0-3.3 3.6-6 8-6s8 2.7 8 6",
+  users: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2 20c0-3 3-5.5 7-5.5s7 2.5 7 5.5M15.5 4.5a3.5 3.5 0 0 1 0 6M18.5 15c2 .8 3.5 2.7 3.5 5",
   home: "M3 11 12 4l9 7M6 9.5V20h12V9.5",
   explore: "M4 19h16M5 15l4-5 4 3 6-8",
   traces: "M3 6h11M7 11h9M11 16h6M14 21h7",

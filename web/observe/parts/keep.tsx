@@ -44,29 +44,29 @@ export function Tokens({ path, all, turn }: { path: string; all?: boolean; turn?
   useEffect(() => { if (turn) again(); }, [turn]);
   const columns: Column<Token>[] = [
     { key: "name", title: "Name", value: (t) => t.name },
-    ...(all ? [{ key: "login", title: "Of", value: (t: Token) => t.login }] : []),
+    ...(all ? [{ key: "login", title: "User", value: (t: Token) => t.login }] : []),
     { key: "role", title: "Role", value: (t) => t.role },
     { key: "used", title: "Last used", value: (t) => t.used, cell: (t) => <Ago at={t.used} /> },
     { key: "expires", title: "Expires", value: (t) => t.expires || Infinity,
       cell: (t) => !t.expires ? "never" : t.expires < Date.now() ? <Badge tone="bad">expired</Badge> : new Date(t.expires).toISOString().slice(0, 10) },
-    { key: "end", title: "End it", value: () => "",
-      cell: (t) => <button type="button" aria-label={`End ${t.name}`} onClick={() => doIt(again, "DELETE", `${path}/${t.id}`)}>End</button> },
+    { key: "end", title: "Actions", value: () => "",
+      cell: (t) => <button type="button" aria-label={`Revoke ${t.name}`} onClick={() => doIt(again, "DELETE", `${path}/${t.id}`)}>Revoke</button> },
   ];
   if (error) return <Failure text={error} />;
-  return data ? <Table label="Tokens" columns={columns} rows={data} id={(t) => String(t.id)} none="No token." /> : null;
+  return data ? <Table label="Tokens" columns={columns} rows={data} id={(t) => String(t.id)} none="No tokens." /> : null;
 }
 
 export function Sessions({ path, all }: { path: string; all?: boolean }) {
   const { data, error, again } = useList<Session[]>(path);
   const columns: Column<Session>[] = [
     ...(all ? [{ key: "login", title: "User", value: (s: Session) => s.login }] : []),
-    { key: "agent", title: "Browser", value: (s) => s.agent, cell: (s) => <>{s.own && <Badge tone="good">this one</Badge>} {s.agent}</> },
-    { key: "address", title: "From", value: (s) => s.address },
+    { key: "agent", title: "Browser", value: (s) => s.agent, cell: (s) => <>{s.own && <Badge tone="good">this session</Badge>} {s.agent}</> },
+    { key: "address", title: "IP address", value: (s) => s.address },
     { key: "created", title: "Signed in", value: (s) => s.created, cell: (s) => <Ago at={s.created} /> },
-    { key: "seen", title: "Last used", value: (s) => s.seen, cell: (s) => <Ago at={s.seen} /> },
-    { key: "end", title: "End it", value: () => "",
-      cell: (s) => s.own ? null : <button type="button" aria-label={`End the session from ${s.address}`} onClick={() => doIt(again, "DELETE", `${path}/${s.id}`)}>End</button> },
+    { key: "seen", title: "Last seen", value: (s) => s.seen, cell: (s) => <Ago at={s.seen} /> },
+    { key: "end", title: "Actions", value: () => "",
+      cell: (s) => s.own ? null : <button type="button" aria-label={`Sign out the session from ${s.address}`} onClick={() => doIt(again, "DELETE", `${path}/${s.id}`)}>Sign out</button> },
   ];
   if (error) return <Failure text={error} />;
-  return data ? <Table label="Sessions" columns={columns} rows={data} id={(s) => s.id} none="No session." /> : null;
+  return data ? <Table label="Sessions" columns={columns} rows={data} id={(s) => s.id} none="No sessions." /> : null;
 }

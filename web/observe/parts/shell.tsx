@@ -118,7 +118,7 @@ function Who() {
   if (!who.signedIn) return <a href={href("/login", { to: location.pathname + location.search })}><Icon name="person" />Sign in</a>;
   return (
     <>
-      {may("admin") && <a href={href("/admin")} aria-current={here === "/admin" ? "page" : undefined}><Icon name="status" />Administration</a>}
+      {may("admin") && <a href={href("/admin")} aria-current={here === "/admin" ? "page" : undefined}><Icon name="users" />Administration</a>}
       <a href={href("/account")} aria-current={here === "/account" ? "page" : undefined}><Icon name="person" />{who.login}</a>
     </>
   );

@@ -21,8 +21,8 @@ const ROLES: Role[] = ["viewer", "editor", "admin"];
 
 export default function AdminView() {
   if (!me.value) return null;
-  if (!me.value.signIn) return <Empty title="Sign-in is not configured"><p><code>--auth.config</code> turns it on.</p></Empty>;
-  if (!may("admin")) return <Empty title="This page is for admins" />;
+  if (!me.value.signIn) return <Empty title="Sign-in is not enabled"><p>Enable it with <code>--auth.config</code>.</p></Empty>;
+  if (!may("admin")) return <Empty title="This page is for administrators" />;
   const tab = (TABS.find(([t]) => t === parameter("tab"))?.[0] ?? "users") as Tab;
   return (
     <>
@@ -39,27 +39,27 @@ function Users() {
   const { data, error, again } = useList<User[]>("/api/admin/users");
   const at = (u: User) => `/api/admin/users/${encodeURIComponent(u.login)}`;
   const columns: Column<User>[] = [
-    { key: "login", title: "Login", value: (u) => u.login, cell: (u) => <>{u.login} {u.disabled && <Badge tone="calm">off</Badge>}</> },
+    { key: "login", title: "Username", value: (u) => u.login, cell: (u) => <>{u.login} {u.disabled && <Badge tone="calm">disabled</Badge>}</> },
     { key: "name", title: "Name", value: (u) => u.name },
     { key: "role", title: "Role", value: (u) => u.role, cell: (u) => (
       <select value={u.role} aria-label={`Role of ${u.login}`} onChange={async (e) => {
         const select = e.currentTarget;
         if (!(await doIt(again, "PUT", at(u), { role: select.value }))) select.value = u.role;
       }}>{ROLES.map((r) => <option key={r} value={r}>{r}</option>)}</select>) },
-    { key: "source", title: "Signs in", value: (u) => (u.source === "local" ? "by password" : "by the provider") },
+    { key: "source", title: "Sign-in method", value: (u) => (u.source === "local" ? "Password" : "Identity provider") },
     { key: "seen", title: "Last sign-in", value: (u) => u.seen, cell: (u) => <Ago at={u.seen} /> },
-    { key: "do", title: "Change", value: () => "", cell: (u) => (
+    { key: "do", title: "Actions", value: () => "", cell: (u) => (
       <span class="row">
-        <button type="button" aria-label={`${u.disabled ? "Switch on" : "Switch off"} ${u.login}`}
-          onClick={() => doIt(again, "PUT", at(u), { disabled: !u.disabled })}>{u.disabled ? "Switch on" : "Switch off"}</button>
-        <button type="button" aria-label={`Remove ${u.login}`}
-          onClick={() => confirm(`Remove ${u.login}, with all sessions and tokens?`) && void doIt(again, "DELETE", at(u))}>Remove</button>
+        <button type="button" aria-label={`${u.disabled ? "Enable" : "Disable"} ${u.login}`}
+          onClick={() => doIt(again, "PUT", at(u), { disabled: !u.disabled })}>{u.disabled ? "Enable" : "Disable"}</button>
+        <button type="button" aria-label={`Delete ${u.login}`}
+          onClick={() => confirm(`Delete ${u.login} and all of their sessions and tokens?`) && void doIt(again, "DELETE", at(u))}>Delete</button>
       </span>) },
   ];
   return (
     <>
       {error && <Failure text={error} />}
-      {data && <Table label="Users" columns={columns} rows={data} id={(u) => u.login} sort="login" none="No user." />}
+      {data && <Table label="Users" columns={columns} rows={data} id={(u) => u.login} sort="login" none="No users." />}
       <AddUser added={again} />
     </>
   );
@@ -74,12 +74,12 @@ function AddUser({ added }: { added: () => void }) {
   };
   return (
     <form class="card fields" method="post" onSubmit={submit}>
-      <h2>Add a user</h2>
-      <label>Login<input required autocomplete="off" autocapitalize="none" spellcheck={false} value={form.login} onInput={set("login")} /></label>
+      <h2>New user</h2>
+      <label>Username<input required autocomplete="off" autocapitalize="none" spellcheck={false} value={form.login} onInput={set("login")} /></label>
       <label>Name<input autocomplete="off" value={form.name} onInput={set("name")} /></label>
       <label>Password<input type="password" required minLength={8} autocomplete="new-password" value={form.password} onInput={set("password")} /></label>
       <label>Role<select value={form.role} onChange={set("role")}>{ROLES.map((r) => <option key={r} value={r}>{r}</option>)}</select></label>
-      <button type="submit">Add</button>
+      <button type="submit">Create user</button>
     </form>
   );
 }
@@ -99,17 +99,17 @@ function Audit() {
     }
   };
   const columns: Column<Entry>[] = [
-    { key: "at", title: "When", value: (e) => e.at, cell: (e) => <Ago at={e.at} /> },
-    { key: "login", title: "Who", value: (e) => e.login },
-    { key: "address", title: "From", value: (e) => e.address },
-    { key: "action", title: "What", value: (e) => e.action, cell: (e) => <>{e.action} {!e.ok && <Badge tone="bad">refused</Badge>}</> },
-    { key: "what", title: "On what", value: (e) => e.what },
+    { key: "at", title: "Time", value: (e) => e.at, cell: (e) => <Ago at={e.at} /> },
+    { key: "login", title: "User", value: (e) => e.login },
+    { key: "address", title: "IP address", value: (e) => e.address },
+    { key: "action", title: "Action", value: (e) => e.action, cell: (e) => <>{e.action} {!e.ok && <Badge tone="bad">refused</Badge>}</> },
+    { key: "what", title: "Target", value: (e) => e.what },
   ];
   return (
     <>
       {error && <Failure text={error} />}
-      {data && <Table label="Audit log" columns={columns} rows={[...data.entries, ...older]} id={(e) => String(e.id)} none="Nothing has happened yet." />}
-      {!!next && <p><button type="button" onClick={more}>Earlier ones</button></p>}
+      {data && <Table label="Audit log" columns={columns} rows={[...data.entries, ...older]} id={(e) => String(e.id)} none="No entries yet." />}
+      {!!next && <p><button type="button" onClick={more}>Load older entries</button></p>}
     </>
   );
 }

@@ -8,10 +8,10 @@ import { Failure, Loading } from "../parts/bits";
 
 // Of a provider's callback that went wrong; the server's log says more.
 const WORDS: Record<string, string> = {
-  provider: "The provider could not sign you in. An admin finds the reason in the log.",
-  denied: "The provider did not let you in.",
-  state: "That took too long, or was begun in another browser. Try again.",
-  account: "This account may not be used here. Ask an admin.",
+  provider: "The identity provider could not sign you in. An administrator can find the reason in the server log.",
+  denied: "The identity provider denied access.",
+  state: "The sign-in timed out or was started in another browser. Try again.",
+  account: "This account is not allowed here. Ask an administrator.",
 };
 
 export default function LoginView() {
@@ -24,7 +24,7 @@ export default function LoginView() {
   const to = safeReturn(parameter("to"), location.origin, base);
   useEffect(() => { first.current?.focus(); }, [!ways]);
   if (!me.value) return <Loading />;
-  if (!ways) return <p>Nobody needs to sign in here. <a href={to}>Go on</a></p>;
+  if (!ways) return <p>Sign-in is not enabled on this server. <a href={to}>Continue</a></p>;
   const submit = async (e: Event) => {
     e.preventDefault();
     setBusy(true);
@@ -41,14 +41,15 @@ export default function LoginView() {
   };
   return (
     <form class="card login" method="post" onSubmit={submit}>
-      {me.value.signedIn && <p>You are signed in as <b>{me.value.login}</b>. <a href={to}>Go on</a></p>}
+      <p class="brand"><img src="assets/favicon.svg" alt="" width="32" height="32" /> Sextant</p>
+      {me.value.signedIn && <p>You are signed in as <b>{me.value.login}</b>. <a href={to}>Continue</a></p>}
       {failed && <Failure text={failed} />}
       {!ways.users && !ways.oidc && (
-        <p class="dim">There is no user yet. On the server: <code>sextant observe users add NAME --role admin</code></p>
+        <p class="dim">There are no users yet. On the server, run <code>sextant observe users add NAME --role admin</code></p>
       )}
       {(ways.users || !ways.oidc) && (
         <>
-          <label>Login
+          <label>Username
             <input ref={first} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required
               value={login} onInput={(e) => setLogin(e.currentTarget.value)} />
           </label>
