@@ -106,11 +106,11 @@ PAGES = {
     "/": ("gone", "down", "itself", "up"),
     "/targets": ("gone", "1 of 1 target up", "Connection refused"),
     "/alerts": ("InstanceDown", "firing", "gone is down", "NeverFires"),
-    "/alerts?tab=history&from=now-5m": ("InstanceDown", "firing", "still", "gone"),
+    "/alerts?tab=history&from=now-5m": ("InstanceDown", "firing", "ongoing", "gone"),
     "/rules": ("job:up:avg", "many-to-many", "instances"),
     "/status": ("Runtime", "Host", "Revision"),
     "/status?tab=storage": ("Series in memory", "Series by metric", "Blocks on disk"),
-    "/status?tab=queries": ("Queries under way",),
+    "/status?tab=queries": ("Running queries",),
     "/status?tab=configuration": ("job_name: gone",),
     "/status?tab=flags": ("--config.file",),
     "/status?tab=alertmanagers": ("No Alertmanager is configured",),
@@ -150,7 +150,7 @@ def test_keys_lead_through_the_pages(ui):
     ui.keys("?").wait("Go to Alerts", selector="dialog[open]").keys(Keys.ESCAPE)
     ui.wait_for("!document.querySelector('dialog')", "the help to close")
     ui.chord(Keys.CONTROL, "k").wait_for("document.querySelector('dialog[open] input')", "the palette")
-    ui.keys("flagless").wait("Nothing is called so", selector="dialog[open]")
+    ui.keys("flagless").wait("No results", selector="dialog[open]")
     ui.keys(*[Keys.BACKSPACE] * 8).keys("targ").wait("Go to Targets", selector="dialog[open]").keys(Keys.ENTER).wait("gone")
     assert ui.path() == "/targets"
     ui.chord(Keys.CONTROL, "k").wait_for("document.querySelector('dialog[open] input')", "the palette")
@@ -163,7 +163,7 @@ def test_a_filter_takes_letters_that_are_shortcuts(ui):
     ui.open("/targets").wait("gone")
     ui.js("document.querySelector('input.filter').focus()")
     ui.keys("g", "a").wait_for("location.search === '?search=ga'", "the filter in the address")
-    ui.wait("No target is like that")
+    ui.wait("No targets match")
 
 
 def test_the_first_tab_stop_leads_to_the_content(ui):
@@ -192,6 +192,12 @@ def test_a_refresh_keeps_what_is_open(ui):
     ui.keys("d", "r")
     ui.wait_for("performance.getEntriesByType('resource').filter((r) => r.name.includes('/api/v1/targets?')).length > 1", "it to be asked again")
     assert ui.js("return window.kept.isConnected")
+
+
+def test_a_firing_alert_leads_to_its_target(ui):
+    ui.open("/alerts?state=firing").wait("InstanceDown", "Connection refused").click(".alert a", "Target")
+    ui.wait("gone", "Connection refused")
+    assert ui.path() == "/targets?search=instance%3D127.0.0.1%3A1"
 
 
 def test_alerts_link_to_their_expression(ui):

@@ -45,7 +45,7 @@ function Timeline({ spells, label }: { spells: Spell[]; label: string }) {
   const { start, end } = range.value;
   const x = (t: number) => (100 * (Math.min(Math.max(t, start), end) - start)) / (end - start);
   const { fired, firing_ms } = summary(spells);
-  const said = spells.length ? `fired ${plural(fired, "time")}${fired ? `, ${span(firing_ms)} in all` : ""}` : "nothing in this range";
+  const said = spells.length ? `fired ${plural(fired, "time")}${fired ? `, ${span(firing_ms)} in all` : ""}` : "none in this range";
   return (
     <svg class="timeline" viewBox="0 0 100 16" preserveAspectRatio="none" role="img" aria-label={`${label}: ${said}`}>
       <title>{`${label}: ${said}`}</title>
@@ -67,10 +67,10 @@ function History({ courses, loading }: { courses: Course[]; loading: boolean }) 
   return (
     <>
       <div class="bar"><Filter label="Filter by name or label" value={filter} onInput={(v) => setQuery({ search: v })} /></div>
-      <Table label="Alerts of this range" rows={events} id={(e) => `${e.course.key} ${e.spell.state} ${e.spell.from}`}
-        none={loading ? "Loading." : "No alert was pending or fired in this range."} columns={[
+      <Table label="Alerts in this range" rows={events} id={(e) => `${e.course.key} ${e.spell.state} ${e.spell.from}`}
+        none={loading ? "Loading…" : "No alerts were pending or firing in this range."} columns={[
           { key: "from", title: "From", value: (e) => e.spell.from, cell: (e) => <span class="mono nowrap">{timeText(e.spell.from)}</span> },
-          { key: "for", title: "For", right: true, value: (e) => e.spell.to - e.spell.from, cell: (e) => <>{span(e.spell.to - e.spell.from)}{e.spell.open ? ", still" : ""}</> },
+          { key: "for", title: "Duration", right: true, value: (e) => e.spell.to - e.spell.from, cell: (e) => <>{span(e.spell.to - e.spell.from)}{e.spell.open ? ", ongoing" : ""}</> },
           { key: "state", title: "State", value: (e) => e.spell.state, cell: (e) => <Badge tone={STATE_TONE[e.spell.state]}>{e.spell.state}</Badge> },
           { key: "name", title: "Alert", value: (e) => e.course.name,
             cell: (e) => <a href={exploreAt(`ALERTS{alertname="${e.course.name}"}`)}>{e.course.name}</a> },
@@ -90,9 +90,9 @@ function Alerts({ groups, courses }: { groups: Group[]; courses: Course[] }) {
     () => groups.flatMap((g) => g.rules.map((rule) => ({ rule, group: g }))).sort((a, b) => byTrouble(a.rule, b.rule)), [groups]);
   if (!rules.length)
     return (
-      <Empty title="No alert is defined">
-        <p>Alerting rules live in the files that <code>rule_files</code> of the configuration names.
-          <code>sextant check</code> checks them.</p>
+      <Empty title="No alert rules">
+        <p>Alert rules are read from the files listed under <code>rule_files</code> in the configuration.
+          Check them with <code>sextant check</code>.</p>
       </Empty>
     );
   const count = (s: AlertState) => rules.filter((r) => r.rule.state === s).length;
@@ -105,7 +105,7 @@ function Alerts({ groups, courses }: { groups: Group[]; courses: Course[] }) {
           ["", `All ${rules.length}`], ["firing", `Firing ${count("firing")}`], ["pending", `Pending ${count("pending")}`], ["inactive", `Inactive ${count("inactive")}`]]} />
         <Filter label="Filter by name, label or group" value={filter} onInput={(v) => setQuery({ search: v })} />
       </div>
-      {!shown.length && <p class="none">No alert is like that.</p>}
+      {!shown.length && <p class="none">No alerts match.</p>}
       <ul class="plain">
         {shown.map(({ rule, group }) => <AlertRule key={`${group.file} ${group.name} ${rule.name} ${rule.query}`} rule={rule} group={group} courses={coursesOfRule(courses, rule)} />)}
       </ul>
@@ -129,7 +129,7 @@ function AlertRule({ rule, group, courses }: { rule: Rule; group: Group; courses
         <summary>
           <Badge tone={STATE_TONE[state]}>{state}</Badge>
           <h2>{rule.name}</h2>
-          {rule.health === "err" && <Badge tone="bad">fails</Badge>}
+          {rule.health === "err" && <Badge tone="bad">error</Badge>}
           {!!rule.alerts?.length && <span class="dim">{plural(rule.alerts.length, "alert")}</span>}
           {fired > 0 && <span class="dim">fired {plural(fired, "time")}</span>}
           <LabelList labels={rule.labels ?? {}} />
@@ -140,7 +140,7 @@ function AlertRule({ rule, group, courses }: { rule: Rule; group: Group; courses
         <p class="row dim">
           <a href={exploreAt(rule.query)}>Explore</a>
           {!!rule.duration && <span>for {valueText(rule.duration, "s")}</span>}
-          {!!rule.keepFiringFor && <span>kept for {valueText(rule.keepFiringFor, "s")}</span>}
+          {!!rule.keepFiringFor && <span>keep firing for {valueText(rule.keepFiringFor, "s")}</span>}
           <span>evaluated <Ago at={rule.lastEvaluation} />, took {valueText(rule.evaluationTime, "s")}</span>
           <span class="mono">{group.file}</span>
         </p>
@@ -166,10 +166,19 @@ function Over({ course }: { course: Course }) {
   const last = course.spells[course.spells.length - 1];
   return (
     <div class="alert">
-      <div class="row"><Badge tone="calm">over</Badge>{last && <span>since <Ago at={last.to} /></span>}<LabelList labels={labels} /></div>
+      <div class="row"><Badge tone="calm">resolved</Badge>{last && <span><Ago at={last.to} /></span>}<LabelList labels={labels} /></div>
       <Timeline spells={course.spells} label={course.key} />
     </div>
   );
+}
+
+interface Target { labels: Record<string, string>; health: string; lastError: string }
+
+// Where the scrape of a firing alert's instance is looked into, and what went wrong with it.
+function ToTarget({ instance, job }: Record<string, string>) {
+  const asked = useAsk<{ activeTargets: Target[] }>("/api/v1/targets", { state: "active" }); // one request for all alerts
+  const target = asked.data?.activeTargets.find((t) => t.labels.instance === instance && t.labels.job === job);
+  return target && <p class="row"><a href={href("/targets", { search: `instance=${instance}` })}>Target</a>{target.health === "down" && <span class="bad-text">{target.lastError}</span>}</p>;
 }
 
 function AlertRow({ a, spells }: { a: Alert; spells?: Spell[] }) {
@@ -183,6 +192,7 @@ function AlertRow({ a, spells }: { a: Alert; spells?: Spell[] }) {
         <LabelList labels={labels} onPick={(n, v) => setQuery({ search: `"${n}":"${v}"` })} />
       </div>
       {spells && <Timeline spells={spells} label={Object.entries(labels).map(([k, v]) => `${k}=${v}`).join(" ") || a.labels.alertname!} />}
+      {a.state === "firing" && labels.job && labels.instance && <ToTarget {...labels} />}
       {Object.keys(a.annotations).length > 0 && (
         <dl class="pairs">
           {Object.entries(a.annotations).map(([k, v]) => <div key={k}><dt>{k}</dt><dd><Linked text={v} /></dd></div>)}
