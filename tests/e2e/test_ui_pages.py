@@ -181,7 +181,7 @@ def test_targets_are_filtered_and_relabelling_is_shown(ui):
     assert "state=down" in ui.path() and "place=here" not in ui.text()
     ui.click(".choice button", "All").wait("place=here").click("[aria-label='Scrape pool itself'] .target button.quiet", "")
     ui.wait("Before relabelling", "After").click(".relabel button", "Show each step").wait("Step 1: replace", "replacement: here")
-    ui.click(".choice button", "Dropped").wait("Relabelling has left these out", "dropped")
+    ui.click(".choice button", "Dropped").wait("Dropped by relabelling", "dropped")
     ui.open("/targets?pool=gone").wait("Connection refused")
     assert "itself" not in ui.text(".pool")
 

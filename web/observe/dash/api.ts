@@ -70,7 +70,7 @@ export function keepUnsaved(json: unknown): string {
 
 export function unsaved(uid: string): unknown {
   const text = sessionStorage.getItem(KEPT + uid);
-  if (text === null) throw new Error("This dashboard was never saved, and this tab does not have it any more. Drop its file again.");
+  if (text === null) throw new Error("This dashboard was never saved and is no longer in this tab. Drop its file again.");
   return JSON.parse(text);
 }
 

@@ -19,7 +19,7 @@ export function Grid({ page }: { page: PageState }) {
   const cuts = placed.flatMap((p) => p.cut ?? []);
   return (
     <>
-    {cuts.length > 0 && <p class="notice" role="status">{[...new Set(cuts.map((c) => `Of the ${c.of} values of “${c.name}” ${c.drawn} are drawn.`))].join(" ")}</p>}
+    {cuts.length > 0 && <p class="notice" role="status">{[...new Set(cuts.map((c) => `Showing ${c.drawn} of the ${c.of} values of “${c.name}”.`))].join(" ")}</p>}
     <div class={edited ? "dash-grid ed-grid" : "dash-grid"}>
       {edited && <Arranger page={page} />}
       {placed.map((p) => (p.panel.type === "row" ? <Row key={p.key} page={page} placed={p} /> : <PanelFrame key={p.key} page={page} placed={p} />))}
@@ -46,6 +46,6 @@ export function Alone({ page, name }: { page: PageState; name: string }) {
   const d = page.dashboard.value;
   const values = page.values.value;
   const placed = useMemo(() => expandAll(d, page.scope.peek()).find((p) => p.panel.type !== "row" && isViewed(name, p.key, p.panel.id)), [d, values, name]);
-  if (!placed) return page.ready.value ? <p class="none">This dashboard has no panel “{name}”.</p> : null;
+  if (!placed) return page.ready.value ? <p class="none">Panel “{name}” was not found.</p> : null;
   return <div class="dash-alone"><PanelFrame key={placed.key} page={page} placed={placed} full /></div>;
 }

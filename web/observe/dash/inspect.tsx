@@ -87,10 +87,10 @@ export function FrameTable({ frames, height }: { frames: Frame[]; height?: numbe
     <div class="frame-table" style={height ? { height: `${height}px` } : undefined}>
       {(sheets.length > 1 || sheet.columns.length > COLUMNS_MAX) && (
         <div class="row">
-          {sheets.length > 1 && <select aria-label="Which data" value={String(at)} onChange={(e) => setAt(Number(e.currentTarget.value))}>
+          {sheets.length > 1 && <select aria-label="Data frame" value={String(at)} onChange={(e) => setAt(Number(e.currentTarget.value))}>
             {sheets.map((s, i) => <option key={i} value={String(i)}>{s.name}</option>)}
           </select>}
-          {sheet.columns.length > COLUMNS_MAX && <span class="dim small">The first {COLUMNS_MAX} of {sheet.columns.length} columns; the file has all.</span>}
+          {sheet.columns.length > COLUMNS_MAX && <span class="dim small">Showing the first {COLUMNS_MAX} of {sheet.columns.length} columns; the download has all.</span>}
         </div>
       )}
       <Table key={at} label={sheet.name} columns={columns} rows={rows} id={String} none="No data" />
@@ -107,7 +107,7 @@ export function InspectLayer({ view, tab: first, page, onClose }: { view: PanelV
   return (
     <Layer label={`Inspect ${title}`} onClose={onClose} kind="inspect">
       <div class="bar"><h2>{title}</h2><button type="button" class="quiet end" onClick={onClose}>Close</button></div>
-      <Tabs label="What of it" value={tab} options={TABS} onChange={setTab} />
+      <Tabs label="Inspect" value={tab} options={TABS} onChange={setTab} />
       {tab === "data" ? <Data view={view} title={title} /> : tab === "query" ? <Queries view={view} /> : <PanelJson view={view} page={page} />}
     </Layer>
   );
@@ -140,7 +140,7 @@ function Data({ view, title }: { view: PanelView; title: string }) {
 
 function Queries({ view }: { view: PanelView }) {
   const { result } = view;
-  if (!result?.asked.length) return <p class="none">{result?.plan.silence ?? "It has not asked anything yet."}</p>;
+  if (!result?.asked.length) return <p class="none">{result?.plan.silence ?? "No queries have run yet."}</p>;
   const explore = exploreAddress(view);
   return (
     <>

@@ -51,14 +51,14 @@ export function MarkLayer({ page, at, onClose }: { page: PageState; at: MarkAt; 
   const save = () => addMark({
     dashboardUID: page.dashboard.value.uid, panelId: at.panelId, time: at.from, timeEnd: at.to, text,
     tags: tags.split(",").map((t) => t.trim()).filter(Boolean),
-  }).then(() => { tell("The annotation is kept."); onClose(); beatAgain(); }, (e: Error) => setError(e.message));
+  }).then(() => { tell("Annotation saved."); onClose(); beatAgain(); }, (e: Error) => setError(e.message));
   return (
-    <Layer label="Add an annotation" onClose={onClose} kind="save">
+    <Layer label="Add annotation" onClose={onClose} kind="save">
       <form onSubmit={(e) => { e.preventDefault(); void save(); }}>
-        <h2>Add an annotation</h2>
+        <h2>Add annotation</h2>
         <p class="dim">{timeText(at.from)}{at.to && ` to ${timeText(at.to)}`}</p>
-        <label>What happened<input data-first value={text} onInput={(e) => setText(e.currentTarget.value)} /></label>
-        <label>Tags, with commas<input value={tags} onInput={(e) => setTags(e.currentTarget.value)} /></label>
+        <label>Description<input data-first value={text} onInput={(e) => setText(e.currentTarget.value)} /></label>
+        <label>Tags (comma-separated)<input value={tags} onInput={(e) => setTags(e.currentTarget.value)} /></label>
         {error && <Failure text={error} />}
         <div class="row import-end"><button type="submit" class="main" disabled={!text.trim()}>Save</button><button type="button" onClick={onClose}>Cancel</button></div>
       </form>

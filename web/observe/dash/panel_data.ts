@@ -111,7 +111,7 @@ export function usePanelData(page: PageState, placed: Placed, type: PanelType | 
   if (quiet) status = near || seen.current ? "ok" : "loading";
   else if (error) [status, message] = ["error", error];
   else if (state.result) {
-    if (!type) [status, message] = ["unsupported", `There is no panel of the type “${panel.type}” here. Its data:`];
+    if (!type) [status, message] = ["unsupported", `The panel type “${panel.type}” is not supported. Its data:`];
     else if (hasRows(made.frames)) status = "ok";
     else [status, message] = ["nodata", state.result.plan.silence ?? (String(panel.fieldConfig?.defaults?.noValue ?? "") || "No data")];
   }

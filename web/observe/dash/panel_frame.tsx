@@ -70,7 +70,7 @@ export function PanelFrame({ page, placed, full = false, onView }: { page: PageS
     view: () => viewOne(full ? "" : placed.key),
     explore: () => exploreQueries(view),
     inspect: () => setInspecting("data"),
-    link: () => void copyText(linkTo(placed.key)).then(() => tell("The panel's address is copied.")),
+    link: () => void copyText(linkTo(placed.key)).then(() => tell("Panel link copied.")),
     legend: () => merge(page, placed.key, { legend: { showLegend: !(view.panel.options.legend?.showLegend ?? true) } }),
     table: () => setAsTable((on) => !on),
   };
@@ -138,7 +138,7 @@ function merge(page: PageState, key: string, options: Bag): void {
 }
 
 function Guarded({ children, onCrash }: { children: preact.ComponentChildren; onCrash: (why: string) => void }) {
-  const [error] = useErrorBoundary((e) => onCrash(`This panel could not be drawn: ${(e as Error)?.message ?? e}`));
+  const [error] = useErrorBoundary((e) => onCrash(`This panel could not be rendered: ${(e as Error)?.message ?? e}`));
   return error ? null : <>{children}</>;
 }
 
@@ -151,12 +151,12 @@ function Head({ view, message, menu, page }: { view: PanelView; message: string;
   return (
     <div class="panel-head">
       <h2 title={panel.title}>{panel.title}</h2>
-      {panel.description && <Explain label="What this panel shows" text={<span class="pre">{panel.description}</span>}><Icon name="info" /></Explain>}
+      {panel.description && <Explain label="Panel description" text={<span class="pre">{panel.description}</span>}><Icon name="info" /></Explain>}
       {links.length === 1 && <a class="panel-link" href={hrefOf(links[0]!, scope, page)} aria-label={interpolate(links[0]!.title || "Link", scope, "text")} title={interpolate(links[0]!.title || "", scope, "text")} {...isAway(links[0]!)}><Icon name="link" /></a>}
       {links.length > 1 && <MenuButton label="Links" items={() => links.map((l) => ({ text: interpolate(l.title || l.url || "", scope, "text"), href: hrefOf(l, scope, page), away: !!l.targetBlank }))}><Icon name="link" /></MenuButton>}
       {view.note && <span class="panel-time">{view.note}</span>}
-      {notices.length > 0 && <Explain label="What the query warned of" text={<span class="pre">{[...new Set(notices)].join("\n")}</span>}><span class="warn-sign"><Icon name="warn" /></span></Explain>}
-      {message && view.frames.length > 0 && <Explain label="What went wrong" text={<span class="pre">{message}</span>}><span class="bad-sign"><Icon name="warn" /></span></Explain>}
+      {notices.length > 0 && <Explain label="Query warnings" text={<span class="pre">{[...new Set(notices)].join("\n")}</span>}><span class="warn-sign"><Icon name="warn" /></span></Explain>}
+      {message && view.frames.length > 0 && <Explain label="Query error" text={<span class="pre">{message}</span>}><span class="bad-sign"><Icon name="warn" /></span></Explain>}
       <span class="panel-menu"><MenuButton label={`Menu of ${panel.title || "the panel"}`} items={menu}><Icon name="more" /></MenuButton></span>
     </div>
   );

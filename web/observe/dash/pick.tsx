@@ -107,7 +107,7 @@ function PickList({ label, options, value, multi, all, typed, onPick, anchor, on
         })}
         {first + shown.length < entries.length && <li class="dim small" role="presentation">{entries.length - first - shown.length} more: type to find them</li>}
       </ul>
-      {!entries.length && <p class="none">Nothing is called so.</p>}
+      {!entries.length && <p class="none">No results.</p>}
       {multi && (
         <div class="row pick-foot">
           <span class="dim small" role="status">{taken.includes(ALL) ? "All" : `${taken.length} taken`}</span>

@@ -43,11 +43,11 @@ export interface Asking {
 }
 
 const NO_SOURCE: Record<string, string> = {
-  loki: "There is no data source for logs (Loki) yet.",
-  none: "There is no data source of this kind here.",
-  testdata: "There is no data source of this kind here (test data).",
-  alertmanager: "There is no data source of this kind yet (Alertmanager).",
-  annotations: "Grafana's own data source has no data for panels here.",
+  loki: "Loki data sources are not supported yet.",
+  none: "This data source type is not supported.",
+  testdata: "The TestData data source is not supported.",
+  alertmanager: "Alertmanager data sources are not supported yet.",
+  annotations: "The Grafana data source has no panel data here.",
 };
 
 const DEPTH_MAX = 4; // of panels that show panels that show panels
@@ -126,7 +126,7 @@ export function planOf(panel: Panel, asking: Asking, depth = 0): Plan {
     if (typeof parts === "string") silences.push(parts);
     else plan.parts.push(...parts);
   }
-  if (!plan.parts.length) plan.silence = silences[0] ?? (targets.length ? "Its queries are empty or hidden." : "It has no query.");
+  if (!plan.parts.length) plan.silence = silences[0] ?? (targets.length ? "All queries are empty or hidden." : "No queries.");
   plan.key = JSON.stringify([plan.parts.map((p) => (isAsk(p) ? `${p.path}?${encode(p.query)} ${p.target.refId} ${p.target.legendFormat} ${p.target.format}` : [p.of.key, p.transformations])), plan.expressions, plan.hidden, plan.silence]);
   return plan;
 }

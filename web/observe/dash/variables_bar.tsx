@@ -33,7 +33,7 @@ function One({ page, variable: v }: { page: PageState; variable: Variable }) {
       {v.hide !== 1 && <span class="variable-name" title={v.description || undefined} aria-hidden="true">{label}</span>}
       <Control page={page} variable={v} value={value} label={label} />
       {note && <Explain label={`About ${label}`} text={note}><Icon name="info" /></Explain>}
-      {wrong && <Explain label={`What is wrong with ${label}`} text={wrong}><span class="bad-sign"><Icon name="warn" /></span></Explain>}
+      {wrong && <Explain label={`Error in ${label}`} text={wrong}><span class="bad-sign"><Icon name="warn" /></span></Explain>}
     </div>
   );
 }
@@ -87,7 +87,7 @@ function Filters({ label, value, onSet }: { label: string; value: Value; onSet: 
   return (
     <span class="filters" role="group" aria-label={label}>
       {filters.map((f, i) => (
-        <button key={i} type="button" class="chip" aria-label={`Take the filter ${f.key} ${f.operator} ${f.value} away`} onClick={() => write(filters.filter((_, k) => k !== i))}>
+        <button key={i} type="button" class="chip" aria-label={`Remove filter ${f.key} ${f.operator} ${f.value}`} onClick={() => write(filters.filter((_, k) => k !== i))}>
           {f.key} {f.operator} {f.values?.join(", ") ?? f.value} <span aria-hidden="true">×</span></button>
       ))}
       {making ? (
@@ -98,9 +98,9 @@ function Filters({ label, value, onSet }: { label: string; value: Value; onSet: 
           </select>}
           {making.key && <Pick label={`${label}: value`} options={options(values)} value={[]} typed show="value"
             onPick={([v]) => { if (v !== undefined) { write([...filters, { ...making, value: v }]); setMaking(undefined); } }} />}
-          <button type="button" class="icon" aria-label="No filter after all" onClick={() => setMaking(undefined)}>×</button>
+          <button type="button" class="icon" aria-label="Cancel filter" onClick={() => setMaking(undefined)}>×</button>
         </>
-      ) : <button type="button" class="icon" aria-label={`Add a filter to ${label}`} title="Add a filter" onClick={() => { labels.ask(); setMaking({ key: "", operator: "=", value: "" }); }}>+</button>}
+      ) : <button type="button" class="icon" aria-label={`Add filter to ${label}`} title="Add filter" onClick={() => { labels.ask(); setMaking({ key: "", operator: "=", value: "" }); }}>+</button>}
     </span>
   );
 }

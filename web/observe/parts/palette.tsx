@@ -64,7 +64,7 @@ function PaletteLayer({ onClose }: { onClose: () => void }) {
           </li>
         ))}
       </ul>
-      {!found.length && <p class="none">Nothing is called so.</p>}
+      {!found.length && <p class="none">No results.</p>}
     </Layer>
   );
 }

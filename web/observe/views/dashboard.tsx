@@ -69,7 +69,7 @@ function OneDashboard({ uid }: { uid: string }) {
   }, [uid]);
   return (
     <>
-      {state.error && <Empty title="This dashboard could not be opened"><p>{state.error}</p><p><a href={href("/dashboards")}>All dashboards</a></p></Empty>}
+      {state.error && <Empty title="Dashboard could not be opened"><p>{state.error}</p><p><a href={href("/dashboards")}>All dashboards</a></p></Empty>}
       {!state.page && !state.error && <Loading />}
       {state.page && <Open page={state.page} notes={state.notes} />}
       {importing && <ImportLayer first={importing} onClose={() => setImporting(undefined)} onSaved={() => undefined} />}
@@ -90,23 +90,23 @@ function useKeys(page: PageState): void {
   useEffect(() => {
     const on = (what: keyof PanelActions) => () => panelAtHand()?.[what]();
     const edit = () => {
-      if (!mayChange(page)) return tell("You may look at this dashboard, and not change it.");
+      if (!mayChange(page)) return tell("You can view this dashboard but not edit it.");
       const id = Number(document.activeElement?.closest<HTMLElement>("[data-panel-id]")?.dataset.panelId);
       if (editedPanel()) editPanel(null);
       else if (id) editPanel(id);
       else setEditing(!editing(page));
     };
     const gone = viewCommands([
-      { id: "edit", title: "Edit the panel that has the focus, or the dashboard", keys: "e", run: edit },
+      { id: "edit", title: "Edit the focused panel, or the dashboard", keys: "e", run: edit },
       { id: "panel view", title: "Panel: view it alone, and back", keys: "v", run: on("view") },
       { id: "panel inspect", title: "Panel: inspect", keys: "i", run: on("inspect") },
       { id: "panel explore", title: "Panel: explore its queries", keys: "p x", run: on("explore") },
       { id: "panel link", title: "Panel: copy its link", keys: "p s", run: on("link") },
       { id: "panel legend", title: "Panel: legend on and off", keys: "p l", run: on("legend") },
       { id: "panel table", title: "Panel: show as table", keys: "p t", run: on("table") },
-      { id: "kiosk", title: "Kiosk: panels alone, and back", keys: "d k", run: () => setKiosk(!inKiosk()) },
-      { id: "fold", title: "Fold all rows", keys: "d C", run: () => foldAll(page, true) },
-      { id: "unfold", title: "Open all rows", keys: "d E", run: () => foldAll(page, false) },
+      { id: "kiosk", title: "Toggle kiosk mode", keys: "d k", run: () => setKiosk(!inKiosk()) },
+      { id: "fold", title: "Collapse all rows", keys: "d C", run: () => foldAll(page, true) },
+      { id: "unfold", title: "Expand all rows", keys: "d E", run: () => foldAll(page, false) },
     ]);
     const key = (e: KeyboardEvent) => {
       if (document.querySelector("dialog[open], [popover]:popover-open")) return;
@@ -117,7 +117,7 @@ function useKeys(page: PageState): void {
       } else if (e.key.toLowerCase() === "o" && (e.ctrlKey || e.metaKey)) {
         e.preventDefault();
         page.crosshair.value = ((page.crosshair.value + 1) % 3) as 0 | 1 | 2;
-        tell(["Each chart has its own cursor.", "Charts share the crosshair.", "Charts share crosshair and tooltip."][page.crosshair.value]!);
+        tell(["Crosshair and tooltip are not shared.", "Shared crosshair.", "Shared crosshair and tooltip."][page.crosshair.value]!);
       }
     };
     document.addEventListener("keydown", key);
@@ -190,7 +190,7 @@ function Open({ page, notes }: { page: PageState; notes: string[] }) {
         <div class="notice notes"><ul>{notes.map((n) => <li key={n}>{n}</li>)}</ul><button type="button" class="icon" aria-label="Close the notes" onClick={() => setTold(false)}>×</button></div>
       )}
       {!kiosk && editing(page) && !edited && <EditBar page={page} />}
-      {!d.panels.length && <Empty title="There is no panel yet"><p>{mayChange(page) ? "Edit it to add some, or drop" : "Drop"} a dashboard's file here to look at it.</p></Empty>}
+      {!d.panels.length && <Empty title="No panels yet"><p>{mayChange(page) ? "Edit the dashboard to add some, or drop" : "Drop"} a dashboard file here to preview it.</p></Empty>}
       {edited ? <PanelEditor key={edited} page={page} name={edited} /> : one ? <Alone page={page} name={one} /> : <Grid page={page} />}
       {marking.made && <MarkLayer page={page} at={marking.made} onClose={marking.close} />}
     </div>
@@ -236,11 +236,11 @@ function Bar({ page, marks }: { page: PageState; marks: { off: ReadonlySet<numbe
         {mayChange(page) && !editing(page) && !editedPanel() && <button type="button" title="Edit (e)" onClick={() => setEditing(true)}>Edit</button>}
         {!fresh && meta.canStar !== false && <button type="button" class="icon star" aria-pressed={!!meta.isStarred} aria-label="Star this dashboard" onClick={toggleStar}>{meta.isStarred ? "★" : "☆"}</button>}
         <MenuButton label="More about this dashboard" items={() => [
-          { text: "Kiosk", keys: "d k", run: () => setKiosk(true) },
+          { text: "Kiosk mode", keys: "d k", run: () => setKiosk(true) },
           { text: "Export JSON", run: exported },
           ...(mayEdit() && !fresh ? [{ text: "Save as", run: () => setSaving("as") }] : []),
-          { text: "Open all rows", keys: "d E", run: () => foldAll(page, false), apart: true },
-          { text: "Fold all rows", keys: "d C", run: () => foldAll(page, true) },
+          { text: "Expand all rows", keys: "d E", run: () => foldAll(page, false), apart: true },
+          { text: "Collapse all rows", keys: "d C", run: () => foldAll(page, true) },
           { text: "All dashboards", keys: "g d", href: href("/dashboards"), apart: true },
         ]}><Icon name="more" /></MenuButton>
       </div>

@@ -76,7 +76,7 @@ export default function DashboardsView() {
     return viewCommands([
       { id: "filter", title: "Search dashboards", keys: "/", run: () => document.querySelector<HTMLElement>(".filter")?.focus() },
       { id: "next", title: "Next dashboard", keys: "j", run: () => step(1) },
-      { id: "previous", title: "Dashboard before", keys: "k", run: () => step(-1) },
+      { id: "previous", title: "Previous dashboard", keys: "k", run: () => step(-1) },
       { id: "import", title: "Import a dashboard", run: () => setImporting([]) },
     ]);
   }, []);
@@ -108,8 +108,8 @@ export default function DashboardsView() {
     <>
       <div class="bar" onKeyDown={fromFilter}>
         <Filter label="Search by title, tag or folder" value={text} onInput={(v) => setQuery({ query: v })} />
-        <Choice label="Which" value={SHOWS.find(([s]) => s === show)?.[0] ?? ""} options={SHOWS} onChange={(v) => setQuery({ show: v })} />
-        {show !== "recent" && <select aria-label="Order" value={sort} onChange={(e) => setQuery({ sort: e.currentTarget.value })}>
+        <Choice label="Show" value={SHOWS.find(([s]) => s === show)?.[0] ?? ""} options={SHOWS} onChange={(v) => setQuery({ show: v })} />
+        {show !== "recent" && <select aria-label="Sort" value={sort} onChange={(e) => setQuery({ sort: e.currentTarget.value })}>
           {SORTS.map(([v, t]) => <option key={v} value={v}>{t}</option>)}
         </select>}
         <span class="row end">
@@ -126,8 +126,8 @@ export default function DashboardsView() {
       {error && <Failure text={error} />}
       {!hits && !error && <Loading />}
       {hits && !hits.length && <NoneYet onImport={() => setImporting([])} />}
-      {hits && hits.length > 0 && !shown.length && <p class="none">No dashboard is called so.</p>}
-      {hits && show && shown.length > 0 && !groups.some(([, g]) => g.length) && <p class="none">{show === "starred" ? "None has a star yet." : "None has been opened here yet."}</p>}
+      {hits && hits.length > 0 && !shown.length && <p class="none">No dashboards match.</p>}
+      {hits && show && shown.length > 0 && !groups.some(([, g]) => g.length) && <p class="none">{show === "starred" ? "No starred dashboards yet." : "No recently viewed dashboards yet."}</p>}
       <div ref={list}>
         {groups.filter(([, g]) => g.length).map(([heading, some]) => (
           <section key={heading} class="card dash-list" aria-label={heading || "Dashboards"}>
@@ -154,7 +154,7 @@ function Row({ hit, folder, onStar, onDelete, onTag }: { hit: Hit; folder: boole
       <button type="button" class="icon star" aria-pressed={hit.isStarred} aria-label={`Star ${hit.title}`} onClick={onStar}>{hit.isStarred ? "★" : "☆"}</button>
       <a class="dash-link" href={href(addressOf(hit))}>{hit.title}</a>
       {folder && hit.folderTitle && <span class="dim small">{hit.folderTitle}</span>}
-      {hit.provisioned && <Badge tone="calm">from a file</Badge>}
+      {hit.provisioned && <Badge tone="calm">Provisioned</Badge>}
       <span class="dash-tags">{hit.tags.map((t) => <button key={t} type="button" class="tag-button" onClick={() => onTag(t)}>{t}</button>)}</span>
       <MenuButton label={`More about ${hit.title}`} items={items}><Icon name="more" /></MenuButton>
     </li>
@@ -163,24 +163,24 @@ function Row({ hit, folder, onStar, onDelete, onTag }: { hit: Hit; folder: boole
 
 function NoneYet({ onImport }: { onImport: () => void }) {
   return (
-    <Empty title="There is no dashboard yet">
-      <p>Drop Grafana's dashboard files anywhere on this page, or <button type="button" class="quiet" onClick={onImport}>import them</button>.
-        Files in the folders of <code>--dashboards.path</code> are read by themselves.</p>
+    <Empty title="No dashboards yet">
+      <p>Drop Grafana dashboard files anywhere on this page, or <button type="button" class="quiet" onClick={onImport}>import them</button>.
+        Files in the folders of <code>--dashboards.path</code> are loaded automatically.</p>
     </Empty>
   );
 }
 
 function DeleteLayer({ hit, onClose, onDone }: { hit: Hit; onClose: () => void; onDone: () => void }) {
   const [error, setError] = useState("");
-  const run = () => remove(hit.uid).then(() => { tell(`${hit.title} is deleted.`); onDone(); }, (e: Error) => setError(e.message));
+  const run = () => remove(hit.uid).then(() => { tell(`${hit.title} deleted.`); onDone(); }, (e: Error) => setError(e.message));
   return (
-    <Layer label="Delete a dashboard" onClose={onClose}>
+    <Layer label="Delete dashboard" onClose={onClose}>
       <h2>Delete “{hit.title}”?</h2>
-      <p>The dashboard and its versions go for everybody. Its metrics stay.</p>
+      <p>The dashboard and its versions are deleted for everyone. Metrics are not affected.</p>
       {error && <Failure text={error} />}
       <div class="row import-end">
         <button type="button" class="danger" onClick={run}>Delete</button>
-        <button type="button" data-first onClick={onClose}>Keep it</button>
+        <button type="button" data-first onClick={onClose}>Cancel</button>
       </div>
     </Layer>
   );

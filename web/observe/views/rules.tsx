@@ -30,7 +30,7 @@ function Groups({ groups }: { groups: Group[] }) {
           ["err", `Failing ${all.filter((r) => r.health === "err").length}`]]} />
         <Filter label="Filter by name, expression or file" value={filter} onInput={(v) => setQuery({ search: v })} />
       </div>
-      {!shown.length && <p class="none">No rule is like that.</p>}
+      {!shown.length && <p class="none">No rules match.</p>}
       {shown.map(({ g, rules }) => (
         <section class="card" key={`${g.file} ${g.name}`} aria-label={`Group ${g.name}`}>
           <h2>{g.name} <span class="dim small">{plural(g.rules.length, "rule")}, every {valueText(g.interval, "s")}, last <Ago at={g.lastEvaluation} />, took {valueText(g.evaluationTime, "s")}</span></h2>

@@ -23,7 +23,7 @@ export default function StatusView() {
   const tab = (TABS.find(([t]) => t === parameter("tab"))?.[0] ?? "server") as Tab;
   return (
     <>
-      <Tabs label="Parts of the status" value={tab} options={TABS.filter(([t]) => t !== "logs" || may("admin"))} onChange={(v) => setQuery({ tab: v === "server" ? null : v, search: null })} />
+      <Tabs label="Status" value={tab} options={TABS.filter(([t]) => t !== "logs" || may("admin"))} onChange={(v) => setQuery({ tab: v === "server" ? null : v, search: null })} />
       <div role="tabpanel" aria-label={tab} key={tab}>{BODY[tab]()}</div>
     </>
   );
@@ -57,16 +57,16 @@ function Server() {
         <Answer of={runtime}>{(r) => (
           <Facts title="Runtime" rows={[
             ["Host", r.hostname], ["Started", <>{timeText(Date.parse(r.startTime))} (<Ago at={r.startTime} />)</>],
-            ["Working folder", <span class="mono">{r.CWD}</span>], ["Processors", r.GOMAXPROCS], ["Keeps", r.storageRetention || "everything"],
-            ["Configuration", r.reloadConfigSuccess ? <Badge tone="good">loaded <Ago at={r.lastConfigTime} /></Badge> : <Badge tone="bad">the last reload failed</Badge>],
-            ["Corruptions found", r.corruptionCount], ["Server's time", timeText(Date.parse(r.serverTime))],
+            ["Working directory", <span class="mono">{r.CWD}</span>], ["CPUs (GOMAXPROCS)", r.GOMAXPROCS], ["Retention", r.storageRetention || "unlimited"],
+            ["Configuration", r.reloadConfigSuccess ? <Badge tone="good">loaded <Ago at={r.lastConfigTime} /></Badge> : <Badge tone="bad">last reload failed</Badge>],
+            ["WAL corruptions", r.corruptionCount], ["Server time", timeText(Date.parse(r.serverTime))],
           ]} />
         )}</Answer>
         <Answer of={build}>{(b) => (
-          <Facts title="Build" rows={[["Revision", b.revision || "–"], ["Speaks the API of Prometheus", b.version ?? "–"]]} />
+          <Facts title="Build" rows={[["Revision", b.revision || "–"], ["Prometheus API version", b.version ?? "–"]]} />
         )}</Answer>
         {replay.data && replay.data.current < replay.data.max && (
-          <Facts title="Reading its log" rows={[["Segments", `${replay.data.current - replay.data.min} of ${replay.data.max - replay.data.min}`]]} />
+          <Facts title="WAL replay" rows={[["Segments", `${replay.data.current - replay.data.min} of ${replay.data.max - replay.data.min}`]]} />
         )}
       </div>
     </>
@@ -96,8 +96,8 @@ function Storage() {
             <Tile name="Series in memory" value={valueText(t.headStats.numSeries)} />
             <Tile name="Chunks in memory" value={valueText(t.headStats.chunkCount)} />
             <Tile name="Label pairs" value={valueText(t.headStats.numLabelPairs)} />
-            <Tile name="Oldest in memory" value={t.headStats.numSeries ? timeText(t.headStats.minTime) : "–"} />
-            <Tile name="Newest" value={t.headStats.numSeries ? timeText(t.headStats.maxTime) : "–"} />
+            <Tile name="Oldest sample in memory" value={t.headStats.numSeries ? timeText(t.headStats.minTime) : "–"} />
+            <Tile name="Newest sample" value={t.headStats.numSeries ? timeText(t.headStats.maxTime) : "–"} />
           </div>
           <div class="bar"><label class="inline">Rows <select value={limit} onChange={(e) => setQuery({ limit: e.currentTarget.value })}>
             {["10", "20", "50", "100", "1000"].map((n) => <option key={n}>{n}</option>)}
@@ -113,7 +113,7 @@ function Storage() {
       <Answer of={blocks}>{(b) => (
         <section class="card">
           <h2>Blocks on disk <span class="dim small">{plural(b.blocks.length, "block")}</span></h2>
-          <Table label="Blocks" rows={b.blocks} id={(x) => x.ulid} sort="-min" none="None yet: a block is cut every two hours." columns={[
+          <Table label="Blocks" rows={b.blocks} id={(x) => x.ulid} sort="-min" none="None yet: a block is written every two hours." columns={[
             { key: "ulid", title: "Block", value: (x) => x.ulid, cell: (x) => <span class="mono">{x.ulid}</span> },
             { key: "min", title: "From", value: (x) => x.minTime, cell: (x) => timeText(x.minTime) },
             { key: "max", title: "To", value: (x) => x.maxTime, cell: (x) => timeText(x.maxTime) },
@@ -137,7 +137,7 @@ function Top({ title, rows, bytes, link }: { title: string; rows: Count[]; bytes
   return (
     <section class="card">
       <h2>{title}</h2>
-      {!rows.length && <p class="none">Nothing yet.</p>}
+      {!rows.length && <p class="none">No data yet.</p>}
       <ol class="top">
         {rows.map((r) => (
           <li key={r.name}>
@@ -158,7 +158,7 @@ function Queries() {
   const kill = async (id: Running["id"]) => {
     try {
       await act(`/api/v1/admin/queries/${encodeURIComponent(String(id))}/kill`);
-      tell("The query was told to stop.");
+      tell("Query stopped.");
       beatAgain();
     } catch (e) {
       tell((e as Error).message, true);
@@ -167,12 +167,12 @@ function Queries() {
   return (
     <Answer of={asked}>{(rows) => (
       <section class="card">
-        <h2>Queries under way</h2>
-        <Table label="Queries under way" rows={rows} id={(q) => String(q.id)} none="None at this moment." columns={[
+        <h2>Running queries</h2>
+        <Table label="Running queries" rows={rows} id={(q) => String(q.id)} none="No queries are running." columns={[
           { key: "query", title: "Query", value: (q) => q.query, cell: (q) => <code>{q.query}</code> },
-          { key: "client", title: "Asked by", value: (q) => q.client ?? "" },
-          { key: "started", title: "Since", value: (q) => q.started ?? "", cell: (q) => <Ago at={q.started ?? ""} /> },
-          { key: "kill", title: "End it", value: () => "", cell: (q) => may("admin") && <button type="button" onClick={() => kill(q.id)}>Stop</button> },
+          { key: "client", title: "Client", value: (q) => q.client ?? "" },
+          { key: "started", title: "Started", value: (q) => q.started ?? "", cell: (q) => <Ago at={q.started ?? ""} /> },
+          { key: "kill", title: "Actions", value: () => "", cell: (q) => may("admin") && <button type="button" onClick={() => kill(q.id)}>Stop</button> },
         ]} />
       </section>
     )}</Answer>
@@ -184,7 +184,7 @@ function Configuration() {
   return (
     <Answer of={asked}>{(c) => (
       <section class="card">
-        <h2>Configuration <span class="dim small">as it runs, with every default; secrets are left out</span> <Copy text={c.yaml} what="the configuration" /></h2>
+        <h2>Configuration <span class="dim small">as loaded, including defaults; secrets are hidden</span> <Copy text={c.yaml} what="the configuration" /></h2>
         <pre class="yaml" tabIndex={0} aria-label="The configuration"><code>{c.yaml}</code></pre>
       </section>
     )}</Answer>
@@ -198,7 +198,7 @@ function Flags() {
     <Answer of={asked}>{(flags) => (
       <section class="card">
         <div class="bar"><Filter label="Filter flags" value={filter} onInput={(v) => setQuery({ search: v })} /></div>
-        <Table label="Flags" sort="name" id={([k]) => k} rows={Object.entries(flags).filter((f) => matches(f.join(" "), filter))} none="No flag is called so." columns={[
+        <Table label="Flags" sort="name" id={([k]) => k} rows={Object.entries(flags).filter((f) => matches(f.join(" "), filter))} none="No flags match." columns={[
           { key: "name", title: "Flag", value: ([k]) => k, cell: ([k]) => <span class="mono">--{k}</span> },
           { key: "value", title: "Value", value: ([, v]) => v, cell: ([, v]) => <span class="mono">{v || <span class="dim">empty</span>}</span> },
         ]} />
@@ -213,7 +213,7 @@ function Alertmanagers() {
   const asked = useAsk<Managers>("/api/v1/alertmanagers");
   return (
     <Answer of={asked}>{(m) => !m.activeAlertmanagers.length && !m.droppedAlertmanagers.length ? (
-      <Empty title="No Alertmanager is configured"><p>Name one under <code>alerting</code> in the configuration and firing alerts are sent there.</p></Empty>
+      <Empty title="No Alertmanager is configured"><p>Add one under <code>alerting</code> in the configuration and firing alerts are sent to it.</p></Empty>
     ) : (
       <section class="card">
         <ul class="plain">
@@ -250,8 +250,8 @@ function Logs() {
       const rows = lines.map((l, i) => ({ ...logLine(l), i })).filter((r) => matches(`${r.level} ${r.text} ${r.fields}`, filter)).reverse();
       return (
         <>
-          <div class="bar"><Filter label="Filter by level or words" value={filter} onInput={(v) => setQuery({ search: v })} /></div>
-          <Table label="The last lines of the log" rows={rows} id={(r) => `${r.i} ${r.at}`} none="No line is like that." columns={[
+          <div class="bar"><Filter label="Filter by level or text" value={filter} onInput={(v) => setQuery({ search: v })} /></div>
+          <Table label="Recent log lines" rows={rows} id={(r) => `${r.i} ${r.at}`} none="No lines match." columns={[
             { key: "at", title: "Time", value: (r) => r.at, cell: (r) => <span class="mono nowrap">{timeText(r.at)}</span> },
             { key: "level", title: "Level", value: (r) => r.level, cell: (r) => <Badge tone={LEVEL_TONE[r.level] ?? "calm"}>{r.level || "–"}</Badge> },
             { key: "text", title: "Message", value: (r) => r.text, cell: (r) => <span class="wrap">{r.text} <span class="dim mono">{r.fields}</span></span> },

@@ -60,8 +60,8 @@ function Pools({ data }: { data: Targets }) {
   }, [data]);
   if (!data.activeTargets.length && !dropped)
     return (
-      <Empty title="Nothing is scraped yet">
-        <p>Name what is to be scraped under <code>scrape_configs</code> in the configuration, then reload it
+      <Empty title="No targets yet">
+        <p>Add them under <code>scrape_configs</code> in the configuration, then reload it
           with <code>kill -HUP</code>.</p>
       </Empty>
     );
@@ -81,7 +81,7 @@ function Pools({ data }: { data: Targets }) {
       </div>
       {state === "dropped" ? <DroppedList data={data} filter={filter} pool={pool} />
         : shown.length ? shown.map((p) => <Pool key={p.name} {...p} open={!!filter || !!state || !!pool} />)
-        : <p class="none">No target is like that.</p>}
+        : <p class="none">No targets match.</p>}
     </>
   );
 }
@@ -115,8 +115,8 @@ function TargetRow({ t }: { t: Target }) {
         </div>
         <dl class="facts">
           <div><dt>Last scrape</dt><dd><Ago at={t.lastScrape} /></dd></div>
-          <div><dt>Took</dt><dd>{valueText(t.lastScrapeDuration, "s")}</dd></div>
-          <div><dt>Every</dt><dd>{t.scrapeInterval}</dd></div>
+          <div><dt>Scrape duration</dt><dd>{valueText(t.lastScrapeDuration, "s")}</dd></div>
+          <div><dt>Interval</dt><dd>{t.scrapeInterval}</dd></div>
         </dl>
         <button type="button" class="quiet" aria-expanded={open} aria-label={`${open ? "Less" : "Labels"} of ${t.scrapeUrl}`} onClick={() => setOpen(!open)}>
           {open ? "Less" : "Labels"}
@@ -147,7 +147,7 @@ function Relabelling({ pool, discovered, labels }: { pool: string; discovered: L
       <div class="steps">
         {!steps && !error && <button type="button" onClick={show}>Show each step</button>}
         {error && <Failure text={error} />}
-        {steps && !steps.length && <p class="dim">This pool has no relabelling.</p>}
+        {steps && !steps.length && <p class="dim">This pool has no relabelling rules.</p>}
         {steps?.map((s, i) => (
           <div key={i} class="step">
             <h3>Step {i + 1}: {String(s.rule.action)} {!s.keep && <Badge tone="bad">dropped</Badge>}</h3>
@@ -174,10 +174,10 @@ function Pairs({ labels, was, changedOnly }: { labels: Labels; was?: Labels; cha
 
 function DroppedList({ data, filter, pool }: { data: Targets; filter: string; pool: string }) {
   const all = data.droppedTargets.filter((t) => (!pool || t.scrapePool === pool) && matches(`${t.scrapePool} ${JSON.stringify(t.discoveredLabels)}`, filter));
-  if (!all.length) return <p class="none">Relabelling has dropped none.</p>;
+  if (!all.length) return <p class="none">No targets were dropped by relabelling.</p>;
   return (
     <section class="card">
-      <p class="dim">Relabelling has left these out.{all.length > DROPPED_SHOWN_MAX && ` The first ${DROPPED_SHOWN_MAX} of ${all.length}; filter to see others.`}</p>
+      <p class="dim">Dropped by relabelling.{all.length > DROPPED_SHOWN_MAX && ` Showing the first ${DROPPED_SHOWN_MAX} of ${all.length}; filter to see others.`}</p>
       <ul class="targets">
         {all.slice(0, DROPPED_SHOWN_MAX).map((t, i) => (
           <li key={i}><h3>{t.scrapePool}</h3><Relabelling pool={t.scrapePool} discovered={t.discoveredLabels} /></li>

@@ -24,7 +24,7 @@ export default function AlertList({ panel, width, height, interpolate }: PanelPr
   return (
     <div class="list-panel" tabIndex={0} role="region" aria-label={panel.title || "Alerts"} style={size}>
       {asked.error && <p class="notice">{asked.error}</p>}
-      {!rows.length && <p class="none">No alert is like that.</p>}
+      {!rows.length && <p class="none">No alerts match.</p>}
       {groups ? groups.map(([name, list]) => (
         <details key={name} class="list-group" open>
           <summary><b>{name}</b><span class="dim">{plural(list.length, "alert")}</span></summary>

@@ -129,7 +129,7 @@ export default function BarChart(props: PanelProps) {
     return lying ? { x: { ...values[0]!, side: undefined }, ys: [categories], layer, shown } : { x: categories, ys: values, layer, shown };
   }, [table, options, off, dark, lying, Math.round(width / 50)]);
   const entries = useMemo(() => (table?.fields ?? []).filter((f) => !f.config.custom?.hideFrom?.legend && !(options.colorByField && titleOf(f) === options.colorByField)).map((f) => ({ name: titleOf(f), color: placeColor(f, table!.fields.indexOf(f), dark), field: f, off: off.has(titleOf(f)) })), [table, off, dark]);
-  if (!table || !drawn || !table.names.length) return <Nothing width={width} height={height}>{frames.length ? "No numbers to draw" : "No data"}</Nothing>;
+  if (!table || !drawn || !table.names.length) return <Nothing width={width} height={height}>{frames.length ? "No numeric fields" : "No data"}</Nothing>;
   return (
     <PlotPanel props={props} entries={entries} onPick={(i, one) => pick(entries[i]!.name, table.fields.map(titleOf), one)}
       onFocus={(i) => { const k = i === undefined ? -1 : drawn.shown.findIndex((s) => titleOf(table.fields[s]!) === entries[i]!.name); setFocus(k < 0 ? undefined : k); }}>

@@ -43,7 +43,7 @@ export default function DashList({ panel, width, height, interpolate }: PanelPro
   if (o.showSearch) parts.push(["Search", found.error, found.data]);
   return (
     <div class="list-panel" tabIndex={0} role="region" aria-label={panel.title || "Dashboards"} style={{ width: `${width}px`, height: `${height}px` }}>
-      {!parts.length && <p class="none">This list is to show nothing: choose starred, recently viewed or searched dashboards.</p>}
+      {!parts.length && <p class="none">Nothing to show: choose starred, recently viewed or searched dashboards.</p>}
       {parts.map(([title, error, hits]) => (
         <section key={title}>
           {o.showHeadings !== false && <h3>{title}</h3>}

@@ -80,7 +80,7 @@ export default function Histogram(props: PanelProps) {
     return { x, ys: [y], layer, shown };
   }, [data, off, options, dark]);
   const entries = useMemo(() => (data?.names ?? []).map((name, i) => ({ name, color: seriesColor(data!.fields[i]!, dark), field: data!.fields[i], off: off.has(name) })).filter((_, i) => !data!.fields[i]!.config.custom?.hideFrom?.legend), [data, off, dark]);
-  if (!data || !drawn) return <Nothing width={width} height={height}>{frames.length ? "No numbers to count" : "No data"}</Nothing>;
+  if (!data || !drawn) return <Nothing width={width} height={height}>{frames.length ? "No numeric fields" : "No data"}</Nothing>;
   return (
     <PlotPanel props={props} entries={entries} onPick={(i, one) => pick(entries[i]!.name, data.names, one)}
       onFocus={(i) => { const k = i === undefined ? -1 : drawn.shown.findIndex((s) => data.names[s] === entries[i]!.name); setFocus(k < 0 ? undefined : k); }}>

@@ -2,7 +2,7 @@
 import { href } from "../../base/route";
 import type { PanelProps } from "./panel";
 
-const NEWS = "This panel reads a feed from another server. Nothing is asked of other hosts here; open the feed yourself:";
+const NEWS = "This panel reads a feed from another server. Sextant makes no requests to other hosts; open the feed yourself:";
 
 export default function Note({ panel, width, height }: PanelProps) {
   const feed = String(panel.options.feedUrl ?? "");
@@ -12,7 +12,7 @@ export default function Note({ panel, width, height }: PanelProps) {
         <p>{NEWS} {/^https?:\/\//i.test(feed) ? <a href={feed} target="_blank" rel="noopener noreferrer">{feed}</a> : "it names none."}</p>
       ) : (
         <>
-          <p>Here you see what runs and whether it is well.</p>
+          <p>See what is running and how it is doing.</p>
           <ul>
             <li><a href={href("/")}>Services</a> with their rates, errors and durations</li>
             <li><a href={href("/dashboards")}>Dashboards</a></li>

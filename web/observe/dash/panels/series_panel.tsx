@@ -37,7 +37,7 @@ export function SeriesPanel({ props, x, axis, title, frames = props.frames }: Se
   }, visible.piles), [visible, colored, across, panel.options]);
   const entries = useMemo(() => model.lines.filter((l) => l.inLegend).map((l) => ({ name: l.name, color: l.color, field: l.field, dashed: !!l.style.dash, off: off.has(l.name) })), [model, off]);
   const first = useMemo(() => (across.kind === "time" && !panel.timeFrom && !panel.timeShift ? firstTime(model.xs, model.lines) : undefined), [model, across.kind]);
-  if (!model.lines.length) return <Nothing width={width} height={height}>{frames.length ? "No numbers to draw" : "No data"}</Nothing>;
+  if (!model.lines.length) return <Nothing width={width} height={height}>{frames.length ? "No numeric fields" : "No data"}</Nothing>;
   const place = (i: number | undefined) => (i === undefined ? undefined : visible.lines.findIndex((l) => l.name === entries[i]!.name));
   return (
     <PlotPanel props={props} entries={entries} onPick={(i, one) => pick(entries[i]!.name, model.lines.map((l) => l.name), one)}

@@ -115,7 +115,7 @@ export function StatesPanel({ props, each }: { props: PanelProps; each: boolean 
           label={`${panel.title || "States"}: ${all.length === 1 ? "one row" : `${all.length} rows`} of states over time. Arrow keys move the cursor.`} />
         {pages > 1 && (
           <div class="row pages" role="group" aria-label="Pages">
-            <button type="button" class="icon" disabled={now === 0} aria-label="Page before" onClick={() => setPage(now - 1)}>‹</button>
+            <button type="button" class="icon" disabled={now === 0} aria-label="Previous page" onClick={() => setPage(now - 1)}>‹</button>
             <span class="small">{now + 1} of {pages}</span>
             <button type="button" class="icon" disabled={now + 1 >= pages} aria-label="Next page" onClick={() => setPage(now + 1)}>›</button>
           </div>

@@ -42,7 +42,7 @@ export default function TablePanel(props: PanelProps) {
       <Grid key={chosen} props={props} frame={frame} height={height - (several ? BAR_PX : 0)} />
       {several && (
         <div class="table-bar">
-          <select aria-label="Which table" value={String(chosen)} onChange={(e) => choose(Number(e.currentTarget.value))}>
+          <select aria-label="Table" value={String(chosen)} onChange={(e) => choose(Number(e.currentTarget.value))}>
             {full.map((f, i) => <option key={i} value={String(i)}>{nameOf(f, i)}</option>)}
           </select>
         </div>
@@ -167,7 +167,7 @@ function Rows(p: {
           })}</tr></tfoot>
         )}
       </table>
-      {!rows.length && <p class="none">{Object.keys(p.filters).length ? "No row is like that." : p.props.panel.fieldConfig?.defaults?.noValue || "No rows."}</p>}
+      {!rows.length && <p class="none">{Object.keys(p.filters).length ? "No rows match." : p.props.panel.fieldConfig?.defaults?.noValue || "No rows."}</p>}
     </div>
   );
 }
@@ -255,9 +255,9 @@ function Row({ row, index, height, columns, onLook }: {
 function Pages({ at, pages, perPage, rows, onPage }: { at: number; pages: number; perPage: number; rows: number; onPage: (n: number) => void }) {
   return (
     <div class="table-bar">
-      <button type="button" class="icon" aria-label="Earlier rows" disabled={at === 0} onClick={() => onPage(at - 1)}>‹</button>
+      <button type="button" class="icon" aria-label="Previous page" disabled={at === 0} onClick={() => onPage(at - 1)}>‹</button>
       <span>{at + 1} of {pages}</span>
-      <button type="button" class="icon" aria-label="Later rows" disabled={at >= pages - 1} onClick={() => onPage(at + 1)}>›</button>
+      <button type="button" class="icon" aria-label="Next page" disabled={at >= pages - 1} onClick={() => onPage(at + 1)}>›</button>
       <span class="dim end" role="status">{rows ? `${at * perPage + 1}–${Math.min(rows, (at + 1) * perPage)} of ${rows} rows` : "no rows"}</span>
     </div>
   );

@@ -34,7 +34,7 @@ export function FilterLayer({ field, filter, onFilter, onClose }: {
     <Layer label={`Filter ${titleOf(field)}`} onClose={onClose}>
       <form class="table-filter" onSubmit={(e) => { e.preventDefault(); apply(); }}>
         <h2>Filter {titleOf(field)}</h2>
-        <input data-first type="search" value={contains} aria-label="Values that hold" placeholder={field.type === "number" ? "Holds, or > 5" : "Holds"} onInput={(e) => setContains(e.currentTarget.value)} />
+        <input data-first type="search" value={contains} aria-label="Filter values" placeholder={field.type === "number" ? "Contains, or > 5" : "Contains"} onInput={(e) => setContains(e.currentTarget.value)} />
         <label class="inline"><input type="checkbox" checked={every} onChange={(e) => flip(seen, e.currentTarget.checked)} /> All {seen.length}</label>
         <ul tabIndex={0} aria-label="Values">
           {seen.slice(0, OFFERED_MAX).map((t) => (

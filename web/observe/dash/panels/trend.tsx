@@ -13,7 +13,7 @@ export default function Trend(props: PanelProps) {
   const pick = useMemo(() => (frame: Frame): Field | undefined =>
     frame.fields.find((f) => f.type === "number" && (wanted ? titleOf(f) === wanted || f.name === wanted : true)), [wanted]);
   const x = props.frames.map(pick).find(Boolean);
-  if (!x) return <Nothing width={props.width} height={props.height}>{wanted ? `No field is called "${wanted}"` : "No numbers to draw"}</Nothing>;
+  if (!x) return <Nothing width={props.width} height={props.height}>{wanted ? `Field "${wanted}" not found` : "No numeric fields"}</Nothing>;
   return (
     <SeriesPanel props={props} x={pick} title={(v, f) => (f ? `${titleOf(f)} ${textOf(f)(v)}` : String(v))}
       axis={(xs, f) => {

@@ -113,7 +113,7 @@ export default function XYChart(props: PanelProps) {
     return { x, ys: ys.length ? ys : [{ kind: "linear", min: 0, max: 1 } as Axis], layer, clouds };
   }, [pairs, off, dark, options, zones.join(), scope.from, scope.to]);
   const entries = useMemo(() => pairs.filter((p) => !p.y.config.custom?.hideFrom?.legend).map((p) => ({ name: p.name, color: colorOf(p, pairs.indexOf(p), dark), field: p.y, off: off.has(p.name) })), [pairs, off, dark]);
-  if (!pairs.length) return <Nothing width={width} height={height}>{frames.length ? "No two columns of numbers" : "No data"}</Nothing>;
+  if (!pairs.length) return <Nothing width={width} height={height}>{frames.length ? "Two numeric fields are needed" : "No data"}</Nothing>;
   return (
     <PlotPanel props={props} entries={entries} onPick={(i, one) => pick(entries[i]!.name, pairs.map((p) => p.name), one)}
       onFocus={(i) => { const k = i === undefined ? -1 : drawn.clouds.findIndex((c) => c.name === entries[i]!.name); setFocus(k < 0 ? undefined : k); }}>
