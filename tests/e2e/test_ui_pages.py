@@ -11,6 +11,7 @@ from lib.ui import SIZES, TIMEOUT_S, observing, scraping, wait_scraped
 
 HTML = {"Accept": "text/html"}
 FIRST_PAINT_BYTES_MAX = 100_000
+DASHBOARD_BYTES_MAX = 200_000
 # The goal of issue 9. To be lowered with bytes that go, never raised for one that comes.
 ALL_BROTLI_BYTES_MAX = 350_000
 ALL_GZIP_BYTES_MAX = 405_000
@@ -95,9 +96,10 @@ def test_the_whole_stays_small(server, repo):
         accept = {"Accept-Encoding": coding}
         sizes = {n: size(f"/assets/{n}", accept) for n in names}
         at_first = sum(sizes[n] for n in first) + size("/", {**HTML, **accept})
-        largest_view = max(s for n, s in sizes.items() if n not in first and not n.startswith("editor"))
-        print(f"interface, {coding}: {at_first} bytes at first, {at_first + largest_view} with the largest view, {sum(sizes.values())} in all")
-        assert at_first + largest_view < FIRST_PAINT_BYTES_MAX and sum(sizes.values()) < all_bytes_max
+        # What comes after the first paint and before the editor: a first visit to a dashboard takes all of these.
+        dashboard = sum(s for n, s in sizes.items() if n.startswith(("dash", "plot")))
+        print(f"interface, {coding}: {at_first} bytes at first, {at_first + dashboard} with a dashboard, {sum(sizes.values())} in all")
+        assert at_first < FIRST_PAINT_BYTES_MAX and at_first + dashboard < DASHBOARD_BYTES_MAX and sum(sizes.values()) < all_bytes_max
 
 
 # ---- every page, in every size and theme

@@ -36,10 +36,11 @@ export default function Builder({ id, text, onChange, onRun, onBrowse }: {
   const [told, setTold] = useState("");
   const box = useRef<HTMLDivElement>(null);
   const focus = useRef("");
-  const mine = useRef<string | undefined>(undefined);
+  const mine = useRef<string[]>([]); // told from here and not yet come back, and the last
   useEffect(() => {
-    if (text === mine.current) return; // it came from here
-    mine.current = text;
+    const at = mine.current.lastIndexOf(text);
+    if (at >= 0) return void mine.current.splice(0, at); // an older one may come while a newer is on its way
+    mine.current = [text];
     const r = read(text);
     setWhy("why" in r ? r.why : "");
     if ("q" in r) setQ(keyed(r.q));
@@ -55,8 +56,9 @@ export default function Builder({ id, text, onChange, onRun, onBrowse }: {
     setQ(k);
     setTold(say);
     focus.current = to;
-    mine.current = write(k);
-    onChange(mine.current);
+    const said = write(k);
+    mine.current.push(said);
+    onChange(said);
   };
   if (why)
     return (

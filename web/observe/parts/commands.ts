@@ -30,7 +30,7 @@ export const helpOpen = signal(false);
 const SECOND_KEY_MS = 1500;
 const NAMES: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→" };
 
-const typing = (e: KeyboardEvent): boolean => {
+export const typing = (e: KeyboardEvent): boolean => {
   const at = e.composedPath()[0] as HTMLElement;
   return /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.isContentEditable || !!document.querySelector("dialog[open]");
 };

@@ -16,6 +16,8 @@ export function Suggest({ id, label, value, placeholder, first, onInput, offers 
   const [at, setAt] = useState(0);
   const timer = useRef(0);
   const turn = useRef(0);
+  const latest = useRef(offers); // what is asked when the time comes may stand on what was typed since
+  latest.current = offers;
   useEffect(() => () => clearTimeout(timer.current), []);
   const look = () => {
     clearTimeout(timer.current);
@@ -23,7 +25,7 @@ export function Suggest({ id, label, value, placeholder, first, onInput, offers 
     timer.current = window.setTimeout(() => {
       const f = field.current;
       if (!f || document.activeElement !== f) return;
-      offers(f.value, f.selectionStart ?? f.value.length).then((o) => {
+      latest.current(f.value, f.selectionStart ?? f.value.length).then((o) => {
         if (mine !== turn.current) return;
         setAt(-1);
         setShown(o && o.list.length ? { ...o, list: o.list.slice(0, SHOWN_MAX) } : undefined);

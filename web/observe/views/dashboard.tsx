@@ -6,7 +6,7 @@ import { guardLeaving, href, route } from "../base/route";
 import { pageTitle, tell } from "../base/store";
 import { beat, parseDuration, plainRange, range } from "../base/time";
 import { Badge, Empty, Loading, saveFile } from "../parts/bits";
-import { viewCommands } from "../parts/commands";
+import { typing, viewCommands } from "../parts/commands";
 import { Icon } from "../parts/icon";
 import { MenuButton } from "../parts/popup";
 import { inKiosk, setKiosk, viewed, viewOne } from "../dash/address";
@@ -111,7 +111,9 @@ function useKeys(page: PageState): void {
     const key = (e: KeyboardEvent) => {
       if (document.querySelector("dialog[open], [popover]:popover-open")) return;
       if (e.key === "Escape" && !e.defaultPrevented) {
-        if (editedPanel()) editPanel(null);
+        // Out of the field first: one Escape too many for a list of offers is not to lose the place.
+        if (typing(e)) (e.composedPath()[0] as HTMLElement).blur();
+        else if (editedPanel()) editPanel(null);
         else if (viewed()) viewOne("");
         else if (inKiosk()) setKiosk(false);
       } else if (e.key.toLowerCase() === "o" && (e.ctrlKey || e.metaKey)) {

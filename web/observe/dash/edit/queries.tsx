@@ -45,7 +45,7 @@ export function QueryTab({ dashboard, panel, set }: { dashboard: Dashboard; pane
         )}
         tools={(t, i) => <button type="button" class="icon" title="Duplicate" aria-label={`Duplicate query ${t.refId}`}
           onClick={() => put([...targets.slice(0, i + 1), { ...structuredClone(t), refId: freeRef(targets) }, ...targets.slice(i + 1)])}>⧉</button>}
-        body={(t) => (isPromql(panel, t) ? <PromQuery key={String(t.datasource?.uid)} target={t} put={(by) => one(t.refId, by)} />
+        body={(t) => (isPromql(panel, t) ? <PromQuery key={String(t.datasource?.uid)} target={t} dashboard={dashboard} put={(by) => one(t.refId, by)} />
           : <OtherTarget target={t} panel={panel} dashboard={dashboard} put={(to) => one(t.refId, () => to)} />)} />
       <div class="row">
         <button type="button" onClick={() => put([...targets, freshTarget(panel, freeRef(targets))])}>Add query</button>
@@ -56,12 +56,12 @@ export function QueryTab({ dashboard, panel, set }: { dashboard: Dashboard; pane
   );
 }
 
-function PromQuery({ target, put }: { target: Target; put: (by: (t: Target) => Target) => void }) {
+function PromQuery({ target, dashboard, put }: { target: Target; dashboard: Dashboard; put: (by: (t: Target) => Target) => void }) {
   const [text, type, settle] = useSettled(target.expr ?? "", (expr) => put((t) => ({ ...t, expr })));
   const how = target.instant ? (target.range ? "both" : "instant") : "range";
   return (
     <div onFocusOut={settle}>
-      <QueryField text={text} label={`PromQL of query ${target.refId}`} onChange={type} onRun={settle} onHistory={() => undefined} />
+      <QueryField text={text} label={`PromQL of query ${target.refId}`} variables={() => dashboard.templating.list.map((v) => v.name)} onChange={type} onRun={settle} onHistory={() => undefined} />
       <div class="ed-parts">
         <Rows of={target} shown={{ format: "time_series", ...target }} rows={TARGET} onChange={(to) => put((t) => ({ ...to, expr: t.expr }))} />
         <label class="ed-field"><span>Type</span><select value={how} onChange={(e) => { const v = e.currentTarget.value; put((t) => ({ ...t, instant: v !== "range", range: v !== "instant" })); }}>
