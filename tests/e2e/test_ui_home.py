@@ -128,7 +128,7 @@ def test_machines_are_no_services(ui):
 def test_few_questions_are_asked_however_many_services(ui):
     ui.open("/").wait("billing").wait_for(FULL, "the sparklines")
     asked = ui.js("return performance.getEntriesByType('resource').filter((r) => r.name.includes('/api/v1/')).map((r) => r.name)")
-    assert len(asked) <= 11, asked
+    assert len(asked) <= 9, asked
 
 
 def test_a_signal_leads_to_its_query_and_a_service_to_its_targets(ui):

@@ -29,6 +29,9 @@ const HOST = "sextant-host";
 const KINDS_OF = ["group by (service_name) (traces_span_metrics_calls_total)", "group by (job, instance, nodename) (node_uname_info)",
   ...KINDS.map(([metric, uid]) => `label_replace(group by (job) (${metric}), "uid", "${uid}", "", "")`)].join(" or ");
 
+// All that is known of what there is, told apart by its labels: how many are up, their versions, their kinds.
+const ABOUT = [UP, VERSIONS, KINDS_OF].join(" or ");
+
 type Vector = { result: Sample[] };
 type Matrix = { result: Series[] };
 
@@ -45,40 +48,39 @@ function useServices(): { found?: Found; error?: string; times: Times } {
   const lines = SIGNALS.map((s): Asked<Matrix> => useAsk<Matrix>("/api/v1/query_range", { query: s.all(window), start, end, step }));
   const answered = new Set(SIGNALS.filter((_, i) => lines[i]!.data || lines[i]!.error).map((x) => x.id));
   const times = { start, end, step, window, answered };
-  const up = useAsk<Vector>("/api/v1/query", { query: UP, time: end });
-  const versions = useAsk<Vector>("/api/v1/query", { query: VERSIONS, time: end });
+  const about = useAsk<Vector>("/api/v1/query", { query: ABOUT, time: end });
   const alerts = useAsk<{ alerts: Alert[] }>("/api/v1/alerts");
-  const kinds = useAsk<Vector>("/api/v1/query", { query: KINDS_OF, time: end });
   const machines = useAsk<Matrix>("/api/v1/query_range", { query: machinesQuery(window), start, end, step });
   // The order hangs on these; the first rows are shown when all are there, so that none jumps.
-  const first = [up, alerts, kinds, machines, lines[0]!, lines[1]!];
+  const first = [about, alerts, machines, lines[0]!, lines[1]!];
   const ready = first.every((a) => a.data || a.error);
-  const all = [...lines, up, versions, alerts, kinds, machines];
+  const all = [...lines, about, alerts, machines];
   const answers = all.map((a) => a.data);
-  const found = useMemo(() => (ready ? combine(lines.map((l) => l.data), times, up.data, versions.data, alerts.data, kinds.data, machines.data) : undefined),
+  const found = useMemo(() => (ready ? combine(lines.map((l) => l.data), times, about.data, alerts.data, machines.data) : undefined),
     [ready, ...answers]);
   return { found, error: all.find((a) => a.error)?.error, times };
 }
 
 const aboutAlert = ({ labels, annotations }: Alert): string => `${labels.alertname}${annotations.summary ? `: ${annotations.summary}` : ""}`;
 
-function combine(lines: (Matrix | undefined)[], times: Times, up?: Vector, versions?: Vector, alerts?: { alerts: Alert[] }, kinds?: Vector, measured?: Matrix): Found {
+function combine(lines: (Matrix | undefined)[], times: Times, about?: Vector, alerts?: { alerts: Alert[] }, measured?: Matrix): Found {
   const services = new Map<string, Service>();
   const of = (job: string): Service => {
     let s = services.get(job);
     if (!s) services.set(job, (s = { job, up: 0, down: 0, firing: 0, why: [], versions: [], lines: {} }));
     return s;
   };
-  for (const { metric, value } of up?.result ?? []) if (metric.job) of(metric.job)[metric.up === "0" ? "down" : "up"] += Number(value![1]);
+  const known = about?.result ?? [];
+  for (const { metric, value } of known) if (metric.job && metric.up) of(metric.job)[metric.up === "0" ? "down" : "up"] += Number(value![1]);
   lines.forEach((data, i) => {
     for (const [job, line] of linesOf(data?.result ?? [], times.end, times.step)) of(job).lines[SIGNALS[i]!.id] = line;
   });
-  for (const { metric } of versions?.result ?? []) {
+  for (const { metric } of known) {
     const version = versionOf(metric);
     const s = services.get(metric.job ?? "");
     if (s && version && !s.versions.includes(version)) s.versions.push(version);
   }
-  const labels = (kinds?.result ?? []).map((r) => r.metric);
+  const labels = known.map((r) => r.metric);
   const names = new Map(labels.filter((l) => l.nodename).map((l) => [`${l.job} ${l.instance}`, l.nodename!]));
   const machines = machinesOf(measured?.result ?? [], names, times.end, times.step);
   let elsewhere = 0; // alerts that are about no service that is known
