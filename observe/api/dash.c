@@ -206,6 +206,19 @@ bool dash_body(api_call *c, sx_json *r)
     return bad_body(c, &err);
 }
 
+bool dash_read_stored(sx_json *r, sx_str key, dash_stored *out)
+{
+    if (sx_str_eq(key, SX_STR("dashboard")) && sx_json_peek(r) == SX_JSON_OBJECT)
+        (void)sx_json_raw(r, &out->dashboard);
+    else if (sx_str_eq(key, SX_STR("folderUid")))
+        dash_read_str(r, &out->folder_uid);
+    else if (sx_str_eq(key, SX_STR("overwrite")))
+        dash_read_bool(r, &out->overwrite);
+    else
+        return false;
+    return true;
+}
+
 bool dash_body_finish(api_call *c, sx_json *r)
 {
     sx_error err = {0};

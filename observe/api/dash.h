@@ -60,6 +60,14 @@ int64_t dash_path_i64(const api_call *c, const char *name);
 
 /* The body, an object, to be read by its members; false: it is none, and the answer is written. */
 bool dash_body(api_call *c, sx_json *r);
+/* What a body that stores a dashboard has, whichever way it comes. Texts live as long as the request. */
+typedef struct dash_stored {
+    sx_str dashboard; /* JSON; empty: there was none */
+    sx_str folder_uid;
+    bool overwrite;
+} dash_stored;
+/* Reads the member if it is one of those; false: it is not, and is still to be read. */
+bool dash_read_stored(sx_json *r, sx_str key, dash_stored *out);
 /* Its end. */
 bool dash_body_finish(api_call *c, sx_json *r);
 /* The same where a member "dashboard" had to be among them: `dashboard` is its text, "" if it was not. */

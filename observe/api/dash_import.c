@@ -13,8 +13,7 @@ typedef struct input {
 } input;
 
 typedef struct import_body {
-    sx_str dashboard, folder_uid;
-    bool overwrite;
+    dash_stored stored;
     input inputs[INPUTS_MAX];
     size_t count;
 } import_body;
@@ -48,17 +47,13 @@ static bool read_import(api_call *c, import_body *b)
     if (!dash_body(c, &r))
         return false;
     while (sx_json_next_key(&r, &key)) {
-        if (sx_str_eq(key, SX_STR("dashboard")) && sx_json_peek(&r) == SX_JSON_OBJECT)
-            (void)sx_json_raw(&r, &b->dashboard);
-        else if (sx_str_eq(key, SX_STR("folderUid")))
-            dash_read_str(&r, &b->folder_uid);
-        else if (sx_str_eq(key, SX_STR("overwrite")))
-            dash_read_bool(&r, &b->overwrite);
-        else if (sx_str_eq(key, SX_STR("inputs")) && sx_json_peek(&r) == SX_JSON_ARRAY)
+        if (dash_read_stored(&r, key, &b->stored))
+            continue;
+        if (sx_str_eq(key, SX_STR("inputs")) && sx_json_peek(&r) == SX_JSON_ARRAY)
             for (sx_json_enter_array(&r); sx_json_next_item(&r);)
                 read_input(c, &r, b);
     }
-    return dash_body_finish_with(c, &r, b->dashboard);
+    return dash_body_finish_with(c, &r, b->stored.dashboard);
 }
 
 /* ---- filling in ---- */
@@ -125,7 +120,7 @@ static sx_status fill(const import_body *b, sx_arena *arena, sx_buf *out, sx_err
     sx_buf_init(&space, out->len_max);
     sx_json_writer_init(&w, out, NULL);
     sx_json_begin_object(&w);
-    sx_json_init(&top, b->dashboard, &how);
+    sx_json_init(&top, b->stored.dashboard, &how);
     sx_json_init(&r, SX_STR("null"), &how); /* of an object without members */
     for (sx_json_enter_object(&top); sx_json_next_key(&top, &key);) {
         bool dropped = false;
@@ -158,7 +153,7 @@ static bool find_missing(const import_body *b, sx_arena *arena, sx_str *missing)
     sx_json r;
     sx_str key, name, member;
     bool found = false;
-    sx_json_init(&r, b->dashboard, &how);
+    sx_json_init(&r, b->stored.dashboard, &how);
     for (sx_json_enter_object(&r); sx_json_next_key(&r, &key);) {
         if (!sx_str_eq(key, SX_STR("__inputs")) || sx_json_peek(&r) != SX_JSON_ARRAY)
             continue;
@@ -222,7 +217,8 @@ void dash_http_import(api_call *c)
         return;
     }
     sx_buf_init(&text, dash_store_limits(c->api->dashboards)->bytes_max);
-    dash_save save = {.folder = dash_folder_uid(b.folder_uid), .overwrite = b.overwrite};
+    dash_save save = {.folder = dash_folder_uid(b.stored.folder_uid),
+                      .overwrite = b.stored.overwrite};
     sx_status status = fill(&b, &c->arena, &text, &err);
     if (status == SX_ELIMIT)
         dash_fail(c, DASH_TOO_LARGE, &err);

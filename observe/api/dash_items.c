@@ -131,9 +131,9 @@ void dash_http_home(api_call *c)
 /* ---- saving ---- */
 
 typedef struct save_body {
-    sx_str dashboard, folder_uid, message;
+    dash_stored stored;
+    sx_str message;
     int64_t folder_id;
-    bool overwrite;
 } save_body;
 
 static bool read_save(api_call *c, save_body *b)
@@ -143,18 +143,14 @@ static bool read_save(api_call *c, save_body *b)
     if (!dash_body(c, &r))
         return false;
     while (sx_json_next_key(&r, &key)) {
-        if (sx_str_eq(key, SX_STR("dashboard")) && sx_json_peek(&r) == SX_JSON_OBJECT)
-            (void)sx_json_raw(&r, &b->dashboard);
-        else if (sx_str_eq(key, SX_STR("folderUid")))
-            dash_read_str(&r, &b->folder_uid);
-        else if (sx_str_eq(key, SX_STR("folderId")))
+        if (dash_read_stored(&r, key, &b->stored))
+            continue;
+        if (sx_str_eq(key, SX_STR("folderId")))
             dash_read_i64(&r, &b->folder_id);
         else if (sx_str_eq(key, SX_STR("message")))
             dash_read_str(&r, &b->message);
-        else if (sx_str_eq(key, SX_STR("overwrite")))
-            dash_read_bool(&r, &b->overwrite);
     }
-    return dash_body_finish_with(c, &r, b->dashboard);
+    return dash_body_finish_with(c, &r, b->stored.dashboard);
 }
 
 /* The folder of an old script, which knows its number. */
@@ -162,8 +158,8 @@ static bool find_folder(api_call *c, save_body *b)
 {
     dash_index *index;
     sx_error err = {0};
-    b->folder_uid = dash_folder_uid(b->folder_uid);
-    if (b->folder_uid.len || b->folder_id <= 0)
+    b->stored.folder_uid = dash_folder_uid(b->stored.folder_uid);
+    if (b->stored.folder_uid.len || b->folder_id <= 0)
         return true;
     if (dash_index_get(c->api->dashboards, &index, &err) != SX_OK) {
         dash_fail_store(c, &err);
@@ -172,7 +168,7 @@ static bool find_folder(api_call *c, save_body *b)
     const dash_item *folder = dash_index_find_id(index, b->folder_id);
     bool found = folder && folder->is_folder;
     if (found)
-        b->folder_uid = sx_arena_copy(&c->arena, folder->uid);
+        b->stored.folder_uid = sx_arena_copy(&c->arena, folder->uid);
     dash_index_unref(index);
     if (!found)
         dash_fail(c, DASH_FOLDER_MISSING, NULL);
@@ -219,8 +215,9 @@ void dash_http_save(api_call *c)
     dash_item item;
     if (!read_save(c, &b) || !find_folder(c, &b))
         return;
-    dash_save save = {.folder = b.folder_uid, .message = b.message, .overwrite = b.overwrite};
-    if (dash_http_store(c, &save, b.dashboard, &head, &item)) {
+    dash_save save = {
+        .folder = b.stored.folder_uid, .message = b.message, .overwrite = b.stored.overwrite};
+    if (dash_http_store(c, &save, b.stored.dashboard, &head, &item)) {
         c->about = item.uid; /* on record */
         answer_saved(c, &item);
     }

@@ -80,26 +80,33 @@ void dash_http_sources(api_call *c)
     sx_json_end_array(&w);
 }
 
-void dash_http_source(api_call *c)
+/* The source that is asked for, its answer's object begun; NULL: there is none, and that is answered. */
+static const source *begin(api_call *c, sx_json_writer *w)
 {
     const source *s = find(c);
+    if (!s)
+        return NULL;
+    dash_answer(c, w);
+    sx_json_begin_object(w);
+    return s;
+}
+
+void dash_http_source(api_call *c)
+{
     sx_json_writer w;
+    const source *s = begin(c, &w);
     if (!s)
         return;
-    dash_answer(c, &w);
-    sx_json_begin_object(&w);
     put_source(&w, c, s, true);
     sx_json_end_object(&w);
 }
 
 void dash_http_source_id(api_call *c)
 {
-    const source *s = find(c);
     sx_json_writer w;
+    const source *s = begin(c, &w);
     if (!s)
         return;
-    dash_answer(c, &w);
-    sx_json_begin_object(&w);
     key_i64(&w, "id", s->id);
     sx_json_end_object(&w);
 }
@@ -107,14 +114,12 @@ void dash_http_source_id(api_call *c)
 /* They are this server: what answers is well, but for traces that are switched off. */
 void dash_http_source_health(api_call *c)
 {
-    const source *s = find(c);
     sx_json_writer w;
+    const source *s = begin(c, &w);
     if (!s)
         return;
     bool well = s->id == 1 || c->api->traces;
-    dash_answer(c, &w);
     c->status = well ? 200 : 400;
-    sx_json_begin_object(&w);
     key_str(&w, "message",
             well ? sx_str_z(s->healthy) : SX_STR("no traces are kept: --traces.store=false"));
     key_str(&w, "status", well ? SX_STR("OK") : SX_STR("ERROR"));
